@@ -1,0 +1,1 @@
+"""Turns recorded trials into tables, figures and one page. Never imports torch."""
