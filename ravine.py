@@ -1,0 +1,412 @@
+"""The front door: the command line. Each command parses, calls into `suite` and `reports`, and prints."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
+
+import typer
+
+from suite.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from suite.estimate import Speed
+    from suite.records import Outcome, Trial, TrialRecord
+    from suite.store import Store
+    from suite.study import Study
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+OUT = Path("out")
+INTERRUPTED = 130
+
+app = typer.Typer(
+    help="Ravine benchmarks optimizers: seeded, repeated trials, recorded in MLflow, compared with confidence intervals.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: ravine run quick",
+)
+
+StudyArgument = Annotated[str, typer.Argument(help="A name of `ravine list studies`, or the path of a study file.")]
+Repeats = Annotated[int | None, typer.Option(help="Run so many repeats instead of the study's.")]
+Epochs = Annotated[int | None, typer.Option(help="Train every optimizer for so many epochs.")]
+TrainExamples = Annotated[int | None, typer.Option(help="Train on the first so many examples only.")]
+Optimizer = Annotated[list[str] | None, typer.Option(help="Only this label or kind of the study; may be repeated.")]
+PrecisionOption = Annotated[str | None, typer.Option(help="float32, tf32 (CUDA only) or bfloat16.")]
+StoreOption = Annotated[
+    str | None, typer.Option(help="Another MLflow store: a URI or a folder. Default: out/mlflow.db.")
+]
+DataOption = Annotated[
+    Path | None, typer.Option(help="The folder of the data set. Default: RAVINE_DATA, else it is found.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+def main() -> None:
+    """Run the command line. Exit status: 0 done, 1 a trial failed, 2 a mistake of the user's, 130 stopped by Ctrl-C."""
+    try:
+        app()
+    except UserError as error:
+        for line in str(error).splitlines():
+            print(f"ravine: {line}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _command(function: Callable[P, R]) -> Callable[P, R]:
+    """Register a command that ends with status 130 on Ctrl-C."""
+
+    @functools.wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except KeyboardInterrupt:
+            print("\nravine: stopped. What was recorded is kept; the same command goes on from there", file=sys.stderr)
+            raise typer.Exit(INTERRUPTED) from None
+
+    return app.command(function.__name__.strip("_"))(wrapped)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from suite.provenance import version
+
+        print(f"ravine {version('ravine')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+@_command
+def run(
+    study: StudyArgument,
+    repeats: Repeats = None,
+    epochs: Epochs = None,
+    train_examples: TrainExamples = None,
+    optimizer: Optimizer = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes. Default: one a CPU core, or one a GPU.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    precision: PrecisionOption = None,
+    data: DataOption = None,
+    store: StoreOption = None,
+    dry_run: Annotated[
+        bool, typer.Option(help="Show the trials, what is done and the time it would take; run none.")
+    ] = False,
+) -> None:
+    """Run what is missing of a study, then print its table and where the report is."""
+    from suite import data as datasets
+    from suite import problems, runner
+    from suite.devices import check_precision, resolve
+    from suite.executors import LocalProcesses
+    from suite.plan import plan
+    from suite.progress import Shown
+    from suite.records import Outcome
+
+    chosen = _study(study, repeats, epochs, train_examples, precision, optimizer)
+    trials = plan(chosen)
+    place = resolve(device)
+    warning = check_precision(chosen.precision, place)
+    if warning:
+        print(f"ravine: warning: {warning}", file=sys.stderr)
+    if dry_run:
+        _show_plan(trials, _existing(store), place, workers)
+        return
+    records = _open(store, create=True)
+    with records.held():
+        records.sweep()
+        done = records.records([trial.id for trial in trials])
+        todo = runner.missing(trials, done)
+        if todo:
+            problem = problems.find(chosen.problem)
+            folder = datasets.ensure(problem.data_set, data) if problem.data_set else None
+            with LocalProcesses(workers, place, folder, chosen.folder) as executor:
+                expected = _expected(todo, _speed(trials[0], done, place))
+                with Shown(expected, executor.workers) as shown:
+                    runner.run(chosen, todo, records, executor, shown.finished)
+        else:
+            print(f"All {len(trials)} trials are done.", file=sys.stderr)
+        outcomes = _report(chosen, trials, records)
+    if Outcome.FAILED in outcomes:
+        raise typer.Exit(1)
+
+
+@_command
+def report(
+    study: StudyArgument,
+    repeats: Repeats = None,
+    epochs: Epochs = None,
+    train_examples: TrainExamples = None,
+    optimizer: Optimizer = None,
+    precision: PrecisionOption = None,
+    store: StoreOption = None,
+) -> None:
+    """Build tables, figures and the HTML page of a study again from the store, without training."""
+    from suite.plan import plan
+
+    chosen = _study(study, repeats, epochs, train_examples, precision, optimizer)
+    _report(chosen, plan(chosen), _open(store, create=False))
+
+
+@_command
+def status(
+    study: StudyArgument,
+    repeats: Repeats = None,
+    epochs: Epochs = None,
+    train_examples: TrainExamples = None,
+    optimizer: Optimizer = None,
+    precision: PrecisionOption = None,
+    device: Annotated[str, typer.Option(help="Where the rest would run: auto, cpu, cuda or cuda:N.")] = "auto",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes. Default: one a CPU core, or one a GPU.")
+    ] = None,
+    store: StoreOption = None,
+    as_json: Json = False,
+) -> None:
+    """Tell how many trials of a study are ok, diverged, stalled, failed or missing, and the time left."""
+    from suite import runner
+    from suite.devices import resolve
+    from suite.executors import default_workers
+    from suite.plan import plan
+    from suite.progress import duration
+    from suite.records import Outcome
+
+    chosen = _study(study, repeats, epochs, train_examples, precision, optimizer)
+    trials, place = plan(chosen), resolve(device)
+    records = _existing(store)
+    done = records.records([trial.id for trial in trials]) if records else {}
+    todo = runner.missing(trials, done)
+    kinds = [*(outcome.value for outcome in Outcome), "missing"]
+    counts = {entry.name: dict.fromkeys(kinds, 0) for entry in chosen.optimizer}
+    for trial in trials:
+        counts[trial.label][done[trial.id].outcome.value if trial.id in done else "missing"] += 1
+    speed = _speed(trials[0], done, place) if todo else None
+    left = sum(_expected(todo, speed).values()) / (workers or default_workers(place)) if speed else 0.0
+    if as_json:
+        print(json.dumps({"study": chosen.name, "optimizers": counts, "seconds_left": left}, indent=1))
+        return
+    _print_table(["optimizer", *kinds], [[name, *row.values()] for name, row in counts.items()])
+    print(f"{len(trials) - len(todo)} of {len(trials)} trials are done; {duration(left)} left.")
+
+
+@_command
+def ui(
+    study: Annotated[str | None, typer.Argument(help="Open this study. Default: all studies of the store.")] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where to listen; the next free one if taken.")] = 5000,
+    store: StoreOption = None,
+) -> None:
+    """Open the MLflow UI on the store, on 127.0.0.1, until Ctrl-C."""
+    from suite.ui import serve
+
+    records = _open(store, create=False)
+    names = [study] if study else records.studies()
+    if study and study not in records.studies():
+        raise UserError(f'the store has no study "{study}". It has: {", ".join(records.studies()) or "none"}')
+
+    def ready(address: str) -> None:
+        print(f"The MLflow UI is at {address} (Ctrl-C ends it)")
+        for name in names:
+            print(f"  {name}: {address}{records.link(name)}", flush=True)
+
+    if records.uri.startswith("http"):
+        ready(records.uri.rstrip("/") + "/")
+        return
+    raise typer.Exit(serve(records.uri, port, ready))
+
+
+class Listed(StrEnum):
+    """What `ravine list` lists."""
+
+    OPTIMIZERS = "optimizers"
+    PROBLEMS = "problems"
+    STUDIES = "studies"
+
+
+@_command
+def data(data: DataOption = None) -> None:
+    """Find or fetch the data sets, and print where they are and whether they are whole."""
+    from suite import data as datasets
+
+    folder = datasets.ensure(datasets.FASHION_MNIST, data)
+    _print_table(["data set", "place", "folder", "state"], _data_rows(data))
+    print(f"Used: {folder}")
+
+
+@_command
+def doctor(data: DataOption = None, store: StoreOption = None) -> None:
+    """Print what Ravine finds here: versions, devices, data, store. Paste it into a question."""
+    import torch
+
+    from suite import provenance
+    from suite.devices import has_fast_bfloat16
+    from suite.executors import default_workers
+
+    packages = ("torch", "torchvision", "mlflow", "numpy", "pandas", "pydantic", "matplotlib")
+    rows = [[name, value] for name, value in provenance.versions(*packages).items()]
+    here = provenance.environment("cpu")
+    rows += [["commit", here["commit"] or "an installed package"], ["platform", here["platform"]]]
+    fast = "quick" if has_fast_bfloat16() else "emulated, slow"
+    rows += [["CPU", f"{here['device_name']}, {default_workers('cpu')} cores, bfloat16 {fast}"]]
+    gpus = (
+        [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    )
+    rows += [["GPU", ", ".join(gpus) or "none"]]
+    rows += [["data", f"{what}: {state} ({folder})"] for _, what, folder, state in _data_rows(data)]
+    records = _existing(store)
+    found = (
+        f"{records.file or records.uri}: {', '.join(records.studies()) or 'no study'}"
+        if records
+        else "nothing recorded yet"
+    )
+    _print_table(["what", "found"], [*rows, ["store", found]])
+
+
+@_command
+def _list(what: Annotated[Listed, typer.Argument(help="What to list.")], as_json: Json = False) -> None:
+    """List what there is, with defaults and sources."""
+    rows = {"optimizers": _optimizers, "problems": _problems, "studies": _studies}[what.value]()
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    _print_table(list(rows[0]), [list(row.values()) for row in rows])
+
+
+def _optimizers() -> list[dict[str, Any]]:
+    from suite import optimizers
+
+    return [{"key": key, **optimizers.describe(key)} for key in optimizers.OPTIMIZERS]
+
+
+def _problems() -> list[dict[str, str]]:
+    from suite.problems import PROBLEMS
+
+    return [{"key": key, "what": problem.summary, "source": problem.source} for key, problem in PROBLEMS.items()]
+
+
+def _studies() -> list[dict[str, str]]:
+    from suite.study import load, shipped
+
+    return [{"name": name, "title": load(path).title} for name, path in shipped().items()]
+
+
+def _study(
+    name: str,
+    repeats: int | None,
+    epochs: int | None,
+    train_examples: int | None,
+    precision: str | None,
+    optimizers: list[str] | None,
+) -> Study:
+    from suite.study import load
+
+    return load(name, OUT / "studies").override(
+        repeats=repeats,
+        epochs=epochs,
+        train_examples=train_examples,
+        precision=precision,
+        optimizers=tuple(optimizers or ()),
+    )
+
+
+def _open(store: str | None, *, create: bool) -> Store:
+    from suite.store import Store, locate
+
+    return Store(locate(store, OUT), OUT, create=create)
+
+
+def _existing(store: str | None) -> Store | None:
+    """The store if there is one."""
+    from suite.store import exists, locate
+
+    return _open(store, create=False) if exists(locate(store, OUT)) else None
+
+
+def _speed(like: Trial, done: dict[str, TrialRecord], device: str) -> Speed:
+    from suite import estimate, problems
+
+    tests = problems.find(like.problem).test_examples
+    return estimate.recorded(done.values(), like, device, tests) or estimate.probe(like, device)
+
+
+def _expected(trials: list[Trial], speed: Speed) -> dict[str, float]:
+    """From trial id to expected seconds on one worker."""
+    from suite import problems
+
+    return {trial.id: speed.seconds(trial, problems.find(trial.problem).test_examples) for trial in trials}
+
+
+def _show_plan(trials: tuple[Trial, ...], store: Store | None, device: str, workers: int | None) -> None:
+    from suite import runner
+    from suite.executors import default_workers
+    from suite.progress import duration
+
+    done = store.records([trial.id for trial in trials]) if store else {}
+    todo = runner.missing(trials, done)
+    speed = _speed(trials[0], done, device)
+    expected = _expected(list(trials), speed)
+    state = {trial.id: done[trial.id].outcome.value if trial.id in done else "missing" for trial in trials}
+    rows = [[trial.name, trial.id, state[trial.id], duration(expected[trial.id])] for trial in trials]
+    _print_table(["trial", "id", "state", "expected time"], rows)
+    workers = workers or default_workers(device)
+    left = sum(expected[trial.id] for trial in todo) / workers
+    print(
+        f"{len(todo)} of {len(trials)} trials to run on {workers} x {device}: about {duration(left)} (from {speed.source})."
+    )
+
+
+def _report(study: Study, trials: tuple[Trial, ...], store: Store) -> Collection[Outcome]:
+    """Build and keep the report, print its table and its place; returns the outcomes that there are."""
+    from rich.console import Console
+
+    from reports.build import build
+
+    folder = OUT / "reports" / study.report_name
+    built = build(study, trials, store, folder)
+    store.write_report(study, folder)
+    console = Console(highlight=False)
+    console.print(built.screen)
+    console.print(f"Report: {built.page}", soft_wrap=True, markup=False)
+    return built.outcomes
+
+
+def _data_rows(folder: Path | None) -> list[list[str]]:
+    from suite import data as datasets
+
+    rows = datasets.status(datasets.FASHION_MNIST, folder)
+    return [[datasets.FASHION_MNIST.name, row.what, str(row.path), row.state] for row in rows]
+
+
+def _print_table(columns: list[str], rows: list[list[Any]]) -> None:
+    """A table on a terminal; tab-separated lines where the output is piped."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        for row in [columns, *rows]:
+            print(*row, sep="\t")
+        return
+    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,392 @@
+"""The only writer of files: a study's report as one folder that a person can open, cite, and build again.
+
+The same records give the same bytes: nothing here asks for the time, the machine or a random number.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import unicodedata
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reports import estimates as estimating
+from reports import notes, scores, tables
+from reports.frame import Frames, Reader, Study, Trial, UserError, command, load, reference, settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from reports.figures import Style
+
+FORMATS: Mapping[str, Mapping[str, Any]] = {
+    "svg": {"Date": None, "Creator": None},
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+"""The formats of every figure, each with the metadata that would differ between two builds, or two versions, left out."""
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was built.
+
+    Attributes:
+        folder: Where it lies.
+        page: The page to open in a browser.
+        frames: The plan and its records.
+        scores: A row per trial.
+        estimates: A row per label.
+        sheet: The table of estimates, for `tables.screen`.
+        reference: The table of printed numbers beside ours, where the study has a reference.
+        answer: The sentence on top of the page.
+    """
+
+    folder: Path
+    page: Path
+    frames: Frames
+    scores: pd.DataFrame
+    estimates: pd.DataFrame
+    sheet: tables.Sheet
+    reference: tables.Sheet | None
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A drawn figure: its file's name without an ending, its caption, what it shows, and its bytes by format."""
+
+    name: str
+    caption: str
+    alt: str
+    files: Mapping[str, bytes]
+    label: str = ""
+
+    @property
+    def uri(self) -> str:
+        """The figure as an address that needs no file and no network."""
+        return "data:image/svg+xml;base64," + base64.b64encode(self.files["svg"]).decode()
+
+
+@dataclass(slots=True)
+class _Contents:
+    """All that the writers need, gathered once."""
+
+    study: Study
+    frames: Frames
+    scores: pd.DataFrame
+    estimates: pd.DataFrame
+    compared: pd.DataFrame | None
+    metrics: tuple[str, ...]
+    settings: dict[str, str]
+    data: dict[str, str]
+    looks: dict[str, Style]
+    sheets: list[tables.Sheet] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+
+
+def build(study: Study, trials: Sequence[Trial], store: Reader, folder: Path) -> Report:
+    """Build the report of a study: page, tables, figures and manifest.
+
+    The folder is written beside its place and then put there, so an interrupted build leaves the old report whole.
+
+    Args:
+        study: The study, for its words, its score and its reference.
+        trials: The plan; the report covers exactly these.
+        store: Where the records are.
+        folder: Where the report goes. An older report there is replaced.
+
+    Raises:
+        UserError: Nothing is recorded yet, the study's reference does not exist, or `folder` holds something that is
+            no report.
+    """
+    if folder.exists() and not (folder.is_dir() and ((folder / MANIFEST).is_file() or not any(folder.iterdir()))):
+        raise UserError(f"{folder}: holds something that is no report. Give a new folder, or move it away")
+    frames = load(store, trials)
+    if not frames.recorded:
+        raise UserError(f"nothing is recorded for the study {study.name} yet. Run `{command(study)}` first")
+    contents = _gather(study, trials, frames)
+    contents.pictures += _draw(contents)
+    with _replacing(folder) as fresh:
+        _write(contents, fresh)
+    sheets = contents.sheets
+    return Report(
+        folder=folder,
+        page=folder / "index.html",
+        frames=frames,
+        scores=contents.scores,
+        estimates=contents.estimates,
+        sheet=sheets[0],
+        reference=sheets[1] if len(sheets) > 1 else None,
+        answer=notes.headline(contents.estimates, study.score),
+    )
+
+
+def slugs(labels: Sequence[str]) -> dict[str, str]:
+    """A file name for each label: lower-case ASCII letters, digits and hyphens; unique, whatever the labels hold."""
+    names: dict[str, str] = {}
+    for label in labels:
+        plain = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode().lower()
+        stem = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60].strip("-") or "unnamed"
+        name, count = stem, 1
+        while name in names.values():
+            count += 1
+            name = f"{stem}-{count}"
+        names[label] = name
+    return names
+
+
+def _gather(study: Study, trials: Sequence[Trial], frames: Frames) -> _Contents:
+    from reports.figures import styles
+
+    metrics = scores.measured(frames, study.score)
+    final = scores.final(frames, metrics)
+    told = settings(study, trials)
+    book = reference(study.reference) if study.reference else {}
+    printed = {label: numbers for label, numbers in book.get("results", {}).items() if label in frames.planned}
+    table = estimating.by_label(frames, final, metrics, study.score, settings=told, printed=printed)
+    contents = _Contents(
+        study=study,
+        frames=frames,
+        scores=final,
+        estimates=table,
+        compared=estimating.against_reference(table, final, printed, metrics) if printed else None,
+        metrics=metrics,
+        settings=told,
+        data={name: digest for trial in trials for name, digest in trial.data.items()},
+        looks=styles(frames.labels),
+    )
+    remarks = notes.beneath(frames, table, study.score)
+    contents.sheets.append(tables.overview(table, metrics, study.score, heading=study.title, remarks=remarks))
+    if contents.compared is not None:
+        sources = (
+            f"Printed: {book.get('source', study.reference)}.",
+            *([" ".join(str(book["note"]).split())] if book.get("note") else []),
+            "Our repeats: from the lowest to the highest. A single printed run can be expected within this range, "
+            "not within the interval of the mean, which narrows with n.",
+            "Examples/s belong to their device and are no comparison of optimizers.",
+        )
+        heading = "Printed numbers beside ours"
+        contents.sheets.append(tables.printed(contents.compared, table, heading=heading, remarks=sources))
+    return contents
+
+
+def _draw(contents: _Contents) -> Iterator[Picture]:
+    """All figures, each in all formats."""
+    import matplotlib.style
+
+    from reports import figures
+
+    study, table, looks = contents.study, contents.estimates, contents.looks
+    points, many = contents.frames.points, len(contents.looks)
+    curves = {metric: estimating.by_epoch(points, metric) for metric in contents.metrics}
+    wanted = [metric for metric in ("train/loss", "train/accuracy", study.score) if metric in curves]
+    shown = {metric: curves[metric] for metric in dict.fromkeys(wanted)}
+    band = f"{table['level'].iloc[0]:.0%} {table['method'].iloc[0]}"
+    whom = f"{many} optimizers" if many > 1 else contents.frames.labels[0]
+
+    with matplotlib.style.context(["default", dict(figures.STYLE)]):
+        if table[study.score].notna().any():
+            figure, ax = figures.single(height=1.1 + 0.24 * many)
+            figures.dots(table, ax, looks, metric=study.score, scores=contents.scores)
+            name = scores.title(study.score)
+            caption = (
+                f"{name} after the last epoch: mean with its {band} interval (bar), and the repeats (small dots). "
+                "Best mean on top."
+            )
+            yield _picture(figure, "final-score", caption, f"Dot plot: {name.lower()} of {whom}, mean and interval.")
+
+        if any(len(frame) for frame in shown.values()):
+            figure = figures.overview({m: frame for m, frame in shown.items() if len(frame)}, table, contents.scores, looks)
+            caption = f"Convergence over epochs: mean over the repeats with its pointwise {band} band."
+            flat = [scores.title(m).lower() for m, frame in shown.items() if len(frame) and not figures.is_curve(frame)]
+            if flat:
+                caption += f" Measured once in a run, so shown as dots with intervals: {', '.join(flat)}."
+            names = ", ".join(scores.title(metric).lower() for metric in shown)
+            yield _picture(figure, "convergence", caption, f"Panels: {names} of {whom} over epochs.")
+
+        steps = estimating.by_update(points)
+        if figures.is_curve(steps):
+            figure, ax = figures.single()
+            figures.convergence(steps, ax, looks, metric=scores.STEP_LOSS, along="update")
+            lengths = sorted({int(length) for length in steps["window"]})
+            caption = f"Training loss by update: mean over the repeats with its pointwise {band} band. "
+            caption += "Every update is shown." if lengths == [1] else (
+                f"Each point is the mean over a window of {' or '.join(map(str, lengths))} updates, windows side by side."
+            )
+            yield _picture(figure, "training-loss-by-update", caption, f"Curves: training loss of {whom} by update.")
+
+        for metric, frame in curves.items():
+            if not figures.is_curve(frame):
+                continue
+            figure, ax = figures.single()
+            figures.convergence(frame, ax, looks, metric=metric)
+            name = scores.title(metric)
+            caption = f"{name} over epochs: mean over the repeats with its pointwise {band} band."
+            yield _picture(figure, slugs([name])[name], caption, f"Curves: {name.lower()} of {whom} over epochs.")
+
+        for label, slug in slugs(contents.frames.labels).items():
+            own = points[(points["label"] == label) & points["metric"].isin(list(shown))]
+            if own.empty:
+                continue
+            panels = {metric: frame for metric, frame in shown.items() if len(frame) or metric in set(own["metric"])}
+            figure = figures.one_optimizer(points, panels, looks[label], label=label, settings=contents.settings[label])
+            caption = f"{label}: each repeat (thin), their mean with its pointwise {band} band; grey: the other optimizers."
+            yield _picture(figure, f"optimizer-{slug}", caption, f"Panels: the repeats of {label} over epochs.", label)
+
+
+def _picture(figure: Figure, name: str, caption: str, alt: str, label: str = "") -> Picture:
+    files = {}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # the layout is done, once for all formats
+        for ending, metadata in FORMATS.items():
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=ending, metadata=dict(metadata))
+            files[ending] = buffer.getvalue()
+    return Picture(name, caption, alt, files, label)
+
+
+def _write(contents: _Contents, folder: Path) -> None:
+    """Every file of the report, the manifest last: it holds the digests of all others."""
+    (folder / "figures").mkdir()
+    for picture in contents.pictures:
+        for ending, data in picture.files.items():
+            (folder / "figures" / f"{picture.name}.{ending}").write_bytes(data)
+    texts = {"table.csv": tables.csv(contents.estimates), "scores.csv": tables.csv(contents.scores)}
+    if contents.compared is not None:
+        texts["reference.csv"] = tables.csv(contents.compared)
+    for sheet in contents.sheets:
+        stem = "table" if sheet.name == "estimates" else sheet.name
+        texts[f"{stem}.md"] = tables.markdown(sheet)
+        texts[f"{stem}.tex"] = tables.latex(sheet)
+        texts[f"{stem}.html"] = _render("table.html.j2", contents, sheet=sheet)
+    texts["report.md"] = _render("report.md.j2", contents)
+    texts["index.html"] = _render("index.html.j2", contents, files=sorted([*texts, "index.html", MANIFEST]))
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    digests = {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    manifest = json.dumps(_manifest(contents, digests), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    (folder / MANIFEST).write_text(manifest + "\n", encoding="utf-8", newline="\n")
+
+
+def _render(template: str, contents: _Contents, **more: Any) -> str:
+    """A page from its template. HTML is escaped by the template engine, Markdown by the filter `md`."""
+    import jinja2
+
+    engine = jinja2.Environment(
+        loader=jinja2.PackageLoader("reports"),
+        autoescape=lambda name: bool(name and name.endswith(".html.j2")),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    engine.filters |= {"md": tables.escape_markdown, "sort_key": tables.sort_key}
+    engine.globals |= {"markdown": tables.markdown, "digest": _digest, "source": _source}
+    study, frames, table = contents.study, contents.frames, contents.estimates
+    values = {
+        "study": study,
+        "sheets": contents.sheets,
+        "pictures": contents.pictures,
+        "answer": notes.headline(table, study.score),
+        "caution": notes.CAUTION,
+        "incomplete": notes.incomplete(frames),
+        "failures": notes.failures(frames),
+        "measured": notes.measured_how(study, frames, contents.data),
+        "settings": _settings(contents),
+        "looks": contents.looks,
+        "command": command(study),
+        "score": scores.title(study.score),
+        "recorded": frames.recorded,
+        "planned": len(frames.trials),
+        "ok": int(table["ok"].sum()),
+        "table": table,
+    }
+    return engine.get_template(template).render(values | more)
+
+
+def _settings(contents: _Contents) -> list[dict[str, Any]]:
+    """For each label: its kind, its budget, and every option of its optimizer, defaults included."""
+    first = contents.frames.trials.drop_duplicates("label")
+    return [
+        {
+            "label": row["label"],
+            "kind": row["kind"],
+            "batch": row["batch_size"],
+            "epochs": row["epochs"],
+            "examples": row["train_examples"],
+            "options": [f"{name} = {json.dumps(value)}" for name, value in sorted(row["hyperparameters"].items())],
+        }
+        for _, row in first.iterrows()
+    ]
+
+
+def _source(name: str) -> str:
+    """The text of a file beside the templates, to be put into the page as it is."""
+    from markupsafe import Markup
+
+    return Markup((Path(__file__).parent / "templates" / name).read_text(encoding="utf-8"))  # noqa: S704
+
+
+def _digest(text: str) -> str:
+    """What the page's content policy allows: this script alone."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(str(text).encode()).digest()).decode()
+
+
+def _manifest(contents: _Contents, files: Mapping[str, str]) -> dict[str, Any]:
+    study, frames = contents.study, contents.frames
+    trials = frames.trials[["trial_id", "label", "repeat", "outcome", "reason", "weights"]]
+    return {
+        "manifest": 1,
+        "study": study.model_dump(mode="json"),
+        "name": study.name,
+        "overrides": list(study.overrides),
+        "command": command(study),
+        "complete": frames.recorded == len(frames.trials),
+        "interval": {"method": str(contents.estimates["method"].iloc[0]), "level": float(contents.estimates["level"].iloc[0])},
+        "environment": {
+            key: sorted({str(value) for value in frames.trials[key]} - {""}) for key in notes.environment(frames)
+        },
+        "data": contents.data,
+        "trials": [{str(key): value for key, value in row.items()} for row in trials.to_dict(orient="records")],
+        "files": dict(files),
+    }
+
+
+@contextmanager
+def _replacing(folder: Path) -> Iterator[Path]:
+    """A fresh folder that takes the place of `folder` when the block ends, and disappears if it fails."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh, old = (folder.with_name(f".{folder.name}.{os.getpid()}.{word}") for word in ("new", "old"))
+    for leftover in (fresh, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    fresh.mkdir()
+    try:
+        yield fresh
+        if folder.exists():
+            folder.rename(old)
+        try:
+            fresh.rename(folder)
+        except BaseException:
+            if old.exists():
+                old.rename(folder)
+            raise
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,163 @@
+"""Scores and curves become estimates with intervals. Nothing is drawn or worded here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from reports.frame import MISSING
+from reports.intervals import LEVEL, METHOD, t_band, t_interval
+from reports.scores import STEP_LOSS, higher_is_better
+
+if TYPE_CHECKING:
+    from reports.frame import Frames
+
+WINDOWS = 100
+"""Into how many windows of equal length `by_update` cuts a run at most."""
+
+
+def by_label(
+    frames: Frames,
+    scores: pd.DataFrame,
+    metrics: Sequence[str],
+    score: str,
+    *,
+    settings: Mapping[str, str] | None = None,
+    printed: Mapping[str, Mapping[str, float]] | None = None,
+    level: float = LEVEL,
+) -> pd.DataFrame:
+    """A row per label, the best mean of `score` first, labels without a score last.
+
+    Args:
+        frames: A plan and what is recorded of it.
+        scores: A row per trial (`scores.final`).
+        metrics: Which metrics to estimate.
+        score: The study's score, by which the rows are sorted; ties keep the order of the plan.
+        settings: What sets each label apart, in words.
+        printed: Numbers of a reference: label, then metric.
+        level: Of the intervals.
+
+    Returns:
+        `label`, `kind`, `settings`; `ok`, `run`, `planned` and a count of each other outcome; for each metric its mean
+        over the ok trials and `<metric> low`, `<metric> high`; `examples_per_second`, the median; `<metric> printed`
+        where a reference has it; `level` and `method` of the intervals.
+    """
+    rows = []
+    for label in frames.labels:
+        trials = frames.trials[frames.trials["label"] == label]
+        ok = scores[(scores["label"] == label) & (scores["outcome"] == "ok")]
+        counts = trials["outcome"].value_counts()
+        speeds = ok["examples_per_second"].dropna()
+        row: dict[str, Any] = {
+            "label": label,
+            "kind": trials["kind"].iloc[0],
+            "settings": (settings or {}).get(label, ""),
+            "ok": len(ok),
+            "run": len(trials) - int(counts.get(MISSING, 0)),
+            "planned": frames.planned[label],
+        }
+        row |= {outcome: int(counts.get(outcome, 0)) for outcome in ("diverged", "stalled", "failed", MISSING)}
+        for metric in metrics:
+            interval = t_interval(ok[metric].to_numpy(), level)
+            row |= {metric: interval.mean, f"{metric} low": interval.low, f"{metric} high": interval.high}
+        row["examples_per_second"] = float(np.median(speeds)) if len(speeds) else float("nan")
+        for metric in [*metrics, "examples_per_second"] if printed else []:
+            row[f"{metric} printed"] = float((printed or {}).get(label, {}).get(metric, float("nan")))
+        rows.append(row | {"level": level, "method": METHOD})
+    table = pd.DataFrame(rows)
+    sign = -1.0 if higher_is_better(score) else 1.0
+    order = (sign * table[score]).sort_values(kind="stable", na_position="last").index
+    return table.loc[order].reset_index(drop=True)
+
+
+def against_reference(
+    estimates: pd.DataFrame,
+    scores: pd.DataFrame,
+    printed: Mapping[str, Mapping[str, float]],
+    metrics: Sequence[str],
+) -> pd.DataFrame:
+    """A row per printed number that belongs to a label of the study.
+
+    Returns:
+        `label`, `metric`, `ours` (the mean; of `examples_per_second` the median), `low`, `high`, `n`, `minimum` and
+        `maximum` of our repeats, `printed`, `difference` (ours minus printed) and `within`: whether the printed number
+        lies between our lowest and our highest repeat. A single printed run can be expected there, not in the interval
+        of the mean, which is narrower; `within` is missing below two repeats.
+    """
+    rows = []
+    for _, estimate in estimates.iterrows():
+        label = estimate["label"]
+        ok = scores[(scores["label"] == label) & (scores["outcome"] == "ok")]
+        for metric in [*metrics, "examples_per_second"]:
+            if metric not in printed.get(label, {}):
+                continue
+            number, values = float(printed[label][metric]), ok[metric].dropna()
+            low, high = (values.min(), values.max()) if len(values) else (np.nan, np.nan)
+            rows.append(
+                {
+                    "label": label,
+                    "metric": metric,
+                    "ours": estimate[metric],
+                    "low": estimate.get(f"{metric} low", np.nan),
+                    "high": estimate.get(f"{metric} high", np.nan),
+                    "n": len(values),
+                    "minimum": low,
+                    "maximum": high,
+                    "printed": number,
+                    "difference": estimate[metric] - number,
+                    "within": bool(low <= number <= high) if len(values) > 1 else None,
+                }
+            )
+    columns = "label metric ours low high n minimum maximum printed difference within"
+    return pd.DataFrame(rows, columns=columns.split())
+
+
+def by_epoch(points: pd.DataFrame, metric: str, level: float = LEVEL) -> pd.DataFrame:
+    """Mean curves over epochs with pointwise intervals.
+
+    Args:
+        points: A row per measured value (`Frames.points`); only those of ok trials count.
+        metric: Which metric.
+        level: Of the intervals.
+
+    Returns:
+        `label`, `epoch`, `mean`, `low`, `high`, `n`, in the order of the plan and of the epochs.
+    """
+    chosen = points[(points["metric"] == metric) & (points["outcome"] == "ok")]
+    return _curves(chosen, "epoch", level)
+
+
+def by_update(points: pd.DataFrame, level: float = LEVEL, windows: int = WINDOWS) -> pd.DataFrame:
+    """Mean curves of each update's own loss with pointwise intervals.
+
+    The updates of a run are cut into at most `windows` windows of equal length (the last may be shorter), and each
+    repeat counts with its mean over the window: no value enters two windows. Up to `windows` updates nothing is
+    averaged.
+
+    Returns:
+        `label`, `update` (the middle of the window, from 1), `mean`, `low`, `high`, `n`, `window` (its length).
+    """
+    chosen = points[(points["metric"] == STEP_LOSS) & (points["outcome"] == "ok")]
+    if chosen.empty:
+        return pd.DataFrame(columns=["label", "update", "mean", "low", "high", "n", "window"])
+    length = -(-chosen.groupby("label")["step"].transform("max") // windows)
+    chosen = chosen.assign(window=length, block=(chosen["step"] - 1) // length)
+    keys = ["label", "repeat", "window", "block"]
+    means = chosen.groupby(keys, sort=False, as_index=False).agg(value=("value", "mean"))
+    middle = chosen.groupby(["label", "block"], sort=False)["step"].agg(lambda step: (step.min() + step.max()) / 2)
+    means = means.merge(middle.rename("update").reset_index(), on=["label", "block"])
+    lengths = means.drop_duplicates("label")[["label", "window"]]
+    return _curves(means, "update", level).merge(lengths, on="label")
+
+
+def _curves(points: pd.DataFrame, along: str, level: float) -> pd.DataFrame:
+    parts = [pd.DataFrame(columns=["label", along, "mean", "low", "high", "n"])]
+    for label, group in points.groupby("label", sort=False):
+        matrix = group.pivot_table(index="repeat", columns=along, values="value", aggfunc="last", dropna=False)
+        band = t_band(matrix.to_numpy(), level)
+        part = {"label": label, along: matrix.columns, "mean": band.mean, "low": band.low, "high": band.high}
+        parts.append(pd.DataFrame(part | {"n": band.n}))
+    return pd.concat(parts[1:], ignore_index=True) if len(parts) > 1 else parts[0]

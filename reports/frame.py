@@ -1,0 +1,182 @@
+"""The store as tidy frames: the only door from `reports` to `suite`.
+
+What the other modules of `reports` need of the suite's types they take from here.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pandas as pd
+
+from suite.errors import UserError
+from suite.records import Outcome, Trial, TrialRecord
+from suite.study import Study, reference, shipped
+
+__all__ = [
+    "ENVIRONMENT",
+    "MISSING",
+    "Frames",
+    "Reader",
+    "Study",
+    "Trial",
+    "TrialRecord",
+    "UserError",
+    "command",
+    "load",
+    "reference",
+    "settings",
+]
+
+MISSING = "missing"
+"""The outcome of a planned trial that has no record."""
+
+ENVIRONMENT = (
+    "device",
+    "device_name",
+    "threads",
+    "cpu_capability",
+    "python",
+    "torch",
+    "torchvision",
+    "cuda",
+    "ravine",
+    "commit",
+    "platform",
+)
+"""What a record says about where it ran; empty text where it does not."""
+
+_POINTS = ("trial_id", "metric", "epoch", "step", "value")
+
+
+class Reader(Protocol):
+    """What a report needs of a store; `suite.store.Store` has it."""
+
+    def records(self, ids: Collection[str]) -> Mapping[str, TrialRecord]:
+        """The newest record of each of these trials that has one."""
+
+    def points(self, records: Iterable[TrialRecord]) -> pd.DataFrame:
+        """The measured values of these records: `trial_id`, `metric`, `epoch`, `step`, `value`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """A plan and what is recorded of it.
+
+    Attributes:
+        trials: A row per planned trial, in the order of the plan: `label`, `kind`, `repeat`, `trial_id`, `outcome`
+            (`missing` without a record), `reason`, `epochs`, `batch_size`, `train_examples`, `examples_per_second`,
+            `train_seconds`, `total_seconds`, `weights`, `hyperparameters`, and the keys of `ENVIRONMENT`.
+        points: A row per measured value: `label`, `repeat`, `outcome`, `trial_id`, `metric`, `epoch`, `step`, `value`.
+            A trial that two labels share has its points under both.
+        planned: How many trials each label has in the plan. Its order is the order of the labels.
+    """
+
+    trials: pd.DataFrame
+    points: pd.DataFrame
+    planned: dict[str, int]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels in the order of the plan, on which their colours depend."""
+        return tuple(self.planned)
+
+    @property
+    def recorded(self) -> int:
+        """How many of the planned trials have a record."""
+        return int((self.trials["outcome"] != MISSING).sum())
+
+
+def load(store: Reader, trials: Sequence[Trial]) -> Frames:
+    """What the store knows about the trials of a plan.
+
+    Raises:
+        UserError: The plan is empty.
+    """
+    if not trials:
+        raise UserError("the plan has no trials. Give the study at least one optimizer and one repeat")
+    records = store.records({trial.id for trial in trials})
+    table = pd.DataFrame([_row(trial, records.get(trial.id)) for trial in trials])
+    points = store.points(records.values())[list(_POINTS)] if records else pd.DataFrame(columns=list(_POINTS))
+    points = points.astype({"epoch": "int64", "step": "int64", "value": "float64"})
+    points = table[["trial_id", "label", "repeat", "outcome"]].merge(points, on="trial_id", how="inner")
+    planned = {str(label): int(count) for label, count in table.groupby("label", sort=False).size().items()}
+    return Frames(trials=table, points=points, planned=planned)
+
+
+def settings(study: Study, trials: Sequence[Trial]) -> dict[str, str]:
+    """What sets each label apart, as short text: `lr 0.01, momentum 0.9`.
+
+    The learning rate and the momentum always, every option that the study file writes, and the parts of the budget
+    that an entry has for itself. All other options are the defaults of the optimizer's class.
+    """
+    entries = {entry.name: entry for entry in study.optimizer}
+    told: dict[str, str] = {}
+    for trial in trials:
+        if trial.label in told:
+            continue
+        entry = entries.get(trial.label)
+        written = entry.options if entry else {}
+        known = dict(trial.hyperparameters)
+        names = [name for name in ("lr", "momentum") if name in known]
+        names += [name for name in written if name not in names]
+        parts = [f"{name} {_text(known.get(name, written.get(name)))}" for name in names]
+        if trial.batch_size != study.batch_size:
+            parts.append("full batch" if trial.batch_size == "full" else f"batch {trial.batch_size}")
+        if trial.epochs != study.epochs:
+            parts.append(f"{trial.epochs} epoch{'s' if trial.epochs != 1 else ''}")
+        if entry and entry.train_examples and entry.train_examples != study.train_examples:
+            parts.append(f"{trial.train_examples:,} examples")
+        if trial.schedule:
+            parts.append(f"{trial.schedule.get('kind', 'scheduled')} schedule")
+        told[trial.label] = ", ".join(parts)
+    return told
+
+
+def command(study: Study) -> str:
+    """The command line that runs the study again, quoted for a shell; it names no folder of this machine."""
+    named = study.path is None or study.path in {path.resolve() for path in shipped().values()}
+    generated = study.path is not None and study.path.parts[-3:-1] == ("out", "studies")
+    words = ["ravine", "run", study.name if study.path is None or named or generated else study.path.name]
+    for override in study.overrides:
+        key, _, value = override.partition("=")
+        if key == "optimizer":
+            words += [word for entry in study.optimizer for word in ("--optimizer", entry.name)]
+        else:
+            words += [f"--{key.replace('_', '-')}", value]
+    return shlex.join(words)
+
+
+def _row(trial: Trial, record: TrialRecord | None) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "label": trial.label,
+        "kind": trial.optimizer,
+        "repeat": trial.repeat,
+        "trial_id": trial.id,
+        "outcome": str(Outcome(record.outcome)) if record else MISSING,
+        "reason": record.reason if record else "",
+        "epochs": trial.epochs,
+        "batch_size": str(trial.batch_size),
+        "train_examples": trial.train_examples,
+        "examples_per_second": record.timing.examples_per_second if record else float("nan"),
+        "train_seconds": record.timing.train if record else float("nan"),
+        "total_seconds": record.timing.total if record else float("nan"),
+        "weights": record.weights if record else "",
+        "hyperparameters": dict(trial.hyperparameters),
+    }
+    environment = record.environment if record else {}
+    return row | {key: environment.get(key, "") for key in ENVIRONMENT}
+
+
+def _text(value: Any) -> str:
+    """A hyperparameter for people: the shortest exact number, lists with spaces."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float):
+        return f"{value:.17g}" if float(f"{value:.6g}") != value else f"{value:g}"
+    if isinstance(value, list | tuple):
+        return f"({', '.join(_text(item) for item in value)})"
+    return str(value)

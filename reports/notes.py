@@ -1,0 +1,206 @@
+"""The sentences of a report: the answer, what the intervals mean, what went wrong, where it was measured.
+
+Plain text; each writer escapes it for its own format.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from reports.frame import ENVIRONMENT, MISSING
+from reports.scores import higher_is_better, title
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import pandas as pd
+
+    from reports.frame import Frames, Study
+
+CAUTION = (
+    "A highest or lowest mean describes these runs; it is no verdict. Intervals of single means that overlap prove "
+    "nothing here, for or against a difference: the repeats are paired by seed, and no two optimizers are tested "
+    "against each other in this report."
+)
+VARIED = (
+    "What varies between repeats: the initial weights and the order of the data, by seed. All repeats share one "
+    "training set and one test set, so no interval speaks of other data."
+)
+_REASON = 160
+
+
+def number(value: float, digits: int) -> str:
+    """A number with so many decimals, and a real minus sign; an en dash where there is none."""
+    if not math.isfinite(value):
+        return "–"
+    return f"{value:,.{digits}f}".replace("-", "−")
+
+
+def decimals(halves: Iterable[float], fallback: int = 4) -> int:
+    """How many decimals a column of means gets: two significant digits of the median half-width of its intervals."""
+    widths = sorted(half for half in halves if math.isfinite(half) and half > 0)
+    if not widths:
+        return fallback
+    return min(6, max(0, 1 - math.floor(math.log10(widths[len(widths) // 2]))))
+
+
+def column_decimals(estimates: pd.DataFrame, metric: str) -> int:
+    """The decimals of one metric's column."""
+    return decimals((estimates[f"{metric} high"] - estimates[f"{metric} low"]) / 2)
+
+
+def plus_minus(mean: float, low: float, high: float, digits: int) -> str:
+    """`0.8912 ± 0.0041`; the mean alone where there is no interval; both bounds where they are not alike."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return number(mean, digits)
+    half = (high - low) / 2
+    if abs((high - mean) - half) > 1e-9 * max(abs(high), abs(low), half):
+        return f"{number(mean, digits)} [{number(low, digits)}, {number(high, digits)}]"
+    return f"{number(mean, digits)} ± {number(half, digits)}"
+
+
+def leaders(estimates: pd.DataFrame, score: str) -> list[str]:
+    """The labels with the best mean score: one, or several that are exactly equal; none where nothing has a score."""
+    best = estimates[score].max() if higher_is_better(score) else estimates[score].min()
+    return [str(label) for label in estimates.loc[estimates[score] == best, "label"]]
+
+
+def headline(estimates: pd.DataFrame, score: str) -> str:
+    """The answer in one sentence, with its interval and what it leaves out."""
+    best, name = leaders(estimates, score), title(score).lower()
+    if not best:
+        return f"No optimizer has a {name}: no trial reached the end of its budget."
+    row = estimates[estimates["label"] == best[0]].iloc[0]
+    digits = column_decimals(estimates, score)
+    value = plus_minus(row[score], row[f"{score} low"], row[f"{score} high"], digits)
+    word = "highest" if higher_is_better(score) else "lowest"
+    if len(best) > 1:
+        return f"{', '.join(best[:-1])} and {best[-1]} share the {word} mean {name}, {value}."
+    n = int(row["ok"])
+    how = f"{row['level']:.0%} {row['method']} interval, n = {n}" if n > 1 else "no interval: 1 repeat"
+    text = f"{best[0]} has the {word} mean {name}: {value} ({how})."
+    if n < row["run"]:
+        text += f" That mean leaves out {int(row['run']) - n} of its {int(row['run'])} repeats, which did not end ok."
+    return text
+
+
+def intervals(estimates: pd.DataFrame) -> list[str]:
+    """What stands behind the ± of a table: n, method, level."""
+    level, method = float(estimates["level"].iloc[0]), str(estimates["method"].iloc[0])
+    counts = sorted({int(n) for n in estimates["ok"] if n > 1})
+    told = []
+    if counts:
+        n = f"n = {counts[0]} repeats" if len(counts) == 1 else "the n repeats that ended ok (the first number of ok/run)"
+        told.append(f"Mean over {n} ± half of its {level:.0%} {method} interval.")
+    for n, text in ((1, "No interval: 1 repeat"), (0, "No score: no repeat ended ok")):
+        labels = [str(label) for label in estimates.loc[(estimates["ok"] == n) & (estimates["run"] > 0), "label"]]
+        if labels:
+            whom = "each optimizer" if len(labels) == len(estimates) > 1 else ", ".join(labels)
+            told.append(f"{text} ({whom}).")
+    return told
+
+
+def incomplete(frames: Frames) -> str:
+    """`Incomplete: 30 of 54 trials recorded` with what is missing; empty where nothing is."""
+    missing = frames.trials[frames.trials["outcome"] == MISSING]
+    if missing.empty:
+        return ""
+    counts = missing.groupby("label", sort=False).size()
+    whom = ", ".join(f"{label} {count}" for label, count in counts.items())
+    return f"Incomplete: {frames.recorded} of {len(frames.trials)} trials recorded. Missing: {whom}."
+
+
+def failures(frames: Frames) -> list[tuple[str, str, int, int, str]]:
+    """Every label, outcome and reason that is not ok: label, outcome, how many of its recorded trials, of how many, why."""
+    trials = frames.trials[frames.trials["outcome"] != MISSING]
+    runs = trials.groupby("label", sort=False).size()
+    odd = trials[trials["outcome"] != "ok"]
+    odd = odd.assign(reason=[_one_line(reason) for reason in odd["reason"]])
+    groups = odd.groupby(["label", "outcome", "reason"], sort=False).size()
+    return [
+        (str(label), str(outcome), int(count), int(runs[label]), str(reason))
+        for (label, outcome, reason), count in groups.items()  # type: ignore[misc]
+    ]
+
+
+def failure_lines(frames: Frames) -> list[str]:
+    """`failures` as sentences, and that no mean holds these trials."""
+    found = failures(frames)
+    if not found:
+        return []
+    told = [
+        f"{label}: {count} of {run} {outcome}" + (f" ({reason})" if reason else "") for label, outcome, count, run, reason in found
+    ]
+    return [f"Not ok, so not in the means: {'; '.join(told)}."]
+
+
+def environment(frames: Frames) -> dict[str, str]:
+    """Where the recorded trials ran: each key with its value, or its values with how many trials have which."""
+    trials = frames.trials[frames.trials["outcome"] != MISSING]
+    told = {}
+    for key in ENVIRONMENT:
+        counts = trials.loc[trials[key] != "", key].value_counts()
+        counts = counts.sort_index().sort_values(ascending=False, kind="stable")
+        if len(counts) == 1:
+            told[key] = str(counts.index[0])
+        elif len(counts):
+            told[key] = ", ".join(f"{value} ({count} trials)" for value, count in counts.items())
+    return told
+
+
+def where(frames: Frames) -> str:
+    """The device, the versions and the commit in one line."""
+    known = environment(frames)
+    device = known.get("device", "device not recorded")
+    device += f" ({known['device_name']})" if known.get("device_name", device) != device else ""
+    parts = [f"Device: {device}"]
+    if "threads" in known:
+        parts.append(f"{known['threads']} thread{'' if known['threads'] == '1' else 's'}")
+    names = {"python": "Python", "torch": "torch", "torchvision": "torchvision", "cuda": "CUDA", "ravine": "Ravine"}
+    parts += [f"{name} {known[key]}" for key, name in names.items() if key in known]
+    parts += [f"commit {known['commit']}"] if "commit" in known else []
+    return ", ".join(parts) + "."
+
+
+def beneath(frames: Frames, estimates: pd.DataFrame, score: str) -> tuple[str, ...]:
+    """The notes beneath the table of estimates."""
+    word = "highest" if higher_is_better(score) else "lowest"
+    lines = [incomplete(frames), *intervals(estimates), f"Sorted by mean {title(score).lower()}, {word} first."]
+    lines += [*failure_lines(frames), VARIED, "Examples/s: median over the ok repeats, of training alone.", where(frames)]
+    return tuple(line for line in lines if line)
+
+
+def measured_how(study: Study, frames: Frames, data: Mapping[str, str]) -> list[tuple[str, str]]:
+    """How it was measured, as names and values."""
+    size = "the whole training set" if study.batch_size == "full" else f"{study.batch_size} examples"
+    budget = f"{study.epochs} epochs, batches of {size}"
+    budget += f", {study.train_examples:,} training examples" if study.train_examples else ", all training examples"
+    own = [
+        entry.name for entry in study.optimizer if entry.epochs or entry.batch_size or entry.train_examples or entry.schedule
+    ]
+    told = [
+        ("Problem", study.problem),
+        ("Options of the problem", ", ".join(f"{key} = {value}" for key, value in study.problem_options.items())),
+        ("Budget", budget + (f"; {', '.join(own)} as in the table of settings" if own else "")),
+        ("Repeats", f"{study.repeats}, the same seeds for every optimizer; root seed {study.seed}"),
+        ("Precision", study.precision),
+        ("Evaluated", "after the last epoch" if study.test_every >= study.epochs else f"every {_nth(study.test_every)} epoch"),
+        ("Score", f"{title(study.score)} after the last epoch, never the best epoch"),
+        ("What counts as no difference", f"{study.margin:g}"),
+        ("Trials", f"{frames.recorded} recorded of {len(frames.trials)} planned"),
+        ("Changed on the command line", ", ".join(study.overrides)),
+    ]
+    names = {"device_name": "Device name", "cpu_capability": "CPU capability", "cuda": "CUDA", "ravine": "Ravine"}
+    told += [(names.get(key, key.capitalize()), value) for key, value in environment(frames).items()]
+    told += [(f"SHA-256 of {name}", digest) for name, digest in sorted(data.items())]
+    return [(name, text) for name, text in told if text]
+
+
+def _nth(count: int) -> str:
+    return "" if count == 1 else {2: "second", 3: "third"}.get(count, f"{count}th")
+
+
+def _one_line(reason: str) -> str:
+    line = " ".join(reason.split()).rstrip(".")
+    return line if len(line) <= _REASON else line[: _REASON - 1] + "…"

@@ -1,0 +1,23 @@
+"use strict";
+// Tables sort by a click on a column's head: first by the better direction for numbers, then the other way round.
+for (const table of document.querySelectorAll("table.sortable")) {
+  const heads = [...table.tHead.rows[0].cells];
+  const status = document.getElementById("sorted");
+  heads.forEach((head, at) => {
+    head.querySelector("button").addEventListener("click", () => {
+      const descending = head.getAttribute("aria-sort") === "ascending";
+      heads.forEach((other) => other.removeAttribute("aria-sort"));
+      head.setAttribute("aria-sort", descending ? "descending" : "ascending");
+      const key = (row) => row.cells[at].dataset.sort;
+      const numeric = head.dataset.numeric === "yes";
+      const compare = (a, b) => (numeric ? Number(a) - Number(b) : a.localeCompare(b, "en"));
+      const rows = [...table.tBodies[0].rows].sort((one, two) => {
+        const [a, b] = [key(one), key(two)];
+        if (a === "" || b === "") return (a === "") - (b === ""); // what has no value stays last
+        return descending ? compare(b, a) : compare(a, b);
+      });
+      table.tBodies[0].append(...rows);
+      status.textContent = `Sorted by ${head.innerText.trim()}, ${descending ? "descending" : "ascending"}`;
+    });
+  });
+}

@@ -1,0 +1,85 @@
+"""How long trials will take: from recorded trials of the same problem where there are some, else from a short probe."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from suite.records import Trial, TrialRecord
+
+PROBE_BATCH = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Examples per second of one worker, in training and in evaluation, and where the numbers come from."""
+
+    train: float
+    evaluate: float
+    source: str
+
+    def seconds(self, trial: Trial, test_examples: int) -> float:
+        """How long a trial should take on one worker."""
+        tests = len(trial.tested_epochs()) * test_examples
+        return trial.epochs * trial.train_examples / self.train + tests / self.evaluate
+
+
+def recorded(records: Iterable[TrialRecord], like: Trial, device: str, test_examples: int) -> Speed | None:
+    """The median speed of recorded trials of the same problem and precision on this kind of device and CPU or GPU."""
+    from suite.provenance import environment
+
+    here = environment(device)["device_name"]
+    train, evaluate = [], []
+    for record in records:
+        trial, timing = record.trial, record.timing
+        same = (trial.problem, trial.precision, record.environment.get("device_name")) == (
+            like.problem,
+            like.precision,
+            here,
+        )
+        if same and timing.train > 0 and timing.evaluate > 0:
+            train.append(timing.examples_per_second)
+            evaluate.append(len(trial.tested_epochs()) * test_examples / timing.evaluate)
+    if not train:
+        return None
+    return Speed(statistics.median(train), statistics.median(evaluate), f"{len(train)} recorded trials")
+
+
+def probe(like: Trial, device: str) -> Speed:
+    """Measure a few steps on random inputs, after one to warm up; about two seconds on a CPU core."""
+    import torch
+
+    from suite import problems
+    from suite.devices import arithmetic
+    from suite.training import evaluate
+
+    problem = problems.find(like.problem)
+    network = problem.network().to(device)
+    inputs, targets = (tensor.to(device) for tensor in problem.sample(PROBE_BATCH))
+    autocast = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=like.precision == "bfloat16")
+
+    def train() -> None:
+        with autocast:
+            loss = problem.loss(network(problem.prepare(inputs)), targets)
+        loss.backward()
+        loss.item()  # waits for the device
+
+    def timed(work: object, times: int) -> float:
+        assert callable(work)
+        work()
+        started = time.perf_counter()
+        for _ in range(times):
+            work()
+        return times * PROBE_BATCH / (time.perf_counter() - started)
+
+    with arithmetic(like.precision):
+        return Speed(
+            timed(train, 2),
+            timed(lambda: evaluate(problem, network, inputs, targets, like.precision), 4),
+            "a probe of two steps",
+        )

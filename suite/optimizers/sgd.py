@@ -1,0 +1,52 @@
+"""Gradient descent, whatever the batch: full (BGD), of a few examples (SGD) or in between (MBSGD)."""
+
+from typing import Any
+
+from torch import Tensor
+from torch.optim.optimizer import ParamsT
+
+from suite.optimizers.rule import Rule
+
+
+def sgd_update(g: Tensor, *, lr: float) -> Tensor:
+    """The change η g to subtract from θ, of the shape of g; symbols as in `SGD`."""
+    return lr * g  # θ ← θ − η g
+
+
+class SGD(Rule):
+    """SGD: steps of fixed length per gradient, straight down the slope.
+
+    For each parameter θ with gradient g, of any one shape::
+
+        θ ← θ − η g
+
+    Batch, stochastic and mini-batch gradient descent are this rule with gradients of all, few or some examples.
+
+    Args:
+        params: parameters, named parameters, or groups of them with options of their own.
+        lr: η >= 0, in units of θ² per unit of the loss; a float or a tensor of one element.
+        weight_decay: λ >= 0; g + λ θ stands for g above.
+
+    Raises:
+        ValueError: an option is out of its range, or a parameter is not dense, real and of floating point.
+        RuntimeError: from `step`, a gradient is sparse or complex.
+
+    Example:
+        >>> import torch
+        >>> x = torch.tensor([1.0], requires_grad=True)
+        >>> (x**2).sum().backward()  # g = 2
+        >>> SGD([x], lr=0.25).step()
+        >>> x.item()
+        0.5
+
+    References:
+        Robbins and Monro 1951, A stochastic approximation method; the source paper, 3.1 to 3.3.
+    """
+
+    def __init__(self, params: ParamsT, lr: float | Tensor = 0.01, *, weight_decay: float = 0.0) -> None:
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
+
+    def update(self, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:
+        """Return η g; there is no state."""
+        del state
+        return sgd_update(grad, lr=float(group["lr"]))

@@ -1,0 +1,111 @@
+"""A study becomes a tuple of trials; here each optimizer's and the problem's own knowledge checks it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from suite import optimizers, problems
+from suite.errors import UserError
+from suite.records import Trial
+from suite.study import did_you_mean
+
+if TYPE_CHECKING:
+    from suite.problems import Problem
+    from suite.study import Entry, Schedule, Study
+
+CHUNK = 256
+METRICS = ("test/accuracy", "test/loss", "train/accuracy", "train/loss")
+_USED = {"linear": ("final",), "cosine": ("final",), "exponential": ("gamma",), "step": ("gamma", "milestones")}
+
+
+def plan(study: Study) -> tuple[Trial, ...]:
+    """Every trial of a study, all optimizers of repeat 0 first: a study that is stopped can be compared so far.
+
+    Raises:
+        UserError: An unknown problem, optimizer or option, a value out of range, a budget that the problem does not have.
+    """
+    place = str(study.path or study.name)
+    mistakes: list[str] = []
+    templates = []
+    try:
+        problem = problems.find(study.problem)
+    except UserError as error:
+        raise UserError(f"{place}: {error}") from None
+    if study.score not in METRICS:
+        mistakes.append(
+            f'score: there is no "{study.score}"{did_you_mean(study.score, list(METRICS))}. Write one of {METRICS}'
+        )
+    if study.problem_options:
+        mistakes.append(f"problem_options: {study.problem} has none. Remove it")
+    for number, entry in enumerate(study.optimizer, 1):
+        try:
+            templates.append(_template(study, entry, problem))
+        except UserError as error:
+            mistakes.append(f'optimizer[{number}] ("{entry.name}").{error}')
+    if mistakes:
+        raise UserError("\n".join(f"{place}: {mistake}" for mistake in mistakes))
+    return tuple(Trial(repeat=repeat, **values) for repeat in range(study.repeats) for values in templates)
+
+
+def _template(study: Study, entry: Entry, problem: Problem) -> dict[str, Any]:
+    """What all repeats of an entry share."""
+    budget = {
+        key: getattr(study, key) if getattr(entry, key) is None else getattr(entry, key)
+        for key in ("batch_size", "chunk", "epochs", "train_examples", "test_every")
+    }
+    _check_budget(budget, problem)
+    unknown = [key for key in entry.options if key in type(study).model_fields]
+    if unknown:
+        raise UserError(f"{unknown[0]}: an optimizer cannot override it. Write it above the first [[optimizer]]")
+    kind = optimizers.find(entry.kind, study.folder)
+    return {
+        **budget,
+        "label": entry.name,
+        "problem": study.problem,
+        "optimizer": entry.kind,
+        "hyperparameters": optimizers.resolve(kind, entry.options),
+        "schedule": _schedule(entry.schedule),
+        "precision": study.precision,
+        "seed": study.seed,
+        "data": problem.digests(),
+    }
+
+
+def _check_budget(budget: dict[str, Any], problem: Problem) -> None:
+    """Fill in the defaults of a budget and refuse what cannot be trained."""
+    most = problem.train_examples
+    examples = budget["train_examples"] = budget["train_examples"] or most
+    if examples > most:
+        raise UserError(f"train_examples: {problem.key} has {most:,}, got {examples:,}. Leave it out to use all")
+    size, chunk = budget["batch_size"], budget["chunk"]
+    if size != "full":
+        if chunk is not None:
+            raise UserError('chunk: it belongs to batch_size = "full". Remove it')
+        _check_size("batch_size", size, examples, problem)
+    else:
+        chunk = budget["chunk"] = chunk or min(CHUNK, examples)
+        _check_size("chunk", chunk, examples, problem)
+
+
+def _check_size(key: str, size: int | str, examples: int, problem: Problem) -> None:
+    if not isinstance(size, int):
+        return
+    least = problem.smallest_batch
+    if size > examples:
+        raise UserError(f'{key}: {size:,} is more than the {examples:,} training examples. Write less, or "full"')
+    if size < least or 0 < examples % size < least:
+        left = (
+            f"leaves {examples % size} of {examples:,} examples for the last batch" if size >= least else "is too small"
+        )
+        raise UserError(
+            f"{key}: {size} {left}, and the batch normalisation of {problem.key} needs {least}. Change {key}"
+        )
+
+
+def _schedule(schedule: Schedule | None) -> dict[str, Any] | None:
+    """The schedule with defaults for what it does not use, so that equal schedules have equal ids; None if constant."""
+    if schedule is None or (schedule.kind == "constant" and schedule.warmup == 0):
+        return None
+    used = {"kind", "warmup", *_USED.get(schedule.kind, ())}
+    fields = type(schedule).model_fields
+    return {key: getattr(schedule, key) if key in used else field.default for key, field in fields.items()}

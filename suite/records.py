@@ -1,0 +1,173 @@
+"""What a trial is and what comes of it: the schema that all else shares. Imports the standard library only."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+CONTRACT = 1
+"""Version of the training contract. Raise it when a change to the engine changes what a trial computes: it is part of
+`Trial.id`, so results of both sides of the change are never mixed."""
+
+SCHEMA = 1
+"""Version of the stored record. Records of an older schema are brought up to date by `upgrade`; newer ones are refused."""
+
+BatchSize = int | Literal["full"]
+Stage = Literal["final", "tuning"]
+Precision = Literal["float32", "tf32", "bfloat16"]
+
+
+class Outcome(StrEnum):
+    """How a trial ended. All but `FAILED` are results; a failed trial is run again the next time."""
+
+    OK = "ok"
+    """Trained to the end of its budget."""
+    DIVERGED = "diverged"
+    """The training loss, or a weight at the end, was not finite: stopped at once."""
+    STALLED = "stalled"
+    """The training loss was still at chance after at least 200 updates: stopped. See `suite.training`."""
+    FAILED = "failed"
+    """An exception: a bug, memory that ran out, a killed worker. The reason holds its text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One training run, described in full: the same description gives the same weights.
+
+    Everything but `label` enters `id`. `hyperparameters` holds every option of the optimizer's constructor, defaults
+    resolved; `epochs` and `train_examples` are the budget (under `batch_size="full"` an epoch is one update, made of
+    `chunk` examples at a time); `test_every` counts the epochs between two evaluations (the last is always evaluated).
+    """
+
+    label: str
+    problem: str
+    optimizer: str
+    hyperparameters: Mapping[str, Any]
+    batch_size: BatchSize
+    epochs: int
+    train_examples: int
+    repeat: int
+    seed: int = 0
+    stage: Stage = "final"
+    chunk: BatchSize | None = None
+    schedule: Mapping[str, Any] | None = None
+    test_every: int = 1
+    evaluate_on: Literal["test"] = "test"
+    precision: Precision = "float32"
+    compiled: bool = False
+    problem_options: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, str] = field(default_factory=dict)
+    contract: int = CONTRACT
+
+    def description(self) -> dict[str, Any]:
+        """Everything that decides what is computed, as plain JSON values; the label is not part of it."""
+        names = (name for name in self.__slots__ if name != "label")
+        return {name: _plain(getattr(self, name)) for name in sorted(names)}
+
+    @property
+    def id(self) -> str:
+        """The first 16 hexadecimal digits of the SHA-256 of the canonical description (floats exact, keys sorted)."""
+        return hashlib.sha256(canonical(self.description()).encode()).hexdigest()[:16]
+
+    @property
+    def name(self) -> str:
+        """A short name for people, such as `Adam r3`; repeats count from 0."""
+        return f"{self.label} r{self.repeat}"
+
+    @property
+    def updates_per_epoch(self) -> int:
+        """How many times an epoch changes the weights; the last batch of an epoch may be smaller than the others."""
+        return 1 if self.batch_size == "full" else -(-self.train_examples // self.batch_size)
+
+    @property
+    def updates(self) -> int:
+        """How many times the whole trial changes the weights."""
+        return self.epochs * self.updates_per_epoch
+
+    def tested_epochs(self) -> tuple[int, ...]:
+        """The epochs, counted from 1, after which the trial is evaluated."""
+        return tuple(e for e in range(1, self.epochs + 1) if e % self.test_every == 0 or e == self.epochs)
+
+    @classmethod
+    def from_description(cls, description: Mapping[str, Any], label: str) -> Trial:
+        """The trial that `description` came from."""
+        return cls(label=label, **description)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One measured value. `step` counts updates from 1; `epoch` is the one that the step belongs to, from 1."""
+
+    metric: str
+    epoch: int
+    step: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Wall-clock seconds. They differ from run to run and are kept apart from what must be equal."""
+
+    train: float = 0.0
+    """In training steps alone."""
+    evaluate: float = 0.0
+    total: float = 0.0
+    """From the start of the trial to its end, the building of the problem and the network included."""
+    examples: int = 0
+    """How many examples training went through in `train` seconds."""
+
+    @property
+    def examples_per_second(self) -> float:
+        """Of training alone; NaN where nothing was trained."""
+        return self.examples / self.train if self.train > 0 else float("nan")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialResult:
+    """What came of a trial."""
+
+    trial: Trial
+    outcome: Outcome
+    reason: str = ""
+    points: tuple[Point, ...] = ()
+    weights: str = ""
+    """SHA-256 of the final parameters and buffers; empty for a failed trial."""
+    timing: Timing = field(default_factory=Timing)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Where it ran: device, threads, versions, commit. See `suite.provenance`."""
+    started: float = 0.0
+    """Seconds since 1970, UTC."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRecord:
+    """A recorded result as the store gives it back; the points are fetched apart (`Store.points`)."""
+
+    run_id: str
+    trial: Trial
+    outcome: Outcome
+    reason: str
+    weights: str
+    timing: Timing
+    environment: Mapping[str, str]
+    started: float
+    artifacts: str = ""
+    """Where its files are, as the store names the place."""
+
+
+def canonical(value: Any) -> str:
+    """`value` as JSON with sorted keys and shortest exact floats: equal values give equal text."""
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    """`value` with tuples as lists and mappings as dicts, as JSON gives them back."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,67 @@
+"""Runs what a plan has left to do, and writes each result at once."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from typing import TYPE_CHECKING
+
+from suite.records import Outcome, TrialResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from suite.executors import Executor
+    from suite.records import Trial, TrialRecord
+    from suite.store import Store
+    from suite.study import Study
+
+
+def missing(trials: Sequence[Trial], records: Mapping[str, TrialRecord]) -> list[Trial]:
+    """The trials that have no result yet, each id once; a failed one is run again."""
+    left = {trial.id: trial for trial in trials}
+    return [t for key, t in left.items() if key not in records or records[key].outcome is Outcome.FAILED]
+
+
+def run(
+    study: Study,
+    trials: Sequence[Trial],
+    store: Store,
+    executor: Executor,
+    finished: Callable[[TrialResult], object] = lambda _: None,
+) -> Counter[Outcome]:
+    """Run these trials and record each the moment it ends. What runs and what is recorded does not depend on the workers.
+
+    Args:
+        study: Whose experiment the trials are recorded in.
+        trials: What is missing; see `missing`.
+        store: Held by this process (`Store.held`).
+        executor: Where they run.
+        finished: Told of each result after it was recorded.
+
+    Returns:
+        How many trials ended how.
+    """
+    outcomes: Counter[Outcome] = Counter()
+    waiting = list(reversed(trials))
+    running: dict[Future[TrialResult], Trial] = {}
+    while waiting or running:
+        while waiting and len(running) < executor.workers:
+            trial = waiting.pop()
+            running[executor.submit(trial)] = trial
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            result = _result(future, running.pop(future))
+            store.write(study, result)
+            outcomes[result.outcome] += 1
+            finished(result)
+    return outcomes
+
+
+def _result(future: Future[TrialResult], trial: Trial) -> TrialResult:
+    """The result, or a failed one where the worker itself was lost (out of memory, killed)."""
+    error = future.exception()
+    if error is None:
+        return future.result()
+    reason = f"the worker was lost: {type(error).__name__}: {' '.join(str(error).split())}"
+    return TrialResult(trial=trial, outcome=Outcome.FAILED, reason=reason, started=time.time())

@@ -1,0 +1,60 @@
+"""Learning-rate schedules: a factor for each update, applied by torch's LambdaLR."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from torch.optim.lr_scheduler import LambdaLR
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch.optim import Optimizer
+
+
+def factor(schedule: Mapping[str, Any], t: int, updates: int) -> float:
+    """What the learning rate is multiplied by at update `t`.
+
+    With W = round(warmup · T) updates of warm-up and T updates in all, the factor is (t + 1)/W while t < W. After that,
+    with p = (t − W)/(T − W) in [0, 1):
+
+    - constant: 1
+    - linear: 1 − (1 − final) p
+    - cosine: final + (1 − final) (1 + cos πp)/2, torch's CosineAnnealingLR with T_max = T − W (Loshchilov, Hutter 2017)
+    - exponential: gamma^p
+    - step: gamma to the power of the number of `milestones` that are ≤ p
+
+    Args:
+        schedule: kind, warmup, final, gamma, milestones: see `suite.study.Schedule`.
+        t: The update, from 0.
+        updates: T, the number of updates of the whole trial.
+    """
+    warmup = warmup_updates(schedule, updates)
+    if t < warmup:
+        return (t + 1) / warmup
+    p = (t - warmup) / max(1, updates - warmup)
+    final, gamma = schedule["final"], schedule["gamma"]
+    match schedule["kind"]:
+        case "linear":
+            return float(1 - (1 - final) * p)
+        case "cosine":
+            return float(final + (1 - final) * (1 + math.cos(math.pi * p)) / 2)
+        case "exponential":
+            return float(gamma**p)
+        case "step":
+            return float(gamma ** sum(milestone <= p for milestone in schedule["milestones"]))
+        case _:
+            return 1.0
+
+
+def warmup_updates(schedule: Mapping[str, Any] | None, updates: int) -> int:
+    """How many updates the warm-up has."""
+    return round(schedule["warmup"] * updates) if schedule else 0
+
+
+def scheduler(schedule: Mapping[str, Any] | None, optimizer: Optimizer, updates: int) -> LambdaLR | None:
+    """The scheduler to step after every update; None for a constant learning rate."""
+    if schedule is None:
+        return None
+    return LambdaLR(optimizer, lambda t: factor(schedule, t, updates))

@@ -1,0 +1,212 @@
+"""The training loop, the only one: data resident on the device, no host synchronisation inside an epoch but for checks.
+
+**Batches.** Each epoch goes through all training examples in a new order, `batch_size` at a time; the last batch holds
+what is left, nothing is dropped. Under `batch_size = "full"` an epoch is one update: the gradient of the mean loss over
+all examples, summed over chunks of `chunk` examples. Batch normalisation then normalises each chunk by the chunk's own
+statistics, and its running statistics (momentum 0.1) move once for each chunk: with `chunk = "full"` once for each
+update, so after five updates they are still 0.9⁵ = 59% of their start and the test accuracy is near chance.
+
+**Metrics.** `train/loss` and `train/accuracy` are running values, as the source paper takes them: the mean over the
+epoch's examples, each measured in training mode when its batch was trained on. The test metrics are taken in evaluation
+mode over all test examples. `train/step_loss` is the loss of each update's batch.
+
+**Diverged.** A training loss that is not finite (looked at every 128 updates and at the end of each epoch), or a weight
+that is not finite at the end.
+
+**Stalled.** Judged at the end of each epoch, once 200 updates have been made since the end of the warm-up: the mean step
+loss of the last 100 updates is still above 99% of the chance loss, and has been at the end of every epoch so far. The
+chance loss is that of the best constant prediction (ln 10 for ten balanced classes). The test set is never looked at.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+
+from suite.records import Outcome, Point, Precision, Timing, Trial
+from suite.schedules import warmup_updates
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
+    from torch.optim.lr_scheduler import LRScheduler
+
+    from suite.problems import Data, Problem
+
+CHECK_EVERY = 128
+STALL_AFTER = 200
+STALL_WINDOW = 100
+STALL_SHARE = 0.99
+EVALUATION_BATCH = 250
+
+
+@dataclass(slots=True)
+class Training:
+    """What a training run came to."""
+
+    outcome: Outcome = Outcome.OK
+    reason: str = ""
+    points: list[Point] = field(default_factory=list)
+    timing: Timing = field(default_factory=Timing)
+
+
+@dataclass(frozen=True, slots=True)
+class _Epoch:
+    """What one epoch saw: the loss and the number of examples of each update, and how many predictions were right."""
+
+    losses: list[float]
+    sizes: list[int]
+    correct: int
+
+    @property
+    def loss(self) -> float:
+        """The mean over the epoch's examples."""
+        return sum(map(math.prod, zip(self.losses, self.sizes, strict=True))) / sum(self.sizes)
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / sum(self.sizes)
+
+
+def train(
+    trial: Trial,
+    problem: Problem,
+    data: Data,
+    network: nn.Module,
+    optimizer: Optimizer,
+    scheduler: LRScheduler | None,
+    order: torch.Generator,
+) -> Training:
+    """Train `network` for the budget of `trial`, in place.
+
+    Args:
+        trial: Batch size, chunk, epochs, number of training examples; precision and threads are set around this call.
+        problem: Gives the loss.
+        data: On the device of the network.
+        network: Any module from the problem's inputs to its outputs.
+        optimizer: Over the network's parameters.
+        scheduler: Stepped after every update; None for a constant learning rate.
+        order: A CPU generator; each epoch draws one permutation of the training examples from it.
+    """
+    run, losses, train_seconds, evaluate_seconds, examples = Training(), list[float](), 0.0, 0.0, 0
+    tested = set(trial.tested_epochs())
+    stall = _Stall(problem.chance_loss, STALL_AFTER + warmup_updates(trial.schedule, trial.updates))
+    for number in range(1, trial.epochs + 1):
+        started = time.perf_counter()
+        epoch = _train_epoch(trial, problem, data, network, optimizer, scheduler, order)
+        train_seconds += time.perf_counter() - started
+        examples += sum(epoch.sizes)
+        run.points += [
+            Point("train/step_loss", number, len(losses) + i, loss) for i, loss in enumerate(epoch.losses, 1)
+        ]
+        losses += epoch.losses
+        run.outcome, run.reason = _diverged(losses, network, last=number == trial.epochs)
+        if run.outcome is Outcome.OK:
+            step = len(losses)
+            run.points.append(Point("train/loss", number, step, epoch.loss))
+            run.points.append(Point("train/accuracy", number, step, epoch.accuracy))
+            run.outcome, run.reason = stall.judge(losses)
+        if run.outcome is not Outcome.OK:
+            break
+        if number in tested:
+            started = time.perf_counter()
+            loss, accuracy = evaluate(problem, network, data.test_inputs, data.test_targets, trial.precision)
+            evaluate_seconds += time.perf_counter() - started
+            run.points += [Point("test/loss", number, step, loss), Point("test/accuracy", number, step, accuracy)]
+    run.timing = Timing(train=train_seconds, evaluate=evaluate_seconds, examples=examples)
+    return run
+
+
+@torch.no_grad()
+def evaluate(
+    problem: Problem, network: nn.Module, inputs: Tensor, targets: Tensor, precision: Precision
+) -> tuple[float, float]:
+    """Mean loss and accuracy over all examples, in evaluation mode; the last batch is as large as it is.
+
+    Args:
+        precision: `bfloat16` computes the forward pass under autocast.
+    """
+    network.eval()
+    loss = torch.zeros((), dtype=torch.float64, device=inputs.device)
+    correct = torch.zeros((), dtype=torch.int64, device=inputs.device)
+    for x, y in zip(inputs.split(EVALUATION_BATCH), targets.split(EVALUATION_BATCH), strict=True):
+        with _autocast(precision, inputs.device.type):
+            outputs = network(problem.prepare(x))
+            loss += problem.loss(outputs, y) * len(y)
+        correct += problem.correct(outputs, y)
+    return loss.item() / len(inputs), correct.item() / len(inputs)
+
+
+def _train_epoch(
+    trial: Trial,
+    problem: Problem,
+    data: Data,
+    network: nn.Module,
+    optimizer: Optimizer,
+    scheduler: LRScheduler | None,
+    order: torch.Generator,
+) -> _Epoch:
+    """One pass through the training examples; ends early where a loss is not finite."""
+    network.train()
+    device = data.train_inputs.device
+    indices = torch.randperm(trial.train_examples, generator=order).to(device)
+    batches = indices.split(len(indices) if trial.batch_size == "full" else trial.batch_size)
+    losses = torch.zeros(len(batches), device=device)
+    correct = torch.zeros((), dtype=torch.int64, device=device)
+    done = 0
+    for done, batch in enumerate(batches, 1):
+        optimizer.zero_grad(set_to_none=True)
+        for part in batch.split(_part(trial, len(batch))):
+            with _autocast(trial.precision, device.type):
+                outputs = network(problem.prepare(data.train_inputs[part]))
+                loss = problem.loss(outputs, data.train_targets[part]) * (len(part) / len(batch))
+            loss.backward()
+            losses[done - 1] += loss.detach()
+            correct += problem.correct(outputs.detach(), data.train_targets[part])
+        optimizer.step()
+        if scheduler is not None:
+            scheduler.step()
+        if done % CHECK_EVERY == 0 and not torch.isfinite(losses[done - CHECK_EVERY : done]).all():
+            break
+    return _Epoch(losses[:done].tolist(), [len(batch) for batch in batches[:done]], int(correct))
+
+
+def _autocast(precision: Precision, device: str) -> torch.autocast:
+    return torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def _part(trial: Trial, size: int) -> int:
+    """How many examples go through the network at a time."""
+    return trial.chunk if trial.batch_size == "full" and isinstance(trial.chunk, int) else size
+
+
+def _diverged(losses: list[float], network: nn.Module, *, last: bool) -> tuple[Outcome, str]:
+    bad = next((step for step, loss in enumerate(losses, 1) if not math.isfinite(loss)), None)
+    if bad is not None:
+        return Outcome.DIVERGED, f"the training loss was {losses[bad - 1]} at update {bad}"
+    if last and not all(torch.isfinite(p).all() for p in network.parameters()):
+        return Outcome.DIVERGED, f"a weight was not finite after the last update, {len(losses)}"
+    return Outcome.OK, ""
+
+
+@dataclass(slots=True)
+class _Stall:
+    """Whether training has ever left chance; see the top of this file for the rule."""
+
+    chance_loss: float
+    patience: int
+    lowest: float = math.inf
+
+    def judge(self, losses: list[float]) -> tuple[Outcome, str]:
+        window = losses[-STALL_WINDOW:]
+        self.lowest = min(self.lowest, sum(window) / len(window))
+        if len(losses) < self.patience or self.lowest <= STALL_SHARE * self.chance_loss:
+            return Outcome.OK, ""
+        best = (
+            f"the mean loss over {STALL_WINDOW} updates was {self.lowest:.4f} at best, chance is {self.chance_loss:.4f}"
+        )
+        return Outcome.STALLED, f"still at chance after {len(losses)} updates: {best}"

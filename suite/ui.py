@@ -1,0 +1,82 @@
+"""The MLflow UI on a store, as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING
+
+from suite.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HOST = "127.0.0.1"
+PATIENCE = 60.0
+
+
+def serve(uri: str, port: int, ready: Callable[[str], object]) -> int:
+    """Serve the UI until it is stopped; call `ready` with its address once it answers.
+
+    Args:
+        uri: The store's tracking URI, a database.
+        port: Where to listen; the next free one where this is taken.
+        ready: Told the address, such as http://127.0.0.1:5000/.
+
+    Returns:
+        The exit status of the server.
+
+    Raises:
+        UserError: The server did not come up.
+    """
+    port = _free(port)
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", HOST, "--port", str(port)]
+    quiet = {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # two processes instead of eight
+    }
+    address = f"http://{HOST}:{port}/"
+    with subprocess.Popen(
+        command, env=os.environ | quiet, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as server:
+        try:
+            _await(server, address)
+            ready(address)
+            server.communicate()
+        finally:
+            server.terminate()
+    return server.returncode
+
+
+def _await(server: subprocess.Popen[str], address: str) -> None:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if server.poll() is not None:
+            told = (server.stderr.read() if server.stderr else "").strip().splitlines()
+            raise UserError(
+                f"the MLflow UI ended at once: {told[-1] if told else 'it said nothing'}. Try: ravine doctor"
+            )
+        try:
+            with urllib.request.urlopen(f"{address}health", timeout=2):  # noqa: S310 (always http)
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise UserError(f"the MLflow UI did not answer at {address} within {PATIENCE:.0f} s. Try another --port")
+
+
+def _free(port: int) -> int:
+    """The port, or the next one that nothing listens on."""
+    for candidate in range(port, min(port + 100, 65536)):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, candidate))
+            except OSError:
+                continue
+            return candidate
+    raise UserError(f"--port: no free port from {port} on. Give another")
