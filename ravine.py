@@ -14,9 +14,8 @@ import typer
 from suite.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from suite.estimate import Speed
     from suite.records import Outcome, Trial, TrialRecord
     from suite.store import Store
     from suite.study import Study
@@ -126,7 +125,7 @@ def run(
     if warning:
         print(f"ravine: warning: {warning}", file=sys.stderr)
     if dry_run:
-        _show_plan(trials, _existing(store), place, workers)
+        _show_plan(chosen, trials, _existing(store), place, workers)
         return
     records = _open(store, create=True)
     with records.held():
@@ -134,10 +133,10 @@ def run(
         done = records.records([trial.id for trial in trials])
         todo = runner.missing(trials, done)
         if todo:
-            problem = problems.find(chosen.problem)
-            folder = datasets.ensure(problem.data_set, data) if problem.data_set else None
+            data_set = problems.find(chosen.problem, chosen.folder).data_set
+            folder = datasets.ensure(data_set, data) if data_set else None
             with LocalProcesses(workers, place, folder, chosen.folder) as executor:
-                expected = _expected(todo, _speed(trials[0], done, place))
+                expected = _expected(chosen, todo, done, place)[0]
                 with Shown(expected, executor.workers) as shown:
                     runner.run(chosen, todo, records, executor, shown.finished)
         else:
@@ -196,8 +195,8 @@ def status(
     counts = {entry.name: dict.fromkeys(kinds, 0) for entry in chosen.optimizer}
     for trial in trials:
         counts[trial.label][done[trial.id].outcome.value if trial.id in done else "missing"] += 1
-    speed = _speed(trials[0], done, place) if todo else None
-    left = sum(_expected(todo, speed).values()) / (workers or default_workers(place)) if speed else 0.0
+    expected = _expected(chosen, todo, done, place)[0] if todo else {}
+    left = sum(expected.values()) / (workers or default_workers(place))
     if as_json:
         print(json.dumps({"study": chosen.name, "optimizers": counts, "seconds_left": left}, indent=1))
         return
@@ -337,36 +336,34 @@ def _existing(store: str | None) -> Store | None:
     return _open(store, create=False) if exists(locate(store, OUT)) else None
 
 
-def _speed(like: Trial, done: dict[str, TrialRecord], device: str) -> Speed:
+def _expected(
+    study: Study, trials: Iterable[Trial], done: Mapping[str, TrialRecord], device: str
+) -> tuple[dict[str, float], str]:
+    """From trial id to expected seconds on one worker, and where the expectation comes from."""
     from suite import estimate, problems
 
-    tests = problems.find(like.problem).test_examples
-    return estimate.recorded(done.values(), like, device, tests) or estimate.probe(like, device)
+    problem = problems.find(study.problem, study.folder)
+    like = next(iter(trials))
+    speed = estimate.recorded(done.values(), like, device, problem.test_examples)
+    speed = speed or estimate.probe(problem, study.precision, device)
+    return {trial.id: speed.seconds(trial, problem.test_examples) for trial in trials}, speed.source
 
 
-def _expected(trials: list[Trial], speed: Speed) -> dict[str, float]:
-    """From trial id to expected seconds on one worker."""
-    from suite import problems
-
-    return {trial.id: speed.seconds(trial, problems.find(trial.problem).test_examples) for trial in trials}
-
-
-def _show_plan(trials: tuple[Trial, ...], store: Store | None, device: str, workers: int | None) -> None:
+def _show_plan(study: Study, trials: tuple[Trial, ...], store: Store | None, device: str, workers: int | None) -> None:
     from suite import runner
     from suite.executors import default_workers
     from suite.progress import duration
 
     done = store.records([trial.id for trial in trials]) if store else {}
     todo = runner.missing(trials, done)
-    speed = _speed(trials[0], done, device)
-    expected = _expected(list(trials), speed)
+    expected, source = _expected(study, trials, done, device)
     state = {trial.id: done[trial.id].outcome.value if trial.id in done else "missing" for trial in trials}
     rows = [[trial.name, trial.id, state[trial.id], duration(expected[trial.id])] for trial in trials]
     _print_table(["trial", "id", "state", "expected time"], rows)
     workers = workers or default_workers(device)
     left = sum(expected[trial.id] for trial in todo) / workers
     print(
-        f"{len(todo)} of {len(trials)} trials to run on {workers} x {device}: about {duration(left)} (from {speed.source})."
+        f"{len(todo)} of {len(trials)} trials to run on {workers} x {device}: about {duration(left)} (from {source})."
     )
 
 

@@ -14,7 +14,6 @@ import re
 import shutil
 import unicodedata
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +24,8 @@ from reports import notes, scores, tables
 from reports.frame import Frames, Reader, Study, Trial, UserError, command, load, reference, settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     import pandas as pd
     from matplotlib.figure import Figure
 
@@ -175,8 +176,10 @@ def _gather(study: Study, trials: Sequence[Trial], frames: Frames) -> _Contents:
         sources = (
             f"Printed: {book.get('source', study.reference)}.",
             *([" ".join(str(book["note"]).split())] if book.get("note") else []),
-            "Our repeats: from the lowest to the highest. A single printed run can be expected within this range, "
-            "not within the interval of the mean, which narrows with n.",
+            (
+                "Our repeats: from the lowest to the highest. A single printed run can be expected within this range, "
+                "not within the interval of the mean, which narrows with n."
+            ),
             "Examples/s belong to their device and are no comparison of optimizers.",
         )
         heading = "Printed numbers beside ours"
@@ -210,11 +213,16 @@ def _draw(contents: _Contents) -> Iterator[Picture]:
             yield _picture(figure, "final-score", caption, f"Dot plot: {name.lower()} of {whom}, mean and interval.")
 
         if any(len(frame) for frame in shown.values()):
-            figure = figures.overview({m: frame for m, frame in shown.items() if len(frame)}, table, contents.scores, looks)
+            figure = figures.overview(
+                {m: frame for m, frame in shown.items() if len(frame)}, table, contents.scores, looks
+            )
             caption = f"Convergence over epochs: mean over the repeats with its pointwise {band} band."
             flat = [scores.title(m).lower() for m, frame in shown.items() if len(frame) and not figures.is_curve(frame)]
             if flat:
                 caption += f" Measured once in a run, so shown as dots with intervals: {', '.join(flat)}."
+            lost = [str(label) for label in table.loc[table["ok"] == 0, "label"]]
+            if lost:
+                caption += f" No curve, since no repeat ended ok: {', '.join(lost)}."
             names = ", ".join(scores.title(metric).lower() for metric in shown)
             yield _picture(figure, "convergence", caption, f"Panels: {names} of {whom} over epochs.")
 
@@ -224,8 +232,12 @@ def _draw(contents: _Contents) -> Iterator[Picture]:
             figures.convergence(steps, ax, looks, metric=scores.STEP_LOSS, along="update")
             lengths = sorted({int(length) for length in steps["window"]})
             caption = f"Training loss by update: mean over the repeats with its pointwise {band} band. "
-            caption += "Every update is shown." if lengths == [1] else (
-                f"Each point is the mean over a window of {' or '.join(map(str, lengths))} updates, windows side by side."
+            caption += (
+                "Every update is shown."
+                if lengths == [1]
+                else (
+                    f"Each point is the mean over a window of {' or '.join(map(str, lengths))} updates, windows side by side."
+                )
             )
             yield _picture(figure, "training-loss-by-update", caption, f"Curves: training loss of {whom} by update.")
 
@@ -244,7 +256,9 @@ def _draw(contents: _Contents) -> Iterator[Picture]:
                 continue
             panels = {metric: frame for metric, frame in shown.items() if len(frame) or metric in set(own["metric"])}
             figure = figures.one_optimizer(points, panels, looks[label], label=label, settings=contents.settings[label])
-            caption = f"{label}: each repeat (thin), their mean with its pointwise {band} band; grey: the other optimizers."
+            caption = (
+                f"{label}: each repeat (thin), their mean with its pointwise {band} band; grey: the other optimizers."
+            )
             yield _picture(figure, f"optimizer-{slug}", caption, f"Panels: the repeats of {label} over epochs.", label)
 
 
@@ -253,6 +267,7 @@ def _picture(figure: Figure, name: str, caption: str, alt: str, label: str = "")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         figure.draw_without_rendering()
+        figure.draw_without_rendering()  # once more: what stands beside the axes moves with them
         figure.set_layout_engine("none")  # the layout is done, once for all formats
         for ending, metadata in FORMATS.items():
             buffer = io.BytesIO()
@@ -291,7 +306,7 @@ def _render(template: str, contents: _Contents, **more: Any) -> str:
 
     engine = jinja2.Environment(
         loader=jinja2.PackageLoader("reports"),
-        autoescape=lambda name: bool(name and name.endswith(".html.j2")),
+        autoescape=jinja2.select_autoescape(["html.j2"]),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -311,8 +326,10 @@ def _render(template: str, contents: _Contents, **more: Any) -> str:
         "measured": notes.measured_how(study, frames, contents.data),
         "settings": _settings(contents),
         "looks": contents.looks,
+        "unpictured": [label for label in contents.looks if label not in {p.label for p in contents.pictures}],
         "command": command(study),
         "score": scores.title(study.score),
+        "higher": scores.higher_is_better(study.score),
         "recorded": frames.recorded,
         "planned": len(frames.trials),
         "ok": int(table["ok"].sum()),
@@ -359,7 +376,10 @@ def _manifest(contents: _Contents, files: Mapping[str, str]) -> dict[str, Any]:
         "overrides": list(study.overrides),
         "command": command(study),
         "complete": frames.recorded == len(frames.trials),
-        "interval": {"method": str(contents.estimates["method"].iloc[0]), "level": float(contents.estimates["level"].iloc[0])},
+        "interval": {
+            "method": str(contents.estimates["method"].iloc[0]),
+            "level": float(contents.estimates["level"].iloc[0]),
+        },
         "environment": {
             key: sorted({str(value) for value in frames.trials[key]} - {""}) for key in notes.environment(frames)
         },

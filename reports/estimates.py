@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,8 @@ from reports.intervals import LEVEL, METHOD, t_band, t_interval
 from reports.scores import STEP_LOSS, higher_is_better
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from reports.frame import Frames
 
 WINDOWS = 100

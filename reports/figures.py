@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 
 from reports import notes
 from reports.scores import higher_is_better, title
@@ -25,10 +25,13 @@ with warnings.catch_warnings():
     import seaborn as sns
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.transforms import Affine2DBase
 
-INK, QUIET, FAINT = "#1c2430", "#5b6470", "#c4c9d0"
+INK, QUIET, FAINT = "#1c2430", "#5b6470", "#d5d9df"
 
 STYLE: Mapping[str, Any] = {
     "font.family": ["DejaVu Sans"],
@@ -58,6 +61,7 @@ STYLE: Mapping[str, Any] = {
     "lines.linewidth": 1.5,
     "lines.markersize": 4.2,
     "figure.facecolor": "white",
+    "figure.dpi": 300,  # as saved, so that the layout measures the text at the size it gets
     "savefig.facecolor": "white",
     "savefig.dpi": 300,
     "svg.fonttype": "path",
@@ -79,7 +83,7 @@ _LOOKS: tuple[tuple[str, Dash, str], ...] = (
     ("#b8528f", _DASHED, "D"),
     ("#d08a00", _DASHED, "v"),
     ("#3a9bd6", _DASHED, "P"),
-    ("#3b3b3b", _MIXED, "X"),
+    ("#0d0d0d", _MIXED, "X"),
     ("#5a3fa0", _MIXED, "o"),
     ("#8c1d40", _MIXED, "s"),
     ("#7d8a1e", _DOTTED, "^"),
@@ -87,6 +91,7 @@ _LOOKS: tuple[tuple[str, Dash, str], ...] = (
     ("#a05a2c", _DOTTED, "v"),
 )
 _LONG = 26
+_STEPS = [1, 2, 2.5, 5, 10]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +154,6 @@ def convergence(
     """
     labels = [label for label in looks if label in set(curves["label"])]
     sizes = curves.groupby("label", sort=False).size()
-    marked = along == "epoch"
     sns.lineplot(
         data=curves[curves["label"].map(sizes) > 1].astype({along: float}),
         x=along,
@@ -159,8 +163,9 @@ def convergence(
         hue_order=labels,
         style_order=labels,
         palette={label: looks[label].color for label in labels},
-        dashes={label: looks[label].dash or "" for label in labels},
-        markers={label: looks[label].marker for label in labels} if marked and sizes.max() <= 12 else False,
+        dashes={label: looks[label].dash or (None, None) for label in labels},
+        markers={label: looks[label].marker for label in labels},
+        markevery=1 if sizes.max() <= 12 else 0.12,
         markeredgecolor="white",
         markeredgewidth=0.4,
         estimator=None,
@@ -172,9 +177,9 @@ def convergence(
         curve, look = curves[curves["label"] == label], looks[label]
         x, low, high = (curve[name].to_numpy(dtype=float) for name in (along, "low", "high"))
         if len(curve) > 1:
-            ax.fill_between(x, low, high, color=look.color, alpha=0.16, linewidth=0)
+            ax.fill_between(x, low, high, color=look.color, alpha=0.15 if len(labels) < 7 else 0.1, linewidth=0)
         else:
-            _interval(ax, x, curve["mean"].to_numpy(dtype=float), low, high, look)
+            _standing(ax, float(x[0]), curve.iloc[0], look)
     _value_scale(ax, metric, curves["mean"], curves["low"])
     _along_scale(ax, curves, along)
     ax.set_xlabel("Epoch" if along == "epoch" else "Update")
@@ -196,7 +201,7 @@ def dots(
 ) -> Axes:
     """The mean of each label with its interval, the best on top; small dots are the repeats.
 
-    Labels far from all others are drawn at the edge, with an arrow that says so, so that the rest can be read.
+    Labels far worse than most are told at the edge, with an arrow, so that the rest can be read.
 
     Args:
         estimates: A row per label (`estimates.by_label`).
@@ -206,40 +211,40 @@ def dots(
         scores: A row per trial (`scores.final`), for the dots of the repeats.
         numbers: Whether to write mean and interval at the right.
     """
-    table = estimates[np.isfinite(estimates[metric])].sort_values(metric, kind="stable")
-    table = table if higher_is_better(metric) else table[::-1]
-    low, high = _inner_range(table[metric].to_numpy())
+    sign = 1 if higher_is_better(metric) else -1
+    table = estimates.sort_values(metric, key=lambda values: sign * values, kind="stable", na_position="first")
+    cut = _cut(sign * table[metric].dropna().to_numpy())
     digits = notes.column_decimals(estimates, metric)
-    beyond: dict[int, str] = {}
+    worse, side, arrow = (0.0, "left", "◂ {}") if sign > 0 else (1.0, "right", "{} ▸")
+    beside = ax.get_yaxis_transform()
+    beyond = False
     for at, (_, row) in enumerate(table.iterrows()):
-        look, mean = looks[row["label"]], float(row[metric])
-        if not low <= mean <= high:
-            beyond[at] = "left" if mean < low else "right"
-            continue
-        if scores is not None:
-            repeats = scores.loc[scores["label"] == row["label"], metric].dropna()
-            ax.plot(repeats, np.full(len(repeats), at), "o", ms=2.6, mfc=look.color, mec="none", alpha=0.35, zorder=2)
-        bounds = (float(row[f"{metric} {name}"]) for name in ("low", "high"))
-        _interval(ax, np.array([mean]), np.array([at]), *(np.array([bound]) for bound in bounds), look, across=True)
-    ax.margins(x=0.06)
-    for at, side in beyond.items():
-        edge, arrow = (0.0, "◂") if side == "left" else (1.0, "▸")
-        color = looks[table["label"].iloc[at]].color
-        text = f"{arrow} {table[metric].iloc[at]:.{digits}f}" if side == "left" else f"{table[metric].iloc[at]:.{digits}f} {arrow}"
-        ax.text(edge, at, text, transform=ax.get_yaxis_transform(), ha=side, va="center", color=color, fontsize=7)
+        look, mean, low, high = looks[row["label"]], *(float(row[f"{metric}{end}"]) for end in ("", " low", " high"))
+        if not sign * mean >= cut:
+            beyond = beyond or math.isfinite(mean)
+            text = arrow.format(notes.number(mean, digits)) if math.isfinite(mean) else "no score"
+            color = look.color if math.isfinite(mean) else QUIET
+            ax.text(worse, at, text, transform=beside, ha=side, va="center", fontsize=7, color=color)
+        else:
+            if scores is not None:
+                single = scores.loc[scores["label"] == row["label"], metric].dropna()
+                ax.plot(single, np.full(len(single), at - 0.27), "o", ms=2.4, mfc=look.color, mec="none", alpha=0.45)
+            if math.isfinite(low) and math.isfinite(high):
+                ax.plot([low, high], [at, at], color=look.color, lw=1.6, solid_capstyle="butt")
+            _marker(ax, mean, at, look)
+        if numbers:
+            text = notes.plus_minus(mean, low, high, digits)
+            ax.annotate(text, (1, at), (9, 0), xycoords=beside, textcoords="offset points", va="center", fontsize=7.5)
     ax.set_yticks(range(len(table)), [short(label) for label in table["label"]])
     for tick in ax.get_yticklabels():
         tick.set_parse_math(False)
-    ax.set_ylim(-0.6, max(len(table), 1) - 0.4)
+    ax.set_ylim(-0.65, len(table) - 0.45)
+    ax.margins(x=0.06)
     ax.tick_params(axis="y", length=0)
     ax.grid(visible=False, axis="y")
     ax.spines["left"].set_visible(False)
-    ax.xaxis.set_major_locator(MaxNLocator(nbins=5, min_n_ticks=3))
-    ax.set_xlabel(axis_title(metric) + ("; ◂ ▸ beyond the axis" if beyond else ""))
-    if numbers:
-        for at, (_, row) in enumerate(table.iterrows()):
-            text = notes.plus_minus(row[metric], row[f"{metric} low"], row[f"{metric} high"], digits)
-            ax.text(1.03, at, text, transform=ax.get_yaxis_transform(), va="center", fontsize=7.5, color=INK)
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=5, min_n_ticks=3, steps=_STEPS))
+    ax.set_xlabel(axis_title(metric) + (f"  ({'◂' if sign > 0 else '▸'} beyond the axis)" if beyond else ""))
     return ax
 
 
@@ -266,9 +271,10 @@ def repeats(
     """
     own = points[(points["label"] == label) & (points["metric"] == metric) & np.isfinite(points["value"])]
     mean = curves[curves["label"] == label]
-    for other, curve in curves[curves["label"] != label].groupby("label", sort=False):
-        shape: dict[str, Any] = {"color": FAINT, "lw": 0.8, "zorder": 1, "label": f"_{other}"}
-        ax.plot(curve["epoch"], curve["mean"], "-" if len(curve) > 1 else ".", ms=4, **shape)
+    if not is_curve(curves):
+        return _once(own, curves, ax, look, label=label, metric=metric)
+    for _, curve in curves[curves["label"] != label].groupby("label", sort=False):
+        ax.plot(curve["epoch"], curve["mean"], "-" if len(curve) > 1 else ".", ms=4, color=FAINT, lw=0.8, zorder=1)
     for _, run in own.groupby("repeat", sort=True):
         ok = bool((run["outcome"] == "ok").all())
         color, style = (look.color, "-") if ok else (QUIET, (0, (2, 1.5)))
@@ -282,9 +288,8 @@ def repeats(
         ax.fill_between(x, low, high, color=look.color, alpha=0.22, linewidth=0, zorder=2)
         ax.plot(x, y, color=look.color, lw=1.7, zorder=5)
     elif len(mean):
-        _interval(ax, x, y, low, high, look)
-    everything = curves["mean"].tolist() + own["value"].tolist()
-    _value_scale(ax, metric, everything, curves["low"])
+        _standing(ax, float(x[0]), mean.iloc[0], look)
+    _value_scale(ax, metric, curves["mean"].tolist() + own.loc[own["outcome"] == "ok", "value"].tolist(), curves["low"])
     _along_scale(ax, curves if len(curves) else own, "epoch")
     ax.set_xlabel("Epoch")
     ax.set_ylabel(title(metric))
@@ -315,9 +320,11 @@ def overview(
             convergence(curves, ax, looks, metric=metric, named=False)
         else:
             dots(estimates, ax, looks, metric=metric, scores=scores, numbers=False)
+            ax.set_xlabel("After the last epoch")
         ax.set_ylabel("")
         ax.set_title(title(metric))
-    _legend(figure, [str(label) for label in estimates["label"]], looks)
+    drawn = {label for curves in panels.values() for label in curves["label"]}
+    _legend(figure, [str(label) for label in estimates["label"] if label in drawn], looks)
     return figure
 
 
@@ -337,15 +344,9 @@ def one_optimizer(
         ax.set_ylabel("")
         ax.set_title(title(metric))
     name = label if len(label) <= 60 else label[:59] + "…"
-    figure.suptitle(
-        f"{name}   {settings}" if settings and len(name) + len(settings) < 110 else name,
-        x=0.008,
-        ha="left",
-        fontsize=9,
-        fontweight="bold",
-        color=look.color,
-        parse_math=False,
-    )
+    figure.suptitle(name, x=0.008, ha="left", fontsize=9.5, fontweight="bold", color=look.color, parse_math=False)
+    if len(name) + len(settings) < 100:
+        figure.text(0.992, 0.98, settings, ha="right", va="top", fontsize=8, color=QUIET, parse_math=False)
     return figure
 
 
@@ -362,39 +363,55 @@ def is_curve(curves: pd.DataFrame) -> bool:
 
 def _legend(figure: Figure, labels: Sequence[str], looks: Mapping[str, Style]) -> None:
     handles = [
-        Line2D([], [], color=looks[n].color, ls=looks[n].line, marker=looks[n].marker, mec="white", mew=0.4, label=short(n))
+        Line2D(
+            [], [], color=looks[n].color, ls=looks[n].line, marker=looks[n].marker, mec="white", mew=0.4, label=short(n)
+        )
         for n in labels
     ]
     widest = max(len(short(name)) for name in labels)
     columns = max(2, min(len(labels), 6, int(108 / (widest + 8))))
-    legend = figure.legend(handles=handles, loc="outside lower left", ncols=columns, frameon=False, fontsize=7.5, handlelength=3)
+    legend = figure.legend(
+        handles=handles, loc="outside lower left", ncols=columns, frameon=False, fontsize=7.5, handlelength=3
+    )
     for text in legend.get_texts():
         text.set_parse_math(False)
 
 
-def _interval(
-    ax: Axes,
-    x: np.ndarray[Any, Any],
-    y: np.ndarray[Any, Any],
-    low: np.ndarray[Any, Any],
-    high: np.ndarray[Any, Any],
-    look: Style,
-    *,
-    across: bool = False,
-) -> None:
-    """A marker at the mean and a bar over its interval, where it has one."""
-    if np.isfinite(low).all() and np.isfinite(high).all():
-        (ax.hlines(y, low, high, color=look.color, lw=1.6) if across else ax.vlines(x, low, high, color=look.color, lw=1.6))
-    ax.plot(x, y, look.marker, color=look.color, ms=5.6, mec="white", mew=0.6, zorder=6)
+def _standing(ax: Axes, at: float, estimate: pd.Series[Any], look: Style) -> None:
+    """One mean, with a bar over its interval where it has one."""
+    mean, low, high = (float(estimate[name]) for name in ("mean", "low", "high"))
+    if math.isfinite(low) and math.isfinite(high):
+        ax.plot([at, at], [low, high], color=look.color, lw=1.6, solid_capstyle="butt", zorder=5)
+    _marker(ax, at, mean, look)
 
 
-def _inner_range(means: np.ndarray[Any, Any]) -> tuple[float, float]:
-    """The range of the means that are not far out: within three interquartile ranges of the quartiles (Tukey)."""
-    if len(means) < 4:
-        return -math.inf, math.inf
-    low, high = np.quantile(means, [0.25, 0.75])
-    reach = 3 * (high - low)
-    return float(low - reach), float(high + reach)
+def _marker(ax: Axes, x: float, y: float, look: Style) -> None:
+    ax.plot([x], [y], look.marker, color=look.color, ms=5.6, mec="white", mew=0.6, zorder=6)
+
+
+def _once(own: pd.DataFrame, curves: pd.DataFrame, ax: Axes, look: Style, *, label: str, metric: str) -> Axes:
+    """What was measured once in a run: the repeats beside their mean and interval, the other means as grey ticks."""
+    mean, others = curves[curves["label"] == label], curves[curves["label"] != label]
+    ax.hlines(others["mean"], 0.25, 0.5, color=FAINT, lw=1.6)
+    ok = own[own["outcome"] == "ok"]
+    ax.plot(np.full(len(ok), -0.3), ok["value"], "o", color=look.color, ms=3.2, mec="none", alpha=0.5)
+    if len(mean):
+        _standing(ax, 0, mean.iloc[0], look)
+    ax.set_xticks([-0.3, 0, 0.375], ["repeats", "mean", "others"])
+    ax.set_xlim(-0.7, 0.7)
+    ax.grid(visible=False, axis="x")
+    ax.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=_STEPS))
+    ax.set_xlabel("After the last epoch")
+    ax.set_ylabel(title(metric))
+    return ax
+
+
+def _cut(goodness: np.ndarray[Any, Any]) -> float:
+    """Below which the means are far worse than most: four times as far from the best as the median is."""
+    if len(goodness) < 4:
+        return -math.inf
+    best, middle = float(goodness.max()), float(np.median(goodness))
+    return best - 4 * (best - middle) if best > middle else -math.inf
 
 
 def _value_scale(ax: Axes, metric: str, values: Any, low: Any) -> None:
@@ -402,7 +419,7 @@ def _value_scale(ax: Axes, metric: str, values: Any, low: Any) -> None:
     means = np.asarray(values, dtype=float)
     means = means[np.isfinite(means)]
     if higher_is_better(metric) or not len(means) or means.min() <= 0 or means.max() / means.min() < 5:
-        ax.yaxis.set_major_locator(MaxNLocator(nbins=6))
+        ax.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=_STEPS))
         return
     bounds = np.asarray(low, dtype=float)
     bounds = bounds[np.isfinite(bounds) & (bounds > means.min() / 2)]
@@ -414,7 +431,7 @@ def _value_scale(ax: Axes, metric: str, values: Any, low: Any) -> None:
 def _along_scale(ax: Axes, curves: pd.DataFrame, along: str) -> None:
     """Whole epochs; updates on a logarithmic axis where one label makes many times more of them than the others."""
     if along == "epoch":
-        ax.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True, min_n_ticks=1))
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
         last = float(curves["epoch"].max()) if len(curves) else 1.0
         ax.set_xlim(1 - 0.03 * max(last - 1, 1), last + 0.03 * max(last - 1, 1))
         return
@@ -446,24 +463,33 @@ def _name_ends(ax: Axes, ends: Mapping[str, tuple[float, float]], looks: Mapping
     ends = {label: end for label, end in ends.items() if np.isfinite(end).all()}
     if not ends:
         return
-    figure = ax.get_figure()
-    height = 0.78 * 72 * figure.get_figheight() if figure else 200
-    gap = min(11.0 / height, 1.0 / max(len(ends) - 1, 1))
+    figure = ax.get_figure(root=True)
+    if figure is None:
+        raise ValueError('"ax" belongs to no figure. Draw on an axes of a figure')
+    gap = min(11.0 / (0.78 * 72 * figure.get_figheight()), 1.0 / max(len(ends) - 1, 1))
+    ax.get_xlim(), ax.get_ylim()  # settles the limits, which the heights depend on
     to_axes = (ax.transData + ax.transAxes.inverted()).transform
-    places = {label: to_axes(end) for label, end in ends.items()}
-    order = sorted(places, key=lambda label: (places[label][1], label))
-    heights = _apart([float(places[label][1]) for label in order], gap)
+    places = {label: float(to_axes(end)[1]) for label, end in ends.items()}
+    order = sorted(places, key=lambda label: (places[label], label))
     furthest = max(x for x, _ in ends.values())
-    for label, height in zip(order, heights, strict=True):
-        look, (x, y) = looks[label], places[label]
-        piece: dict[str, Any] = {"transform": ax.transAxes, "clip_on": False, "color": look.color}
+    # Across: inches from the right edge of the axes; up: the share of its height.
+    beside = blended_transform_factory(figure.dpi_scale_trans + ScaledTranslation(1, 0, _affine(ax)), ax.transAxes)
+    for label, height in zip(order, _apart([places[label] for label in order], gap), strict=True):
+        look = looks[label]
+        piece: dict[str, Any] = {"transform": beside, "clip_on": False, "color": look.color}
         if ends[label][0] == furthest:
-            ax.plot([x + 0.012, 1.035], [y, height], lw=0.6, alpha=0.6, **piece)
-        ax.plot([1.04, 1.105], [height, height], ls=look.line, lw=1.5, **piece)
-        ax.plot([1.0725], [height], look.marker, ms=4.2, mec="white", mew=0.4, **piece)
-        ax.text(
-            1.12, height, short(label), transform=ax.transAxes, va="center_baseline", fontsize=7.5, color=INK, parse_math=False
-        )
+            tie = {"arrowstyle": "-", "color": look.color, "lw": 0.6, "alpha": 0.6, "shrinkA": 0, "shrinkB": 3}
+            ax.annotate(
+                "", ends[label], xytext=(0.12, height), textcoords=beside, arrowprops=tie, annotation_clip=False
+            )
+        ax.plot([0.14, 0.46], [height, height], ls=look.line, lw=1.5, **piece)
+        ax.plot([0.30], [height], look.marker, ms=4.2, mec="white", mew=0.4, **piece)
+        ax.text(0.52, height, short(label), transform=beside, va="center_baseline", fontsize=7.5, parse_math=False)
+
+
+def _affine(ax: Axes) -> Affine2DBase:
+    """The axes' own transform: it is affine, which matplotlib's types do not say."""
+    return cast("Affine2DBase", ax.transAxes)
 
 
 def _apart(heights: Sequence[float], gap: float) -> list[float]:

@@ -6,15 +6,17 @@ What the other modules of `reports` need of the suite's types they take from her
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
 from suite.errors import UserError
 from suite.records import Outcome, Trial, TrialRecord
 from suite.study import Study, reference, shipped
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 __all__ = [
     "ENVIRONMENT",
@@ -121,7 +123,7 @@ def settings(study: Study, trials: Sequence[Trial]) -> dict[str, str]:
         entry = entries.get(trial.label)
         written = entry.options if entry else {}
         known = dict(trial.hyperparameters)
-        names = [name for name in ("lr", "momentum") if name in known]
+        names: list[str] = [name for name in ("lr", "momentum") if name in known]
         names += [name for name in written if name not in names]
         parts = [f"{name} {_text(known.get(name, written.get(name)))}" for name in names]
         if trial.batch_size != study.batch_size:

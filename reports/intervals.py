@@ -7,10 +7,13 @@ of no width, where there are too few of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 from scipy import stats
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 METHOD = "Student t"
 """The name of the method, to stand beside every number that comes from here."""

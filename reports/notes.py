@@ -91,10 +91,14 @@ def intervals(estimates: pd.DataFrame) -> list[str]:
     counts = sorted({int(n) for n in estimates["ok"] if n > 1})
     told = []
     if counts:
-        n = f"n = {counts[0]} repeats" if len(counts) == 1 else "the n repeats that ended ok (the first number of ok/run)"
+        n = (
+            f"n = {counts[0]} repeats"
+            if len(counts) == 1
+            else "the n repeats that ended ok (the first number of ok/run)"
+        )
         told.append(f"Mean over {n} ± half of its {level:.0%} {method} interval.")
-    for n, text in ((1, "No interval: 1 repeat"), (0, "No score: no repeat ended ok")):
-        labels = [str(label) for label in estimates.loc[(estimates["ok"] == n) & (estimates["run"] > 0), "label"]]
+    for few, text in ((1, "No interval: 1 repeat"), (0, "No score: no repeat ended ok")):
+        labels = [str(label) for label in estimates.loc[(estimates["ok"] == few) & (estimates["run"] > 0), "label"]]
         if labels:
             whom = "each optimizer" if len(labels) == len(estimates) > 1 else ", ".join(labels)
             told.append(f"{text} ({whom}).")
@@ -117,10 +121,10 @@ def failures(frames: Frames) -> list[tuple[str, str, int, int, str]]:
     runs = trials.groupby("label", sort=False).size()
     odd = trials[trials["outcome"] != "ok"]
     odd = odd.assign(reason=[_one_line(reason) for reason in odd["reason"]])
-    groups = odd.groupby(["label", "outcome", "reason"], sort=False).size()
+    groups = odd.groupby(["label", "outcome", "reason"], sort=False).size().reset_index(name="count")
     return [
-        (str(label), str(outcome), int(count), int(runs[label]), str(reason))
-        for (label, outcome, reason), count in groups.items()  # type: ignore[misc]
+        (str(row["label"]), str(row["outcome"]), int(row["count"]), int(runs[row["label"]]), str(row["reason"]))
+        for _, row in groups.iterrows()
     ]
 
 
@@ -130,7 +134,8 @@ def failure_lines(frames: Frames) -> list[str]:
     if not found:
         return []
     told = [
-        f"{label}: {count} of {run} {outcome}" + (f" ({reason})" if reason else "") for label, outcome, count, run, reason in found
+        f"{label}: {count} of {run} {outcome}" + (f" ({reason})" if reason else "")
+        for label, outcome, count, run, reason in found
     ]
     return [f"Not ok, so not in the means: {'; '.join(told)}."]
 
@@ -167,7 +172,12 @@ def beneath(frames: Frames, estimates: pd.DataFrame, score: str) -> tuple[str, .
     """The notes beneath the table of estimates."""
     word = "highest" if higher_is_better(score) else "lowest"
     lines = [incomplete(frames), *intervals(estimates), f"Sorted by mean {title(score).lower()}, {word} first."]
-    lines += [*failure_lines(frames), VARIED, "Examples/s: median over the ok repeats, of training alone.", where(frames)]
+    lines += [
+        *failure_lines(frames),
+        VARIED,
+        "Examples/s: median over the ok repeats, of training alone.",
+        where(frames),
+    ]
     return tuple(line for line in lines if line)
 
 
@@ -177,7 +187,9 @@ def measured_how(study: Study, frames: Frames, data: Mapping[str, str]) -> list[
     budget = f"{study.epochs} epochs, batches of {size}"
     budget += f", {study.train_examples:,} training examples" if study.train_examples else ", all training examples"
     own = [
-        entry.name for entry in study.optimizer if entry.epochs or entry.batch_size or entry.train_examples or entry.schedule
+        entry.name
+        for entry in study.optimizer
+        if entry.epochs or entry.batch_size or entry.train_examples or entry.schedule
     ]
     told = [
         ("Problem", study.problem),
@@ -185,13 +197,16 @@ def measured_how(study: Study, frames: Frames, data: Mapping[str, str]) -> list[
         ("Budget", budget + (f"; {', '.join(own)} as in the table of settings" if own else "")),
         ("Repeats", f"{study.repeats}, the same seeds for every optimizer; root seed {study.seed}"),
         ("Precision", study.precision),
-        ("Evaluated", "after the last epoch" if study.test_every >= study.epochs else f"every {_nth(study.test_every)} epoch"),
+        (
+            "Evaluated",
+            "after the last epoch" if study.test_every >= study.epochs else f"every {_nth(study.test_every)} epoch",
+        ),
         ("Score", f"{title(study.score)} after the last epoch, never the best epoch"),
-        ("What counts as no difference", f"{study.margin:g}"),
+        ("Margin: what counts as no difference", f"{study.margin:g}"),
         ("Trials", f"{frames.recorded} recorded of {len(frames.trials)} planned"),
         ("Changed on the command line", ", ".join(study.overrides)),
     ]
-    names = {"device_name": "Device name", "cpu_capability": "CPU capability", "cuda": "CUDA", "ravine": "Ravine"}
+    names = {"device_name": "Device name", "cpu_capability": "CPU capability", "cuda": "CUDA", "torch": "PyTorch"}
     told += [(names.get(key, key.capitalize()), value) for key, value in environment(frames).items()]
     told += [(f"SHA-256 of {name}", digest) for name, digest in sorted(data.items())]
     return [(name, text) for name, text in told if text]

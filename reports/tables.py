@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +14,8 @@ from reports import notes
 from reports.scores import title
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     import pandas as pd
     from rich.table import Table
 
@@ -57,26 +58,24 @@ def overview(
     ordered = [score, *(metric for metric in metrics if metric != score)]
     digits = {metric: notes.column_decimals(estimates, metric) for metric in ordered}
     best = notes.leaders(estimates, score)
-    columns = [Column("Optimizer", "left"), Column("Settings", "left", rank=9), Column("ok/run")]
+    columns = [Column("Optimizer", "left"), Column("ok/run")]
     columns += [Column(title(metric), rank=rank) for rank, metric in enumerate(ordered)]
-    columns.append(Column("Examples/s", rank=len(ordered)))
+    columns += [Column("Examples/s", rank=len(ordered)), Column("Settings", "left", rank=len(ordered) + 1)]
     rows = []
     for _, row in estimates.iterrows():
         runs = f"{row['ok']}/{row['run']}" + (f" of {row['planned']}" if row["run"] < row["planned"] else "")
-        cells = [Cell(row["label"], row["label"]), Cell(row["settings"], row["settings"])]
-        cells.append(Cell(runs, row["ok"] / row["planned"]))
+        cells = [Cell(row["label"], row["label"]), Cell(runs, row["ok"] / row["planned"])]
         for metric in ordered:
             text = notes.plus_minus(row[metric], row[f"{metric} low"], row[f"{metric} high"], digits[metric])
             cells.append(Cell(text, row[metric], best=metric == score and row["label"] in best))
         speed = float(row["examples_per_second"])
         cells.append(Cell(notes.number(speed, 0 if not speed < 100 else 1), speed))
+        cells.append(Cell(row["settings"], row["settings"]))
         rows.append(tuple(cells))
     return Sheet("estimates", heading, tuple(columns), tuple(rows), tuple(remarks))
 
 
-def printed(
-    compared: pd.DataFrame, estimates: pd.DataFrame, *, heading: str, remarks: Iterable[str] = ()
-) -> Sheet:
+def printed(compared: pd.DataFrame, estimates: pd.DataFrame, *, heading: str, remarks: Iterable[str] = ()) -> Sheet:
     """The table of printed numbers beside ours: a row per label and metric (`estimates.against_reference`)."""
     heads = ("Metric", "Ours", "Our repeats", "Printed", "Ours − printed", "Printed within our repeats")
     columns = (Column("Optimizer", "left"), *(Column(head, "left" if head == "Metric" else "right") for head in heads))
@@ -181,7 +180,11 @@ def screen(sheet: Sheet, width: int = 80) -> Table:
     for at in shown:
         column = sheet.columns[at]
         table.add_column(
-            Text(column.title), justify=column.align, overflow="fold", max_width=24 if at == 0 else None, no_wrap=at != 0
+            Text(column.title),
+            justify=column.align,
+            overflow="fold",
+            max_width=24 if at == 0 else None,
+            no_wrap=at != 0,
         )
     for row in sheet.rows:
         table.add_row(*(Text(row[at].text or " ", style="bold" if row[at].best else "") for at in shown))
@@ -204,12 +207,40 @@ def escape_markdown(text: str) -> str:
 
 _LATEX: Mapping[str, str] = {
     **{mark: f"\\{mark}" for mark in "{}$&#_%"},
-    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
-    **{"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': "''", "`": r"\`{}"},
-    **{"±": r"$\pm$", "×": r"$\times$", "−": r"$-$", "≤": r"$\leq$", "≥": r"$\geq$", "·": r"$\cdot$", "…": r"\ldots{}"},
-    **{"–": "--", "—": "---", "’": "'", "‘": "`", "“": "``", "”": "''", "\u00a0": "~", "→": r"$\to$", "∞": r"$\infty$"},
-    **{"α": r"$\alpha$", "β": r"$\beta$", "γ": r"$\gamma$", "ε": r"$\epsilon$", "η": r"$\eta$", "λ": r"$\lambda$"},
-    **{"μ": r"$\mu$", "ρ": r"$\rho$", "σ": r"$\sigma$", "θ": r"$\theta$"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': "''",
+    "`": r"\`{}",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "−": r"$-$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "·": r"$\cdot$",
+    "…": r"\ldots{}",
+    "–": "--",
+    "—": "---",
+    "’": "'",
+    "‘": "`",
+    "“": "``",
+    "”": "''",
+    "\u00a0": "~",
+    "→": r"$\to$",
+    "∞": r"$\infty$",
+    "α": r"$\alpha$",
+    "β": r"$\beta$",
+    "γ": r"$\gamma$",
+    "ε": r"$\epsilon$",
+    "η": r"$\eta$",
+    "λ": r"$\lambda$",
+    "μ": r"$\mu$",
+    "ρ": r"$\rho$",
+    "σ": r"$\sigma$",
+    "θ": r"$\theta$",
 }
 
 

@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -91,7 +91,7 @@ def cache_folder() -> Path:
     """The folder that data sets are unpacked into: RAVINE_CACHE, or else the user's cache."""
     from platformdirs import user_cache_dir
 
-    return Path(os.environ.get("RAVINE_CACHE") or user_cache_dir("ravine")).expanduser().absolute()
+    return _absolute(os.environ.get("RAVINE_CACHE") or user_cache_dir("ravine"))
 
 
 def digests(data_set: DataSet) -> dict[str, str]:
@@ -117,7 +117,9 @@ def find(data_set: DataSet, folder: Path | None = None, *, verify: bool = True) 
         if place.whole:
             return place
         if place.what in {"--data", "RAVINE_DATA"}:
-            why = "holds none of its files" if place.state == "absent" else place.state
+            why = place.state
+            if place.state == "absent":
+                why = "holds none of its files" if place.path.exists() else "there is no such folder"
             raise UserError(
                 f"{place.what}: {place.path}: {why}. "
                 f"Give a folder with the whole of {data_set.name} ({_listed(data_set)}), or leave {place.what} out."
@@ -136,17 +138,14 @@ def fetch(data_set: DataSet, say: Callable[[str], object] | None = None) -> Loca
         UserError: No way led to the data, or the cache cannot be written.
     """
     say = say or _to_stderr
-    reasons = []
+    reasons: list[str] = []
     with _writing(), tempfile.TemporaryDirectory(prefix="ravine-", ignore_cleanup_errors=True) as scratch:
         cached = _look(data_set, "cache", cache_folder() / data_set.subfolder)
         if cached.whole:  # by another process, while this one waited
             return cached
         for way, get in data_set.ways.items():
-            say(
-                " ".join(
-                    [f"{data_set.name}: fetching it by {way} into {cached.path}", *(f"({why})" for why in reasons)]
-                )
-            )
+            why = f" ({'; '.join(reasons)})" if reasons else ""
+            say(f"{data_set.name}: fetching it by {way} into {cached.path}{why}")
             try:
                 fetched = _look(data_set, way, get(data_set, Path(scratch, way)))
             except (FetchError, OSError) as error:
@@ -281,6 +280,10 @@ def _to_stderr(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 
+def _absolute(path: str | Path) -> Path:
+    return Path(os.path.expanduser(path)).absolute()  # noqa: PTH111 - pathlib's raises where ~name is nobody's
+
+
 def _listed(data_set: DataSet) -> str:
     """The files in words: `a.gz, b.gz and c.gz`."""
     *most, last = (f"{name}.gz" for name in data_set.files)
@@ -293,7 +296,7 @@ def _places(data_set: DataSet, folder: Path | None, *, verify: bool) -> Iterator
     if folder is None and os.environ.get("RAVINE_DATA"):
         what, folder = "RAVINE_DATA", Path(os.environ["RAVINE_DATA"])
     if folder is not None:
-        folder = folder.expanduser().absolute()
+        folder = _absolute(folder)
         given = _look(data_set, what, folder, verify=verify)
         below = _look(data_set, what, folder / data_set.subfolder, verify=verify) if given.state == "absent" else given
         yield given if below.state == "absent" else below
@@ -304,7 +307,7 @@ def _places(data_set: DataSet, folder: Path | None, *, verify: bool) -> Iterator
 def _look(data_set: DataSet, what: str, folder: Path, *, verify: bool = True) -> Location:
     """What lies in the folder: reads every file that is there, up to the first that is wrong."""
     try:
-        present = set(os.listdir(folder))  # noqa: PTH208 - names are all that is needed
+        present = _names(folder)
     except FileNotFoundError:
         present = set()
     except OSError as error:
@@ -323,15 +326,19 @@ def _look(data_set: DataSet, what: str, folder: Path, *, verify: bool = True) ->
     return Location(what, folder, "whole")
 
 
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
 def _packed_or_not(folder: Path, name: str) -> Path:
     """The unpacked file where there is one, as torchvision leaves both."""
-    return path if (path := folder / name).exists() else folder / f"{name}.gz"
+    return folder / (name if name in _names(folder) else f"{name}.gz")
 
 
 def _is_laid_out(data_set: DataSet, folder: Path) -> bool:
     """Whether the files lie as a reader wants them: unpacked, in the right subfolder of a root."""
     below = Path(data_set.subfolder).parts
-    return folder.parts[-len(below) :] == below and all((folder / name).exists() for name in data_set.files)
+    return folder.parts[-len(below) :] == below and data_set.files.keys() <= _names(folder)
 
 
 def _wrong(data_set: DataSet, name: str, path: Path) -> str:
@@ -345,8 +352,10 @@ def _wrong(data_set: DataSet, name: str, path: Path) -> str:
             note = f" for a file that does not unpack ({error})"
     except OSError as error:
         return f"{path}: expected {data_set.algorithm} {expected}, found a file that cannot be read ({error.strerror})"
+    if found == expected and not note:
+        return ""
     note += "".join(f", which is {other}" for other, digest in data_set.files.items() if digest == found)
-    return "" if found == expected else f"{path}: expected {data_set.algorithm} {expected}, found {found}{note}"
+    return f"{path}: expected {data_set.algorithm} {expected}, found {found}{note}"
 
 
 def _digest(path: Path, algorithm: str, *, unpack: bool = True, copy: BinaryIO | None = None) -> str:
@@ -387,13 +396,12 @@ def _install(data_set: DataSet, source: Location, cached: Location, say: Callabl
     for name, expected in data_set.files.items():
         path = _packed_or_not(source.path, name)
         part = cached.path / f".{name}.{secrets.token_hex(4)}.part"
+        found = ""
         try:
-            with part.open("xb") as copy:
+            with part.open("xb") as copy, suppress(gzip.BadGzipFile, EOFError, zlib.error):
                 found = _digest(path, data_set.algorithm, copy=copy)
-            if found != expected:  # it was whole a moment ago
-                raise UserError(
-                    f"{path}: expected {data_set.algorithm} {expected}, found {found}. Do not write to it now."
-                )
+            if found != expected:  # not verified before, or changed since
+                raise UserError(f"{_wrong(data_set, name, path) or f'{path}: changed'}. Put the whole file there.")
             part.replace(cached.path / name)
         finally:
             part.unlink(missing_ok=True)
@@ -431,14 +439,9 @@ def _run(command: list[str], folder: Path) -> None:
                 process.kill()  # does nothing where it ended by itself
         if process.returncode:
             output.seek(0)
-            lines = [
-                " ".join(line.split()) for line in output.read().decode(errors="replace").splitlines() if line.strip()
-            ]
-            told = (
-                [line for line in lines if line.startswith("E: ")]
-                or lines[-1:]
-                or [f"exit status {process.returncode}"]
-            )
+            text = output.read().decode(errors="replace").splitlines()
+            lines = [" ".join(line.split()) for line in text if line.strip()] or [f"exit status {process.returncode}"]
+            told = [line for line in lines if line.startswith("E: ")] or lines[-1:]
             raise FetchError(" ".join(told)[:300])
 
 

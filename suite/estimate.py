@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from suite.records import Trial, TrialRecord
+    from suite.problems import Problem
+    from suite.records import Precision, Trial, TrialRecord
 
 PROBE_BATCH = 128
 
@@ -50,18 +51,16 @@ def recorded(records: Iterable[TrialRecord], like: Trial, device: str, test_exam
     return Speed(statistics.median(train), statistics.median(evaluate), f"{len(train)} recorded trials")
 
 
-def probe(like: Trial, device: str) -> Speed:
+def probe(problem: Problem, precision: Precision, device: str) -> Speed:
     """Measure a few steps on random inputs, after one to warm up; about two seconds on a CPU core."""
     import torch
 
-    from suite import problems
     from suite.devices import arithmetic
     from suite.training import evaluate
 
-    problem = problems.find(like.problem)
     network = problem.network().to(device)
     inputs, targets = (tensor.to(device) for tensor in problem.sample(PROBE_BATCH))
-    autocast = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=like.precision == "bfloat16")
+    autocast = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bfloat16")
 
     def train() -> None:
         with autocast:
@@ -77,9 +76,9 @@ def probe(like: Trial, device: str) -> Speed:
             work()
         return times * PROBE_BATCH / (time.perf_counter() - started)
 
-    with arithmetic(like.precision):
+    with arithmetic(precision):
         return Speed(
             timed(train, 2),
-            timed(lambda: evaluate(problem, network, inputs, targets, like.precision), 4),
+            timed(lambda: evaluate(problem, network, inputs, targets, precision), 4),
             "a probe of two steps",
         )

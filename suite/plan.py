@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from suite import optimizers, problems
-from suite.errors import UserError
+from suite.errors import UserError, did_you_mean
+from suite.loading import digest
 from suite.records import Trial
-from suite.study import did_you_mean
 
 if TYPE_CHECKING:
     from suite.problems import Problem
@@ -28,13 +28,13 @@ def plan(study: Study) -> tuple[Trial, ...]:
     mistakes: list[str] = []
     templates = []
     try:
-        problem = problems.find(study.problem)
+        problem = problems.find(study.problem, study.folder)
     except UserError as error:
         raise UserError(f"{place}: {error}") from None
     if study.score not in METRICS:
-        mistakes.append(
-            f'score: there is no "{study.score}"{did_you_mean(study.score, list(METRICS))}. Write one of {METRICS}'
-        )
+        names = ", ".join(METRICS)
+        told = did_you_mean(study.score, METRICS)
+        mistakes.append(f'score: there is no "{study.score}".{told} Write one of {names}')
     if study.problem_options:
         mistakes.append(f"problem_options: {study.problem} has none. Remove it")
     for number, entry in enumerate(study.optimizer, 1):
@@ -67,7 +67,7 @@ def _template(study: Study, entry: Entry, problem: Problem) -> dict[str, Any]:
         "schedule": _schedule(entry.schedule),
         "precision": study.precision,
         "seed": study.seed,
-        "data": problem.digests(),
+        "data": problem.digests() | digest(study.problem, study.folder) | digest(entry.kind, study.folder),
     }
 
 

@@ -26,7 +26,8 @@ def environment(device: str) -> dict[str, str]:
         "cuda": torch.version.cuda or "" if device.startswith("cuda") else "",
         "commit": commit(),
         "platform": platform.platform(),
-        **versions("torch", "torchvision", "numpy"),
+        **versions("torchvision", "numpy"),
+        "torch": torch.__version__,  # with the build's suffix, such as +cu132
     }
 
 

@@ -5,7 +5,6 @@ What needs an optimizer's or a problem's own knowledge (its options, its number 
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections import Counter
@@ -13,12 +12,28 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-from suite.errors import UserError
+from suite.errors import UserError, did_you_mean
 from suite.records import Precision  # noqa: TC001 (pydantic reads it)
 
-Size = PositiveInt | Literal["full"]
+
+def _size(value: Any) -> Any:
+    if value == "full" or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+        return value
+    raise ValueError(f'expected a whole number > 0, or "full", got {_toml(value)}. For example 256')
+
+
+Size = Annotated[int | Literal["full"], BeforeValidator(_size)]
 
 
 class Schedule(BaseModel):
@@ -152,8 +167,8 @@ class Study(BaseModel):
         if not found:
             names = [entry.name for entry in self.optimizer]
             raise UserError(
-                f'--optimizer: "{wanted}" is neither a label nor a kind of the study {self.name}'
-                f"{did_you_mean(wanted, names + [e.kind for e in self.optimizer])}. It has: {', '.join(names)}"
+                f'--optimizer: "{wanted}" is neither a label nor a kind of the study {self.name}.'
+                f"{did_you_mean(wanted, names + [e.kind for e in self.optimizer])} It has: {', '.join(names)}"
             )
         return found
 
@@ -197,14 +212,8 @@ def reference(name: str) -> dict[str, Any]:
     path = folder / f"{name}.toml"
     names = sorted(file.stem for file in folder.glob("*.toml"))
     if name not in names:
-        raise UserError(f'reference: there is no "{name}"{did_you_mean(name, names)}. There are: {", ".join(names)}')
+        raise UserError(f'reference: there is no "{name}".{did_you_mean(name, names)} There are: {", ".join(names)}')
     return tomllib.loads(path.read_text(encoding="utf-8"))
-
-
-def did_you_mean(word: str, words: list[str]) -> str:
-    """`; did you mean "x"?` without its question mark's sentence where a close word exists, else nothing."""
-    close = difflib.get_close_matches(word, words, n=1)
-    return f'; did you mean "{close[0]}"?' if close else ""
 
 
 def _find(study: str, generated: Path | None) -> Path:
@@ -219,7 +228,7 @@ def _find(study: str, generated: Path | None) -> Path:
     if study not in known:
         names = ", ".join(known)
         raise UserError(
-            f'no study is named "{study}"{did_you_mean(study, list(known))}. '
+            f'no study is named "{study}".{did_you_mean(study, known)} '
             f"There are: {names}; for a file of your own, give its path with .toml"
         )
     return known[study]
@@ -247,7 +256,7 @@ def _line(place: str, values: dict[str, Any], mistake: dict[str, Any]) -> str:
     if kind == "extra_forbidden":
         fields = list(Schedule.model_fields if "schedule" in where else Study.model_fields)
         known = [field for field in fields if field not in {"name", "path", "overrides"}]
-        return f"{at}unknown key{did_you_mean(str(mistake['loc'][-1]), known)}. Known keys: {', '.join(known)}"
+        return f"{at}unknown key.{did_you_mean(str(mistake['loc'][-1]), known)} Known keys: {', '.join(known)}"
     if kind == "missing":
         return f"{at}missing. Write it, for example {_example(str(mistake['loc'][-1]))}"
     wanted = mistake["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
@@ -269,8 +278,6 @@ _EXAMPLES = {
     "optimizer": '[[optimizer]] with name = "Adam", kind = "adam", lr = 0.001',
     "name": 'name = "Adam"',
     "kind": 'kind = "adam"',
-    "batch_size": 'batch_size = 256, or "full"',
-    "chunk": 'chunk = 256, or "full"',
     "precision": 'precision = "float32"',
     "schedule": 'schedule = { kind = "cosine", warmup = 0.05 }',
 }

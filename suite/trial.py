@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from suite.problems import Data
+    from suite.problems import Data, Problem
 
 
 def run_trial(
@@ -53,9 +53,9 @@ def run_trial(
 
 def _run(result: TrialResult, device: str, folder: Path | None, studies: Path | None) -> TrialResult:
     trial = result.trial
-    problem = problems.find(trial.problem)
-    data = _data(trial.problem, folder, device)
-    network = _network(trial).to(device)
+    problem = problems.find(trial.problem, studies)
+    data = _data(problem, folder, device)
+    network = _network(trial, problem).to(device)
     kind = optimizers.find(trial.optimizer, studies)
     optimizer = kind(network.parameters(), **trial.hyperparameters)
     steps = scheduler(trial.schedule, optimizer, trial.updates)
@@ -71,11 +71,11 @@ def _run(result: TrialResult, device: str, folder: Path | None, studies: Path | 
     )
 
 
-def _network(trial: Trial) -> nn.Module:
+def _network(trial: Trial, problem: Problem) -> nn.Module:
     """The network with its initial weights, drawn on the CPU so that every device starts from the same."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_seed(trial, "initialisation"))
-        return problems.find(trial.problem).network()
+        return problem.network()
 
 
 def _seed(trial: Trial, stream: str) -> int:
@@ -83,9 +83,9 @@ def _seed(trial: Trial, stream: str) -> int:
 
 
 @functools.lru_cache(maxsize=2)
-def _data(problem: str, folder: Path | None, device: str) -> Data:
+def _data(problem: Problem, folder: Path | None, device: str) -> Data:
     """The examples on the device; kept for the next trial of this process."""
-    return problems.find(problem).load(folder).to(device)
+    return problem.load(folder).to(device)
 
 
 def digest(network: nn.Module) -> str:

@@ -1,5 +1,5 @@
 "use strict";
-// Tables sort by a click on a column's head: first by the better direction for numbers, then the other way round.
+// A click on the head of a column sorts its table, a second click the other way round.
 for (const table of document.querySelectorAll("table.sortable")) {
   const heads = [...table.tHead.rows[0].cells];
   const status = document.getElementById("sorted");

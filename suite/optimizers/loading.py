@@ -59,8 +59,9 @@ def _place(module: ModuleType) -> str:
 def _load_module(name: str, folder: Path | None) -> ModuleType:
     with _IMPORTING:
         if folder is not None and _in_folder(name, folder):
+            alias = _alias(folder)
             with _siblings(folder):
-                return _import(f"{_alias(folder)}.{name}", name)
+                return _import(f"{alias}.{name}", name)
         try:
             return _import(name, name)
         except ModuleNotFoundError as error:

@@ -1,6 +1,9 @@
 """The registry of problems."""
 
-from suite.errors import UserError
+from pathlib import Path
+
+from suite.errors import UserError, did_you_mean
+from suite.loading import load
 from suite.problems.fashion_mnist import FashionMnistCnn
 from suite.problems.problem import Data, Problem
 
@@ -11,15 +14,20 @@ PROBLEMS: dict[str, Problem] = {
 }
 
 
-def find(key: str) -> Problem:
-    """The problem of that key.
+def find(key: str, folder: Path | None = None) -> Problem:
+    """The problem that a study names.
+
+    Args:
+        key: A key of `PROBLEMS`, or `package.module:object` for a problem of one's own.
+        folder: Where a module is looked up before the installed ones, the study file's own folder.
 
     Raises:
         UserError: There is none.
     """
-    from suite.study import did_you_mean
-
+    if ":" in key:
+        found: Problem = load(key, folder, key="problem", wanted=Problem, example="my_problem:PROBLEM")
+        return found
     if key not in PROBLEMS:
-        names = list(PROBLEMS)
-        raise UserError(f'problem: there is no "{key}"{did_you_mean(key, names)}. There are: {", ".join(names)}')
+        names = ", ".join(PROBLEMS)
+        raise UserError(f'problem: there is no "{key}".{did_you_mean(key, PROBLEMS)} There are: {names}')
     return PROBLEMS[key]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from torch import Tensor, nn
@@ -43,7 +42,7 @@ class Problem(ABC):
     """Batch normalisation needs two examples where a channel has one value for each."""
     data_set: ClassVar[DataSet | None] = None
 
-    def digests(self) -> Mapping[str, str]:
+    def digests(self) -> dict[str, str]:
         """From file to digest: which data a trial of this problem is about."""
         return dict(self.data_set.files) if self.data_set else {}
 

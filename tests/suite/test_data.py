@@ -161,7 +161,13 @@ def test_a_given_folder_never_falls_through(tiny, tmp_path, raw, monkeypatch, co
     if by == "RAVINE_DATA":
         monkeypatch.setenv("RAVINE_DATA", str(given))
     message = refusal(tiny, given if by == "--data" else None)
-    assert message.startswith(f"{by}: {given}")
+    why = {
+        "no folder": "there is no such folder",
+        "empty folder": "holds none of its files",
+        "one file missing": f"not the data: {given}/b-labels: expected sha256 {tiny.files['b-labels']}, found no such file",
+        "a file instead": f"not the data: {given}: cannot be read (Not a directory)",
+    }
+    assert message.startswith(f"{by}: {given}: {why[contents]}. Give")
     assert f"or leave {by} out" in message
 
 
@@ -197,6 +203,8 @@ def test_a_relative_folder_and_the_home_sign(tiny, tmp_path, monkeypatch):
     assert data.find(tiny, Path("given")).path == tmp_path / "given"
     monkeypatch.setenv("RAVINE_DATA", "~/given")
     assert data.find(tiny).path == tmp_path / "given"
+    monkeypatch.setenv("RAVINE_DATA", "~no-such-user/given")
+    assert refusal(tiny).startswith(f"RAVINE_DATA: {tmp_path}/~no-such-user/given: there is no such folder")
 
 
 def test_the_cache_is_the_users_unless_moved(tmp_path, monkeypatch):
@@ -244,6 +252,7 @@ WRONG = {
         "",
     ),
     "swapped": (gzip.compress(CONTENT["a-images"]), sha(CONTENT["a-images"]), "which is a-images"),
+    "unpacked already": (CONTENT["a-labels"], sha(CONTENT["a-labels"]), "does not unpack"),
     "missing": (None, "no such file", ""),
 }
 
@@ -371,7 +380,7 @@ def test_two_processes_unpack_at_once(big, tmp_path, raw):
     with unpacking(data_set, given) as first, unpacking(data_set, given) as second:
         told = [process.communicate(timeout=60) for process in (first, second)]
     assert (first.returncode, second.returncode) == (0, 0), told
-    assert [out for out, _ in told] == [f"{tmp_path / 'cache'}\n"] * 2
+    assert told == [(f"{tmp_path / 'cache'}\n", "")] * 2  # the second takes what the first unpacked, and says nothing
     assert listing(raw) == sorted(CONTENT)
     assert data.find(data_set).path == raw
 
@@ -401,6 +410,18 @@ def test_without_verifying_files_are_taken_at_their_word(tiny, tmp_path, raw):
     assert data.ensure(tiny, verify=False) == tmp_path / "cache"
     (raw / "a-labels").unlink()
     assert data.find(tiny, verify=False) is None
+
+
+@pytest.mark.parametrize("wrong", ["truncated", "HTML page", "another data set"])
+def test_unpacking_always_verifies(tiny, tmp_path, raw, wrong):
+    """A file that was taken at its word is refused with both digests when it is unpacked, and leaves nothing."""
+    bytes_, found, _note = WRONG[wrong]
+    given = fill(tmp_path / "given", a_images=bytes_)
+    with pytest.raises(
+        UserError, match=f"{given}/a-images.gz: expected sha256 {tiny.files['a-images']}, found {found}"
+    ):
+        data.ensure(tiny, given, verify=False)
+    assert listing(raw) == []
 
 
 # Fetching

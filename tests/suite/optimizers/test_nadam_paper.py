@@ -37,7 +37,7 @@ def test_first_two_steps_by_hand(walk):
 
 @pytest.mark.parametrize(
     ("betas", "eps", "weight_decay"),
-    list(itertools.product([(0.9, 0.999), (0.0, 0.9), (0.5, 0.0)], [1e-8, 0.5], [0.0, 0.01])),
+    list(itertools.product([(0.9, 0.999), (0.0, 0.9), (0.5, 0.5)], [1e-8, 0.5], [0.0, 0.01])),
 )
 def test_formula(walk, naive_walk, assert_same_path, start, gradients, betas, eps, weight_decay):
     """Sixty steps equal the listing in Python floats, for every combination of options."""

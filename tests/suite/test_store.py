@@ -1,0 +1,233 @@
+"""`suite.store`: records in a real MLflow store."""
+
+import dataclasses
+import json
+import math
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from suite.errors import UserError
+from suite.plan import plan
+from suite.records import SCHEMA, Outcome, Point, Timing, TrialResult
+from suite.store import Store, exists, locate
+from suite.study import load
+
+
+@pytest.fixture
+def study(write_study):
+    return load(write_study())
+
+
+def _result(trial, outcome=Outcome.OK, points=None, **changes):
+    points = points or tuple(Point("train/step_loss", 1, i, 1 / i) for i in range(1, 501))
+    values = {
+        "weights": "ab" * 32,
+        "timing": Timing(1.5, 0.5, 2.25, 96),
+        "environment": {"device": "cpu", "torch": "2"},
+    }
+    return TrialResult(**{"trial": trial, "outcome": outcome, "points": points, "started": 1e9, **values, **changes})
+
+
+def test_a_record_comes_back_as_it_was_written(store, study):
+    """Outcome, description, weights, times and environment survive to the last bit, by trial id."""
+    trial = plan(study)[1]
+    result = _result(trial, timing=Timing(0.1 + 0.2, 1 / 3, 2 / 3, 7))
+    store.write(study, result)
+    record = store.records([trial.id])[trial.id]
+    assert record.trial.id == trial.id
+    assert record.trial.label == "Adam"
+    assert (record.outcome, record.weights, record.timing) == (Outcome.OK, result.weights, result.timing)
+    assert dict(record.environment) == result.environment
+
+
+def test_the_whole_history_is_kept(store, study):
+    """All 500 step losses come back exactly from the Parquet artifact, infinities and NaN included."""
+    trial = plan(study)[0]
+    points = tuple(Point("train/step_loss", 1, i, 1 / i) for i in range(1, 499))
+    points += (Point("train/step_loss", 1, 499, math.inf), Point("train/step_loss", 1, 500, math.nan))
+    store.write(study, _result(trial, points=points))
+    frame = store.points(store.records([trial.id]).values())
+    assert list(frame.columns) == ["trial_id", "metric", "epoch", "step", "value"]
+    assert frame["value"].tolist()[:499] == [p.value for p in points[:499]]
+    assert math.isnan(frame["value"].iloc[-1])
+
+
+def test_a_run_reads_well_in_mlflow(store, study):
+    """A telling name, every resolved hyperparameter, `ravine.` tags, metrics by epoch and at most about 100 points."""
+    trial = plan(study)[1]
+    points = [Point("train/step_loss", 1 + i // 100, i + 1, 1.0) for i in range(5000)]
+    for name in ("train/loss", "train/accuracy", "test/loss", "test/accuracy"):
+        points += [Point(name, epoch, 100 * epoch, 0.5) for epoch in range(1, 51)]
+    store.write(study, _result(trial, points=tuple(points)))
+    client = MlflowClient(store.uri)
+    experiment = client.get_experiment_by_name("toy_study")
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.run_name == "Adam r0"
+    assert run.info.status == "FINISHED"
+    assert {
+        "optimizer": "Adam",
+        "repeat": "0",
+        "lr": "0.05",
+        "eps": "1e-08",
+        "betas": "(0.9, 0.999)",
+    }.items() <= run.data.params.items()
+    assert run.data.tags["ravine.kind"] == "trial"
+    assert run.data.tags["ravine.trial"] == trial.id
+    assert run.data.tags["ravine.schema"] == str(SCHEMA)
+    history = client.get_metric_history(run.info.run_id, "test/accuracy")
+    assert [metric.step for metric in history][:2] == [1, 3]
+    assert history[-1].step == 50
+    assert sum(len(client.get_metric_history(run.info.run_id, key)) for key in run.data.metrics) <= 125
+    assert {item.path for item in client.list_artifacts(run.info.run_id)} == {"history.parquet", "trial.json"}
+    assert "Two optimizers on a toy" in experiment.tags["mlflow.note.content"]
+    json.loads(experiment.tags["mlflow.sharedViewState.ravine"])
+
+
+def test_what_is_not_finite_is_not_a_number_in_mlflow(store, study):
+    """MLflow gives infinity back as 1.8e308, so NaN stands there; the history keeps the truth."""
+    trial = plan(study)[0]
+    store.write(
+        study, _result(trial, Outcome.DIVERGED, (Point("train/step_loss", 1, 1, math.inf),), reason="it was inf")
+    )
+    client = MlflowClient(store.uri)
+    record = store.records([trial.id])[trial.id]
+    assert math.isnan(client.get_run(record.run_id).data.metrics["train/step_loss"])
+    assert (record.outcome, record.reason) == (Outcome.DIVERGED, "it was inf")
+
+
+def test_only_what_is_asked_for_comes_back(store, study):
+    """A report covers exactly the ids of its plan."""
+    first, second, *_ = plan(study)
+    store.write(study, _result(first))
+    store.write(study, _result(second))
+    assert list(store.records([second.id, "0" * 16])) == [second.id]
+
+
+def test_a_good_record_comes_before_a_failed_one(store, study):
+    """A trial that failed and was run again counts by its result, whichever was written last."""
+    trial = plan(study)[0]
+    store.write(study, _result(trial))
+    store.write(study, _result(trial, Outcome.FAILED, started=2e9, reason="lost"))
+    assert store.records([trial.id])[trial.id].outcome is Outcome.OK
+
+
+def test_what_a_killed_process_left_is_not_a_record(store, study):
+    """A run that never ended does not count, and a sweep removes it; a run of another machine is left alone."""
+    trial = plan(study)[0]
+    store.write(study, _result(trial))
+    client = MlflowClient(store.uri)
+    record = store.records([trial.id])[trial.id]
+    client.update_run(record.run_id, status="RUNNING")
+    assert store.records([trial.id]) == {}
+    client.set_tag(record.run_id, "ravine.owner", "another-machine")
+    assert store.sweep() == 0
+    import socket
+
+    client.set_tag(record.run_id, "ravine.owner", socket.gethostname())
+    assert store.sweep() == 1
+    assert client.get_run(record.run_id).info.lifecycle_stage == "deleted"
+
+
+def test_a_record_of_a_newer_version_is_refused(store, study):
+    """A store that a newer Ravine wrote to is not misread."""
+    trial = plan(study)[0]
+    store.write(study, _result(trial))
+    record = store.records([trial.id])[trial.id]
+    MlflowClient(store.uri).set_tag(record.run_id, "ravine.schema", str(SCHEMA + 1))
+    with pytest.raises(UserError, match=f"schema {SCHEMA + 1}, this Ravine reads up to {SCHEMA}. Update Ravine"):
+        store.records([trial.id])
+
+
+def test_a_moved_store_keeps_its_histories(store, study, here):
+    """MLflow notes absolute places; a folder that was moved is read where it is now."""
+    trial = plan(study)[0]
+    store.write(study, _result(trial))
+    (here / "out").rename(here / "elsewhere")
+    moved = Store(locate(str(here / "elsewhere"), here), here, create=False)
+    assert len(moved.points(moved.records([trial.id]).values())) == 500
+
+
+def test_two_studies_share_a_trial(store, study):
+    """A trial that another study ran is found by its id."""
+    trial = plan(study)[0]
+    store.write(study, _result(trial))
+    renamed = dataclasses.replace(trial, label="another label")
+    assert store.records([renamed.id]).keys() == {trial.id}
+
+
+def test_a_report_is_an_artifact_of_the_study(store, study, here):
+    """The newest report takes the older one's place, in a run of its own kind."""
+    folder = here / "report"
+    folder.mkdir()
+    for text in ("old", "new"):
+        (folder / "index.html").write_text(text, encoding="utf-8")
+        store.write_report(study, folder)
+    client = MlflowClient(store.uri)
+    runs = client.search_runs(
+        [client.get_experiment_by_name("toy_study").experiment_id], "tags.`ravine.kind` = 'report'"
+    )
+    assert len(runs) == 1
+    from pathlib import Path
+
+    path = client.download_artifacts(runs[0].info.run_id, "index.html", str(here))
+    assert Path(path).read_text(encoding="utf-8") == "new"
+
+
+def test_a_second_holder_is_told_who_holds_the_store(store):
+    """Another process that wants to write gets one line with the command and the process that holds the store."""
+    code = f"""
+from pathlib import Path
+from suite.store import Store
+with Store({store.uri!r}, Path("out")).held():
+    pass
+"""
+    with store.held():
+        second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        import os
+
+        assert f"(process {os.getpid()}, since " in second.stderr
+        assert "held by `" in second.stderr
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_the_place_of_the_store(here, monkeypatch):
+    """--store comes before MLFLOW_TRACKING_URI, that before the file in out/; a folder stands for its own SQLite file."""
+    out = here / "out"
+    assert locate(None, out) == f"sqlite:///{out}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    assert locate(None, out) == "http://127.0.0.1:1"
+    assert locate("other", out) == f"sqlite:///{here}/other/mlflow.db"
+    assert not exists(locate("other", out))
+
+
+def test_a_store_that_does_not_exist_is_not_made_by_reading(here):
+    """A report on an empty folder says how to start, and leaves nothing behind."""
+    with pytest.raises(UserError, match="no such store: nothing was recorded yet. Start with: ravine run quick"):
+        Store(locate("other", here), here, create=False)
+    assert not (here / "other").exists()
+
+
+def test_a_store_that_cannot_be_made_is_told_in_one_line(here):
+    """Where a file stands in the way of the folder, the line names the store and the mend."""
+    (here / "file").write_text("x", encoding="utf-8")
+    with pytest.raises(UserError, match="the store cannot be opened: .*--store chooses another") as caught:
+        Store(locate("file", here), here)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_server_that_is_away_is_told_in_one_line(here, monkeypatch):
+    """Nothing listens there: one line with the address and the mend."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(UserError, match="http://127.0.0.1:9: the store cannot be opened: .*Is the server up?"):
+        Store("http://127.0.0.1:9", here)
+
+
+def test_points_of_nothing_are_an_empty_table(store):
+    """No records give a frame with the columns and no row."""
+    frame = store.points([])
+    assert isinstance(frame, pd.DataFrame)
+    assert list(frame.columns) == ["trial_id", "metric", "epoch", "step", "value"]

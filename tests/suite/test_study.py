@@ -1,0 +1,171 @@
+"""`suite.study`: study files, and one line for each mistake in them."""
+
+import pytest
+
+from suite.errors import UserError
+from suite.study import Study, load, reference, shipped
+
+GOOD = """
+title = "A study"
+problem = "fashion_mnist_cnn"
+repeats = 2
+epochs = 3
+
+[[optimizer]]
+name = "Adam"
+kind = "adam"
+lr = 0.1
+betas = [0.8, 0.9]
+
+[[optimizer]]
+name = "SGD, batch 2"
+kind = "sgd"
+batch_size = 2
+epochs = 1
+schedule = { kind = "cosine", warmup = 0.05 }
+"""
+
+
+def _load(tmp_path, text):
+    path = tmp_path / "own.toml"
+    path.write_text(text, encoding="utf-8")
+    return load(path)
+
+
+def _refused(tmp_path, text):
+    with pytest.raises(UserError) as caught:
+        _load(tmp_path, text)
+    return str(caught.value)
+
+
+def test_a_study_is_its_file(tmp_path):
+    """Keys of the study, of its entries, and the optimizer's own options arrive as written; the rest has defaults."""
+    study = _load(tmp_path, GOOD)
+    assert (study.name, study.repeats, study.batch_size, study.precision, study.seed) == ("own", 2, 256, "float32", 0)
+    assert study.optimizer[0].options == {"lr": 0.1, "betas": [0.8, 0.9]}
+    assert (study.optimizer[1].batch_size, study.optimizer[1].epochs) == (2, 1)
+    assert study.optimizer[1].schedule.kind == "cosine"
+    assert study.folder == tmp_path
+
+
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_every_shipped_study_loads(name):
+    """Each study that comes with Ravine is valid, and so are the numbers that it refers to."""
+    study = load(name)
+    assert study.name == name
+    if study.reference:
+        labels = {entry.name for entry in study.optimizer}
+        assert labels & set(reference(study.reference)["results"])
+
+
+def test_the_numbers_that_the_paper_printed_match_the_labels_of_its_study():
+    """No printed number is left without its row."""
+    labels = {entry.name for entry in load("paper").optimizer}
+    assert set(reference("paper")["results"]) <= labels
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("epochs = 3", "epochs = 3\nepohcs = 4", 'epohcs: unknown key. Did you mean "epochs"?'),
+        (
+            "epochs = 3",
+            'epochs = "3"',
+            'epochs: expected a valid integer, got "3". Write it without quotes: epochs = 3',
+        ),
+        ("epochs = 3", "epochs = 0", "epochs: expected greater than 0, got 0"),
+        ("epochs = 3", "epochs = true", "epochs: expected a valid integer, got true"),
+        ("epochs = 3", "", "epochs: missing. Write it, for example epochs = 5"),
+        ('title = "A study"', "title = 1", "title: expected a valid string, got 1"),
+        (
+            "epochs = 3",
+            'epochs = 3\nprecision = "float16"',
+            "precision: expected 'float32', 'tf32' or 'bfloat16', got \"float16\"",
+        ),
+        (
+            "batch_size = 2",
+            'batch_size = "all"',
+            'optimizer[2] ("SGD, batch 2").batch_size: expected a whole number > 0, or "full", got "all"',
+        ),
+        ('name = "SGD, batch 2"', 'name = "Adam"', 'two optimizers are named "Adam". Give each a name of its own'),
+        ('name = "SGD, batch 2"', 'name = " x"', 'optimizer[2] (" x").name: expected one line of text'),
+        (
+            "warmup = 0.05",
+            "warmup = 1.5",
+            'optimizer[2] ("SGD, batch 2").schedule.warmup: expected less than 1, got 1.5',
+        ),
+        ("warmup = 0.05", "warmpu = 0.5", 'schedule.warmpu: unknown key. Did you mean "warmup"?'),
+        ("epochs = 3", "epochs = 3\nname = 'x'", "name: unknown key. Remove it"),
+        ("repeats = 2", "repeats = 2 3", "not TOML"),
+        ("repeats = 2", "repeats = 2.5", "repeats: expected a valid integer, got 2.5"),
+        ("[[optimizer]]", "[optimiser]", "unknown key"),
+    ],
+)
+def test_a_mistake_is_one_line_with_its_place_and_the_mend(tmp_path, old, new, told):
+    """The line starts with the file, names the place, and says what was expected, what was found, or what to write."""
+    text = GOOD.replace(old, new, 1)
+    if old == "[[optimizer]]":
+        text = GOOD.split("[[optimizer]]")[0] + '[[optimizer]]\nname = "a"\nkind = "sgd"\n[optimiser]\nlr = 1\n'
+    message = _refused(tmp_path, text)
+    assert message.startswith(f"{tmp_path}/own.toml: ")
+    assert told in message
+    assert "\n" not in message
+
+
+def test_all_mistakes_are_told_at_once(tmp_path):
+    """Two mistakes give two lines, so that a file is mended in one go."""
+    message = _refused(tmp_path, GOOD.replace("epochs = 3", "epochs = 0").replace("repeats = 2", "repeats = -1"))
+    assert [line.split(": ")[1] for line in message.splitlines()] == ["repeats", "epochs"]
+
+
+def test_no_such_study_names_the_nearest():
+    """A misspelled name says which was meant, and what there is."""
+    with pytest.raises(UserError, match='no study is named "quik". Did you mean "quick"..*paper'):
+        load("quik")
+
+
+def test_no_such_file_says_so(tmp_path):
+    """A path that does not exist is named."""
+    with pytest.raises(UserError, match="missing.toml: no such file"):
+        load(tmp_path / "missing.toml")
+
+
+def test_generated_studies_come_before_shipped_ones(tmp_path):
+    """A tuned study of the same name is the one that is meant."""
+    (tmp_path / "quick.toml").write_text(GOOD, encoding="utf-8")
+    assert load("quick", tmp_path).title == "A study"
+    assert load("quick").title != "A study"
+
+
+def test_the_command_line_overrides_every_entry(tmp_path):
+    """--epochs holds for entries with a budget of their own, too; the report gets a folder of its own."""
+    study = _load(tmp_path, GOOD).override(epochs=7, repeats=1)
+    assert [entry.epochs or study.epochs for entry in study.optimizer] == [7, 7]
+    assert study.report_name == "own@repeats=1,epochs=7"
+    assert study.optimizer[1].batch_size == 2
+
+
+@pytest.mark.parametrize("wanted", ["Adam", "adam", "ADAM"])
+def test_an_optimizer_is_chosen_by_label_or_kind(tmp_path, wanted):
+    """--optimizer takes either, and case does not matter where it is clear."""
+    assert [entry.name for entry in _load(tmp_path, GOOD).override(optimizers=(wanted,)).optimizer] == ["Adam"]
+
+
+def test_an_optimizer_that_the_study_lacks_is_refused(tmp_path):
+    """The message names the nearest label or kind and all labels."""
+    with pytest.raises(UserError, match='--optimizer: "adm" is neither.*Did you mean "Adam".*SGD, batch 2'):
+        _load(tmp_path, GOOD).override(optimizers=("adm",))
+
+
+def test_an_override_out_of_range_is_refused(tmp_path):
+    """The command line's values are checked as the file's are."""
+    with pytest.raises(UserError, match="command line: repeats: expected greater than 0, got -1"):
+        _load(tmp_path, GOOD).override(repeats=-1)
+
+
+def test_no_override_is_the_same_study(tmp_path):
+    """Without options nothing changes, not even the report's folder."""
+    study = _load(tmp_path, GOOD)
+    assert study.override() is study
+    assert isinstance(study, Study)
+    assert study.report_name == "own"

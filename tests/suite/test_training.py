@@ -1,0 +1,307 @@
+"""`suite.training`: the loop. A small problem, held against an independent loop written as in a textbook."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from suite.optimizers import SGD, Momentum
+from suite.problems import PROBLEMS
+from suite.records import Outcome, Trial
+from suite.schedules import scheduler
+from suite.training import EVALUATION_BATCH, evaluate, train
+from toy import BLOBS, NOISE, Blobs
+
+TRIAL = Trial(
+    label="a",
+    problem="blobs",
+    optimizer="sgd",
+    hyperparameters={},
+    batch_size=60,
+    epochs=3,
+    train_examples=256,
+    repeat=0,
+)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def _run(trial, problem=BLOBS, kind=SGD, lr=0.1, schedule=None):
+    torch.manual_seed(1)
+    network = problem.network()
+    optimizer = kind(network.parameters(), lr=lr)
+    steps = scheduler(schedule, optimizer, trial.updates)
+    order = torch.Generator().manual_seed(2)
+    return train(trial, problem, problem.load(None), network, optimizer, steps, order), network
+
+
+def _values(run, metric):
+    return [point.value for point in run.points if point.metric == metric]
+
+
+def test_the_loop_is_the_textbooks():
+    """Weights, running training metrics and test metrics equal those of a plain loop, to the last bit for the weights."""
+    run, network = _run(TRIAL, kind=Momentum)
+    torch.manual_seed(1)
+    plain, data, order = BLOBS.network(), BLOBS.load(None), torch.Generator().manual_seed(2)
+    optimizer = Momentum(plain.parameters(), lr=0.1)
+    losses, accuracies, test_losses, test_accuracies = [], [], [], []
+    for _ in range(3):
+        plain.train()
+        loss_sum = correct = 0.0
+        for indices in torch.randperm(256, generator=order).split(60):  # 60, 60, 60, 60, 16: none is dropped
+            outputs = plain(data.train_inputs[indices])
+            loss = nn.functional.cross_entropy(outputs, data.train_targets[indices])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            loss_sum += loss.item() * len(indices)
+            correct += (outputs.argmax(1) == data.train_targets[indices]).sum().item()
+        losses.append(loss_sum / 256)
+        accuracies.append(correct / 256)
+        plain.eval()
+        with torch.no_grad():
+            outputs = plain(data.test_inputs)
+        test_losses.append(nn.functional.cross_entropy(outputs, data.test_targets).item())
+        test_accuracies.append((outputs.argmax(1) == data.test_targets).float().mean().item())
+    assert all(
+        torch.equal(a, b) for a, b in zip(network.state_dict().values(), plain.state_dict().values(), strict=True)
+    )
+    assert _values(run, "train/loss") == pytest.approx(losses, rel=1e-12)
+    assert _values(run, "train/accuracy") == accuracies
+    assert _values(run, "test/loss") == pytest.approx(test_losses, rel=1e-6)
+    assert _values(run, "test/accuracy") == pytest.approx(test_accuracies)
+    assert run.outcome is Outcome.OK
+
+
+def test_every_update_has_its_loss_and_every_metric_its_step():
+    """Five updates an epoch give fifteen step losses; epoch metrics stand at steps 5, 10, 15 and epochs 1, 2, 3."""
+    run, _ = _run(TRIAL)
+    steps = [(p.epoch, p.step) for p in run.points if p.metric == "train/step_loss"]
+    assert steps == [(1 + i // 5, 1 + i) for i in range(15)]
+    assert [(p.epoch, p.step) for p in run.points if p.metric == "test/accuracy"] == [(1, 5), (2, 10), (3, 15)]
+
+
+def test_examples_are_counted_whole():
+    """Three epochs of 256 examples are 768, the small last batches included."""
+    run, _ = _run(TRIAL)
+    assert run.timing.examples == 768
+    assert run.timing.train > 0
+    assert run.timing.evaluate > 0
+
+
+def test_a_part_of_the_training_set_is_its_first_examples():
+    """With 64 training examples, the weights are those of a problem that has no others."""
+
+    class Small(Blobs):
+        def load(self, root):
+            data = super().load(root)
+            return dataclasses.replace(data, train_inputs=data.train_inputs[:64], train_targets=data.train_targets[:64])
+
+    trial = dataclasses.replace(TRIAL, train_examples=64)
+    (_, ours), (_, theirs) = _run(trial), _run(trial, Small())
+    assert torch.equal(ours[0].weight, theirs[0].weight)
+
+
+def test_evaluation_covers_every_example():
+    """The mean over all test examples is that of one pass, with a last batch that is not full."""
+    torch.manual_seed(0)
+    network, n = BLOBS.network(), 2 * EVALUATION_BATCH + 3
+    inputs, targets = torch.randn(n, 2), torch.randint(0, 4, (n,))
+    network.eval()
+    outputs = network(inputs)
+    expected = (
+        nn.functional.cross_entropy(outputs, targets).item(),
+        (outputs.argmax(1) == targets).float().mean().item(),
+    )
+    network.train()
+    assert evaluate(BLOBS, network, inputs, targets, "float32") == pytest.approx(expected, rel=1e-6)
+
+
+def test_evaluation_leaves_the_running_statistics_alone():
+    """Batch norm's running mean is moved by training batches only."""
+    network, data = BLOBS.network(), BLOBS.load(None)
+    before = network[1].running_mean.clone()
+    evaluate(BLOBS, network, data.test_inputs, data.test_targets, "float32")
+    assert torch.equal(network[1].running_mean, before)
+
+
+def test_a_test_every_so_many_epochs():
+    """With an evaluation every second epoch of three, epochs 2 and 3 are evaluated."""
+    run, _ = _run(dataclasses.replace(TRIAL, test_every=2))
+    assert [p.epoch for p in run.points if p.metric == "test/loss"] == [2, 3]
+
+
+def test_a_full_batch_is_one_update_with_the_gradient_of_the_mean_loss():
+    """Chunk by chunk, the update equals that of one pass over all examples, where nothing couples the examples."""
+
+    class Linear(Blobs):
+        def network(self):
+            return nn.Linear(2, 4)
+
+    full = dataclasses.replace(TRIAL, batch_size="full", epochs=2, chunk=100)  # chunks of 100, 100 and 56
+    (run, ours), (_, whole) = _run(full, Linear()), _run(dataclasses.replace(full, chunk="full"), Linear())
+    torch.manual_seed(1)
+    plain, data = nn.Linear(2, 4), BLOBS.load(None)
+    for _ in range(2):
+        loss = nn.functional.cross_entropy(plain(data.train_inputs), data.train_targets)
+        plain.weight.grad = plain.bias.grad = None
+        loss.backward()
+        with torch.no_grad():
+            for p in plain.parameters():
+                p -= 0.1 * p.grad
+    assert torch.allclose(ours.weight, plain.weight, rtol=1e-5)
+    assert torch.allclose(whole.weight, plain.weight, rtol=1e-5)
+    assert len(_values(run, "train/step_loss")) == 2
+    assert _values(run, "train/step_loss")[1] == pytest.approx(loss.item(), rel=1e-5)
+    assert run.timing.examples == 512
+
+
+@pytest.mark.parametrize(("chunk", "moves"), [(64, 4), ("full", 1)])
+def test_the_running_statistics_move_once_for_each_chunk(chunk, moves):
+    """Batch norm counts one batch for each chunk of a full batch: what the top of the file says of its test accuracy."""
+    _, network = _run(dataclasses.replace(TRIAL, batch_size="full", epochs=1, chunk=chunk))
+    assert network[1].num_batches_tracked.item() == moves
+
+
+def test_batches_of_two_train():
+    """The paper's stochastic gradient descent: 128 updates an epoch, the check within the epoch included."""
+    run, _ = _run(dataclasses.replace(TRIAL, batch_size=2, epochs=1), lr=0.01)
+    assert run.outcome is Outcome.OK
+    assert len(_values(run, "train/step_loss")) == 128
+
+
+def test_a_loss_that_is_not_finite_ends_the_trial_as_diverged():
+    """The trial stops in that epoch, says at which update, and records no epoch metrics for it."""
+    run, _ = _run(TRIAL, lr=1e30)
+    assert run.outcome is Outcome.DIVERGED
+    assert run.reason.startswith("the training loss was nan at update ")
+    bad = int(run.reason.rsplit(" ", 1)[1])
+    losses = _values(run, "train/step_loss")
+    assert not math.isfinite(losses[bad - 1])
+    assert all(map(math.isfinite, losses[: bad - 1]))
+    assert len(losses) < TRIAL.updates
+    assert len(_values(run, "train/loss")) == (bad - 1) // 5
+
+
+def test_a_long_epoch_is_left_early_when_it_diverges():
+    """Not-finite losses are looked for every 128 updates, so an epoch of 128 batches of 2 does not run on for ever."""
+    trial = dataclasses.replace(TRIAL, batch_size=2, epochs=9)
+
+    class Many(Blobs):
+        def load(self, root):
+            data = super().load(root)
+            wide = dataclasses.replace(
+                data, train_inputs=data.train_inputs.repeat(4, 1), train_targets=data.train_targets.repeat(4)
+            )
+            return wide
+
+    run, _ = _run(dataclasses.replace(trial, train_examples=1024), Many(), lr=1e30)
+    assert len(_values(run, "train/step_loss")) == 128
+
+
+def test_weights_that_are_not_finite_at_the_end_are_divergence_too():
+    """A last update that breaks the weights is not hidden by the finite loss before it."""
+
+    class Last(SGD):
+        def step(self, closure=None):
+            super().step(closure)
+            with torch.no_grad():
+                self.param_groups[0]["params"][0].fill_(math.inf)
+
+    run, _ = _run(dataclasses.replace(TRIAL, batch_size="full", epochs=1, chunk="full"), kind=Last)
+    assert (run.outcome, run.reason) == (Outcome.DIVERGED, "a weight was not finite after the last update, 1")
+
+
+def test_a_network_that_never_leaves_chance_is_stalled():
+    """Where nothing can be learnt, the trial stops at the end of the first epoch after 200 updates, not before."""
+    trial = dataclasses.replace(TRIAL, epochs=100)
+    run, _ = _run(trial, NOISE, lr=0.001)
+    assert run.outcome is Outcome.STALLED
+    assert run.reason.startswith("still at chance after 200 updates: ")
+    assert len(_values(run, "train/step_loss")) == 200
+
+
+def test_the_warm_up_is_not_held_against_a_trial():
+    """200 updates are counted from the end of the warm-up."""
+    trial = dataclasses.replace(TRIAL, epochs=100, schedule={"kind": "constant", "warmup": 0.1})
+    schedule = {"kind": "constant", "warmup": 0.1, "final": 0.0, "gamma": 0.1, "milestones": (0.5, 0.75)}
+    run, _ = _run(trial, NOISE, lr=0.001, schedule=schedule)
+    assert run.reason.startswith("still at chance after 250 updates: ")
+
+
+def test_a_loss_that_once_left_chance_is_not_stalled():
+    """A late rise of the loss is a bad result, but a result of training to the end."""
+
+    class Rises(SGD):
+        def step(self, closure=None):
+            self.steps = getattr(self, "steps", 0) + 1
+            super().step(closure)
+            if self.steps == 150:
+                with torch.no_grad():
+                    for p in self.param_groups[0]["params"][-2:]:
+                        p.zero_()
+                self.param_groups[0]["lr"] = 0.0
+
+    run, _ = _run(dataclasses.replace(TRIAL, epochs=100), kind=Rises)
+    assert run.outcome is Outcome.OK
+    assert _values(run, "train/loss")[-1] > 0.99 * math.log(4)
+
+
+def test_the_schedule_moves_the_learning_rate_every_update():
+    """A rate that falls to zero over the run leaves smaller last steps than a constant one: the factors are applied."""
+    schedule = {"kind": "step", "warmup": 0.0, "final": 0.0, "gamma": 1e-9, "milestones": (1 / 15,)}
+    _, stopped = _run(TRIAL, schedule=schedule)
+    _, one = _run(dataclasses.replace(TRIAL, train_examples=60, epochs=1))
+    torch.manual_seed(1)
+    start, data, order = BLOBS.network(), BLOBS.load(None), torch.Generator().manual_seed(2)
+    first = torch.randperm(256, generator=order)[:60]
+    nn.functional.cross_entropy(start(data.train_inputs[first]), data.train_targets[first]).backward()
+    expected = start[0].weight.detach() - 0.1 * start[0].weight.grad
+    assert torch.allclose(stopped[0].weight, expected, atol=1e-6)
+    assert not torch.allclose(one[0].weight, expected, atol=1e-6)
+
+
+def test_bfloat16_computes_under_autocast():
+    """In bfloat16 the weights stay float32, and the losses are those of rounded arithmetic: near, and not equal."""
+    (exact, _), (rounded, network) = _run(TRIAL), _run(dataclasses.replace(TRIAL, precision="bfloat16"))
+    assert network[0].weight.dtype == torch.float32
+    a, b = _values(exact, "train/loss"), _values(rounded, "train/loss")
+    assert a != b
+    assert b == pytest.approx(a, rel=0.02)
+
+
+def test_the_papers_network_is_as_printed():
+    """474,670 parameters, sides 28, 26, 13, 11, 5, 3, 1, and the scale [0, 1] of ToTensor."""
+    problem = PROBLEMS["fashion_mnist_cnn"]
+    network, (inputs, _) = problem.network(), problem.sample(2)
+    assert sum(p.numel() for p in network.parameters()) == 474_670
+    x, shapes = problem.prepare(inputs), []
+    for layer in network:
+        x = layer(x)
+        if isinstance(layer, nn.Conv2d | nn.MaxPool2d):
+            shapes.append(tuple(x.shape[1:]))
+    assert shapes == [(72, 26, 26), (72, 13, 13), (256, 11, 11), (256, 5, 5), (128, 3, 3), (128, 1, 1)]
+    every_byte = torch.arange(256, dtype=torch.uint8)
+    assert torch.equal(problem.prepare(every_byte), every_byte.to(torch.float32) / 255)
+
+
+def test_pooling_before_the_relu_gives_the_same_values_and_gradients():
+    """The paper's order and ours agree to the last bit, forward and backward."""
+    torch.manual_seed(0)
+    x = torch.randn(8, 3, 6, 6)
+    a, b = x.clone().requires_grad_(), x.clone().requires_grad_()
+    theirs, ours = nn.MaxPool2d(2)(nn.ReLU()(a)), nn.ReLU()(nn.MaxPool2d(2)(b))
+    weights = torch.randn_like(ours)
+    (theirs * weights).sum().backward()
+    (ours * weights).sum().backward()
+    assert torch.equal(theirs, ours)
+    assert torch.equal(a.grad, b.grad)

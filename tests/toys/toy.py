@@ -1,0 +1,90 @@
+"""Small problems that the tests share, written as a user would: one file beside the study, named `toy:BLOBS`."""
+
+import math
+import os
+import signal
+import time
+
+import torch
+from torch import nn
+
+from suite.problems import Data, Problem
+
+
+class Blobs(Problem):
+    """Four Gaussian clouds in the plane; a small network with batch norm. A trial takes some ten milliseconds."""
+
+    key = "blobs"
+    summary = "four Gaussian clouds, a network of 8 hidden units"
+    source = "made up for the tests"
+    train_examples = 256
+    test_examples = 100
+    chance_loss = math.log(4)
+    smallest_batch = 2
+
+    def network(self):
+        return nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 4))
+
+    def load(self, root):
+        draw = torch.Generator().manual_seed(5)
+        targets = torch.arange(self.train_examples + self.test_examples) % 4
+        centres = torch.tensor([[2.0, 2.0], [-2.0, 2.0], [-2.0, -2.0], [2.0, -2.0]])
+        inputs = centres[targets] + torch.randn(len(targets), 2, generator=draw)
+        n = self.train_examples
+        return Data(inputs[:n], targets[:n], inputs[n:], targets[n:])
+
+    def sample(self, n):
+        return torch.zeros(n, 2), torch.zeros(n, dtype=torch.int64)
+
+    def prepare(self, inputs):
+        return inputs
+
+    def loss(self, outputs, targets):
+        return nn.functional.cross_entropy(outputs, targets)
+
+    def correct(self, outputs, targets):
+        return (outputs.argmax(dim=1) == targets).sum()
+
+
+class SlowBlobs(Blobs):
+    """The same numbers, a fifth of a second later: time enough to be killed in."""
+
+    key = "slow_blobs"
+
+    def network(self):
+        time.sleep(0.2)
+        return super().network()
+
+
+class DeadlyBlobs(Blobs):
+    """Kills its own process, as the system does when memory runs out, unless the file at TOY_SPARE exists."""
+
+    key = "deadly_blobs"
+
+    def network(self):
+        if not os.path.exists(os.environ.get("TOY_SPARE", "")):  # noqa: PTH110
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().network()
+
+
+class Noise(Blobs):
+    """Labels that have nothing to do with the inputs: nothing can be learnt."""
+
+    key = "noise"
+
+    def load(self, root):
+        data = super().load(root)
+        return Data(torch.zeros_like(data.train_inputs), data.train_targets, data.test_inputs, data.test_targets)
+
+
+BLOBS, SLOW_BLOBS, DEADLY_BLOBS, NOISE = Blobs(), SlowBlobs(), DeadlyBlobs(), Noise()
+
+
+class Broken(torch.optim.SGD):
+    """An optimizer that raises in its third step."""
+
+    def step(self, closure=None):
+        self.steps = getattr(self, "steps", 0) + 1
+        if self.steps == 3:
+            raise ValueError("a bug in the third step")
+        return super().step(closure)
