@@ -81,14 +81,14 @@ _LOOKS: tuple[tuple[str, Dash, str], ...] = (
     ("#d55e00", _SOLID, "s"),  # since a line on white needs contrast
     ("#008f68", _SOLID, "^"),
     ("#b8528f", _DASHED, "D"),
-    ("#d08a00", _DASHED, "v"),
+    ("#c88400", _DASHED, "v"),
     ("#3a9bd6", _DASHED, "P"),
     ("#0d0d0d", _MIXED, "X"),
-    ("#5a3fa0", _MIXED, "o"),
-    ("#8c1d40", _MIXED, "s"),
-    ("#7d8a1e", _DOTTED, "^"),
-    ("#16807f", _DOTTED, "D"),
-    ("#a05a2c", _DOTTED, "v"),
+    ("#5a3fa0", _MIXED, "^"),
+    ("#8c1d40", _MIXED, "o"),
+    ("#7d8a1e", _DOTTED, "P"),
+    ("#16807f", _DOTTED, "s"),
+    ("#a05a2c", _DOTTED, "D"),
 )
 _LONG = 26
 _STEPS = [1, 2, 2.5, 5, 10]

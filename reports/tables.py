@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 NO_VALUE = "–"
+_WIDEST_LABEL = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +159,12 @@ def screen(sheet: Sheet, width: int = 80) -> Table:
         return max(cell_len(text) for text in (sheet.columns[at].title, *(row[at].text for row in sheet.rows)))
 
     shown: list[int] = []
-    left = width
+    used = -2  # two blanks between columns
     for at in sorted(range(len(sheet.columns)), key=lambda at: (sheet.columns[at].rank, at)):
-        wanted = min(room(at), 24) if at == 0 else room(at)
-        if wanted + 2 <= left + 2 * (not shown) or len(shown) < 3:
-            shown.append(at)
-            left -= wanted + 2
+        used += 2 + (min(room(at), _WIDEST_LABEL) if at == 0 else room(at))
+        if used > width and len(shown) > 2:
+            break
+        shown.append(at)
     shown.sort()
     hidden = [column.title for at, column in enumerate(sheet.columns) if at not in shown]
     remarks = sheet.notes + ((f"Not shown for want of room: {', '.join(hidden)}.",) if hidden else ())
@@ -174,7 +175,7 @@ def screen(sheet: Sheet, width: int = 80) -> Table:
         caption_justify="left",
         box=box.SIMPLE_HEAD,
         show_edge=False,
-        padding=(0, 2, 0, 0),
+        padding=(0, 1, 0, 0),
         pad_edge=False,
     )
     for at in shown:
@@ -183,7 +184,7 @@ def screen(sheet: Sheet, width: int = 80) -> Table:
             Text(column.title),
             justify=column.align,
             overflow="fold",
-            max_width=24 if at == 0 else None,
+            max_width=_WIDEST_LABEL if at == 0 else None,
             no_wrap=at != 0,
         )
     for row in sheet.rows:
@@ -199,10 +200,11 @@ def sort_key(cell: Cell) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    """`text` so that no Markdown reader finds markup, a link or HTML in it."""
-    text = re.sub(r"([\\`*_\[\]<>#|~$&!@:^{}])", r"\\\1", text)
+    """`text` on one line, so that no Markdown reader finds markup, a link or HTML in it."""
+    text = re.sub(r"([\\`*_\[\]<>#|~$&@])", r"\\\1", " ".join(text.split()))
+    text = re.sub(r":(?=[\w/+-])", r"\:", text)  # https://..., :smile:
     text = re.sub(r"(?i)\bwww\.", lambda found: found[0][:-1] + r"\.", text)
-    return re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", text)
+    return re.sub(r"^(\d*)([-+=.)])(?=[\s\W]|$)", r"\1\\\2", text)  # the beginnings of lists and rules
 
 
 _LATEX: Mapping[str, str] = {
@@ -245,8 +247,8 @@ _LATEX: Mapping[str, str] = {
 
 
 def escape_latex(text: str) -> str:
-    """`text` so that LaTeX prints it; a character that pdfLaTeX has no letter for becomes its code, `[U+4E2D]`."""
-    parted = re.sub(r"-(?=-)|[?!](?=`)", lambda found: found[0] + "\0", text)  # no ligature across the mark
+    """`text` on one line, so that LaTeX prints it; a character that pdfLaTeX has no letter for becomes its code, `[U+4E2D]`."""
+    parted = re.sub(r"-(?=-)|[?!](?=`)", lambda found: found[0] + "\0", " ".join(text.split()))  # no ligature across the mark
     marks = {**_LATEX, "\0": "{}"}
     return "".join(marks.get(mark, mark if _has_letter(mark) else f"[U+{ord(mark):04X}]") for mark in parted)
 

@@ -14,31 +14,24 @@ import gzip
 import hashlib
 import os
 import secrets
-import shutil
-import subprocess
 import sys
 import tempfile
-import time
 import zlib
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from suite.errors import UserError
+from suite.fetching import FetchError, by_apt, by_torchvision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from torch import Tensor
 
-PATIENCE = 60.0  # seconds without a byte on the disk before a download is given up; a slow network may take its time
-
 _CHUNK = 1 << 20  # bytes read at a time
-
-
-class FetchError(Exception):
-    """One way of fetching a data set failed; the message is the reason."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +42,9 @@ class DataSet:
         name: The name in messages.
         files: The digest (hexadecimal) of each unpacked file, by the file's name.
         subfolder: Where the files lie below the root that a reader is given, in the cache too.
-        ways: How to fetch it, by name, in order: each is called with the data set and an empty folder, and returns the
+        ways: How to fetch it, by name, in order: each is called with an empty folder, and returns the
             folder with the files; it raises FetchError or OSError.
-        package: The Debian package that holds it.
-        package_folder: The folder of that package's files.
+        package_folder: Where the files of its Debian package lie once that is installed.
         source: Where it comes from, and its licence.
         algorithm: The digests' algorithm, a name of hashlib's.
     """
@@ -60,8 +52,7 @@ class DataSet:
     name: str
     files: Mapping[str, str]
     subfolder: str
-    ways: Mapping[str, Callable[[DataSet, Path], Path]]
-    package: str
+    ways: Mapping[str, Callable[[Path], Path]]
     package_folder: Path
     source: str
     algorithm: str = "sha256"
@@ -147,7 +138,7 @@ def fetch(data_set: DataSet, say: Callable[[str], object] | None = None) -> Loca
             why = f" ({'; '.join(reasons)})" if reasons else ""
             say(f"{data_set.name}: fetching it by {way} into {cached.path}{why}")
             try:
-                fetched = _look(data_set, way, get(data_set, Path(scratch, way)))
+                fetched = _look(data_set, way, get(Path(scratch, way)))
             except (FetchError, OSError) as error:
                 reasons.append(f"{way}: {error}")
                 continue
@@ -211,53 +202,7 @@ def load_fashion_mnist(root: Path) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return train.data.unsqueeze(1), train.targets, test.data.unsqueeze(1), test.targets
 
 
-def by_torchvision(data_set: DataSet, folder: Path) -> Path:
-    """Downloads Fashion-MNIST with torchvision, in a process of its own: there it can be ended and kept quiet."""
-    download = (
-        "import socket, sys, torchvision\n"
-        "socket.setdefaulttimeout(10)\n"
-        "torchvision.datasets.FashionMNIST(sys.argv[1], download=True)"
-    )
-    _run([sys.executable, "-P", "-c", download, str(folder)], folder)
-    return folder / data_set.subfolder
-
-
-def by_apt(data_set: DataSet, folder: Path) -> Path:
-    """Downloads and unpacks the Debian package, without root's rights and without changing the system.
-
-    The machine's package lists are tried first; where they are empty or stale, fresh ones are fetched into `folder`.
-    """
-    if not shutil.which("apt-get"):
-        raise FetchError("there is no apt-get on this machine")
-    lists, cache, conf = folder / "lists", folder / "cache", folder / "apt.conf"
-    for partial in (lists / "partial", cache / "archives" / "partial"):
-        partial.mkdir(parents=True)
-    # The hooks of an update act on the system (PackageKit, Docker's clean-up): this one is not the system's.
-    conf.write_text(
-        'Debug::NoLocking "true"; APT::Sandbox::User "root"; APT::Update::Error-Mode "any";\n'
-        'Acquire::Languages "none"; Acquire::Retries "0"; Acquire::http::Timeout "10"; Acquire::https::Timeout "10";\n'
-        "#clear APT::Update::Pre-Invoke;\n#clear APT::Update::Post-Invoke;\n#clear APT::Update::Post-Invoke-Success;\n"
-    )
-    apt = ["apt-get", "-c", str(conf), "-o", f"Dir::Cache={cache}"]
-    own = [*apt, "-o", f"Dir::State::Lists={lists}"]
-    try:
-        _run([*apt, "download", data_set.package], folder)
-    except FetchError:
-        update = ""
-        try:
-            _run([*own, "update"], folder)
-        except FetchError as error:  # one source of several may be out of reach: the package may be there all the same
-            update = f"; {error}"
-        try:
-            _run([*own, "download", data_set.package], folder)
-        except FetchError as error:
-            raise FetchError(f"{error}{update}") from error
-    package = next(folder.glob("*.deb"), None)
-    if package is None:
-        raise FetchError(f"apt-get download left no {data_set.package} package")
-    _run(["dpkg-deb", "-x", str(package), str(folder / "unpacked")], folder)
-    return folder / "unpacked" / data_set.package_folder.relative_to("/")
-
+_PACKAGED = Path("/usr/share/datasets/fashion-mnist")
 
 FASHION_MNIST = DataSet(
     name="Fashion-MNIST",
@@ -269,9 +214,8 @@ FASHION_MNIST = DataSet(
         "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
     },
     subfolder="FashionMNIST/raw",  # as torchvision wants it
-    ways={"torchvision": by_torchvision, "apt-get": by_apt},
-    package="dataset-fashion-mnist",
-    package_folder=Path("/usr/share/datasets/fashion-mnist"),
+    ways={"torchvision": by_torchvision, "apt-get": partial(by_apt, "dataset-fashion-mnist", _PACKAGED)},
+    package_folder=_PACKAGED,
     source="Xiao, Rasul and Vollgraf (2017), arXiv:1708.07747; MIT licence, (c) 2017 Zalando SE",
 )
 
@@ -406,50 +350,3 @@ def _install(data_set: DataSet, source: Location, cached: Location, say: Callabl
         finally:
             part.unlink(missing_ok=True)
     return Location("cache", cached.path, "whole")
-
-
-def _run(command: list[str], folder: Path) -> None:
-    """Runs a command quietly in the folder, for as long as what lies there goes on changing.
-
-    Raises:
-        FetchError: It is not there, it ended with an error, or nothing changed for PATIENCE seconds.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    if not shutil.which(command[0]):
-        raise FetchError(f"there is no {command[0]} on this machine")
-    with tempfile.TemporaryFile() as output:
-        with subprocess.Popen(
-            command,
-            cwd=folder,
-            env={**os.environ, "LC_ALL": "C"},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        ) as process:
-            try:
-                size, since = -1, time.monotonic()
-                while process.poll() is None:
-                    now = _bytes_in(folder)
-                    if now != size:
-                        size, since = now, time.monotonic()
-                    elif time.monotonic() - since > PATIENCE:
-                        raise FetchError(f"nothing came for {PATIENCE:g} seconds")
-                    time.sleep(0.05)
-            finally:
-                process.kill()  # does nothing where it ended by itself
-        if process.returncode:
-            output.seek(0)
-            text = output.read().decode(errors="replace").splitlines()
-            lines = [" ".join(line.split()) for line in text if line.strip()] or [f"exit status {process.returncode}"]
-            told = [line for line in lines if line.startswith("E: ")] or lines[-1:]
-            raise FetchError(" ".join(told)[:300])
-
-
-def _bytes_in(folder: Path) -> int:
-    total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.lstat().st_size
-        except FileNotFoundError:  # a partial file that just got its name
-            continue
-    return total

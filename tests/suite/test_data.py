@@ -1,6 +1,7 @@
 """suite.data: where a data set is looked for, how it is fetched, and that nothing else than the data is ever taken."""
 
 import dataclasses
+import functools
 import gzip
 import hashlib
 import os
@@ -13,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from suite import data
+from suite import data, fetching
 from suite.errors import UserError
 
 CONTENT = {"a-images": b"images " * 40_000, "a-labels": b"labels " * 40_000, "b-images": b"test", "b-labels": b"\x00"}
 
 
-def refuse(_data_set, _folder):
+def refuse(_folder):
     """A way that fails."""
-    raise data.FetchError("the network is down")
+    raise fetching.FetchError("the network is down")
 
 
 @pytest.fixture(autouse=True)
@@ -41,8 +42,10 @@ def tiny(tmp_path):
         name="Tiny",
         files={name: hashlib.sha256(content).hexdigest() for name, content in CONTENT.items()},
         subfolder="Tiny/raw",
-        ways={"torchvision": refuse, "apt-get": data.by_apt},
-        package="dataset-tiny",
+        ways={
+            "torchvision": refuse,
+            "apt-get": functools.partial(fetching.by_apt, "dataset-tiny", tmp_path / "package"),
+        },
         package_folder=tmp_path / "package",
         source="made here",
     )
@@ -320,11 +323,11 @@ def test_a_cache_that_cannot_be_written(tiny, tmp_path, blocked):
 UNPACK = """
 import resource, sys
 from pathlib import Path
-from suite import data
+from suite import data, fetching
 given, subfolder, files, largest = sys.argv[1:]
 if int(largest):
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(largest), int(largest)))
-print(data.ensure(data.DataSet("Tiny", eval(files), subfolder, {}, "", Path("/nowhere"), ""), Path(given)))
+print(data.ensure(data.DataSet("Tiny", eval(files), subfolder, {}, Path("/nowhere"), ""), Path(given)))
 """
 
 
@@ -506,7 +509,7 @@ def test_a_download_that_is_not_the_data(tiny, tmp_path, no_programs):
 
 def test_a_download_that_stalls_is_given_up(tiny, no_programs, monkeypatch):
     """A program that hangs is ended after PATIENCE seconds without a byte."""
-    monkeypatch.setattr(data, "PATIENCE", 0.3)
+    monkeypatch.setattr(fetching, "PATIENCE", 0.3)
     program(no_programs, "apt-get", "exec sleep 100")
     start = time.monotonic()
     assert "apt-get: nothing came for 0.3 seconds" in refusal(tiny)
@@ -515,10 +518,10 @@ def test_a_download_that_stalls_is_given_up(tiny, no_programs, monkeypatch):
 
 def test_a_slow_download_is_waited_for(tmp_path, no_programs, monkeypatch):
     """A program that goes on writing is not ended, however long it takes."""
-    monkeypatch.setattr(data, "PATIENCE", 0.6)
+    monkeypatch.setattr(fetching, "PATIENCE", 0.6)
     program(no_programs, "slow", "for i in 1 2 3 4 5 6; do sleep 0.3; echo more >> part; done")
     start = time.monotonic()
-    data._run(["slow"], tmp_path / "scratch")
+    fetching._run(["slow"], tmp_path / "scratch")
     assert time.monotonic() - start > 1.2
     assert (tmp_path / "scratch" / "part").read_text() == "more\n" * 6
 
@@ -537,8 +540,8 @@ def test_torchvision_out_of_reach_is_a_reason(tmp_path, monkeypatch):
     monkeypatch.delenv("no_proxy", raising=False)
     for variable in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(variable, "http://127.0.0.1:9")  # the discard port: nobody listens
-    with pytest.raises(data.FetchError, match="Connection refused") as error:
-        data.by_torchvision(data.FASHION_MNIST, tmp_path / "scratch" / "torchvision")
+    with pytest.raises(fetching.FetchError, match="Connection refused") as error:
+        fetching.by_torchvision(tmp_path / "scratch" / "torchvision")
     assert "\n" not in str(error.value)
 
 

@@ -151,7 +151,7 @@ def test_copies_and_pickles(kind):
 
 
 def test_refuses_the_state_of_another_class(own):
-    """A state_dict with other state or fewer options is refused, and nothing of it is kept."""
+    """A state_dict with other state, fewer options or one out of range is refused, and nothing of it is kept."""
     params = parameters()
     stranger = torch.optim.RAdam(params)
     advance(stranger, params, 1)
@@ -163,6 +163,10 @@ def test_refuses_the_state_of_another_class(own):
     lacking["param_groups"] = [{k: v for k, v in group.items() if k != "lr"} for group in lacking["param_groups"]]
     with pytest.raises(ValueError, match=r"state_dict: expected the options of .*'lr'"):
         optimizer.load_state_dict(lacking)
+    broken = copy.deepcopy(optimizer.state_dict())
+    broken["param_groups"][0]["lr"] = -1.0
+    with pytest.raises(ValueError, match=r"lr: expected a number >= 0, got -1\.0"):
+        optimizer.load_state_dict(broken)
     assert optimizer.state_dict() == before
 
 
@@ -333,12 +337,17 @@ def test_named_parameters(kind):
     assert identical(params, others)
 
 
-def test_memory_format_and_views(own):
-    """A channels-last parameter and its contiguous copy take the same steps, and keep their layouts."""
+def test_memory_format(own):
+    """A channels-last parameter and its contiguous copy take the same steps, and keep their layouts, state as well."""
     plain = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
     last = plain.detach().clone().to(memory_format=torch.channels_last).requires_grad_()
     for param in (plain, last):
-        advance(make(own, [param]), [param], 3)
+        optimizer = make(own, [param])
+        (param**2).sum().backward()
+        optimizer.step()  # the step that lays out the state
+        state = [x for name, x in optimizer.state[param].items() if name != "step"]
+        assert all(x.stride() == param.stride() for x in state)
+        advance(optimizer, [param], 2)
     assert last.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(plain, last)
 

@@ -1,5 +1,6 @@
 """Classes found by "package.module:Class", installed or in a folder."""
 
+import os
 import pickle
 import subprocess
 import sys
@@ -140,3 +141,14 @@ def test_a_mended_module_is_read_again(tmp_path):
         find("my_opt:Mine", tmp_path)
     write(tmp_path, "my_opt.py", CODE.format(tag="now it is mended"))
     assert find("my_opt:Mine", tmp_path).tag == "now it is mended"
+
+
+def test_a_module_written_later_is_seen(tmp_path):
+    """A module that joins a folder already imported from is found, even where the folder's time stamp does not tell."""
+    write(tmp_path, "pack/one.py", CODE.format(tag="one"))
+    folder = tmp_path / "pack"
+    stamp = folder.stat().st_mtime_ns
+    assert find("one:Mine", folder).tag == "one"
+    write(tmp_path, "pack/two.py", CODE.format(tag="two"))
+    os.utime(folder, ns=(stamp, stamp))  # as on a file system of coarse time stamps
+    assert find("two:Mine", folder).tag == "two"

@@ -1,0 +1,18 @@
+"""What a benchmark's figures mean: device and versions go into the JSON file."""
+
+import pytest
+
+
+def pytest_benchmark_update_machine_info(config, machine_info):
+    """Add device, versions and commit to the results."""
+    from suite.provenance import environment
+
+    machine_info["ravine"] = environment("cpu")
+
+
+@pytest.fixture(scope="session")
+def fashion_mnist():
+    """The folder of the real Fashion-MNIST."""
+    from suite import data
+
+    return data.ensure(data.FASHION_MNIST)

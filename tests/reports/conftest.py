@@ -1,0 +1,36 @@
+"""Synthetic studies and built reports, shared by the tests of `reports`."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+SAMPLE = Path(__file__).with_name("sample.py")
+
+
+@pytest.fixture(scope="session")
+def sample() -> ModuleType:
+    """The module `sample.py` beside this file."""
+    spec = importlib.util.spec_from_file_location("ravine_sample", SAMPLE)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def small(sample, tmp_path_factory):
+    """A built report of three optimizers with three repeats each."""
+    from reports.build import build
+
+    return build(*sample.small(), tmp_path_factory.mktemp("reports") / "small")
+
+
+@pytest.fixture
+def no_figures(monkeypatch):
+    """Builds without figures, for tests of all else."""
+    monkeypatch.setattr("reports.build._draw", lambda contents: iter(()))

@@ -1,0 +1,147 @@
+"""Tests of `reports.estimates`."""
+
+import math
+
+import numpy as np
+import pytest
+
+from reports import estimates
+from reports.frame import load
+from reports.scores import final
+from suite.records import Outcome, Point, Timing
+
+
+@pytest.fixture
+def made(sample):
+    """A function: label -> final accuracies (None: diverged) to frames and scores."""
+
+    def make(values: dict[str, list[float | None]], metric: str = "test/accuracy"):
+        repeats = max(len(scores) for scores in values.values())
+        trials = sample.plan(sample.study(values, repeats=repeats, epochs=1))
+        # labels without an entry in KINDS share Adam's settings and so an id: a seed of their own keeps them apart
+        from dataclasses import replace
+
+        seeds = {label: at for at, label in enumerate(values)}
+        trials = tuple(replace(trial, seed=seeds[trial.label]) for trial in trials)
+        store = sample.Store()
+        for trial in trials:
+            scores = values[trial.label]
+            if trial.repeat >= len(scores):
+                continue
+            value = scores[trial.repeat]
+            timing = Timing(1.0, 0, 1, 100 * (trial.repeat + 1))
+            if value is None:
+                store.add(trial, [], Outcome.DIVERGED, reason="not finite", timing=timing)
+            else:
+                store.add(trial, [Point(metric, 1, 1, value)], timing=timing)
+        frames = load(store, trials)
+        return frames, final(frames, [metric])
+
+    return make
+
+
+def test_an_estimate_has_the_mean_and_the_interval_of_its_ok_repeats(made) -> None:
+    """0.7, 0.8, 0.9: mean 0.8, half-width 4.302653 · 0.1/√3 = 0.248414; the diverged one is counted, not averaged."""
+    table = estimates.by_label(*made({"A": [0.7, 0.8, None, 0.9]}), ["test/accuracy"], "test/accuracy")
+    row = table.iloc[0]
+    assert (row["ok"], row["run"], row["planned"], row["diverged"], row["missing"]) == (3, 4, 4, 1, 0)
+    assert row["test/accuracy"] == pytest.approx(0.8)
+    assert row["test/accuracy high"] - row["test/accuracy"] == pytest.approx(0.248414, abs=1e-6)
+    assert row["examples_per_second"] == 200.0  # the median of 100, 200 and 400
+    assert (row["level"], row["method"]) == (0.95, "Student t")
+
+
+def test_labels_are_sorted_by_the_score_and_those_without_one_come_last(made) -> None:
+    """More accuracy is better."""
+    frames, scores = made({"A": [0.5, 0.6], "lost": [None, None], "B": [0.9, 0.8], "C": [0.7]})
+    table = estimates.by_label(frames, scores, ["test/accuracy"], "test/accuracy")
+    assert list(table["label"]) == ["B", "C", "A", "lost"]
+    assert math.isnan(table["test/accuracy"].iloc[-1])
+
+
+def test_less_loss_is_better_and_ties_keep_the_order_of_the_plan(made) -> None:
+    """A study that scores a loss has its lowest on top."""
+    frames, scores = made({"A": [0.5], "B": [0.2], "C": [0.5]}, "test/loss")
+    assert list(estimates.by_label(frames, scores, ["test/loss"], "test/loss")["label"]) == ["B", "A", "C"]
+
+
+def test_missing_repeats_are_counted_apart_from_run_ones(made) -> None:
+    """Planned, run and ok are three numbers."""
+    frames, scores = made({"A": [0.5, 0.6, 0.7], "B": [0.9]})
+    table = estimates.by_label(frames, scores, ["test/accuracy"], "test/accuracy").set_index("label")
+    assert table.loc["B", ["ok", "run", "planned", "missing"]].tolist() == [1, 1, 3, 2]
+    assert math.isnan(table.loc["B", "test/accuracy low"])
+
+
+def test_printed_numbers_stand_beside_ours_with_difference_and_range(made) -> None:
+    """Ours 0.7, 0.8, 0.9: printed 0.85 lies within their range, 0.95 does not; one repeat has no range."""
+    frames, scores = made({"A": [0.7, 0.8, 0.9], "B": [0.7, 0.8, 0.9], "C": [0.6]})
+    printed = {"A": {"test/accuracy": 0.85}, "B": {"test/accuracy": 0.95}, "C": {"test/accuracy": 0.6}}
+    table = estimates.by_label(frames, scores, ["test/accuracy"], "test/accuracy", printed=printed)
+    assert table.set_index("label")["test/accuracy printed"].to_dict() == {"A": 0.85, "B": 0.95, "C": 0.6}
+    compared = estimates.against_reference(table, scores, printed, ["test/accuracy"]).set_index("label")
+    assert compared["within"].to_dict() == {"A": True, "B": False, "C": None}
+    assert compared.loc["A", ["minimum", "maximum", "n"]].tolist() == [0.7, 0.9, 3]
+    assert compared.loc["B", "difference"] == pytest.approx(0.8 - 0.95)
+
+
+def test_only_printed_metrics_of_labels_in_the_study_are_compared(made) -> None:
+    """A reference may know more labels, or fewer metrics, than the study."""
+    frames, scores = made({"A": [0.7, 0.8], "B": [0.5, 0.6]})
+    printed = {"A": {"examples_per_second": 150.0}, "elsewhere": {"test/accuracy": 1.0}}
+    table = estimates.by_label(frames, scores, ["test/accuracy"], "test/accuracy", printed=printed)
+    compared = estimates.against_reference(table, scores, printed, ["test/accuracy"])
+    assert compared[["label", "metric", "ours"]].values.tolist() == [["A", "examples_per_second", 150.0]]
+    assert compared["low"].isna().all()  # a median has no interval here
+
+
+def test_a_curve_is_mean_and_band_at_each_epoch_over_ok_repeats(sample) -> None:
+    """At epoch 2 the repeats have 1 and 3: mean 2, half-width 12.7062 · √2/√2 = 12.7062 (t at 97.5%, one degree)."""
+    trials = sample.plan(sample.study(["Adam"], repeats=3, epochs=2))
+    store = sample.Store()
+    for trial, value in zip(trials, (1.0, 3.0, 100.0), strict=True):
+        points = [Point("train/loss", epoch, epoch, value * epoch / 2) for epoch in (1, 2)]
+        store.add(trial, points, Outcome.STALLED if value == 100.0 else Outcome.OK)
+    curve = estimates.by_epoch(load(store, trials).points, "train/loss")
+    assert curve["epoch"].tolist() == [1, 2]
+    assert curve["mean"].tolist() == [1.0, 2.0]
+    assert curve["high"].iloc[1] - 2.0 == pytest.approx(12.7062, abs=1e-4)
+    assert curve["n"].tolist() == [2, 2]
+
+
+def test_short_runs_show_every_update(sample) -> None:
+    """Up to the number of windows nothing is averaged."""
+    trials = sample.plan(sample.study(["Adam"], repeats=2, epochs=1, batch_size=64, train_examples=512))
+    store = sample.fill(sample.Store(), trials)
+    curve = estimates.by_update(load(store, trials).points)
+    assert curve["update"].tolist() == list(range(1, 9))  # 512 / 64 = 8 updates
+    assert set(curve["window"]) == {1}
+    losses = load(store, trials).points.query("metric == 'train/step_loss' and step == 5")["value"]
+    assert curve["mean"].iloc[4] == pytest.approx(losses.mean())
+
+
+def test_long_runs_are_averaged_over_windows_that_do_not_overlap(sample) -> None:
+    """Updates 1 to 10 in at most 4 windows: length 3, so means of 1-3, 4-6, 7-9 and 10, at their middles."""
+    trials = sample.plan(sample.study(["Adam"], repeats=2, epochs=1, batch_size=1, train_examples=10))
+    store = sample.Store()
+    for trial in trials:
+        store.add(trial, [Point("train/step_loss", 1, step, step + 10.0 * trial.repeat) for step in range(1, 11)])
+    curve = estimates.by_update(load(store, trials).points, windows=4)
+    assert curve["update"].tolist() == [2, 5, 8, 10]
+    assert curve["mean"].tolist() == [7, 10, 13, 15]  # the mean of the repeats lies 5 above the first
+    assert set(curve["window"]) == {3}
+
+
+def test_no_points_make_empty_curves(sample) -> None:
+    """A study whose trials all failed has no curve, and that is no error."""
+    points = load(sample.Store(), sample.plan(sample.study(["Adam"]))).points
+    assert estimates.by_epoch(points, "train/loss").empty
+    assert estimates.by_update(points).empty
+
+
+def test_means_do_not_depend_on_the_order_of_the_records(made) -> None:
+    """Sorted or shuffled points give the same curve to the bit."""
+    frames, _ = made({"A": [0.7, 0.81, 0.9, 0.33]})
+    shuffled = frames.points.sample(frac=1, random_state=np.random.default_rng(5).integers(1000))
+    one, two = (estimates.by_epoch(points, "test/accuracy") for points in (frames.points, shuffled))
+    assert one.equals(two)

@@ -1,0 +1,132 @@
+"""Tests of `reports.frame`."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reports.frame import UserError, command, load, settings
+from suite.records import Outcome
+from suite.study import Study
+
+
+def test_there_is_a_row_for_every_planned_trial_in_the_order_of_the_plan(sample) -> None:
+    """Recorded or not, each planned trial has its row; one without a record is `missing`."""
+    study = sample.study(["Momentum", "Adam"], repeats=2)
+    trials = sample.plan(study)
+    store = sample.fill(sample.Store(), [trials[3], trials[0]])
+    frames = load(store, trials)
+    assert list(frames.trials["label"]) == ["Momentum", "Momentum", "Adam", "Adam"]
+    assert list(frames.trials["repeat"]) == [0, 1, 0, 1]
+    assert list(frames.trials["outcome"]) == ["ok", "missing", "missing", "ok"]
+    assert frames.planned == {"Momentum": 2, "Adam": 2}
+    assert frames.labels == ("Momentum", "Adam")
+    assert frames.recorded == 2
+
+
+def test_records_outside_the_plan_do_not_enter(sample) -> None:
+    """A store holds more than one study; a report covers exactly the ids of its plan."""
+    trials = sample.plan(sample.study(["Adam", "MBSGD"], repeats=2))
+    store = sample.fill(sample.Store(), trials)
+    frames = load(store, trials[:1])
+    assert set(frames.points["trial_id"]) == {trials[0].id}
+    assert frames.planned == {"Adam": 1}
+
+
+def test_a_trial_that_two_labels_share_has_its_points_under_both(sample) -> None:
+    """The label is not part of a trial's id, so one record may serve two rows of a table."""
+    study = sample.study(["A", "B"], repeats=1)
+    trials = sample.plan(study)
+    assert trials[0].id == trials[1].id
+    frames = load(sample.fill(sample.Store(), trials), trials)
+    counts = frames.points.groupby("label").size()
+    assert counts["A"] == counts["B"] > 0
+    assert list(frames.trials["outcome"]) == ["ok", "ok"]
+
+
+def test_what_a_record_says_of_its_machine_is_in_its_row(sample) -> None:
+    """Environment, speed and digest come from the record; what a record lacks is empty text."""
+    trials = sample.plan(sample.study(["Adam"], repeats=1))
+    store = sample.Store()
+    store.add(trials[0], environment={"device": "cuda"}, timing=sample.Timing(4.0, 0, 5.0, 1000), weights="ab")
+    row = load(store, trials).trials.iloc[0]
+    assert (row["device"], row["commit"], row["weights"]) == ("cuda", "", "ab")
+    assert row["examples_per_second"] == 250.0  # 1000 examples in 4 seconds
+
+
+def test_an_empty_store_gives_frames_without_points(sample) -> None:
+    """Nothing recorded is no error here: every trial is missing."""
+    frames = load(sample.Store(), sample.plan(sample.study(["Adam"])))
+    assert frames.recorded == 0
+    assert frames.points.empty
+
+
+def test_an_empty_plan_is_refused(sample) -> None:
+    """A report of nothing is a mistake."""
+    with pytest.raises(UserError, match="the plan has no trials"):
+        load(sample.Store(), [])
+
+
+def test_settings_tell_what_the_study_writes_and_what_differs_from_its_budget(sample) -> None:
+    """Learning rate and momentum first; an entry's own batch and epochs; no defaults, no budget that all share."""
+    study = sample.study(["Momentum", "SGD, batch 2"])
+    told = settings(study, sample.plan(study))
+    assert told == {"Momentum": "lr 0.01, momentum 0.9", "SGD, batch 2": "lr 0.01, batch 2, 1 epoch"}
+
+
+def test_settings_print_lists_and_exact_floats() -> None:
+    """A float is printed so that it reads back as itself."""
+    from suite.records import Trial
+
+    entry = {"name": "Adam", "kind": "adam", "lr": 0.1 + 0.2, "betas": [0.9, 0.999], "amsgrad": True}
+    study = Study.model_validate({"title": "t", "problem": "p", "repeats": 1, "epochs": 1, "optimizer": [entry]})
+    options = study.optimizer[0].options
+    trial = Trial(
+        label="Adam",
+        problem="p",
+        optimizer="adam",
+        hyperparameters=options,
+        batch_size=256,
+        epochs=1,
+        train_examples=9,
+        repeat=0,
+    )
+    assert settings(study, [trial])["Adam"] == "lr 0.30000000000000004, betas (0.9, 0.999), amsgrad on"
+
+
+def test_the_command_repeats_what_the_command_line_changed(sample) -> None:
+    """Overrides become options again, labels quoted for a shell."""
+    study = sample.study(["SGD, batch 2", "Adam"], name="quick")
+    changed = study.override(repeats=2, optimizers=("SGD, batch 2",))
+    assert command(changed) == "ravine run quick --repeats 2 --optimizer 'SGD, batch 2'"
+
+
+def test_the_command_names_no_folder(sample, tmp_path) -> None:
+    """A study of the user's own is named by its file alone; a shipped one by its name."""
+    from suite.study import shipped
+
+    own = sample.study(["Adam"], path=tmp_path / "mine.toml", name="mine")
+    assert command(own) == "ravine run mine.toml"
+    known = sample.study(["Adam"], path=shipped()["quick"].resolve(), name="quick")
+    assert command(known) == "ravine run quick"
+
+
+def test_reports_load_neither_torch_nor_mlflow() -> None:
+    """Importing every module of `reports` needs neither; `import reports` alone needs no plotting library either."""
+    modules = [path.stem for path in Path(sys.modules["reports.frame"].__file__).parent.glob("[a-z]*.py")]
+    heavy = "import sys; print({'torch', 'mlflow', 'optuna'} & set(sys.modules))"
+    light = "import reports, sys; print({'matplotlib', 'pandas', 'scipy', 'seaborn'} & set(sys.modules))"
+    every = f"import {', '.join(f'reports.{name}' for name in modules)}; {heavy}"
+    for code in (every, light):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == "set()"
+
+
+def test_a_diverged_record_keeps_its_outcome_and_reason(sample) -> None:
+    """Failure is data: the row says what happened."""
+    trials = sample.plan(sample.study(["Adam"], repeats=1))
+    store = sample.Store()
+    store.add(trials[0], outcome=Outcome.DIVERGED, reason="the loss was not finite")
+    row = load(store, trials).trials.iloc[0]
+    assert (row["outcome"], row["reason"]) == ("diverged", "the loss was not finite")

@@ -1,0 +1,21 @@
+"""Tests of the printed numbers in `studies/references/`."""
+
+import pytest
+
+from reports.frame import reference
+
+
+def test_the_papers_numbers_are_those_of_its_table() -> None:
+    """The lowest training loss (AdaGrad 0.174), the highest test accuracy (AdaGrad 0.891), and the sums of the columns.
+
+    The sums are of the paper's table of results: nine training losses, nine accuracies each, nine speeds.
+    """
+    results = reference("paper")["results"]
+    assert len(results) == 10
+    assert results["SGD, batch 2"] == {"test/accuracy": 0.47, "examples_per_second": 200.0}
+    table = {label: numbers for label, numbers in results.items() if label != "SGD, batch 2"}
+    assert min(table, key=lambda label: table[label]["train/loss"]) == "AdaGrad"
+    assert max(table, key=lambda label: table[label]["test/accuracy"]) == "AdaGrad"
+    sums = {"train/loss": 1.899, "train/accuracy": 8.332, "test/accuracy": 7.827, "examples_per_second": 109424.4}
+    for metric, total in sums.items():
+        assert sum(numbers[metric] for numbers in table.values()) == pytest.approx(total), metric
