@@ -348,7 +348,9 @@ def _settings(contents: _Contents) -> list[dict[str, Any]]:
             "batch": row["batch_size"],
             "epochs": row["epochs"],
             "examples": row["train_examples"],
-            "options": [f"{name} = {json.dumps(value, default=str)}" for name, value in sorted(row["hyperparameters"].items())],
+            "options": [
+                f"{name} = {json.dumps(value, default=str)}" for name, value in sorted(row["hyperparameters"].items())
+            ],
         }
         for _, row in first.iterrows()
     ]

@@ -248,7 +248,9 @@ _LATEX: Mapping[str, str] = {
 
 def escape_latex(text: str) -> str:
     """`text` on one line, so that LaTeX prints it; a character that pdfLaTeX has no letter for becomes its code, `[U+4E2D]`."""
-    parted = re.sub(r"-(?=-)|[?!](?=`)", lambda found: found[0] + "\0", " ".join(text.split()))  # no ligature across the mark
+    parted = re.sub(
+        r"-(?=-)|[?!](?=`)", lambda found: found[0] + "\0", " ".join(text.split())
+    )  # no ligature across the mark
     marks = {**_LATEX, "\0": "{}"}
     return "".join(marks.get(mark, mark if _has_letter(mark) else f"[U+{ord(mark):04X}]") for mark in parted)
 

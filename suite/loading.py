@@ -11,6 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from torch.optim import Optimizer
+
 from suite.errors import UserError, did_you_mean
 
 _IMPORTING = threading.RLock()  # sys.path and sys.modules belong to the whole process
@@ -24,7 +26,7 @@ def load(spec: str, folder: Path | None, *, key: str, wanted: type, example: str
         folder: where the module is looked up first. It gets a name of its own per folder in sys.modules, and what it
             imports from the folder beside it is its own too, so modules of one name in two folders stay apart.
         key: the study's key, with which messages begin.
-        wanted: what it has to be: a subclass of this class, or an instance of it.
+        wanted: what it has to be: a subclass of torch's Optimizer, or an instance of any other class.
         example: a spec to show.
 
     Raises:
@@ -35,14 +37,13 @@ def load(spec: str, folder: Path | None, *, key: str, wanted: type, example: str
     module_name, _, name = spec.partition(":")
     module = _load_module(module_name, folder, key)
     fitting = [found for found, x in vars(module).items() if _fits(x, wanted)]
+    has = f"It has: {', '.join(fitting) or 'none'}"
     if not hasattr(module, name):
-        raise UserError(
-            f'{key}: {_place(module)} has no "{name}"{did_you_mean(name, fitting)} '
-            f"It has: {', '.join(fitting) or f'no {wanted.__name__}'}"
-        )
+        raise UserError(f'{key}: {_place(module)} has no "{name}".{did_you_mean(name, fitting)} {has}')
     found = getattr(module, name)
     if not _fits(found, wanted):
-        raise UserError(f'{key}: "{name}" in {_place(module)} is no {wanted.__name__}. See CONTRIBUTING for an example')
+        what = "a subclass of torch.optim.Optimizer" if wanted is Optimizer else f"an instance of {wanted.__name__}"
+        raise UserError(f'{key}: "{name}" in {_place(module)} is not {what}. Name one. {has}')
     return found
 
 
@@ -60,9 +61,9 @@ def digest(spec: str, folder: Path | None) -> dict[str, str]:
 
 
 def _fits(value: object, wanted: type) -> bool:
-    """Whether it is an instance of `wanted`, or a true subclass."""
-    if isinstance(value, type):
-        return issubclass(value, wanted) and value is not wanted
+    """Whether it is what a study can use: an optimizer's class, which is constructed for each trial, or an object."""
+    if wanted is Optimizer:
+        return isinstance(value, type) and issubclass(value, Optimizer) and value is not Optimizer
     return isinstance(value, wanted)
 
 

@@ -10,18 +10,18 @@ from pathlib import Path
 
 from torch.optim import Optimizer
 
-from suite.errors import UserError
+from suite.errors import UserError, did_you_mean
+from suite.loading import load
 from suite.optimizers.adadelta import AdaDelta
 from suite.optimizers.adagrad import AdaGrad
 from suite.optimizers.adam import Adam
 from suite.optimizers.adamax import AdaMax
-from suite.optimizers.loading import load_class
 from suite.optimizers.momentum import Momentum
 from suite.optimizers.nadam import NAdam
 from suite.optimizers.nadam_paper import NAdamPaper
 from suite.optimizers.nag import NAG
 from suite.optimizers.nag_paper import NAGPaper
-from suite.optimizers.options import constructor_options, did_you_mean, resolve
+from suite.optimizers.options import constructor_options, resolve
 from suite.optimizers.rmsprop import RMSProp
 from suite.optimizers.sgd import SGD
 
@@ -72,7 +72,8 @@ def find(kind: str, folder: Path | None = None) -> type[Optimizer]:
     if kind in OPTIMIZERS:
         return OPTIMIZERS[kind]
     if ":" in kind:
-        return load_class(kind, folder)
+        found: type[Optimizer] = load(kind, folder, key="kind", wanted=Optimizer, example="torch.optim:AdamW")
+        return found
     raise UserError(
         f'kind: no optimizer is called "{kind}".{did_you_mean(kind, OPTIMIZERS)} Write one of {", ".join(OPTIMIZERS)}, '
         'or "package.module:Class" for any torch optimizer'

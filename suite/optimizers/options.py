@@ -1,11 +1,10 @@
 """Checks the options that a study gives an optimizer, and fills in the rest."""
 
-import difflib
 import inspect
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from inspect import Parameter
 from numbers import Real
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
-from suite.errors import UserError
+from suite.errors import UserError, did_you_mean
 from suite.optimizers.rule import OPTIONS, Rule
 
 # What other libraries and the papers call our options.
@@ -28,17 +27,6 @@ _OTHER_NAMES = {
     "decay": "weight_decay",
     "wd": "weight_decay",
 }
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A sentence, after a space, with the known word that was likely meant; empty where none is near."""
-    names = list(known)
-    if (other := _OTHER_NAMES.get(word.lower())) in names:
-        return f' Did you mean "{other}"?'
-    near = {name: difflib.SequenceMatcher(None, word.lower(), name.lower()).ratio() for name in names}
-    meant = [name for name in names if near[name] >= 0.6]
-    meant.sort(key=lambda name: near[name] - 0.1 * abs(len(name) - len(word)), reverse=True)  # adma: adam, not adamax
-    return f' Did you mean "{meant[0]}"?' if meant else ""
 
 
 def constructor_options(cls: type[Optimizer]) -> dict[str, Parameter]:
@@ -67,7 +55,7 @@ def resolve(cls: type[Optimizer], given: Mapping[str, object]) -> dict[str, obje
     for name in given.keys() - known.keys():
         if not any(p.kind is Parameter.VAR_KEYWORD for p in inspect.signature(cls).parameters.values()):
             raise UserError(
-                f"{name}: {cls.__name__} has no such option.{did_you_mean(name, known)} It has {', '.join(known)}"
+                f"{name}: {cls.__name__} has no such option.{did_you_mean(name, known, _OTHER_NAMES)} It has {', '.join(known)}"
             )
     if missing := [name for name, p in known.items() if p.default is Parameter.empty and name not in given]:
         raise UserError(f"{missing[0]}: {cls.__name__} has no default for it. Write {missing[0]} = a value")

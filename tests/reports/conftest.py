@@ -33,4 +33,4 @@ def small(sample, tmp_path_factory):
 @pytest.fixture
 def no_figures(monkeypatch):
     """Builds without figures, for tests of all else."""
-    monkeypatch.setattr("reports.build._draw", lambda contents: iter(()))
+    monkeypatch.setattr("reports.build._draw", lambda _: iter(()))

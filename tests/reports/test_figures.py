@@ -185,7 +185,7 @@ def test_repeats_that_did_not_end_ok_are_drawn_apart(ax) -> None:
 
 
 def test_labels_are_no_mathematics(ax) -> None:
-    """Dollars and underscores in a label are printed as they are; matplotlib would raise on `$\\bad$`."""
+    r"""Dollars and underscores in a label are printed as they are; matplotlib would raise on `$\bad$`."""
     label = r"$\bad$ a_b"
     looks = figures.styles([label])
     figures.convergence(curves(**{label: [0.4, 0.5]}), ax, looks, metric="test/accuracy")

@@ -1,4 +1,4 @@
-"""Classes found by "package.module:Class", installed or in a folder."""
+"""`suite.loading`: what a study names as "package.module:name", installed or in a folder."""
 
 import os
 import pickle
@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from suite.errors import UserError
+from suite.loading import digest
 from suite.optimizers import find
 from suite.optimizers.adam import Adam
 
@@ -108,18 +109,21 @@ def test_found_again_in_worker_processes(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "told"),
     [
-        ("my_opt:Mime", r'my_opt.py has no class "Mime"\. Did you mean "Mine"\? Its optimizers: Mine'),
-        ("my_opt:torch", r'"torch" in .*my_opt.py is no torch optimizer\. Make it a subclass of torch.optim.Optimizer'),
+        ("my_opt:Mime", r'my_opt.py has no "Mime"\. Did you mean "Mine"\? It has: Mine'),
+        (
+            "my_opt:torch",
+            r'"torch" in .*my_opt.py is not a subclass of torch.optim.Optimizer\. Name one\. It has: Mine',
+        ),
         (
             "my_otp:Mine",
             r'there is no module "my_otp", neither installed nor in .*\. Install it, or put my_otp.py beside',
         ),
         ("torch.optm:Adam", r'there is no module "torch.optm", neither'),
-        ("torch.nn:Linear", r'"Linear" in .* is no torch optimizer'),
-        ("torch.optim:Optimizer", r'"Optimizer" in .* is no torch optimizer'),
-        ("torch.optim:", r'expected "package.module:Class", got "torch.optim:"\. An example'),
-        (":Adam", r'expected "package.module:Class"'),
-        ("../my_opt:Mine", r'expected "package.module:Class"'),
+        ("torch.nn:Linear", r'"Linear" in .* is not a subclass of torch.optim.Optimizer'),
+        ("torch.optim:Optimizer", r'"Optimizer" in .* is not a subclass of torch.optim.Optimizer'),
+        ("torch.optim:", r'expected "package.module:Name", got "torch.optim:"\. An example'),
+        (":Adam", r'expected "package.module:Name"'),
+        ("../my_opt:Mine", r'expected "package.module:Name"'),
         ("broken:Mine", r'"broken" cannot be imported: SyntaxError: .*Mend that module'),
         ("lacking:Mine", r'"lacking" cannot be imported: No module named .no_such_thing.\. Install what it imports'),
     ],
@@ -152,3 +156,30 @@ def test_a_module_written_later_is_seen(tmp_path):
     write(tmp_path, "pack/two.py", CODE.format(tag="two"))
     os.utime(folder, ns=(stamp, stamp))  # as on a file system of coarse time stamps
     assert find("two:Mine", folder).tag == "two"
+
+
+def test_a_problem_is_an_object(tmp_path):
+    """Where an object is wanted, a class of the same module is not taken for it."""
+    from suite.problems import Problem
+    from suite.problems import find as find_problem
+
+    write(
+        tmp_path,
+        "my_problem.py",
+        "from suite.problems import PROBLEMS, Problem\n\nMINE = PROBLEMS['fashion_mnist_cnn']\n",
+    )
+    assert isinstance(find_problem("my_problem:MINE", tmp_path), Problem)
+    with pytest.raises(
+        UserError, match='^problem: "Problem" in .* is not an instance of Problem. Name one. It has: MINE'
+    ):
+        find_problem("my_problem:Problem", tmp_path)
+
+
+def test_the_digest_is_that_of_the_file_in_the_folder(tmp_path):
+    """A file of one's own is part of a trial's identity; an installed module and a registered key are not."""
+    import hashlib
+
+    write(tmp_path, "my_opt.py", CODE.format(tag="a"))
+    expected = {"my_opt.py": hashlib.sha256((tmp_path / "my_opt.py").read_bytes()).hexdigest()}
+    assert digest("my_opt:Mine", tmp_path) == expected
+    assert digest("torch.optim:AdamW", tmp_path) == digest("adam", tmp_path) == digest("my_opt:Mine", None) == {}

@@ -1,0 +1,177 @@
+"""Tests of the report's page in a real browser."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium or chromedriver is not here"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """A headless Chromium with a profile of its own."""
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def hostile(sample, tmp_path_factory) -> Path:
+    """The page of a study whose labels try everything, one with 80 letters, with failures, gaps and a reference."""
+    from reports.build import build
+
+    labels = [
+        "<script>document.title='taken'</script>",
+        '"><img src=x onerror=alert(1)>',
+        "W" * 80,
+        r"$\frac{a}{b}$ _x_ 中 🙂",
+        "Adam",
+        "ADAM",
+    ]
+    study = sample.study(labels, name="hostile", title=f"{'long' * 30} & <b>", repeats=2, epochs=2, train_examples=256)
+    study = study.model_copy(update={"batch_size": 64, "reference": "paper"})
+    trials = sample.plan(study)
+    store = sample.fill(
+        sample.Store(), trials[:11], diverges=lambda trial: trial.label == "W" * 80 and trial.repeat == 1
+    )
+    return build(study, trials, store, tmp_path_factory.mktemp("reports") / "hostile").page
+
+
+def opened(browser, page: Path, width: int = 1440):
+    """The page at this width, after its log of the page before is emptied."""
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.get_log("browser")
+    browser.get(page.as_uri())
+    return browser
+
+
+@pytest.fixture(params=["small", "hostile"])
+def page(request) -> Path:
+    """A plain report's page and a hostile one's."""
+    found = request.getfixturevalue(request.param)
+    return found if isinstance(found, Path) else found.page
+
+
+def test_the_page_opens_without_a_message_in_the_console(browser, page) -> None:
+    """No error, no warning, no missing file, no blocked script."""
+    assert opened(browser, page).get_log("browser") == []
+    assert browser.title.endswith("· Ravine")
+    assert (
+        browser.execute_script(
+            "return performance.getEntriesByType('resource').filter(e => !e.name.startsWith('data:')).length"
+        )
+        == 0
+    )
+
+
+@pytest.mark.parametrize("width", [375, 1440])
+def test_nothing_is_wider_than_the_page(browser, page, width) -> None:
+    """On a phone and on a desk: what is wide scrolls in a box of its own."""
+    opened(browser, page, width)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+
+
+def test_every_image_is_drawn_and_described(browser, page) -> None:
+    """Each figure has pixels and an alternative text."""
+    opened(browser, page)
+    images = browser.execute_script("return [...document.images].map(i => [i.complete, i.naturalWidth, i.alt])")
+    assert len(images) >= 6
+    assert all(complete and width > 0 and alt for complete, width, alt in images)
+
+
+def test_a_click_on_a_head_sorts_the_table(browser, small) -> None:
+    """Numbers sort as numbers, the second click turns them round, and a reader of screens is told."""
+    opened(browser, small.page)
+    read = (
+        "return [...document.querySelectorAll('table.sortable')[0].tBodies[0].rows].map(r => r.cells[%d].dataset.sort)"
+    )
+    heads = browser.find_elements("css selector", "#results ~ .scroll:first-of-type thead th")
+    at = next(place for place, head in enumerate(heads) if head.text == "Training loss")
+    expected = sorted(small.estimates["train/loss"])
+    assert [head.get_attribute("aria-sort") for head in heads][2] == "descending"  # the score, as the page comes
+    heads[at].find_element("tag name", "button").click()
+    assert [float(value) for value in browser.execute_script(read % at)] == expected
+    assert heads[at].get_attribute("aria-sort") == "ascending"
+    assert heads[2].get_attribute("aria-sort") is None
+    heads[at].find_element("tag name", "button").click()
+    assert [float(value) for value in browser.execute_script(read % at)] == expected[::-1]
+    assert heads[at].get_attribute("aria-sort") == "descending"
+    assert (
+        browser.execute_script("return document.getElementById('sorted').textContent")
+        == "Sorted by Training loss, descending"
+    )
+
+
+def test_what_has_no_value_stays_last_whichever_way_a_table_is_sorted(browser, sample, tmp_path) -> None:
+    """An optimizer without a score never tops the table."""
+    from reports.build import build
+
+    study = sample.study(["SGD, lr 10", "Adam", "MBSGD"], repeats=1, epochs=2, batch_size=64, train_examples=256)
+    trials = sample.plan(study)
+    store = sample.fill(sample.Store(), trials, diverges=lambda trial: trial.label == "SGD, lr 10")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("reports.build._draw", lambda _: iter(()))
+        report = build(study, trials, store, tmp_path / "report")
+    opened(browser, report.page)
+    button = browser.find_elements("css selector", "thead th:nth-child(3) button")[0]
+    last = "return document.querySelector('table.sortable').tBodies[0].rows[2].cells[0].dataset.sort"
+    for _ in range(3):
+        button.click()
+        assert browser.execute_script(last) == "SGD, lr 10"
+
+
+def test_labels_run_no_script(browser, hostile) -> None:
+    """A label that is a script is text."""
+    opened(browser, hostile)
+    assert browser.title != "taken"
+    assert browser.execute_script("return document.querySelectorAll('script').length") == 1
+    rows = browser.execute_script("return [...document.querySelectorAll('tbody th')].map(h => h.textContent)")
+    assert "<script>document.title='taken'</script>" in rows
+
+
+def test_a_dark_page_shows_its_figures_light_on_dark(browser, small) -> None:
+    """By the reader's preference the paper is dark and the figures are turned round, on screen alone."""
+    for scheme, dark in (("dark", True), ("light", False)):
+        media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+        opened(browser, small.page)
+        paper = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+        turned = browser.execute_script("return getComputedStyle(document.images[0]).filter")
+        assert (sum(int(part) for part in paper[4:-1].split(",")) < 150) is dark
+        assert ("invert" in turned) is dark
+
+
+def test_every_link_beside_the_page_leads_to_a_file(browser, small) -> None:
+    """Files and figures are linked relative to the page and are there."""
+    opened(browser, small.page)
+    links = browser.execute_script("return [...document.links].map(a => a.getAttribute('href'))")
+    files = [link for link in links if not link.startswith("#")]
+    assert len(files) > 20
+    assert [link for link in files if not (small.folder / link).is_file()] == []
+    anchors = [link[1:] for link in links if link.startswith("#")]
+    assert [anchor for anchor in anchors if not browser.find_elements("id", anchor)] == []
