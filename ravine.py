@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import sys
+from collections import Counter
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
@@ -14,9 +15,9 @@ import typer
 from suite.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    from suite.records import Outcome, Trial, TrialRecord
+    from suite.records import Trial, TrialRecord
     from suite.store import Store
     from suite.study import Study
 
@@ -138,11 +139,12 @@ def run(
             with LocalProcesses(workers, place, folder, chosen.folder) as executor:
                 expected = _expected(chosen, todo, done, place)[0]
                 with Shown(expected, executor.workers) as shown:
-                    runner.run(chosen, todo, records, executor, shown.finished)
+                    outcomes = runner.run(chosen, todo, records, executor, shown.finished)
         else:
+            outcomes = Counter()
             print(f"All {len(trials)} trials are done.", file=sys.stderr)
-        outcomes = _report(chosen, trials, records)
-    if Outcome.FAILED in outcomes:
+        _report(chosen, trials, records)
+    if outcomes[Outcome.FAILED]:
         raise typer.Exit(1)
 
 
@@ -367,19 +369,20 @@ def _show_plan(study: Study, trials: tuple[Trial, ...], store: Store | None, dev
     )
 
 
-def _report(study: Study, trials: tuple[Trial, ...], store: Store) -> Collection[Outcome]:
-    """Build and keep the report, print its table and its place; returns the outcomes that there are."""
+def _report(study: Study, trials: tuple[Trial, ...], store: Store) -> None:
+    """Build and keep the report, print its table and its place."""
     from rich.console import Console
 
+    from reports import tables
     from reports.build import build
 
     folder = OUT / "reports" / study.report_name
     built = build(study, trials, store, folder)
     store.write_report(study, folder)
     console = Console(highlight=False)
-    console.print(built.screen)
+    console.print(tables.screen(built.sheet, console.width))
+    console.print(built.answer, markup=False)
     console.print(f"Report: {built.page}", soft_wrap=True, markup=False)
-    return built.outcomes
 
 
 def _data_rows(folder: Path | None) -> list[list[str]]:

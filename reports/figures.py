@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -212,7 +212,7 @@ def dots(
         numbers: Whether to write mean and interval at the right.
     """
     sign = 1 if higher_is_better(metric) else -1
-    table = estimates.sort_values(metric, key=lambda values: sign * values, kind="stable", na_position="first")
+    table = estimates.sort_values(metric, key=lambda values: -sign * values, kind="stable", na_position="last")[::-1]
     cut = _cut(sign * table[metric].dropna().to_numpy())
     digits = notes.column_decimals(estimates, metric)
     worse, side, arrow = (0.0, "left", "◂ {}") if sign > 0 else (1.0, "right", "{} ▸")
@@ -240,6 +240,7 @@ def dots(
         tick.set_parse_math(False)
     ax.set_ylim(-0.65, len(table) - 0.45)
     ax.margins(x=0.06)
+    _within(ax, metric, "x")
     ax.tick_params(axis="y", length=0)
     ax.grid(visible=False, axis="y")
     ax.spines["left"].set_visible(False)
@@ -420,12 +421,20 @@ def _value_scale(ax: Axes, metric: str, values: Any, low: Any) -> None:
     means = means[np.isfinite(means)]
     if higher_is_better(metric) or not len(means) or means.min() <= 0 or means.max() / means.min() < 5:
         ax.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=_STEPS))
+        _within(ax, metric, "y")
         return
     bounds = np.asarray(low, dtype=float)
     bounds = bounds[np.isfinite(bounds) & (bounds > means.min() / 2)]
     ax.set_yscale("log")
     ax.set_ylim(bottom=0.9 * min(means.min(), bounds.min() if len(bounds) else math.inf))
     _plain_log(ax, "y")
+
+
+def _within(ax: Axes, metric: str, which: Literal["x", "y"]) -> None:
+    """An accuracy's axis shows no more than 0 to 1, and a hair for the markers: a wide interval may reach beyond."""
+    if metric.endswith("accuracy"):
+        low, high = ax.get_xlim() if which == "x" else ax.get_ylim()
+        ax.set(**{f"{which}lim": (max(low, -0.015), min(high, 1.015))})
 
 
 def _along_scale(ax: Axes, curves: pd.DataFrame, along: str) -> None:
@@ -463,9 +472,9 @@ def _name_ends(ax: Axes, ends: Mapping[str, tuple[float, float]], looks: Mapping
     ends = {label: end for label, end in ends.items() if np.isfinite(end).all()}
     if not ends:
         return
-    figure = ax.get_figure(root=True)
-    if figure is None:
-        raise ValueError('"ax" belongs to no figure. Draw on an axes of a figure')
+    figure = ax.get_figure()
+    if not isinstance(figure, Figure):
+        raise TypeError('"ax" must belong to a figure of its own. Take it from Figure().subplots()')
     gap = min(11.0 / (0.78 * 72 * figure.get_figheight()), 1.0 / max(len(ends) - 1, 1))
     ax.get_xlim(), ax.get_ylim()  # settles the limits, which the heights depend on
     to_axes = (ax.transData + ax.transAxes.inverted()).transform

@@ -103,7 +103,7 @@ def load(store: Reader, trials: Sequence[Trial]) -> Frames:
     records = store.records({trial.id for trial in trials})
     table = pd.DataFrame([_row(trial, records.get(trial.id)) for trial in trials])
     points = store.points(records.values())[list(_POINTS)] if records else pd.DataFrame(columns=list(_POINTS))
-    points = points.astype({"epoch": "int64", "step": "int64", "value": "float64"})
+    points = points.astype({"trial_id": str, "metric": str, "epoch": "int64", "step": "int64", "value": "float64"})
     points = table[["trial_id", "label", "repeat", "outcome"]].merge(points, on="trial_id", how="inner")
     planned = {str(label): int(count) for label, count in table.groupby("label", sort=False).size().items()}
     return Frames(trials=table, points=points, planned=planned)

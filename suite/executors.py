@@ -47,7 +47,7 @@ class LocalProcesses:
         devices = _devices(device)
         self.workers = workers or default_workers(device)
         shares = [self.workers // len(devices) + (i < self.workers % len(devices)) for i in range(len(devices))]
-        self._pools = [(_pool(share), name) for share, name in zip(shares, devices, strict=True) if share]
+        self._pools = [(_pool(share, device), name) for share, name in zip(shares, devices, strict=True) if share]
         self._pending = [0] * len(self._pools)
 
     def submit(self, trial: Trial) -> Future[TrialResult]:
@@ -86,13 +86,14 @@ def _devices(device: str) -> list[str]:
     return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
 
 
-def _pool(workers: int) -> ProcessPool:
+def _pool(workers: int, device: str) -> ProcessPool:
     from pebble import ProcessPool
 
     # A server process imports torch once and forks workers, which costs 10 ms each instead of a second. It must run no
-    # tensor operation and never touch CUDA: neither survives a fork.
+    # tensor operation and never touch CUDA: neither survives a fork. Constructing the first optimizer imports torch's
+    # compiler, which takes seconds; on a CPU the server does it for all, on CUDA it might ask for devices.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["suite.trial"])
+    context.set_forkserver_preload(["suite.trial", *(["torch._dynamo"] if device == "cpu" else [])])
     return ProcessPool(max_workers=workers, initializer=prepare_worker, context=context)
 
 

@@ -13,7 +13,7 @@ import torch
 from torch.optim import Optimizer
 
 from suite.errors import UserError, did_you_mean
-from suite.optimizers.rule import OPTIONS, Rule
+from suite.optimizers.rule import OPTIONS, Rule, check_options
 
 # What other libraries and the papers call our options.
 _OTHER_NAMES = {
@@ -182,6 +182,9 @@ def _told(cls: type[Optimizer], name: str, refusal: Exception) -> str:
 def _refusal(cls: type[Optimizer], options: Mapping[str, Any]) -> Exception | None:
     constructor: Any = cls  # Optimizer's own signature is not its subclasses'
     try:
+        if cls.__module__.startswith("suite.optimizers."):  # all that its constructor would refuse; torch's own
+            check_options(options)  # constructor imports the compiler first, which takes two seconds
+            return None
         constructor([torch.nn.Parameter(torch.zeros(1, 1))], **options)  # two dimensions: torch's Muon wants a matrix
     except Exception as error:  # noqa: BLE001 - another's constructor may raise anything; all of it is told in one line
         return error

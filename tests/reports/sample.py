@@ -53,7 +53,7 @@ class Store:
 
     def __init__(self) -> None:
         self.all: dict[str, TrialRecord] = {}
-        self.values: dict[str, tuple[Point, ...]] = {}
+        self.measured: dict[str, tuple[Point, ...]] = {}
 
     def add(self, trial: Trial, points: Iterable[Point] = (), outcome: Outcome = Outcome.OK, **other: object) -> None:
         """Record a trial."""
@@ -65,7 +65,7 @@ class Store:
         }
         values |= {"started": 0.0, "run_id": f"run-{trial.id}"} | other
         self.all[trial.id] = TrialRecord(trial=trial, outcome=outcome, **values)  # type: ignore[arg-type]
-        self.values[trial.id] = tuple(points)
+        self.measured[trial.id] = tuple(points)
 
     def records(self, ids: Collection[str]) -> dict[str, TrialRecord]:
         """Those of `ids` that are recorded."""
@@ -76,7 +76,7 @@ class Store:
         rows = [
             (record.trial.id, p.metric, p.epoch, p.step, p.value)
             for record in records
-            for p in self.values[record.trial.id]
+            for p in self.measured[record.trial.id]
         ]
         return pd.DataFrame(rows, columns=["trial_id", "metric", "epoch", "step", "value"])
 
@@ -93,8 +93,12 @@ def study(labels: Collection[str], *, name: str = "sample", **keys: object) -> S
     return Study.model_validate({**keys, "optimizer": entries, "name": name})
 
 
-def plan(study: Study) -> tuple[Trial, ...]:
-    """The trials of a study, as `suite.plan` orders them: by optimizer, then by repeat."""
+def plan(study: Study, *, apart: bool = False) -> tuple[Trial, ...]:
+    """The trials of a study, as `suite.plan` orders them: by optimizer, then by repeat.
+
+    Labels that `KINDS` does not know share Adam's options, and so their trials, unless a seed of their own keeps them
+    `apart`.
+    """
     return tuple(
         Trial(
             label=entry.name,
@@ -105,10 +109,11 @@ def plan(study: Study) -> tuple[Trial, ...]:
             epochs=entry.epochs or study.epochs,
             train_examples=study.train_examples or 60_000,
             repeat=repeat,
+            seed=at if apart else 0,
             test_every=study.test_every,
             data={"train": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"},
         )
-        for entry in study.optimizer
+        for at, entry in enumerate(study.optimizer)
         for repeat in range(study.repeats)
     )
 

@@ -17,12 +17,7 @@ def made(sample):
 
     def make(values: dict[str, list[float | None]], metric: str = "test/accuracy"):
         repeats = max(len(scores) for scores in values.values())
-        trials = sample.plan(sample.study(values, repeats=repeats, epochs=1))
-        # labels without an entry in KINDS share Adam's settings and so an id: a seed of their own keeps them apart
-        from dataclasses import replace
-
-        seeds = {label: at for at, label in enumerate(values)}
-        trials = tuple(replace(trial, seed=seeds[trial.label]) for trial in trials)
+        trials = sample.plan(sample.study(values, repeats=repeats, epochs=1), apart=True)
         store = sample.Store()
         for trial in trials:
             scores = values[trial.label]

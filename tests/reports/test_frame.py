@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from reports.frame import UserError, command, load, settings
@@ -130,3 +131,21 @@ def test_a_diverged_record_keeps_its_outcome_and_reason(sample) -> None:
     store.add(trials[0], outcome=Outcome.DIVERGED, reason="the loss was not finite")
     row = load(store, trials).trials.iloc[0]
     assert (row["outcome"], row["reason"]) == ("diverged", "the loss was not finite")
+
+
+def test_the_real_store_gives_the_same_frames(sample, store) -> None:
+    """What MLflow gives back, a NaN and an outcome among it, makes the frames that the records in memory make."""
+    from suite.records import TrialResult
+
+    study = sample.study(["Adam", "SGD, lr 10"], repeats=2, epochs=2, batch_size=64, train_examples=128, name="small")
+    trials = sample.plan(study)
+    memory = sample.fill(sample.Store(), trials[1:], diverges=lambda trial: trial.label == "SGD, lr 10")
+    for record in memory.all.values():
+        parts = ("trial", "outcome", "reason", "weights", "timing", "environment", "started")
+        points = memory.measured[record.trial.id]
+        store.write(study, TrialResult(points=points, **{name: getattr(record, name) for name in parts}))
+    ours, theirs = load(memory, trials), load(store, trials)
+    pd.testing.assert_frame_equal(ours.trials, theirs.trials)
+    order = ["label", "repeat", "metric", "step"]
+    sort = [frames.points.sort_values(order, ignore_index=True) for frames in (ours, theirs)]
+    pd.testing.assert_frame_equal(*sort)

@@ -39,7 +39,7 @@ def test_a_killed_worker_loses_its_own_trial_alone(write_study):
     deadly = plan(load(write_study("DEADLY_BLOBS", repeats=1, name="deadly")))
     with LocalProcesses(2, "cpu", None, path.parent) as executor:
         futures = [executor.submit(trial) for trial in (deadly[0], *good)]
-        with pytest.raises(Exception, match="[Aa]bnormal"):
+        with pytest.raises(Exception, match=r"[Aa]bnormal"):
             futures[0].result(timeout=120)
         assert [future.result(timeout=120).outcome for future in futures[1:]] == [Outcome.OK] * 2
         assert executor.submit(good[0]).result(timeout=120).outcome is Outcome.OK

@@ -170,7 +170,7 @@ def test_a_problem_is_an_object(tmp_path):
     )
     assert isinstance(find_problem("my_problem:MINE", tmp_path), Problem)
     with pytest.raises(
-        UserError, match='^problem: "Problem" in .* is not an instance of Problem. Name one. It has: MINE'
+        UserError, match=r'^problem: "Problem" in .* is not an instance of Problem. Name one. It has: MINE'
     ):
         find_problem("my_problem:Problem", tmp_path)
 

@@ -19,6 +19,7 @@ from suite.study import load
 
 @pytest.fixture
 def study(write_study):
+    """A study of two optimizers and two repeats."""
     return load(write_study())
 
 
@@ -138,7 +139,7 @@ def test_a_record_of_a_newer_version_is_refused(store, study):
     store.write(study, _result(trial))
     record = store.records([trial.id])[trial.id]
     MlflowClient(store.uri).set_tag(record.run_id, "ravine.schema", str(SCHEMA + 1))
-    with pytest.raises(UserError, match=f"schema {SCHEMA + 1}, this Ravine reads up to {SCHEMA}. Update Ravine"):
+    with pytest.raises(UserError, match=rf"schema {SCHEMA + 1}, this Ravine reads up to {SCHEMA}. Update Ravine"):
         store.records([trial.id])
 
 
@@ -206,7 +207,7 @@ def test_the_place_of_the_store(here, monkeypatch):
 
 def test_a_store_that_does_not_exist_is_not_made_by_reading(here):
     """A report on an empty folder says how to start, and leaves nothing behind."""
-    with pytest.raises(UserError, match="no such store: nothing was recorded yet. Start with: ravine run quick"):
+    with pytest.raises(UserError, match=r"no such store: nothing was recorded yet. Start with: ravine run quick"):
         Store(locate("other", here), here, create=False)
     assert not (here / "other").exists()
 
@@ -214,7 +215,7 @@ def test_a_store_that_does_not_exist_is_not_made_by_reading(here):
 def test_a_store_that_cannot_be_made_is_told_in_one_line(here):
     """Where a file stands in the way of the folder, the line names the store and the mend."""
     (here / "file").write_text("x", encoding="utf-8")
-    with pytest.raises(UserError, match="the store cannot be opened: .*--store chooses another") as caught:
+    with pytest.raises(UserError, match=r"the store cannot be opened: .*--store chooses another") as caught:
         Store(locate("file", here), here)
     assert "\n" not in str(caught.value)
 
@@ -222,7 +223,7 @@ def test_a_store_that_cannot_be_made_is_told_in_one_line(here):
 def test_a_server_that_is_away_is_told_in_one_line(here, monkeypatch):
     """Nothing listens there: one line with the address and the mend."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(UserError, match="http://127.0.0.1:9: the store cannot be opened: .*Is the server up?"):
+    with pytest.raises(UserError, match=r"http://127.0.0.1:9: the store cannot be opened: .*Is the server up?"):
         Store("http://127.0.0.1:9", here)
 
 

@@ -105,7 +105,10 @@ def test_a_mistake_is_one_line_with_its_place_and_the_mend(tmp_path, old, new, t
     """The line starts with the file, names the place, and says what was expected, what was found, or what to write."""
     text = GOOD.replace(old, new, 1)
     if old == "[[optimizer]]":
-        text = GOOD.split("[[optimizer]]")[0] + '[[optimizer]]\nname = "a"\nkind = "sgd"\n[optimiser]\nlr = 1\n'
+        text = (
+            GOOD.split("[[optimizer]]", maxsplit=1)[0]
+            + '[[optimizer]]\nname = "a"\nkind = "sgd"\n[optimiser]\nlr = 1\n'
+        )
     message = _refused(tmp_path, text)
     assert message.startswith(f"{tmp_path}/own.toml: ")
     assert told in message
@@ -115,18 +118,18 @@ def test_a_mistake_is_one_line_with_its_place_and_the_mend(tmp_path, old, new, t
 def test_all_mistakes_are_told_at_once(tmp_path):
     """Two mistakes give two lines, so that a file is mended in one go."""
     message = _refused(tmp_path, GOOD.replace("epochs = 3", "epochs = 0").replace("repeats = 2", "repeats = -1"))
-    assert [line.split(": ")[1] for line in message.splitlines()] == ["repeats", "epochs"]
+    assert [line.split(": ", 2)[1] for line in message.splitlines()] == ["repeats", "epochs"]
 
 
 def test_no_such_study_names_the_nearest():
     """A misspelled name says which was meant, and what there is."""
-    with pytest.raises(UserError, match='no study is named "quik". Did you mean "quick"..*paper'):
+    with pytest.raises(UserError, match=r'no study is named "quik". Did you mean "quick"..*paper'):
         load("quik")
 
 
 def test_no_such_file_says_so(tmp_path):
     """A path that does not exist is named."""
-    with pytest.raises(UserError, match="missing.toml: no such file"):
+    with pytest.raises(UserError, match=r"missing.toml: no such file"):
         load(tmp_path / "missing.toml")
 
 
@@ -153,13 +156,13 @@ def test_an_optimizer_is_chosen_by_label_or_kind(tmp_path, wanted):
 
 def test_an_optimizer_that_the_study_lacks_is_refused(tmp_path):
     """The message names the nearest label or kind and all labels."""
-    with pytest.raises(UserError, match='--optimizer: "adm" is neither.*Did you mean "Adam".*SGD, batch 2'):
+    with pytest.raises(UserError, match=r'--optimizer: "adm" is neither.*Did you mean "Adam".*SGD, batch 2'):
         _load(tmp_path, GOOD).override(optimizers=("adm",))
 
 
 def test_an_override_out_of_range_is_refused(tmp_path):
     """The command line's values are checked as the file's are."""
-    with pytest.raises(UserError, match="command line: repeats: expected greater than 0, got -1"):
+    with pytest.raises(UserError, match=r"command line: repeats: expected greater than 0, got -1"):
         _load(tmp_path, GOOD).override(repeats=-1)
 
 

@@ -6,13 +6,13 @@ import math
 import pytest
 import torch
 from torch import nn
+from toy import BLOBS, NOISE, Blobs
 
 from suite.optimizers import SGD, Momentum
 from suite.problems import PROBLEMS
 from suite.records import Outcome, Trial
 from suite.schedules import scheduler
 from suite.training import EVALUATION_BATCH, evaluate, train
-from toy import BLOBS, NOISE, Blobs
 
 TRIAL = Trial(
     label="a",
@@ -156,8 +156,8 @@ def test_a_full_batch_is_one_update_with_the_gradient_of_the_mean_loss():
         plain.weight.grad = plain.bias.grad = None
         loss.backward()
         with torch.no_grad():
-            for p in plain.parameters():
-                p -= 0.1 * p.grad
+            for parameter in plain.parameters():
+                parameter.sub_(0.1 * parameter.grad)
     assert torch.allclose(ours.weight, plain.weight, rtol=1e-5)
     assert torch.allclose(whole.weight, plain.weight, rtol=1e-5)
     assert len(_values(run, "train/step_loss")) == 2
@@ -199,10 +199,8 @@ def test_a_long_epoch_is_left_early_when_it_diverges():
     class Many(Blobs):
         def load(self, root):
             data = super().load(root)
-            wide = dataclasses.replace(
-                data, train_inputs=data.train_inputs.repeat(4, 1), train_targets=data.train_targets.repeat(4)
-            )
-            return wide
+            inputs, targets = data.train_inputs.repeat(4, 1), data.train_targets.repeat(4)
+            return dataclasses.replace(data, train_inputs=inputs, train_targets=targets)
 
     run, _ = _run(dataclasses.replace(trial, train_examples=1024), Many(), lr=1e30)
     assert len(_values(run, "train/step_loss")) == 128

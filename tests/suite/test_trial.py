@@ -16,6 +16,7 @@ from suite.trial import digest, run_trial
 
 @pytest.fixture
 def trials(write_study):
+    """The trials of a study, and its folder."""
     path = write_study()
     return plan(load(path)), path.parent
 
@@ -144,7 +145,7 @@ def test_the_digest_sees_every_weight_and_buffer():
 
 @pytest.mark.data
 def test_the_papers_network_trains_on_the_real_images(fashion_mnist):
-    """128 images, four updates of the CNN, all 10,000 test images: the same bits twice, and accuracies that are counts."""
+    """128 images, two updates of the CNN, all 10,000 test images: the same bits twice, accuracies that are counts."""
     study = load("quick").override(repeats=1, epochs=1, train_examples=128, optimizers=("Adam",))
     (trial,) = plan(study)
     results = [run_trial(dataclasses.replace(trial, test_every=1), data=fashion_mnist) for _ in range(2)]

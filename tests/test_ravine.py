@@ -1,0 +1,307 @@
+"""The command line: what it prints, and the exit status of every kind of end."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import ravine
+from suite.records import Outcome
+
+
+@pytest.fixture
+def call(here, monkeypatch, capsys):
+    """Run a command in this process; returns exit status, standard output and standard error."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["ravine", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            ravine.main()
+        except SystemExit as end:
+            status = end.code or 0
+        else:
+            status = 0
+        told = capsys.readouterr()
+        return status, told.out, told.err
+
+    return run
+
+
+def _start(*arguments, **more):
+    """Start the command line in a process and a session of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "ravine", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        **more,
+    )
+
+
+def _without_times(text):
+    """A table without what was measured in seconds."""
+    return re.sub(r"(?m)^(.*?)[\d.,]+$", r"\1", text)
+
+
+def test_help_does_not_load_heavy_libraries():
+    """`ravine --help` imports neither torch nor mlflow, pandas, matplotlib or pydantic: it answers at once."""
+    code = (
+        "import sys; sys.argv = ['ravine', '--help']\nimport ravine\n"
+        "try: ravine.main()\nexcept SystemExit: pass\n"
+        "print([m for m in ('torch', 'mlflow', 'pandas', 'matplotlib', 'seaborn', 'pydantic') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Run what is missing of a study" in done.stdout
+    assert done.stdout.strip().endswith("[]")
+
+
+@pytest.mark.parametrize("package", ["suite", "reports"])
+def test_importing_a_room_is_light(package):
+    """`import suite` and `import reports` load neither torch nor mlflow nor seaborn."""
+    code = f"import sys, {package}; print([m for m in ('torch', 'mlflow', 'seaborn', 'pandas') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_study_from_start_to_report(call, write_study, here):
+    """`run` trains, records, prints the table and the report's place; again, it finds all done and prints the same."""
+    path = write_study(repeats=3)
+    status, out, err = call("run", path, "--workers", 2)
+    assert status == 0, err
+    assert "6 trials on 2 workers" in err
+    assert "6/6 " in err
+    assert "Adam" in out
+    assert "Report: out/reports/toy_study/index.html" in out
+    assert (here / "out/reports/toy_study/index.html").is_file()
+    status, again, err = call("run", path)
+    assert (status, again) == (0, out)
+    assert "All 6 trials are done." in err
+
+
+def test_report_builds_the_same_files_again(call, write_study, here):
+    """`report` needs no training and writes the same bytes."""
+    path = write_study()
+    call("run", path)
+    folder = here / "out/reports/toy_study"
+    before = {file.name: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    status, out, _ = call("report", path)
+    assert status == 0
+    assert {file.name: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
+    assert "Adam" in out
+
+
+def test_overrides_have_a_report_of_their_own(call, write_study, here):
+    """`--repeats` and `--optimizer` narrow the study; its own report stays as it is."""
+    path = write_study()
+    assert call("run", path, "--repeats", 1, "--optimizer", "adam")[0] == 0
+    assert [folder.name for folder in (here / "out/reports").iterdir()] == ["toy_study@repeats=1,optimizer=adam"]
+
+
+def test_dry_run_shows_the_plan_and_runs_nothing(call, write_study, here):
+    """Every trial with its id, what is done and what is missing, and the expected time; nothing is written."""
+    path = write_study()
+    (here / "out/mlflow.db").unlink()
+    status, out, _ = call("run", path, "--dry-run")
+    assert status == 0
+    assert len(re.findall(r"(?m)^(SGD|Adam) r[01]\t[0-9a-f]{16}\tmissing\t", out)) == 4
+    assert re.search(r"4 of 4 trials to run on \d+ x cpu: about .* \(from a probe of two steps\)", out)
+    assert not (here / "out/mlflow.db").exists()
+    call("run", path, "--repeats", 1)
+    _, out, _ = call("run", path, "--dry-run")
+    assert len(re.findall(r"\tok\t", out)) == 2
+    assert re.search(r"2 of 4 trials to run .*\(from 2 recorded trials\)", out)
+
+
+def test_status_counts_outcomes(call, write_study):
+    """`status` tells ok, failed and missing per optimizer, in text and in JSON."""
+    path = write_study(extra='\n[[optimizer]]\nname = "mine"\nkind = "toy:Broken"\nlr = 0.1\n')
+    status, _, err = call("run", path, "--repeats", 1)
+    assert status == 1, "a failed trial is an error"
+    assert "failed: ValueError: a bug in the third step" in err
+    _, out, _ = call("status", path)
+    assert "mine\t0\t0\t0\t1\t1" in out
+    assert "2 of 6 trials are done" in out
+    told = json.loads(call("status", path, "--json")[1])
+    assert told["optimizers"]["SGD"] == {"ok": 1, "diverged": 0, "stalled": 0, "failed": 0, "missing": 1}
+    assert told["seconds_left"] > 0
+
+
+def test_divergence_is_a_result(call, write_study):
+    """A study with a diverged optimizer ends with status 0 and says so in the table."""
+    path = write_study(repeats=1, extra='\n[[optimizer]]\nname = "wild"\nkind = "sgd"\nlr = 1e30\n')
+    status, out, err = call("run", path)
+    assert status == 0
+    assert "wild r0: diverged: the training loss was nan" in err
+    assert re.search(r"wild\s+0/1", out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["run", "missing.toml"], "ravine: missing.toml: no such file"),
+        (["run", "quik"], 'ravine: no study is named "quik". Did you mean "quick"?'),
+        (["run", "quick", "--device", "gpu"], 'ravine: --device: unknown device: "gpu". Here are: cpu'),
+        (["run", "quick", "--precision", "half"], "ravine: command line: precision: expected 'float32'"),
+        (["run", "quick", "--repeats", "0"], "ravine: command line: repeats: expected greater than 0, got 0"),
+        (["run", "quick", "--optimizer", "adm"], 'ravine: --optimizer: "adm" is neither a label nor a kind'),
+        (["run", "quick", "--data", "nowhere"], "ravine: --data: "),
+        (["run", "quick", "--store", "file"], "ravine: "),
+        (
+            ["report", "quick", "--store", "nowhere"],
+            "no such store: nothing was recorded yet. Start with: ravine run quick",
+        ),
+        (["report", "quick"], "ravine: "),
+        (["ui", "nothing"], 'ravine: the store has no study "nothing". It has: none'),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_status_2(call, here, arguments, told):
+    """No traceback, no half-written file: one line on the standard error that says what, where and the mend."""
+    (here / "file").write_text("x", encoding="utf-8")
+    before = sorted(path.relative_to(here) for path in here.rglob("*") if "mlflow.db" not in path.name)
+    status, out, err = call(*arguments)
+    assert status == 2
+    assert told in err
+    assert err.count("\n") == 1
+    assert out == ""
+    assert sorted(path.relative_to(here) for path in here.rglob("*") if "mlflow.db" not in path.name) == before
+
+
+def test_an_unknown_option_is_refused(call):
+    """An error of the parser's own has status 2, too, and names the option."""
+    status, _, err = call("run", "quick", "--epohcs", "3")
+    assert status == 2
+    assert "--epohcs" in err
+
+
+def test_tf32_is_refused_off_cuda(call, write_study):
+    """A precision that the device lacks is told before anything runs."""
+    status, _, err = call("run", write_study(), "--precision", "tf32")
+    assert (status, err.count("\n")) == (2, 1)
+    assert 'precision: "tf32" exists on CUDA only' in err
+
+
+def test_a_warning_where_bfloat16_is_emulated(call, write_study, monkeypatch):
+    """On a CPU without the instructions the expected slowdown is told; the study runs all the same."""
+    monkeypatch.setattr("suite.devices.has_fast_bfloat16", lambda: False)
+    status, _, err = call("run", write_study(repeats=1), "--precision", "bfloat16", "--dry-run")
+    assert status == 0
+    assert "warning: this CPU has no bfloat16 instructions: they are emulated, about 8 times slower" in err
+
+
+@pytest.mark.parametrize(
+    ("what", "told"), [("optimizers", "adadelta"), ("problems", "fashion_mnist_cnn"), ("studies", "quick")]
+)
+def test_list_tells_what_there_is(call, what, told):
+    """Each list has a header line and an entry that is known to be there; JSON has the same entries."""
+    _, out, _ = call("list", what)
+    rows = json.loads(call("list", what, "--json")[1])
+    assert told in out
+    assert len(out.splitlines()) == len(rows) + 1
+
+
+def test_doctor_tells_versions_devices_and_places(call):
+    """One block to paste into a question: Ravine, torch, MLflow, CPU, data and store."""
+    status, out, _ = call("doctor")
+    assert status == 0
+    for what in ("ravine", "torch", "mlflow", "CPU", "GPU", "data", "store"):
+        assert re.search(rf"(?m)^{what}\t\S", out), what
+
+
+@pytest.mark.data
+def test_data_tells_where_everything_is(call, fashion_mnist):
+    """`data` shows every place and the folder that is used, whole."""
+    status, out, _ = call("data")
+    assert status == 0
+    assert "\twhole" in out
+    assert f"Used: {fashion_mnist}" in out
+
+
+def test_version(call):
+    """The version is that of the installed package."""
+    from importlib.metadata import version
+
+    assert call("--version")[1] == f"ravine {version('ravine')}\n"
+
+
+def test_ctrl_c_keeps_what_is_recorded(write_study):
+    """Interrupted in the middle: status 130, one line, no traceback; the same command runs only the rest."""
+    path = write_study("SLOW_BLOBS", repeats=20)
+    with _start("run", path, "--workers", 1) as process:
+        while not re.match(r"3/40 ", process.stderr.readline()):
+            pass
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "ravine: stopped. What was recorded is kept; the same command goes on from there" in err
+    assert "Traceback" not in err + out
+    with _start("run", path, "--repeats", 3, "--workers", 1) as process:
+        _, err = process.communicate(timeout=100)
+    assert process.returncode == 0
+    first = int(re.search(r"(\d+) trials? on 1 worker", err).group(1))
+    assert 1 <= first <= 3
+
+
+def test_kill_9_and_the_number_of_workers_do_not_change_the_table(call, write_study, here):
+    """Killed twice and continued, with one worker and with two: the same table and weights as an undisturbed run."""
+    path = write_study("SLOW_BLOBS", repeats=6)
+    call("run", path, "--workers", 2, "--store", "undisturbed")
+    expected = _facts(call, path, here, "undisturbed")
+    for stop in (2, 5):
+        with _start("run", path, "--workers", 1, "--store", "disturbed") as process:
+            while not re.match(rf"{stop}/\d+ ", process.stderr.readline()):
+                pass
+            process.kill()
+            process.communicate()
+    end = time.monotonic() + 20
+    status = 2
+    while status == 2 and time.monotonic() < end:  # the killed process's lock goes with its last worker
+        status, _, err = call("run", path, "--workers", 1, "--store", "disturbed")
+    assert status == 0, err
+    assert _facts(call, path, here, "disturbed") == expected
+
+
+def _facts(call, path, here, store):
+    """The table without its column of speeds, and every trial's outcome and weights."""
+    call("report", path, "--store", store)
+    folder = here / "out/reports/toy_study"
+    lines = (folder / "table.csv").read_text(encoding="utf-8").splitlines()
+    measured = [i for i, name in enumerate(lines[0].split(",")) if "second" in name]
+    assert measured
+    import csv
+
+    table = [[cell for i, cell in enumerate(row) if i not in measured] for row in csv.reader(lines)]
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    trials = [(trial["outcome"], trial["weights"]) for trial in manifest["trials"]]
+    assert all(outcome == Outcome.OK for outcome, _ in trials)
+    return table, trials
+
+
+def test_a_second_run_is_told_who_holds_the_store(call, write_study):
+    """While one `ravine run` works, another on the same store ends with one line that names it."""
+    path = write_study("SLOW_BLOBS", repeats=30)
+    with _start("run", path, "--workers", 1) as process:
+        process.stderr.readline()
+        status, _, err = call("run", path)
+        process.kill()
+        process.communicate()
+    assert status == 2
+    assert err.count("\n") == 1
+    assert f"(process {process.pid}, since " in err
+    assert f"run {path}" in err
+
+
+def test_a_store_elsewhere(call, write_study, here, monkeypatch):
+    """MLFLOW_TRACKING_URI is honoured: the records go there and the default store stays empty."""
+    path = write_study(repeats=1)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{here}/other/mlflow.db")
+    assert call("run", path)[0] == 0
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert "0 of 2 trials are done" in call("status", path)[1]
+    assert "2 of 2 trials are done" in call("status", path, "--store", Path("other"))[1]
