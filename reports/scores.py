@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -46,9 +44,7 @@ def final(frames: Frames, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
     last = last[(last["epoch"] == last["epochs"]) & (last["outcome"] == "ok") & last["metric"].isin(list(metrics))]
     values = last.pivot_table(index=["label", "repeat"], columns="metric", values="value", aggfunc="last", dropna=False)
     values = values.reindex(columns=list(metrics)).astype("float64")
-    scores = table[names].merge(values.reset_index(), on=["label", "repeat"], how="left")
-    scores.loc[scores["outcome"] != "ok", list(metrics)] = np.nan
-    return scores
+    return table[names].merge(values.reset_index(), on=["label", "repeat"], how="left")
 
 
 def measured(frames: Frames, score: str) -> tuple[str, ...]:

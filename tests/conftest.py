@@ -77,3 +77,23 @@ def fashion_mnist():
 
     given = os.environ.get("RAVINE_DATA")
     return data.ensure(data.FASHION_MNIST, Path(given) if given else None)
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """A headless Chromium with a profile of its own, which asks no outside host for anything."""
+    from selenium import webdriver
+
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (chromium and driver):
+        pytest.skip("chromium or chromedriver is not here")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    quiet = "disable-gpu disable-quic no-first-run disable-background-networking disable-component-update disable-sync"
+    for flag in ("headless", "no-sandbox", *quiet.split(), f"user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    window = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    window.set_window_size(1440, 1000)
+    yield window
+    window.quit()

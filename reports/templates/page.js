@@ -13,7 +13,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
       const compare = (a, b) => (numeric ? Number(a) - Number(b) : a.localeCompare(b, "en"));
       const rows = [...table.tBodies[0].rows].sort((one, two) => {
         const [a, b] = [key(one), key(two)];
-        if (a === "" || b === "")  // what has no value stays last
+        if (a === "" || b === "") return (a === "") - (b === ""); // what has no value stays last
         return descending ? compare(b, a) : compare(a, b);
       });
       table.tBodies[0].append(...rows);

@@ -168,6 +168,27 @@ def test_an_interrupted_build_leaves_the_old_report(sample, tmp_path, monkeypatc
 
 
 @pytest.mark.usefixtures("no_figures")
+def test_an_old_report_comes_back_where_the_new_one_cannot_take_its_place(sample, tmp_path, monkeypatch) -> None:
+    """The old folder has been moved aside when the new one fails to move in: it is put back."""
+    study, trials, store = sample.small()
+    folder = tmp_path / "report"
+    build(study, trials, store, folder)
+    before = contents(folder)
+    rename = Path.rename
+
+    def refused(self, target):
+        if self.name.endswith(".new"):
+            raise PermissionError(self)
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(PermissionError):
+        build(study, trials, store, folder)
+    assert contents(folder) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
+@pytest.mark.usefixtures("no_figures")
 def test_a_new_build_replaces_the_whole_folder(sample, tmp_path) -> None:
     """No file of an older report stays behind."""
     study, trials, store = sample.small()

@@ -125,6 +125,15 @@ def test_a_click_on_a_head_sorts_the_table(browser, small) -> None:
     )
 
 
+def test_numbers_sort_by_their_size_and_not_by_their_digits(browser, small) -> None:
+    """9 comes before 10, and 1e-05 before both."""
+    opened(browser, small.page)
+    rows = "[...document.querySelector('table.sortable').tBodies[0].rows]"
+    browser.execute_script(f"['10.0', '1e-05', '9.0'].forEach((v, i) => {{ {rows}[i].cells[3].dataset.sort = v }})")
+    browser.find_elements("css selector", "thead th:nth-child(4) button")[0].click()
+    assert browser.execute_script(f"return {rows}.map(row => row.cells[3].dataset.sort)") == ["1e-05", "9.0", "10.0"]
+
+
 def test_what_has_no_value_stays_last_whichever_way_a_table_is_sorted(browser, sample, tmp_path) -> None:
     """An optimizer without a score never tops the table."""
     from reports.build import build

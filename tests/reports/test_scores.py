@@ -65,3 +65,13 @@ def test_accuracy_is_better_when_higher_and_all_else_when_lower() -> None:
     assert not higher_is_better("test/rmse")
     assert title("train/loss") == "Training loss"
     assert title("test/rmse") == "Test rmse"
+
+
+def test_a_metric_that_was_not_measured_at_the_end_has_no_final_value(sample) -> None:
+    """An accuracy of the first of two epochs does not stand in for the missing one of the second."""
+    trials = sample.plan(sample.study(["Adam"], repeats=1, epochs=2))
+    store = sample.Store()
+    store.add(trials[0], [Point("test/accuracy", 1, 1, 0.5), Point("train/loss", 2, 2, 0.3)])
+    scores = final(load(store, trials))
+    assert scores["test/accuracy"].isna().all()
+    assert scores["train/loss"].tolist() == [0.3]

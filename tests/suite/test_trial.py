@@ -56,7 +56,7 @@ def test_another_process_gives_the_same_bits(trials):
 
 
 def test_optimizers_of_a_repeat_start_alike_and_see_the_same_batches(write_study):
-    """At a learning rate too small to move a weight every optimizer of a repeat has the same losses; another repeat has others."""
+    """At a learning rate too small to move a weight every optimizer of a repeat has the same losses; others differ."""
     extra = '\n[[optimizer]]\nname = "m"\nkind = "momentum"\nlr = 1e-30\n'
     path = write_study(extra=extra)
     text = path.read_text(encoding="utf-8").replace("lr = 0.1\n", "lr = 1e-30\n").replace("lr = 0.05", "lr = 1e-30")
@@ -145,7 +145,7 @@ def test_the_digest_sees_every_weight_and_buffer():
 
 @pytest.mark.data
 def test_the_papers_network_trains_on_the_real_images(fashion_mnist):
-    """128 images, two updates of the CNN, all 10,000 test images: the same bits twice, accuracies that are counts."""
+    """128 images, two updates of the CNN, all 10,000 test images: twice the same bits, and accuracies are counts."""
     study = load("quick").override(repeats=1, epochs=1, train_examples=128, optimizers=("Adam",))
     (trial,) = plan(study)
     results = [run_trial(dataclasses.replace(trial, test_every=1), data=fashion_mnist) for _ in range(2)]

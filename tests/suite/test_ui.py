@@ -1,0 +1,124 @@
+"""The MLflow UI on a store of Ravine's, seen in a real browser."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from suite.ui import _free
+
+
+def _text(browser):
+    return browser.execute_script("return document.body.innerText")
+
+
+def _see(browser, *words):
+    """Wait until the page shows all these words."""
+    try:
+        WebDriverWait(browser, 60).until(lambda b: all(word in _text(b) for word in words))
+    except Exception as error:
+        raise AssertionError(f"{words} not all in: {_text(browser)[:2000]}") from error
+
+
+def _keep(browser, name):
+    """A picture of the page for a person, where RAVINE_PICTURES names a folder."""
+    if folder := os.environ.get("RAVINE_PICTURES"):
+        browser.save_screenshot(f"{folder}/{name}.png")
+
+
+@pytest.mark.browser
+def test_the_ui_shows_a_study(write_study, browser):
+    """`ravine ui` prints a link that opens mean curves by optimizer; runs, parameters, metrics and report are there."""
+    path = write_study(repeats=2)
+    ravine = [sys.executable, "-m", "ravine"]
+    subprocess.run([*ravine, "run", path], check=True, capture_output=True)
+    with subprocess.Popen(
+        [*ravine, "ui", "toy_study"], stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as server:
+        try:
+            address = re.search(r"at (http://127\.0\.0\.1:\d+/) ", server.stdout.readline()).group(1)
+            link = server.stdout.readline().split("toy_study: ")[1].strip()
+            assert link.startswith(address)
+            browser.get(link)
+            _see(
+                browser,
+                "test/accuracy",
+                "train/loss",
+                "Convergence (mean over repeats)",
+                "Group: Adam",
+                "Group: SGD",
+                "Adam (train/loss)",
+            )
+            _keep(browser, "ui-curves")
+            identity = re.search(r"experiments/(\d+)", link).group(1)
+            browser.get(f"{address}#/experiments/{identity}/runs?compareRunsMode=TABLE&searchFilter=")
+            _see(browser, "SGD r0", "SGD r1", "Adam r0", "Adam r1", "report toy_study")
+            run = browser.find_element(By.LINK_TEXT, "Adam r1").get_attribute("href")
+            browser.get(run)
+            _see(browser, "Adam r1", "betas", "(0.9, 0.999)", "eps", "test/accuracy", "ravine.trial")
+            browser.get(f"{address}#/experiments/{identity}/runs?compareRunsMode=TABLE&searchFilter=")
+            _see(browser, "report toy_study")
+            _keep(browser, "ui-runs")
+            report = browser.find_element(By.LINK_TEXT, "report toy_study").get_attribute("href")
+            browser.get(f"{report}/artifacts")
+            _see(browser, "index.html", "figures", "manifest.json")
+            _keep(browser, "ui-report")
+        finally:
+            os.killpg(server.pid, signal.SIGINT)
+            assert server.wait(timeout=30) == 130
+
+
+def test_the_next_free_port_is_taken():
+    """Where something listens on the port, the next one serves."""
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert port < _free(port) < port + 100
+
+
+def test_a_server_of_ones_own_gets_a_link(call_ui):
+    """Where the store is a server, no second one is started: its own address is printed."""
+    assert call_ui.startswith("The MLflow UI is at http://127.0.0.1:")
+
+
+@pytest.fixture
+def call_ui(write_study, migrated):
+    """What `ravine ui` prints for a real MLflow server."""
+    port = _free(5700)
+    uri = f"http://127.0.0.1:{port}"
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--backend-store-uri",
+        f"sqlite:///{migrated}",
+        "--port",
+        str(port),
+    ]
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment) as server:
+        try:
+            for _ in range(300):
+                try:
+                    urllib.request.urlopen(f"{uri}/health", timeout=1).close()
+                    break
+                except OSError:
+                    import time
+
+                    time.sleep(0.2)
+            done = subprocess.run(
+                [sys.executable, "-m", "ravine", "ui", "--store", uri], check=True, capture_output=True, text=True
+            )
+            yield done.stdout
+        finally:
+            server.terminate()

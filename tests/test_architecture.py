@@ -1,0 +1,117 @@
+"""Who imports whom: the rooms and directions of the project, read from the sources."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import ravine
+
+ROOT = Path(ravine.__file__).parent
+ROOMS = {"ravine", "suite", "studies", "reports"}
+FILES = [ROOT / "ravine.py", *sorted((ROOT / "suite").rglob("*.py")), *sorted((ROOT / "reports").rglob("*.py"))]
+
+ALLOWED = {  # from a module of suite to those that it may import; all may import errors and records
+    "suite.records": set(),
+    "suite.errors": set(),
+    "suite.seeds": set(),
+    "suite.fetching": set(),
+    "suite.provenance": set(),
+    "suite.devices": set(),
+    "suite.ui": set(),
+    "suite.loading": set(),
+    "suite.progress": set(),
+    "suite.study": set(),
+    "suite.schedules": set(),
+    "suite.data": {"suite.fetching"},
+    "suite.problems": {"suite.data", "suite.loading"},
+    "suite.optimizers": {"suite.loading"},
+    "suite.plan": {"suite.loading", "suite.optimizers", "suite.problems", "suite.study"},
+    "suite.training": {"suite.problems", "suite.schedules"},
+    "suite.trial": {
+        "suite.devices",
+        "suite.optimizers",
+        "suite.problems",
+        "suite.provenance",
+        "suite.schedules",
+        "suite.seeds",
+        "suite.training",
+    },
+    "suite.executors": {"suite.trial"},
+    "suite.estimate": {"suite.devices", "suite.problems", "suite.provenance", "suite.training"},
+    "suite.store": {"suite.study"},
+    "suite.runner": {"suite.executors", "suite.store", "suite.study"},
+}
+
+
+def _module(path):
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def _imports(path):
+    """Every module that a file imports, also inside functions and for types alone."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+    return names
+
+
+def _room(name):
+    """A module of suite by its first two parts: problems and optimizers are one each."""
+    return ".".join(name.split(".")[:2])
+
+
+@pytest.mark.parametrize("path", FILES, ids=_module)
+def test_a_module_imports_only_what_lies_below_it(path):
+    """Nothing in suite points back up, nothing in reports but frame knows suite, and the front door is imported by none."""
+    module, imports = _module(path), _imports(path)
+    ours = {_room(name) for name in imports if name.split(".")[0] in ROOMS} - {"suite", "reports"}
+    ours = {
+        name
+        for name in ours
+        if name == "ravine"
+        or (ROOT / Path(*name.split("."))).with_suffix(".py").is_file()
+        or (ROOT / Path(*name.split("."))).is_dir()
+    }
+    if module.startswith("suite"):
+        allowed = ALLOWED.get(_room(module), set()) | {"suite.errors", "suite.records", _room(module)}
+        assert ours <= allowed
+    elif module.startswith("reports"):
+        suite = {name for name in ours if name.startswith("suite")}
+        assert suite <= (
+            {"suite.store", "suite.study", "suite.records", "suite.errors"} if module == "reports.frame" else set()
+        )
+        assert "ravine" not in ours
+
+
+def test_every_module_of_suite_has_its_rule():
+    """A new module states what it may import."""
+    modules = {_room(_module(path)) for path in FILES if _module(path).startswith("suite.")}
+    assert modules == set(ALLOWED)
+
+
+@pytest.mark.parametrize(("library", "importer"), [("mlflow", "suite.store")])
+def test_one_importer(library, importer):
+    """Each of these libraries has one door."""
+    found = {_module(path) for path in FILES if any(name.split(".")[0] == library for name in _imports(path))}
+    assert found == {importer}
+
+
+def test_reports_never_import_torch():
+    """A report can be built on a machine that has no use for torch; nor does it touch mlflow."""
+    for path in FILES:
+        if _module(path).startswith("reports"):
+            assert not {name.split(".")[0] for name in _imports(path)} & {"torch", "torchvision", "mlflow", "optuna"}
+
+
+def test_there_are_no_circles():
+    """The rules above have no way round."""
+    left = {module: set(allowed) for module, allowed in ALLOWED.items()}
+    while left:
+        free = {module for module, needs in left.items() if not needs & left.keys()}
+        assert free, f"a circle among {sorted(left)}"
+        left = {module: needs for module, needs in left.items() if module not in free}
