@@ -26,6 +26,7 @@ R = TypeVar("R")
 
 OUT = Path("out")
 INTERRUPTED = 130
+PIPED_WIDTH = 120
 
 app = typer.Typer(
     help="Ravine benchmarks optimizers: seeded, repeated trials, recorded in MLflow, compared with confidence intervals.",
@@ -379,7 +380,7 @@ def _report(study: Study, trials: tuple[Trial, ...], store: Store) -> None:
     folder = OUT / "reports" / study.report_name
     built = build(study, trials, store, folder)
     store.write_report(study, folder)
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
     console.print(tables.screen(built.sheet, console.width))
     console.print(built.answer, markup=False)
     console.print(f"Report: {built.page}", soft_wrap=True, markup=False)

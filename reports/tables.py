@@ -61,7 +61,7 @@ def overview(
     best = notes.leaders(estimates, score)
     columns = [Column("Optimizer", "left"), Column("ok/run")]
     columns += [Column(title(metric), rank=rank) for rank, metric in enumerate(ordered)]
-    columns += [Column("Examples/s", rank=len(ordered)), Column("Settings", "left", rank=len(ordered) + 1)]
+    columns += [Column("Examples/s", rank=2), Column("Settings", "left", rank=len(ordered))]
     rows = []
     for _, row in estimates.iterrows():
         runs = f"{row['ok']}/{row['run']}" + (f" of {row['planned']}" if row["run"] < row["planned"] else "")
@@ -156,7 +156,8 @@ def screen(sheet: Sheet, width: int = 80) -> Table:
     from rich.text import Text
 
     def room(at: int) -> int:
-        return max(cell_len(text) for text in (sheet.columns[at].title, *(row[at].text for row in sheet.rows)))
+        words = sheet.columns[at].title.split()  # a head stands on a line for each word
+        return max(cell_len(text) for text in (*words, *(row[at].text for row in sheet.rows)))
 
     shown: list[int] = []
     used = -2  # two blanks between columns
@@ -181,7 +182,7 @@ def screen(sheet: Sheet, width: int = 80) -> Table:
     for at in shown:
         column = sheet.columns[at]
         table.add_column(
-            Text(column.title),
+            Text("\n".join(column.title.split())),
             justify=column.align,
             overflow="fold",
             max_width=_WIDEST_LABEL if at == 0 else None,

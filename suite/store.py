@@ -266,7 +266,7 @@ class Store:
         found = self._client.get_experiment_by_name(study)
         if found is None:
             return "#/experiments"
-        return f"#/experiments/{found.experiment_id}/runs?viewStateShareKey={VIEW}&compareRunsMode=CHART"
+        return f"#/experiments/{found.experiment_id}/runs?workflowType=machine_learning&viewStateShareKey={VIEW}&compareRunsMode=CHART"
 
     @contextlib.contextmanager
     def _artifact(self, record: TrialRecord, name: str) -> Iterator[Path]:
@@ -364,7 +364,9 @@ Optimizers: {", ".join(entry.name for entry in study.optimizer)}.
 Each run is a trial; group by the parameter `optimizer` to see means. The run named `report` holds the report with its
 tables and figures as artifacts.
 """
-    return {"mlflow.note.content": note, "ravine.study": study.name, f"mlflow.sharedViewState.{VIEW}": view}
+    kind = "custom_model_development"  # the UI shows charts of metrics first, not traces of language models
+    tags = {"mlflow.note.content": note, "mlflow.experimentKind": kind, "ravine.study": study.name}
+    return tags | {f"mlflow.sharedViewState.{VIEW}": view}
 
 
 def _thin(points: Sequence[Point]) -> list[Point]:

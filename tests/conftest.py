@@ -94,6 +94,6 @@ def browser(tmp_path_factory):
         options.add_argument(f"--{flag}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     window = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    window.set_window_size(1440, 1000)
+    window.set_window_size(1600, 1000)
     yield window
     window.quit()

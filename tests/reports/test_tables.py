@@ -97,15 +97,18 @@ def test_the_screen_keeps_to_80_columns(quick) -> None:
     text = printed_on_screen(sheet)
     assert max(len(line) for line in text.splitlines()) <= 80
     assert all(row[0].text in text and row[2].text in text for row in sheet.rows)
-    assert "Not shown for want of room: Examples/s, Settings." in text
-    assert "Examples/s" in printed_on_screen(sheet, 140).splitlines()[1]
+    assert "Not shown for want of room: Test loss, Settings." in text
+    assert "Examples/s" in text
+    assert "Settings" in printed_on_screen(sheet, 140).splitlines()[2]
 
 
 def test_a_narrow_screen_still_shows_label_count_and_score(quick) -> None:
     """The first three columns are never dropped."""
     _, sheet = quick
-    head = printed_on_screen(sheet, 40).splitlines()
-    assert any("Optimizer" in line and "ok/run" in line and "Test accuracy" in line for line in head)
+    lines = [line.split() for line in printed_on_screen(sheet, 40).splitlines()]
+    at = next(i for i, words in enumerate(lines) if words[:1] == ["Optimizer"])
+    assert lines[at - 1][0] == "Test"
+    assert lines[at][:3] == ["Optimizer", "ok/run", "accuracy"]
 
 
 def test_labels_are_no_markup_on_the_screen() -> None:
