@@ -266,7 +266,8 @@ class Store:
         found = self._client.get_experiment_by_name(study)
         if found is None:
             return "#/experiments"
-        return f"#/experiments/{found.experiment_id}/runs?workflowType=machine_learning&viewStateShareKey={VIEW}&compareRunsMode=CHART"
+        view = f"workflowType=machine_learning&viewStateShareKey={VIEW}&compareRunsMode=CHART"
+        return f"#/experiments/{found.experiment_id}/runs?{view}"
 
     @contextlib.contextmanager
     def _artifact(self, record: TrialRecord, name: str) -> Iterator[Path]:

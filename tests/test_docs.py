@@ -1,0 +1,113 @@
+"""What the documents show works as it stands: every command, every study, every file of one's own."""
+
+import configparser
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import ravine
+from suite.plan import plan
+from suite.study import load, shipped
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = ("README.md", "CONTRIBUTING.md")
+SMALL = ["--repeats", "1", "--epochs", "1", "--train-examples", "256"]
+ELSEWHERE = {"ravine ui": "test_ui.py"}
+
+pytestmark = pytest.mark.skipif(not (ROOT / "README.md").is_file(), reason="the documents are not here")
+
+
+def _blocks(document, language):
+    text = (ROOT / document).read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def _commands(program):
+    lines = [
+        line.partition("  #")[0].strip()
+        for name in DOCUMENTS
+        for block in _blocks(name, "sh")
+        for line in block.splitlines()
+    ]
+    return [line for line in lines if line.split()[:1] == program.split()[:1]]
+
+
+@pytest.fixture
+def call(here, monkeypatch, fashion_mnist):
+    """Run a command line in an empty folder; its exit status."""
+    monkeypatch.setenv("RAVINE_DATA", str(fashion_mnist))
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["ravine", *map(str, arguments)])
+        try:
+            ravine.main()
+        except SystemExit as end:
+            return end.code or 0
+        return 0
+
+    return run
+
+
+@pytest.mark.data
+def test_every_ravine_command_of_the_documents_works(call):
+    """In their order, with a budget that is cut down, each ends with status 0."""
+    commands = _commands("ravine")
+    assert len(commands) >= 6
+    assert call("run", "quick", *SMALL, "--optimizer", "Adam") == 0
+    for command in commands:
+        if command in ELSEWHERE:
+            assert (ROOT / "tests" / "suite" / ELSEWHERE[command]).is_file()
+            continue
+        _, verb, *rest = shlex.split(command)
+        small = {"run": SMALL, "report": [*SMALL, "--optimizer", "Adam"]}.get(verb, [])
+        assert call(verb, *rest, *small) == 0, command
+
+
+def test_the_set_up_commands_are_what_tox_has():
+    """Each `sh setup.sh -e NAME` names an environment; that of the main job runs `ravine run quick`, the gate the tests."""
+    tox = configparser.ConfigParser()
+    tox.read(ROOT / "tox.ini")
+    commands = _commands("sh")
+    named = {command.split()[3] for command in commands if "-e" in command}
+    assert named <= {"study", "tests", "lint", "types", "benchmark"}
+    assert {"sh setup.sh", "sh setup.sh -e study"} <= set(commands)
+    assert tox["testenv:study"]["commands"] == "ravine {posargs:run quick}"
+    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").rstrip().endswith("\nsh setup.sh")
+    assert tox["tox"]["env_list"] == "lint, types, tests"
+
+
+def test_the_study_of_the_readme_is_valid(here):
+    """The example can be copied into a file and planned."""
+    (block,) = _blocks("README.md", "toml")
+    (here / "own.toml").write_text(block, encoding="utf-8")
+    assert len(plan(load(here / "own.toml"))) == 12
+
+
+def test_an_optimizer_and_a_problem_of_ones_own_run_as_contributing_shows(call, here):
+    """Both files are taken from the page and run together in a study."""
+    for block in _blocks("CONTRIBUTING.md", "python"):
+        (here / block.partition("\n")[0].removeprefix("# ")).write_text(block, encoding="utf-8")
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    kind = re.search(r'kind = "(\w+:\w+)"', page).group(0)
+    problem = re.search(r'problem = "(\w+:\w+)"', page).group(0)
+    study = f'title = "t"\n{problem}\nrepeats = 1\nepochs = 2\nbatch_size = 64\n[[optimizer]]\nname = "Signs"\n{kind}\n'
+    (here / "own.toml").write_text(study, encoding="utf-8")
+    assert call("run", "own.toml") == 0
+    assert (here / "out/reports/own/index.html").is_file()
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", sorted(set(shipped()) - {"quick", "paper"}))
+def test_every_other_shipped_study_runs(call, name):
+    """With a budget that is cut down, each study goes from data to report (quick and paper: above)."""
+    optimizers = [] if name == "batch_size" else ["--optimizer", "nag_paper"]
+    assert call("run", name, *SMALL, *optimizers) == 0
+
+
+def test_the_changelog_knows_the_version():
+    """The version that is built has its heading."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert f"\n## {version}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
