@@ -14,7 +14,8 @@ CONTRACT = 1
 `Trial.id`, so results of both sides of the change are never mixed."""
 
 SCHEMA = 1
-"""Version of the stored record. Records of an older schema are brought up to date by `upgrade`; newer ones are refused."""
+"""Version of the stored record. A record of an older schema is brought up to date where it is read (`suite.store`), one of
+a newer schema is refused."""
 
 BatchSize = int | Literal["full"]
 Stage = Literal["final", "tuning"]

@@ -41,7 +41,7 @@ T = TypeVar("T")
 HISTORY = "history.parquet"
 VIEW = "ravine"
 """The key of the ready-made view: mean convergence curves, grouped by optimizer."""
-EPOCH_POINTS = 25
+EPOCH_POINTS = 20
 STEP_POINTS = 20
 PAGE = 1000
 
