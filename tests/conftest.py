@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import textwrap
 from pathlib import Path
 
@@ -68,6 +69,26 @@ def store(here):
     from suite.store import Store, locate
 
     return Store(locate(None, here / "out"), here / "out")
+
+
+@pytest.fixture
+def call(here, monkeypatch, capsys):
+    """Run a command in this process; returns exit status, standard output and standard error."""
+    import ravine
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["ravine", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            ravine.main()
+        except SystemExit as end:
+            status = end.code or 0
+        else:
+            status = 0
+        told = capsys.readouterr()
+        return status, told.out, told.err
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-import ravine
 from suite.plan import plan
 from suite.study import load, shipped
 
@@ -36,34 +35,25 @@ def _commands(program):
 
 
 @pytest.fixture
-def call(here, monkeypatch, fashion_mnist):
-    """Run a command line in an empty folder; its exit status."""
+def status(call, monkeypatch, fashion_mnist):
+    """Run a command line in an empty folder, with the real data; its exit status."""
     monkeypatch.setenv("RAVINE_DATA", str(fashion_mnist))
-
-    def run(*arguments):
-        monkeypatch.setattr("sys.argv", ["ravine", *map(str, arguments)])
-        try:
-            ravine.main()
-        except SystemExit as end:
-            return end.code or 0
-        return 0
-
-    return run
+    return lambda *arguments: call(*arguments)[0]
 
 
 @pytest.mark.data
-def test_every_ravine_command_of_the_documents_works(call):
+def test_every_ravine_command_of_the_documents_works(status):
     """In their order, with a budget that is cut down, each ends with status 0."""
     commands = _commands("ravine")
     assert len(commands) >= 6
-    assert call("run", "quick", *SMALL, "--optimizer", "Adam") == 0
+    assert status("run", "quick", *SMALL, "--optimizer", "Adam") == 0
     for command in commands:
         if command in ELSEWHERE:
             assert (ROOT / "tests" / "suite" / ELSEWHERE[command]).is_file()
             continue
         _, verb, *rest = shlex.split(command)
         small = {"run": SMALL, "report": [*SMALL, "--optimizer", "Adam"]}.get(verb, [])
-        assert call(verb, *rest, *small) == 0, command
+        assert status(verb, *rest, *small) == 0, command
 
 
 def test_the_set_up_commands_are_what_tox_has():
@@ -86,7 +76,7 @@ def test_the_study_of_the_readme_is_valid(here):
     assert len(plan(load(here / "own.toml"))) == 12
 
 
-def test_an_optimizer_and_a_problem_of_ones_own_run_as_contributing_shows(call, here):
+def test_an_optimizer_and_a_problem_of_ones_own_run_as_contributing_shows(status, here):
     """Both files are taken from the page and run together in a study."""
     for block in _blocks("CONTRIBUTING.md", "python"):
         (here / block.partition("\n")[0].removeprefix("# ")).write_text(block, encoding="utf-8")
@@ -95,16 +85,16 @@ def test_an_optimizer_and_a_problem_of_ones_own_run_as_contributing_shows(call, 
     problem = re.search(r'problem = "(\w+:\w+)"', page).group(0)
     study = f'title = "t"\n{problem}\nrepeats = 1\nepochs = 2\nbatch_size = 64\n[[optimizer]]\nname = "Signs"\n{kind}\n'
     (here / "own.toml").write_text(study, encoding="utf-8")
-    assert call("run", "own.toml") == 0
+    assert status("run", "own.toml") == 0
     assert (here / "out/reports/own/index.html").is_file()
 
 
 @pytest.mark.data
 @pytest.mark.parametrize("name", sorted(set(shipped()) - {"quick", "paper"}))
-def test_every_other_shipped_study_runs(call, name):
+def test_every_other_shipped_study_runs(status, name):
     """With a budget that is cut down, each study goes from data to report (quick and paper: above)."""
     optimizers = [] if name == "batch_size" else ["--optimizer", "nag_paper"]
-    assert call("run", name, *SMALL, *optimizers) == 0
+    assert status("run", name, *SMALL, *optimizers) == 0
 
 
 def test_the_changelog_knows_the_version():

@@ -11,27 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import ravine
 from suite.records import Outcome
-
-
-@pytest.fixture
-def call(here, monkeypatch, capsys):
-    """Run a command in this process; returns exit status, standard output and standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["ravine", *map(str, arguments)])
-        capsys.readouterr()
-        try:
-            ravine.main()
-        except SystemExit as end:
-            status = end.code or 0
-        else:
-            status = 0
-        told = capsys.readouterr()
-        return status, told.out, told.err
-
-    return run
 
 
 def _start(*arguments, **more):

@@ -2,9 +2,11 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 
 import pytest
@@ -92,40 +94,41 @@ def test_the_next_free_port_is_taken():
         assert port < _free(port) < port + 100
 
 
-def test_a_server_of_ones_own_gets_a_link(call_ui):
-    """Where the store is a server, no second one is started: its own address is printed."""
-    assert call_ui.startswith("The MLflow UI is at http://127.0.0.1:")
+def test_a_server_of_ones_own_is_a_store(server, call, write_study):
+    """On a real MLflow server a study is recorded, its histories are read back for the report, and `ui` prints its link."""
+    path = write_study(repeats=2)
+    local = call("run", path, "--workers", 1)
+    remote = call("run", path, "--workers", 1, "--store", server)
+    assert (remote[0], _scores(remote[1])) == (0, _scores(local[1])), remote[2]
+    assert "All 4 trials are done." in call("run", path, "--store", server)[2]
+    status, out, _ = call("ui", "--store", server)
+    assert status == 0
+    assert f"toy_study: {server}/#/experiments/" in out
 
 
-@pytest.fixture
-def call_ui(write_study, migrated):
-    """What `ravine ui` prints for a real MLflow server."""
-    port = _free(5700)
-    uri = f"http://127.0.0.1:{port}"
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--backend-store-uri",
-        f"sqlite:///{migrated}",
-        "--port",
-        str(port),
-    ]
+def _scores(table):
+    """The lines of the two optimizers without their speeds."""
+    return [re.sub(r"[\d,]+  lr", "lr", line) for line in table.splitlines() if line.startswith(("SGD", "Adam  "))]
+
+
+@pytest.fixture(scope="module")
+def server(migrated, tmp_path_factory):
+    """The address of a real MLflow server with a store and artifacts of its own."""
+    folder, port = tmp_path_factory.mktemp("server"), _free(5700)
+    shutil.copy(migrated, folder / "mlflow.db")
+    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
+    command += ["--artifacts-destination", str(folder / "artifacts"), "--port", str(port)]
     environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment) as server:
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, env=environment, start_new_session=True, **quiet) as process:
         try:
             for _ in range(300):
                 try:
-                    urllib.request.urlopen(f"{uri}/health", timeout=1).close()
+                    urllib.request.urlopen(f"{address}/health", timeout=1).close()
                     break
                 except OSError:
-                    import time
-
                     time.sleep(0.2)
-            done = subprocess.run(
-                [sys.executable, "-m", "ravine", "ui", "--store", uri], check=True, capture_output=True, text=True
-            )
-            yield done.stdout
+            yield address
         finally:
-            server.terminate()
+            os.killpg(process.pid, signal.SIGTERM)
