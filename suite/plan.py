@@ -24,13 +24,12 @@ def plan(study: Study) -> tuple[Trial, ...]:
     Raises:
         UserError: An unknown problem, optimizer or option, a value out of range, a budget that the problem does not have.
     """
-    place = str(study.path or study.name)
     mistakes: list[str] = []
     templates = []
     try:
         problem = problems.find(study.problem, study.folder)
     except UserError as error:
-        raise UserError(f"{place}: {error}") from None
+        raise UserError(f"{study.place}: {error}") from None
     if study.score not in METRICS:
         names = ", ".join(METRICS)
         told = did_you_mean(study.score, METRICS)
@@ -43,7 +42,7 @@ def plan(study: Study) -> tuple[Trial, ...]:
         except UserError as error:
             mistakes.append(f'optimizer[{number}] ("{entry.name}").{error}')
     if mistakes:
-        raise UserError("\n".join(f"{place}: {mistake}" for mistake in mistakes))
+        raise UserError("\n".join(f"{study.place}: {mistake}" for mistake in mistakes))
     return tuple(Trial(repeat=repeat, **values) for repeat in range(study.repeats) for values in templates)
 
 

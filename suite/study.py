@@ -61,7 +61,7 @@ class Entry(BaseModel):
     kind: str = Field(min_length=1)
     batch_size: Size | None = None
     chunk: Size | None = None
-    epochs: PositiveInt | None = None
+    epochs: int | None = Field(default=None, gt=0, le=1_000_000)
     train_examples: PositiveInt | None = None
     test_every: PositiveInt | None = None
     schedule: Schedule | None = None
@@ -87,8 +87,8 @@ class Study(BaseModel):
     title: str = Field(min_length=1)
     problem: str = Field(min_length=1)
     problem_options: dict[str, Any] = Field(default_factory=dict)
-    repeats: PositiveInt
-    epochs: PositiveInt
+    repeats: int = Field(gt=0, le=10_000)
+    epochs: int = Field(gt=0, le=1_000_000)
     batch_size: Size = 256
     chunk: Size | None = None
     """Under `batch_size = "full"`: how many examples go through the network at a time (default 256)."""
@@ -120,6 +120,14 @@ class Study(BaseModel):
     def folder(self) -> Path | None:
         """Where the study's own optimizers and problems are looked up: the folder of its file."""
         return self.path.parent if self.path else None
+
+    @property
+    def place(self) -> str:
+        """What messages call the study: the path of its file, short where it lies below the current directory."""
+        if self.path is None:
+            return self.name
+        here = Path.cwd()
+        return str(self.path.relative_to(here) if self.path.is_relative_to(here) else self.path)
 
     @property
     def report_name(self) -> str:
@@ -260,15 +268,27 @@ def _line(place: str, values: dict[str, Any], mistake: dict[str, Any]) -> str:
     if kind == "missing":
         return f"{at}missing. Write it, for example {_example(str(mistake['loc'][-1]))}"
     wanted = mistake["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    wanted = _WORDS.get(kind, wanted)
     if kind == "value_error":
         return f"{at}{wanted}"
     mend = ""
     if isinstance(given, str) and re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", given.strip(), re.IGNORECASE):
         mend = f". Write it without quotes: {mistake['loc'][-1]} = {given.strip()}"
-    elif kind in {"literal_error", "greater_than", "int_type", "float_type", "string_type", "model_type"}:
+    elif kind in {"literal_error", "greater_than", "int_type", "float_type", "string_type", "model_type", "tuple_type"}:
         mend = f". For example {_example(where.rsplit('.', 1)[-1])}"
     return f"{at}expected {wanted}, got {_toml(given)}{mend}"
 
+
+_WORDS = {
+    "tuple_type": "a list, or tables in double brackets",
+    "model_type": "a table",
+    "dict_type": "a table",
+    "string_type": "text in quotes",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing_size": "a smaller whole number",
+    "float_type": "a number",
+}
 
 _EXAMPLES = {
     "title": 'title = "My study"',

@@ -71,12 +71,12 @@ def test_the_numbers_that_the_paper_printed_match_the_labels_of_its_study():
         (
             "epochs = 3",
             'epochs = "3"',
-            'epochs: expected a valid integer, got "3". Write it without quotes: epochs = 3',
+            'epochs: expected a whole number, got "3". Write it without quotes: epochs = 3',
         ),
         ("epochs = 3", "epochs = 0", "epochs: expected greater than 0, got 0"),
-        ("epochs = 3", "epochs = true", "epochs: expected a valid integer, got true"),
+        ("epochs = 3", "epochs = true", "epochs: expected a whole number, got true"),
         ("epochs = 3", "", "epochs: missing. Write it, for example epochs = 5"),
-        ('title = "A study"', "title = 1", "title: expected a valid string, got 1"),
+        ('title = "A study"', "title = 1", "title: expected text in quotes, got 1"),
         (
             "epochs = 3",
             'epochs = 3\nprecision = "float16"',
@@ -97,8 +97,15 @@ def test_the_numbers_that_the_paper_printed_match_the_labels_of_its_study():
         ("warmup = 0.05", "warmpu = 0.5", 'schedule.warmpu: unknown key. Did you mean "warmup"?'),
         ("epochs = 3", "epochs = 3\nname = 'x'", "name: unknown key. Remove it"),
         ("repeats = 2", "repeats = 2 3", "not TOML"),
-        ("repeats = 2", "repeats = 2.5", "repeats: expected a valid integer, got 2.5"),
+        ("repeats = 2", "repeats = 2.5", "repeats: expected a whole number, got 2.5"),
         ("[[optimizer]]", "[optimiser]", "unknown key"),
+        ("repeats = 2", "repeats = 99999999999999999999", "repeats: expected less than or equal to 10000, got 99999"),
+        ("repeats = 2", "repeats = nan", "repeats: expected a whole number, got nan"),
+        (
+            "schedule = {",
+            "schedule = 3 # {",
+            'schedule: expected a table, got 3. For example schedule = { kind = "cosine"',
+        ),
     ],
 )
 def test_a_mistake_is_one_line_with_its_place_and_the_mend(tmp_path, old, new, told):
@@ -113,6 +120,12 @@ def test_a_mistake_is_one_line_with_its_place_and_the_mend(tmp_path, old, new, t
     assert message.startswith(f"{tmp_path}/own.toml: ")
     assert told in message
     assert "\n" not in message
+
+
+def test_a_word_in_place_of_the_optimizers_is_told(tmp_path):
+    """`optimizer = "x"` is told what stands there, with an example."""
+    message = _refused(tmp_path, GOOD.partition("[[optimizer]]")[0] + 'optimizer = "adam"\n')
+    assert 'optimizer: expected a list, or tables in double brackets, got "adam". For example [[optimizer]]' in message
 
 
 def test_all_mistakes_are_told_at_once(tmp_path):
@@ -172,3 +185,11 @@ def test_no_override_is_the_same_study(tmp_path):
     assert study.override() is study
     assert isinstance(study, Study)
     assert study.report_name == "own"
+
+
+def test_messages_name_the_file_as_short_as_they_can(tmp_path, monkeypatch):
+    """Below the current directory the path is relative, elsewhere whole."""
+    study = _load(tmp_path, GOOD)
+    assert study.place == f"{tmp_path}/own.toml"
+    monkeypatch.chdir(tmp_path)
+    assert study.place == "own.toml"
