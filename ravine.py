@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import io
 import json
+import math
 import sys
 from collections import Counter
 from enum import StrEnum
@@ -54,6 +56,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 def main() -> None:
     """Run the command line. Exit status: 0 done, 1 a trial failed, 2 a mistake of the user's, 130 stopped by Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks the letter ± shows a question mark
     try:
         app()
     except UserError as error:
@@ -70,7 +75,8 @@ def _command(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except KeyboardInterrupt:
-            print("\nravine: stopped. What was recorded is kept; the same command goes on from there", file=sys.stderr)
+            kept = ". What was recorded is kept; the same command goes on from there"
+            print(f"\nravine: stopped{kept if function.__name__ == 'run' else ''}", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None
 
     return app.command(function.__name__.strip("_"))(wrapped)
@@ -112,10 +118,11 @@ def run(
     ] = False,
 ) -> None:
     """Run what is missing of a study, then print its table and where the report is."""
+    from reports.build import check_place
     from suite import data as datasets
     from suite import problems, runner
     from suite.devices import check_precision, resolve
-    from suite.executors import LocalProcesses
+    from suite.executors import LocalProcesses, default_workers
     from suite.plan import plan
     from suite.progress import Shown
     from suite.records import Outcome
@@ -129,14 +136,17 @@ def run(
     if dry_run:
         _show_plan(chosen, trials, _existing(store), place, workers)
         return
+    check_place(_report_folder(chosen))
     records = _open(store, create=True)
     with records.held():
         records.sweep()
         done = records.records([trial.id for trial in trials])
+        records.include(chosen, done.values())
         todo = runner.missing(trials, done)
         if todo:
             data_set = problems.find(chosen.problem, chosen.folder).data_set
             folder = datasets.ensure(data_set, data) if data_set else None
+            workers = min(workers or default_workers(place), len(todo))
             with LocalProcesses(workers, place, folder, chosen.folder) as executor:
                 expected = _expected(chosen, todo, done, place)[0]
                 with Shown(expected, executor.workers) as shown:
@@ -201,10 +211,16 @@ def status(
     expected = _expected(chosen, todo, done, place)[0] if todo else {}
     left = sum(expected.values()) / (workers or default_workers(place))
     if as_json:
-        print(json.dumps({"study": chosen.name, "optimizers": counts, "seconds_left": left}, indent=1))
+        print(
+            json.dumps(
+                {"study": chosen.name, "optimizers": counts, "seconds_left": left if math.isfinite(left) else None},
+                indent=1,
+            )
+        )
         return
     _print_table(["optimizer", *kinds], [[name, *row.values()] for name, row in counts.items()])
-    print(f"{len(trials) - len(todo)} of {len(trials)} trials are done; {duration(left)} left.")
+    count = sum(row["missing"] + row["failed"] for row in counts.values())
+    print(f"{len(trials) - count} of {len(trials)} trials are done; {duration(left)} left.")
 
 
 @_command
@@ -224,7 +240,8 @@ def ui(
     def ready(address: str) -> None:
         print(f"The MLflow UI is at {address} (Ctrl-C ends it)")
         for name in names:
-            print(f"  {name}: {address}{records.link(name)}", flush=True)
+            for view, link in records.links(name).items():
+                print(f"  {view}: {address}{link}", flush=True)
 
     if records.uri.startswith("http"):
         ready(records.uri.rstrip("/") + "/")
@@ -271,11 +288,7 @@ def doctor(data: DataOption = None, store: StoreOption = None) -> None:
     rows += [["GPU", ", ".join(gpus) or "none"]]
     rows += [["data", f"{what}: {state} ({folder})"] for _, what, folder, state in _data_rows(data)]
     records = _existing(store)
-    found = (
-        f"{records.file or records.uri}: {', '.join(records.studies()) or 'no study'}"
-        if records
-        else "nothing recorded yet"
-    )
+    found = f"{records.place}: {', '.join(records.studies()) or 'no study'}" if records else "nothing recorded yet"
     _print_table(["what", "found"], [*rows, ["store", found]])
 
 
@@ -370,6 +383,10 @@ def _show_plan(study: Study, trials: tuple[Trial, ...], store: Store | None, dev
     )
 
 
+def _report_folder(study: Study) -> Path:
+    return OUT / "reports" / study.report_name
+
+
 def _report(study: Study, trials: tuple[Trial, ...], store: Store) -> None:
     """Build and keep the report, print its table and its place."""
     from rich.console import Console
@@ -377,7 +394,7 @@ def _report(study: Study, trials: tuple[Trial, ...], store: Store) -> None:
     from reports import tables
     from reports.build import build
 
-    folder = OUT / "reports" / study.report_name
+    folder = _report_folder(study)
     built = build(study, trials, store, folder)
     store.write_report(study, folder)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
@@ -397,6 +414,7 @@ def _print_table(columns: list[str], rows: list[list[Any]]) -> None:
     """A table on a terminal; tab-separated lines where the output is piped."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -405,7 +423,7 @@ def _print_table(columns: list[str], rows: list[list[Any]]) -> None:
         return
     table = Table(*columns, box=None, header_style="bold", pad_edge=False)
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+        table.add_row(*(Text(str(cell)) for cell in row))
     console.print(table)
 
 

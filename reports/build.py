@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 import unicodedata
 import warnings
 from contextlib import contextmanager
@@ -114,8 +115,7 @@ def build(study: Study, trials: Sequence[Trial], store: Reader, folder: Path) ->
         UserError: Nothing is recorded yet, the study's reference does not exist, or `folder` holds something that is
             no report.
     """
-    if folder.exists() and not (folder.is_dir() and ((folder / MANIFEST).is_file() or not any(folder.iterdir()))):
-        raise UserError(f"{folder}: holds something that is no report. Give a new folder, or move it away")
+    check_place(folder)
     frames = load(store, trials)
     if not frames.recorded:
         raise UserError(f"nothing is recorded for the study {study.name} yet. Run `{command(study)}` first")
@@ -134,6 +134,23 @@ def build(study: Study, trials: Sequence[Trial], store: Reader, folder: Path) ->
         reference=sheets[1] if len(sheets) > 1 else None,
         answer=notes.headline(contents.estimates, study.score),
     )
+
+
+def check_place(folder: Path) -> None:
+    """See that a report can be written to `folder`, before hours are spent on what goes into it.
+
+    Raises:
+        UserError: The folder holds something that is no report, or its place cannot be written.
+    """
+    if folder.exists() and not (folder.is_dir() and ((folder / MANIFEST).is_file() or not any(folder.iterdir()))):
+        raise UserError(f"{folder}: holds something that is no report. Give a new folder, or move it away")
+    nearest = next(parent for parent in folder.absolute().parents if parent.exists())
+    try:
+        with tempfile.TemporaryFile(dir=nearest):  # nothing is made before there is something to report
+            pass
+    except OSError as error:
+        told = f"{folder.parent}: reports cannot be written there: {error.strerror}"
+        raise UserError(f"{told}. Move what stands in the way, or start in another folder") from None
 
 
 def slugs(labels: Sequence[str]) -> dict[str, str]:
@@ -394,9 +411,9 @@ def _manifest(contents: _Contents, files: Mapping[str, str]) -> dict[str, Any]:
 @contextmanager
 def _replacing(folder: Path) -> Iterator[Path]:
     """A fresh folder that takes the place of `folder` when the block ends, and disappears if it fails."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
     fresh, old = (folder.with_name(f".{folder.name}.{os.getpid()}.{word}") for word in ("new", "old"))
-    for leftover in (fresh, old):
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in folder.parent.glob(f".{folder.name}.*.new"):  # of processes that were killed
         shutil.rmtree(leftover, ignore_errors=True)
     fresh.mkdir()
     try:

@@ -199,7 +199,7 @@ def measured_how(study: Study, frames: Frames, data: Mapping[str, str]) -> list[
         ("Precision", study.precision),
         (
             "Evaluated",
-            "after the last epoch" if study.test_every >= study.epochs else f"every {_nth(study.test_every)} epoch",
+            "after the last epoch" if study.test_every >= study.epochs else _every(study.test_every),
         ),
         ("Score", f"{title(study.score)} after the last epoch, never the best epoch"),
         ("Margin: what counts as no difference", f"{study.margin:g}"),
@@ -212,8 +212,8 @@ def measured_how(study: Study, frames: Frames, data: Mapping[str, str]) -> list[
     return [(name, text) for name, text in told if text]
 
 
-def _nth(count: int) -> str:
-    return "" if count == 1 else {2: "second", 3: "third"}.get(count, f"{count}th")
+def _every(epochs: int) -> str:
+    return "after every epoch" if epochs == 1 else f"every {epochs} epochs, and after the last"
 
 
 def _one_line(reason: str) -> str:

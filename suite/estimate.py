@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from dataclasses import dataclass
@@ -52,14 +53,20 @@ def recorded(records: Iterable[TrialRecord], like: Trial, device: str, test_exam
 
 
 def probe(problem: Problem, precision: Precision, device: str) -> Speed:
-    """Measure a few steps on random inputs, after one to warm up; about two seconds on a CPU core."""
+    """Measure a few steps on made-up inputs, after one to warm up; about two seconds on a CPU core.
+
+    Where the steps raise, the speed is unknown (NaN): it is for the trial to fail, and to tell why.
+    """
     import torch
 
     from suite.devices import arithmetic
     from suite.training import evaluate
 
-    network = problem.network().to(device)
-    inputs, targets = (tensor.to(device) for tensor in problem.sample(PROBE_BATCH))
+    try:
+        network = problem.network().to(device)
+        inputs, targets = (tensor.to(device) for tensor in problem.sample(PROBE_BATCH))
+    except Exception:  # noqa: BLE001 (a problem of the user's own may raise anything)
+        return Speed(math.nan, math.nan, "nothing: a probe failed")
     autocast = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bfloat16")
 
     def train() -> None:
@@ -76,9 +83,9 @@ def probe(problem: Problem, precision: Precision, device: str) -> Speed:
             work()
         return times * PROBE_BATCH / (time.perf_counter() - started)
 
-    with arithmetic(precision):
-        return Speed(
-            timed(train, 2),
-            timed(lambda: evaluate(problem, network, inputs, targets, precision), 4),
-            "a probe of two steps",
-        )
+    try:
+        with arithmetic(precision):
+            speeds = timed(train, 2), timed(lambda: evaluate(problem, network, inputs, targets, precision), 4)
+    except Exception:  # noqa: BLE001
+        return Speed(math.nan, math.nan, "nothing: a probe failed")
+    return Speed(*speeds, "a probe of two steps")

@@ -8,6 +8,7 @@ from suite import optimizers, problems
 from suite.errors import UserError, did_you_mean
 from suite.loading import digest
 from suite.records import Trial
+from suite.study import reference
 
 if TYPE_CHECKING:
     from suite.problems import Problem
@@ -34,6 +35,11 @@ def plan(study: Study) -> tuple[Trial, ...]:
         names = ", ".join(METRICS)
         told = did_you_mean(study.score, METRICS)
         mistakes.append(f'score: there is no "{study.score}".{told} Write one of {names}')
+    if study.reference:
+        try:
+            reference(study.reference)
+        except UserError as error:
+            mistakes.append(str(error))
     if study.problem_options:
         mistakes.append(f"problem_options: {study.problem} has none. Remove it")
     for number, entry in enumerate(study.optimizer, 1):
@@ -52,6 +58,8 @@ def _template(study: Study, entry: Entry, problem: Problem) -> dict[str, Any]:
         key: getattr(study, key) if getattr(entry, key) is None else getattr(entry, key)
         for key in ("batch_size", "chunk", "epochs", "train_examples", "test_every")
     }
+    if entry.chunk is None and budget["batch_size"] != "full":
+        budget["chunk"] = None  # the study's chunk is for its full batches
     _check_budget(budget, problem)
     unknown = [key for key in entry.options if key in type(study).model_fields]
     if unknown:
@@ -102,9 +110,11 @@ def _check_size(key: str, size: int | str, examples: int, problem: Problem) -> N
 
 
 def _schedule(schedule: Schedule | None) -> dict[str, Any] | None:
-    """The schedule with defaults for what it does not use, so that equal schedules have equal ids; None if constant."""
-    if schedule is None or (schedule.kind == "constant" and schedule.warmup == 0):
+    """The schedule with every value; None for a constant learning rate, however it is written."""
+    if schedule is None:
         return None
-    used = {"kind", "warmup", *_USED.get(schedule.kind, ())}
-    fields = type(schedule).model_fields
-    return {key: getattr(schedule, key) if key in used else field.default for key, field in fields.items()}
+    used = ("kind", "warmup", *_USED.get(schedule.kind, ()))
+    unused = sorted(schedule.model_fields_set - set(used))
+    if unused:
+        raise UserError(f"schedule.{unused[0]}: {schedule.kind} does not use it. It uses: {', '.join(used)}")
+    return None if schedule.kind == "constant" and schedule.warmup == 0 else schedule.model_dump()

@@ -76,6 +76,8 @@ class Shown:
         scale = self._took / self._planned if self._planned > 0 else 1.0
         left = sum(self.expected.values()) * scale
         running = min(self.workers, len(self.expected)) or 1
+        if math.isnan(left) and self.done:  # nothing was expected: what the finished ones took is all that is known
+            left = self._took / self.done * len(self.expected)
         return left / running
 
     def _left(self) -> str:

@@ -158,6 +158,8 @@ class TrialRecord:
     started: float
     artifacts: str = ""
     """Where its files are, as the store names the place."""
+    plans: str = ""
+    """The studies, overrides included, that are known to have it in their plan; see `suite.store`."""
 
 
 def canonical(value: Any) -> str:

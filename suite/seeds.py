@@ -15,7 +15,7 @@ def seed_for(root: int, problem: str, stage: str, repeat: int, stream: str) -> i
         problem: The key of the problem.
         stage: `final` or `tuning`, so that tuned settings are judged on repeats that the tuning never saw.
         repeat: Which repeat, from 0.
-        stream: What the numbers are for: `initialisation`, `order`, `split`.
+        stream: What the numbers are for: `initialisation`, `order`, `noise`.
 
     Returns:
         An integer in [0, 2⁶³), the range that every generator takes.

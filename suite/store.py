@@ -14,6 +14,8 @@ import json
 import logging
 import math
 import os
+import re
+import shutil
 import socket
 import sys
 import tempfile
@@ -39,8 +41,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 HISTORY = "history.parquet"
-VIEW = "ravine"
-"""The key of the ready-made view: mean convergence curves, grouped by optimizer."""
+SQLITE = "sqlite:///"
+PLANS = "ravine.plans"
+"""The tag of a trial with the names of the studies, overrides included, that it is part of: `|quick|quick@repeats=1|`."""
+VIEW = "ravine.view."
+"""Tags of an experiment that start so have the key of a ready-made view in their name, and its report's name as value."""
 EPOCH_POINTS = 20
 STEP_POINTS = 20
 PAGE = 1000
@@ -54,12 +59,14 @@ def locate(store: str | None, out: Path) -> str:
         out: The folder of generated files.
     """
     uri = store or os.environ.get("MLFLOW_TRACKING_URI") or str(out)
-    return uri if "://" in uri else f"sqlite:///{Path(uri).resolve() / 'mlflow.db'}"
+    if uri.startswith(SQLITE):
+        return f"{SQLITE}{Path(uri.removeprefix(SQLITE)).resolve()}"  # MLflow takes relative ones, artifacts do not
+    return uri if "://" in uri else f"{SQLITE}{Path(uri).resolve() / 'mlflow.db'}"
 
 
 def exists(uri: str) -> bool:
     """Whether there is a store to open: a database file, or whatever a server has."""
-    return not uri.startswith("sqlite:///") or Path(uri.removeprefix("sqlite:///")).is_file()
+    return not uri.startswith(SQLITE) or os.path.isfile(uri.removeprefix(SQLITE))  # noqa: PTH113 (never raises)
 
 
 class Store:
@@ -77,7 +84,8 @@ class Store:
 
     def __init__(self, uri: str, out: Path, *, create: bool = True) -> None:
         self.uri = uri
-        self.file = Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+        self.file = Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+        self.place = str(self.file) if self.file else _without_password(uri)
         self.root = None if uri.startswith("http") else (self.file.parent if self.file else out.resolve())
         if not create and not exists(uri):
             raise UserError(f"{self.file}: no such store: nothing was recorded yet. Start with: ravine run quick")
@@ -97,24 +105,28 @@ class Store:
                 logging.getLogger(noisy).setLevel(logging.WARNING)
             # A fresh database runs its migrations; several processes at once would break them.
             lock = FileLock(f"{self.file}.open") if self.file else contextlib.nullcontext()
-            with lock:
+            with lock, _few_retries():
                 client = MlflowClient(self.uri)
                 client.search_experiments(max_results=1)
             return client
 
     @contextlib.contextmanager
-    def _told(self, done: str) -> Iterator[None]:
+    def _told(self, done: str, *, but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
         """Turn what a store that is away or not writable raises into one line."""
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
 
         try:
             yield
+        except but:
+            raise
+        except ImportError as error:
+            raise UserError(f"{self.place}: {error}. Install the driver of that database, such as psycopg") from error
         except (OSError, MlflowException, SQLAlchemyError) as error:
-            place = self.file or self.uri
             why = " ".join(str(getattr(error, "orig", None) or error).split())[:200]
             mend = "Is the server up?" if self.uri.startswith("http") else "Is the folder yours, and the disk not full?"
-            raise UserError(f"{place}: the store cannot be {done}: {why}. {mend} --store chooses another") from error
+            told = f"{self.place}: the store cannot be {done}: {_without_password(why)}"
+            raise UserError(f"{told}. {mend} --store chooses another") from error
 
     # --- one holder at a time ----------------------------------------------------------------------------------------
 
@@ -130,21 +142,23 @@ class Store:
 
         key = hashlib.sha256(self.uri.encode()).hexdigest()[:16]
         path = Path(f"{self.file}.lock") if self.file else user_cache_path("ravine") / "locks" / f"{key}.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
         holder = path.with_suffix(".holder")
         lock = FileLock(path)
         try:
-            lock.acquire(timeout=0)
+            with self._told("held", but=Timeout):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                lock.acquire(timeout=0)
         except Timeout:
             who = holder.read_text(encoding="utf-8") if holder.is_file() else "another process"
             raise UserError(
-                f"{self.file or self.uri}: held by {who}. Wait until it ends or stop it; "
+                f"{self.place}: held by {who}. Wait until it ends or stop it; "
                 "ravine status and ravine report work meanwhile, --store chooses another store"
             ) from None
         try:
             since = time.strftime("%H:%M:%S")
-            command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
-            holder.write_text(f"`{command}` (process {os.getpid()}, since {since})", encoding="utf-8")
+            command = _without_password(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]))
+            with self._told("held"):
+                holder.write_text(f"`{command}` (process {os.getpid()}, since {since})", encoding="utf-8")
             yield
         finally:
             holder.unlink(missing_ok=True)
@@ -152,13 +166,13 @@ class Store:
 
     def sweep(self) -> int:
         """Delete the runs that a killed process of this machine left half-written; call it while the store is held."""
-        swept = 0
-        for run in self._runs("attributes.status = 'RUNNING'"):
-            if run.data.tags.get("ravine.owner") == socket.gethostname():
-                self._client.set_terminated(run.info.run_id, "KILLED")
+        with self._told("swept"):
+            mine = socket.gethostname()
+            running = list(self._runs("attributes.status = 'RUNNING'"))
+            left = [run for run in running if run.data.tags.get("ravine.owner") == mine]
+            for run in left:
                 self._client.delete_run(run.info.run_id)
-                swept += 1
-        return swept
+        return len(left)
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
@@ -178,7 +192,7 @@ class Store:
             metrics = [Metric(p.metric, _finite(p.value), started, _mlflow_step(p)) for p in _thin(result.points)]
             metrics.append(Metric("speed/examples_per_second", _finite(result.timing.examples_per_second), started, 0))
             params = [Param(key, str(value)) for key, value in _params(trial).items()]
-            tags = [RunTag(key, value) for key, value in _tags(result).items()]
+            tags = [RunTag(key, value) for key, value in (_tags(result) | {PLANS: _named(study)}).items()]
             self._client.log_batch(run_id, metrics=metrics, params=params, tags=tags)
             if trial.data:
                 digest = hashlib.sha256(canonical(trial.data).encode()).hexdigest()[:16]
@@ -197,20 +211,21 @@ class Store:
         with self._told("written"):
             experiment = self._experiment(study)
             name = study.report_name
-            found = self._runs(
-                f"tags.`ravine.kind` = 'report' and tags.`ravine.report` = '{_quoted(name)}'", [experiment]
-            )
-            for run in found:
-                self._client.delete_run(run.info.run_id)
+            reports = list(self._runs("tags.`ravine.kind` = 'report'", [experiment]))
+            older = [run for run in reports if run.data.tags.get("ravine.report") == name]
             tags = {"ravine.kind": "report", "ravine.report": name, "ravine.owner": socket.gethostname()}
             tags["mlflow.note.content"] = f"The report of `{name}`: open `index.html` under *Artifacts*."
             run = self._client.create_run(experiment, run_name=f"report {name}", tags=tags)
             self._client.log_artifacts(run.info.run_id, str(folder))
             self._client.set_terminated(run.info.run_id)
+            for run in older:
+                self._client.delete_run(run.info.run_id)
+                if self.root:  # a deleted run keeps its files otherwise, some megabytes for each report
+                    shutil.rmtree(self._folder(run.info.artifact_uri), ignore_errors=True)
 
     def _experiment(self, study: Study) -> str:
-        """The id of the study's experiment, made where it is not there."""
-        if study.name not in self._experiments:
+        """The id of the study's experiment, made where it is not there; its view is there from now on."""
+        if study.report_name not in self._experiments:
             found = self._client.get_experiment_by_name(study.name)
             if found is None:
                 place = self.root / "artifacts" / study.name if self.root else None
@@ -221,8 +236,15 @@ class Store:
                     self._client.restore_experiment(identity)
             for key, value in _experiment_tags(study).items():
                 self._client.set_experiment_tag(identity, key, value)
-            self._experiments[study.name] = identity
-        return self._experiments[study.name]
+            self._experiments[study.report_name] = identity
+        return self._experiments[study.report_name]
+
+    def include(self, study: Study, records: Iterable[TrialRecord]) -> None:
+        """Note that recorded trials belong to this study with these overrides, too: the UI's view of it shows them."""
+        with self._told("written"):
+            for record in records:
+                if _named(study) not in record.plans:
+                    self._client.set_tag(record.run_id, PLANS, record.plans + _named(study))
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -234,9 +256,9 @@ class Store:
         """
         wanted, found = set(ids), dict[str, TrialRecord]()
         with self._told("read"):
-            for run in self._runs("tags.`ravine.kind` = 'trial' and attributes.status != 'RUNNING'"):
+            for run in self._runs("tags.`ravine.kind` = 'trial'"):
                 identity = run.data.tags.get("ravine.trial", "")
-                if identity in wanted:
+                if identity in wanted and run.info.status in {"FINISHED", "FAILED"}:
                     record = _record(run)
                     if identity not in found or _preferred(record) > _preferred(found[identity]):
                         found[identity] = record
@@ -261,26 +283,35 @@ class Store:
             found = list(_pages(self._client.search_experiments))
         return sorted(experiment.name for experiment in found if "ravine.study" in experiment.tags)
 
-    def link(self, study: str) -> str:
-        """The part of the UI's address that shows a study as mean convergence curves; the list of studies without it."""
-        found = self._client.get_experiment_by_name(study)
+    def links(self, study: str) -> dict[str, str]:
+        """For a study, and for it with each set of overrides that was run: its view's part of the UI's address.
+
+        A view shows mean convergence curves, grouped by optimizer, of exactly the trials of that plan.
+        """
+        with self._told("read"):
+            found = self._client.get_experiment_by_name(study)
         if found is None:
-            return "#/experiments"
-        view = f"workflowType=machine_learning&viewStateShareKey={VIEW}&compareRunsMode=CHART"
-        return f"#/experiments/{found.experiment_id}/runs?{view}"
+            return {}
+        views = {value: key.removeprefix(VIEW) for key, value in found.tags.items() if key.startswith(VIEW)}
+        page = f"#/experiments/{found.experiment_id}/runs?workflowType=machine_learning&compareRunsMode=CHART"
+        return {name: f"{page}&viewStateShareKey={views[name]}" for name in sorted(views)}
 
     @contextlib.contextmanager
     def _artifact(self, record: TrialRecord, name: str) -> Iterator[Path]:
         """A file of a record: where it lies, or a copy fetched from the server."""
         place = urlparse(record.artifacts)
         if place.scheme in {"", "file"}:
-            path = Path(unquote(place.path)) / name
-            if not path.exists() and self.root:  # the store was moved since: artifacts/<study>/<run>/artifacts
-                path = self.root.joinpath("artifacts", *path.parts[-4:])
-            yield path
+            yield self._folder(record.artifacts) / name
             return
         with tempfile.TemporaryDirectory() as folder:
             yield Path(self._client.download_artifacts(record.run_id, name, folder))
+
+    def _folder(self, artifacts: str) -> Path:
+        """Where the files of a run lie, also in a store that was moved since: artifacts/<study>/<run>/artifacts."""
+        path = Path(unquote(urlparse(artifacts).path))
+        if not path.exists() and self.root:
+            path = self.root.joinpath("artifacts", *path.parts[-3:])
+        return path
 
     def _runs(self, query: str, experiments: Sequence[str] | None = None) -> Iterator[Run]:
         """All active runs that fit, in pages."""
@@ -321,6 +352,7 @@ def _record(run: Run) -> TrialRecord:
         environment=json.loads(tags["ravine.environment"]),
         started=run.info.start_time / 1000,
         artifacts=run.info.artifact_uri,
+        plans=tags.get(PLANS, ""),
     )
 
 
@@ -350,24 +382,55 @@ def _tags(result: TrialResult) -> dict[str, str]:
 
 def _params(trial: Trial) -> dict[str, Any]:
     shown = ("problem", "batch_size", "chunk", "epochs", "train_examples", "precision", "seed", "schedule")
-    params = {"optimizer": trial.label, "kind": trial.optimizer, "repeat": trial.repeat, **trial.hyperparameters}
+    params = {**trial.hyperparameters, "optimizer": trial.label, "kind": trial.optimizer, "repeat": trial.repeat}
     params |= {key: value for key in shown if (value := trial.description()[key]) is not None}
     return {key: value for key, value in params.items() if value is not None}
 
 
 def _experiment_tags(study: Study) -> dict[str, str]:
-    view = resources.files("suite").joinpath("mlflow_view.json").read_text(encoding="utf-8")
+    name = study.report_name
+    key = hashlib.sha256(name.encode()).hexdigest()[:12]
+    view = json.loads(resources.files("suite").joinpath("mlflow_view.json").read_text(encoding="utf-8"))
+    view["searchFilter"] = f"tags.`{PLANS}` LIKE '%{_named(study)}%'"
     note = f"""**{study.title}**
 
 Problem `{study.problem}`, {study.repeats} repeats, {study.epochs} epochs, batch {study.batch_size}, {study.precision}.
 Optimizers: {", ".join(entry.name for entry in study.optimizer)}.
 
-Each run is a trial; group by the parameter `optimizer` to see means. The run named `report` holds the report with its
-tables and figures as artifacts.
+Each run is a trial. `ravine ui` prints links to views that show the mean over repeats by optimizer. A run whose name
+starts with `report` holds tables, figures and a page as artifacts. A trial that another study ran first lies in that
+study's experiment, and counts here all the same.
 """
-    kind = "custom_model_development"  # the UI shows charts of metrics first, not traces of language models
-    tags = {"mlflow.note.content": note, "mlflow.experimentKind": kind, "ravine.study": study.name}
-    return tags | {f"mlflow.sharedViewState.{VIEW}": view}
+    return {
+        "mlflow.note.content": note,
+        "mlflow.experimentKind": "custom_model_development",  # charts of metrics first, not traces of language models
+        "ravine.study": study.name,
+        f"{VIEW}{key}": name,
+        f"mlflow.sharedViewState.{key}": json.dumps(view),
+    }
+
+
+def _named(study: Study) -> str:
+    return f"|{study.report_name}|".replace("'", "_")
+
+
+def _without_password(text: str) -> str:
+    """Text in which `//user:password@` of a URI shows no password."""
+    return re.sub(r"(://[^/\s:@]+):[^/\s@]+@", r"\1:***@", text)
+
+
+@contextlib.contextmanager
+def _few_retries() -> Iterator[None]:
+    """While a server is looked for the first time, MLflow gives up after seconds instead of minutes."""
+    name = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = "2"
+    try:
+        yield
+    finally:
+        del os.environ[name]
 
 
 def _thin(points: Sequence[Point]) -> list[Point]:
@@ -394,10 +457,6 @@ def _mlflow_step(point: Point) -> int:
 
 def _finite(value: float) -> float:
     return value if math.isfinite(value) else math.nan  # MLflow gives infinity back as 1.8e308
-
-
-def _quoted(text: str) -> str:
-    return text.replace("'", "''")
 
 
 def _write_history(path: Path, points: Sequence[Point]) -> None:

@@ -5,6 +5,7 @@ What needs an optimizer's or a problem's own knowledge (its options, its number 
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tomllib
 from collections import Counter
@@ -36,6 +37,11 @@ def _size(value: Any) -> Any:
 Size = Annotated[int | Literal["full"], BeforeValidator(_size)]
 
 
+LONGEST_NAME = 120
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
 class Schedule(BaseModel):
     """How the learning rate changes, by update: a linear warm-up, then one of torch's schedulers (`suite.schedules`)."""
 
@@ -45,10 +51,10 @@ class Schedule(BaseModel):
     warmup: float = Field(default=0.0, ge=0, lt=1)
     """Share of all updates in which the rate rises from 0 to its full value."""
     final: float = Field(default=0.0, ge=0, le=1)
-    """`linear`, `cosine`: the factor of the learning rate at the last update."""
+    """`linear`, `cosine`: the factor of the learning rate that the end of the run comes up to."""
     gamma: float = Field(default=0.1, gt=0, le=1)
     """`exponential`: the factor over the whole run; `step`: the factor at each milestone."""
-    milestones: Annotated[tuple[float, ...], Field(strict=False)] = (0.5, 0.75)
+    milestones: Annotated[tuple[Share, ...], Field(strict=False)] = (0.5, 0.75)
     """`step`: after which shares of the updates the rate is multiplied by `gamma`."""
 
 
@@ -99,7 +105,7 @@ class Study(BaseModel):
     precision: Precision = "float32"
     seed: int = Field(default=0, ge=0)
     score: str = "test/accuracy"
-    margin: float = Field(default=0.002, ge=0)
+    margin: float = Field(default=0.002, ge=0, allow_inf_nan=False)
     """What counts as no difference of the score."""
     reference: str | None = None
     """A file of `studies/references/` whose printed numbers stand beside ours, matched by label."""
@@ -134,7 +140,10 @@ class Study(BaseModel):
         """The name of the report's folder: the study's, and after an @ what the command line changed."""
         if not self.overrides:
             return self.name
-        return re.sub(r"[^\w.,=+@-]+", "_", f"{self.name}@{','.join(self.overrides)}")[:120]
+        name = re.sub(r"[^\w.,=+@-]+", "_", f"{self.name}@{','.join(self.overrides)}")
+        if len(name) > LONGEST_NAME:
+            name = f"{name[:LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+        return name
 
     def override(
         self,
@@ -199,6 +208,8 @@ def load(study: str | Path, generated: Path | None = None) -> Study:
         raise UserError(f"{path}: not TOML: {error}. Mend the file there; https://toml.io shows the format") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 text (byte {error.start}). Save the file as UTF-8") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, lists in lists in lists
+        raise UserError(f"{path}: cannot be read: {str(error)[:100]}. Write shorter numbers and lists") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}. Give the path of a study file") from None
     return _check(values, place=str(path), name=path.stem, path=path.resolve())
@@ -253,7 +264,10 @@ def _check(
     try:
         return Study.model_validate({**values, **own})
     except ValidationError as error:
-        raise UserError("\n".join(_line(place, values, dict(mistake)) for mistake in error.errors())) from None
+        mistakes = [dict(mistake) for mistake in error.errors()]
+        if len(mistakes) > 1:  # entries with mistakes are not counted as entries: that is no second mistake
+            mistakes = [mistake for mistake in mistakes if mistake["type"] != "too_short"]
+        raise UserError("\n".join(_line(place, values, mistake) for mistake in mistakes)) from None
 
 
 def _line(place: str, values: dict[str, Any], mistake: dict[str, Any]) -> str:

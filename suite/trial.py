@@ -7,6 +7,7 @@ import hashlib
 import time
 import traceback
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,8 +21,6 @@ from suite.seeds import seed_for
 from suite.training import train
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from torch import nn
 
     from suite.problems import Data, Problem
@@ -60,7 +59,9 @@ def _run(result: TrialResult, device: str, folder: Path | None, studies: Path | 
     optimizer = kind(network.parameters(), **trial.hyperparameters)
     steps = scheduler(trial.schedule, optimizer, trial.updates)
     order = torch.Generator().manual_seed(_seed(trial, "order"))
-    run = train(trial, problem, data, network, optimizer, steps, order)
+    with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
+        torch.manual_seed(_seed(trial, "noise"))  # dropout, or an optimizer that adds noise
+        run = train(trial, problem, data, network, optimizer, steps, order)
     return replace(
         result,
         outcome=run.outcome,
@@ -101,6 +102,7 @@ def digest(network: nn.Module) -> str:
 def _told(error: Exception) -> str:
     """The exception in one line, with the place of ours or the user's where it was raised."""
     frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({frames[-1].name}, line {frames[-1].lineno})" if frames else ""
+    ours = [frame for frame in frames if "site-packages/torch" not in frame.filename] or frames
+    place = f" ({Path(ours[-1].filename).name}, {ours[-1].name}, line {ours[-1].lineno})" if ours else ""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:500]}{place}"

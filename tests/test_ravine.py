@@ -122,6 +122,49 @@ def test_divergence_is_a_result(call, write_study):
     assert re.search(r"wild\s+0/1", out)
 
 
+def test_a_report_without_a_place_is_told_before_the_training(call, write_study, here):
+    """Where a file stands in the way of the reports' folder, nothing is trained and nothing recorded."""
+    path = write_study()
+    (here / "out/reports").write_text("x", encoding="utf-8")
+    status, _, err = call("run", path)
+    assert (status, err.count("\n")) == (2, 1)
+    assert "out/reports: reports cannot be written there: " in err
+    assert "0 of 4 trials are done" in call("status", path)[1]
+
+
+def test_a_bug_in_a_problem_is_an_outcome(call, write_study):
+    """A problem whose network cannot be built fails trial by trial, with its text, and ends with status 1."""
+    status, _, err = call("run", write_study("BUGGY_BLOBS", repeats=1))
+    assert status == 1
+    assert "2 trials on 2 workers, unknown time left" in err or "2 trials on 1 worker, unknown time left" in err
+    assert "failed: RuntimeError: a bug in the network (toy.py, network, line " in err
+
+
+def test_labels_are_no_markup_on_a_terminal(call, write_study, monkeypatch):
+    """Square brackets in a label are shown, and break nothing."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    path = write_study(extra='\n[[optimizer]]\nname = "x [/b] y"\nkind = "nag"\n')
+    status, out, err = call("status", path)
+    assert status == 0, err
+    assert "x [/b] y" in out
+
+
+def test_two_labels_of_one_trial_are_counted_alike(call, write_study):
+    """The last line of `status` agrees with its table where two entries have the same settings."""
+    out = call("status", write_study(extra='\n[[optimizer]]\nname = "SGD again"\nkind = "sgd"\nlr = 0.1\n'))[1]
+    assert "0 of 6 trials are done" in out
+
+
+def test_a_terminal_without_unicode_gets_its_table(write_study):
+    """Where standard output has no letter for ±, another stands there, and the report is made."""
+    path = write_study()
+    for command in ("run", "report"):
+        with _start(command, path, env=os.environ | {"PYTHONIOENCODING": "ascii"}) as process:
+            out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+        assert "?" in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -280,7 +323,7 @@ def test_a_second_run_is_told_who_holds_the_store(call, write_study):
 def test_a_store_elsewhere(call, write_study, here, monkeypatch):
     """MLFLOW_TRACKING_URI is honoured: the records go there and the default store stays empty."""
     path = write_study(repeats=1)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{here}/other/mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other/mlflow.db")
     assert call("run", path)[0] == 0
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert "0 of 2 trials are done" in call("status", path)[1]

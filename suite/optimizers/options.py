@@ -62,6 +62,11 @@ def resolve(cls: type[Optimizer], given: Mapping[str, object]) -> dict[str, obje
     options = {name: _checked(cls, name, given[name], p) if name in given else _default(p) for name, p in known.items()}
     options |= {name: _finite(name, _frozen(given[name])) for name in given if name not in known}
     _construct(cls, options, given)
+    closure = inspect.signature(cls.step).parameters.get("closure")
+    if closure is not None and closure.default is Parameter.empty:
+        raise UserError(
+            f"kind: {cls.__name__} evaluates the loss many times a step, by a closure. Use one that does not"
+        )
     return options
 
 
@@ -121,7 +126,10 @@ def _expected_number(cls: type[Optimizer], name: str) -> str:
 
 
 def _is_number(value: object) -> bool:
-    return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
+    try:
+        return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
+    except OverflowError:  # an integer beyond all floats
+        return False
 
 
 def _is_numeral(text: str) -> bool:

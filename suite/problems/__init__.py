@@ -26,6 +26,11 @@ def find(key: str, folder: Path | None = None) -> Problem:
     """
     if ":" in key:
         found: Problem = load(key, folder, key="problem", wanted=Problem, example="my_problem:PROBLEM")
+        lacking = [name for name in ("train_examples", "test_examples", "chance_loss") if not hasattr(found, name)]
+        if lacking:
+            raise UserError(
+                f"problem: {key} has no {lacking[0]}. Write it in its class, as suite.problems.Problem says"
+            )
         return found
     if key not in PROBLEMS:
         names = ", ".join(PROBLEMS)

@@ -2,10 +2,11 @@
 
 import dataclasses
 import io
+import math
 
 import pytest
 from rich.console import Console
-from toy import BLOBS
+from toy import BLOBS, BUGGY_BLOBS
 
 from suite import estimate
 from suite.plan import plan
@@ -53,6 +54,16 @@ def test_a_probe_measures(trials):
     speed = estimate.probe(BLOBS, "float32", "cpu")
     assert speed.train > 0
     assert speed.evaluate > 0
+
+
+def test_a_probe_that_fails_is_unknown_time(trials):
+    """A bug in the problem is for its trials to tell; until one has ended the time left is unknown, then it is known."""
+    speed = estimate.probe(BUGGY_BLOBS, "float32", "cpu")
+    assert math.isnan(speed.train)
+    shown = Shown({trial.id: speed.seconds(trial, 100) for trial in trials}, 1, Console(file=io.StringIO()))
+    assert duration(shown.seconds_left()) == "unknown time"
+    shown.finished(TrialResult(trial=trials[0], outcome=Outcome.OK, timing=Timing(total=5.0)))
+    assert shown.seconds_left() == 15
 
 
 def test_the_time_left_follows_what_trials_really_took(trials):

@@ -62,14 +62,12 @@ def test_a_full_batch_has_chunks(tmp_path):
     assert default[0].id != own[0].id
 
 
-def test_what_a_schedule_does_not_use_is_not_part_of_the_identity(tmp_path):
-    """A cosine ignores gamma, and a constant schedule is none."""
+def test_a_schedule_is_what_it_does(tmp_path):
+    """A constant schedule is none, another is part of the identity."""
     plain = _plan(tmp_path, HEAD + ENTRY)
     constant = _plan(tmp_path, HEAD + ENTRY + 'schedule = { kind = "constant" }\n')
     cosine = _plan(tmp_path, HEAD + ENTRY + 'schedule = { kind = "cosine" }\n')
-    ignored = _plan(tmp_path, HEAD + ENTRY + 'schedule = { kind = "cosine", gamma = 0.7 }\n')
-    assert plain[0].id == constant[0].id
-    assert cosine[0].id == ignored[0].id != plain[0].id
+    assert plain[0].id == constant[0].id != cosine[0].id
 
 
 @pytest.mark.parametrize(
@@ -93,6 +91,16 @@ def test_what_a_schedule_does_not_use_is_not_part_of_the_identity(tmp_path):
             HEAD.replace("_cnn", "_cn") + ENTRY,
             'problem: there is no "fashion_mnist_cn". Did you mean "fashion_mnist_cnn"?',
         ),
+        (
+            HEAD + ENTRY + 'schedule = { kind = "cosine", gamma = 0.7 }\n',
+            'optimizer[1] ("A").schedule.gamma: cosine does not use it. It uses: kind, warmup, final',
+        ),
+        (HEAD + 'reference = "papr"\n' + ENTRY, 'reference: there is no "papr". Did you mean "paper"?'),
+        (HEAD + ENTRY + f"lr = 1{400 * '0'}\n", 'optimizer[1] ("A").lr: expected a number > 0, got 1000'),
+        (
+            HEAD + ENTRY.replace("adam", "torch.optim:LBFGS"),
+            'optimizer[1] ("A").kind: LBFGS evaluates the loss many times a step, by a closure',
+        ),
         (HEAD + ENTRY.replace("adam", "nowhere:Adam"), 'optimizer[1] ("A").kind: there is no module "nowhere"'),
     ],
 )
@@ -104,6 +112,22 @@ def test_a_mistake_is_one_line_with_its_place(tmp_path, text, told):
     assert message.startswith(f"{tmp_path}/s.toml: ")
     assert told in message
     assert "\n" not in message
+
+
+def test_the_chunk_of_a_study_is_for_its_full_batches(tmp_path):
+    """A study's chunk holds for its entries with a full batch, and is none of the others' business."""
+    head = HEAD + "chunk = 500\n"
+    trials = _plan(tmp_path, head + ENTRY + ENTRY.replace('"A"', '"B"') + 'batch_size = "full"\n')
+    assert [trial.chunk for trial in trials[:2]] == [None, 500]
+
+
+def test_a_problem_that_lacks_a_value_is_told(write_study):
+    """A problem of one's own without its number of examples is one line."""
+    path = write_study()
+    toy = path.parent / "toy.py"
+    toy.write_text(toy.read_text(encoding="utf-8").replace("    train_examples = 256\n", ""), encoding="utf-8")
+    with pytest.raises(UserError, match=r"problem: toy:BLOBS has no train_examples. Write it in its class"):
+        plan(load(path))
 
 
 def test_a_problem_and_an_optimizer_of_ones_own_lie_beside_the_study(write_study):

@@ -85,7 +85,7 @@ def test_a_run_reads_well_in_mlflow(store, study):
     assert sum(len(client.get_metric_history(run.info.run_id, key)) for key in run.data.metrics) <= 101
     assert {item.path for item in client.list_artifacts(run.info.run_id)} == {"history.parquet", "trial.json"}
     assert "Two optimizers on a toy" in experiment.tags["mlflow.note.content"]
-    json.loads(experiment.tags["mlflow.sharedViewState.ravine"])
+    assert list(store.links("toy_study")) == ["toy_study"]
 
 
 def test_what_is_not_finite_is_not_a_number_in_mlflow(store, study):
@@ -122,6 +122,8 @@ def test_what_a_killed_process_left_is_not_a_record(store, study):
     store.write(study, _result(trial))
     client = MlflowClient(store.uri)
     record = store.records([trial.id])[trial.id]
+    client.update_run(record.run_id, status="KILLED")
+    assert store.records([trial.id]) == {}
     client.update_run(record.run_id, status="RUNNING")
     assert store.records([trial.id]) == {}
     client.set_tag(record.run_id, "ravine.owner", "another-machine")
@@ -162,20 +164,50 @@ def test_two_studies_share_a_trial(store, study):
 
 def test_a_report_is_an_artifact_of_the_study(store, study, here):
     """The newest report takes the older one's place, in a run of its own kind."""
+    study = study.model_copy(update={"name": "it's"})
     folder = here / "report"
     folder.mkdir()
     for text in ("old", "new"):
         (folder / "index.html").write_text(text, encoding="utf-8")
         store.write_report(study, folder)
     client = MlflowClient(store.uri)
-    runs = client.search_runs(
-        [client.get_experiment_by_name("toy_study").experiment_id], "tags.`ravine.kind` = 'report'"
-    )
+    runs = client.search_runs([client.get_experiment_by_name("it's").experiment_id], "tags.`ravine.kind` = 'report'")
     assert len(runs) == 1
     from pathlib import Path
 
     path = client.download_artifacts(runs[0].info.run_id, "index.html", str(here))
     assert Path(path).read_text(encoding="utf-8") == "new"
+    assert len(list((here / "out" / "artifacts").rglob("index.html"))) == 1, "the older one's files are gone"
+
+
+def test_a_view_shows_the_trials_of_its_plan(store, study):
+    """A study and its overrides have a view each; a trial of both is in both, and another budget's in its own alone."""
+    first, second, *_ = plan(study)
+    short = study.override(epochs=1)
+    store.write(study, _result(first))
+    store.write(short, _result(plan(short)[0]))
+    store.write(study.override(repeats=1), _result(second))
+    store.include(study, store.records([first.id, second.id]).values())
+    store.include(study, store.records([first.id, second.id]).values())
+    client = MlflowClient(store.uri)
+    experiment = client.get_experiment_by_name("toy_study")
+    shown = {}
+    for name, link in store.links("toy_study").items():
+        key = link.partition("viewStateShareKey=")[2]
+        view = json.loads(experiment.tags[f"mlflow.sharedViewState.{key}"])
+        runs = client.search_runs([experiment.experiment_id], view["searchFilter"])
+        shown[name] = {run.data.tags["ravine.trial"] for run in runs}
+    assert shown["toy_study"] == {first.id, second.id}
+    assert shown["toy_study@epochs=1"] == {plan(short)[0].id}
+    assert shown["toy_study@repeats=1"] == {second.id}
+
+
+def test_no_message_shows_a_password(here):
+    """A store's address is told without the password, and a missing driver with the mend."""
+    with pytest.raises(UserError) as caught:
+        Store("postgresql+nodriver://me:secret@127.0.0.1:9/db", here)
+    assert "//me:***@127.0.0.1:9" in str(caught.value)
+    assert "secret" not in str(caught.value)
 
 
 def test_a_second_holder_is_told_who_holds_the_store(store):
@@ -201,6 +233,8 @@ def test_the_place_of_the_store(here, monkeypatch):
     assert locate(None, out) == f"sqlite:///{out}/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
     assert locate(None, out) == "http://127.0.0.1:1"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///own.db")
+    assert locate(None, out) == f"sqlite:///{here}/own.db"
     assert locate("other", out) == f"sqlite:///{here}/other/mlflow.db"
     assert not exists(locate("other", out))
 

@@ -100,6 +100,10 @@ def test_the_numbers_that_the_paper_printed_match_the_labels_of_its_study():
         ("repeats = 2", "repeats = 2.5", "repeats: expected a whole number, got 2.5"),
         ("[[optimizer]]", "[optimiser]", "unknown key"),
         ("repeats = 2", "repeats = 99999999999999999999", "repeats: expected less than or equal to 10000, got 99999"),
+        ("repeats = 2", "repeats = 2\nmargin = inf", "margin: expected a finite number, got inf"),
+        ("repeats = 2", f"repeats = 2\nseed = {5000 * '9'}", "cannot be read: Exceeds the limit"),
+        ("repeats = 2", f"repeats = 2\nx = {3000 * '['}{3000 * ']'}", "cannot be read: maximum recursion"),
+        ("warmup = 0.05", "milestones = [nan]", "schedule.milestones[1]: expected less than 1, got nan"),
         ("repeats = 2", "repeats = nan", "repeats: expected a whole number, got nan"),
         (
             "schedule = {",
@@ -126,6 +130,12 @@ def test_a_word_in_place_of_the_optimizers_is_told(tmp_path):
     """`optimizer = "x"` is told what stands there, with an example."""
     message = _refused(tmp_path, GOOD.partition("[[optimizer]]")[0] + 'optimizer = "adam"\n')
     assert 'optimizer: expected a list, or tables in double brackets, got "adam". For example [[optimizer]]' in message
+
+
+def test_a_mistake_in_an_entry_is_told_once(tmp_path):
+    """An entry without a kind is one line, not a second one about their number."""
+    message = _refused(tmp_path, GOOD.partition("[[optimizer]]")[0] + '[[optimizer]]\nname = "a"\n')
+    assert message == f'{tmp_path}/own.toml: optimizer[1] ("a").kind: missing. Write it, for example kind = "adam"'
 
 
 def test_all_mistakes_are_told_at_once(tmp_path):
@@ -177,6 +187,17 @@ def test_an_override_out_of_range_is_refused(tmp_path):
     """The command line's values are checked as the file's are."""
     with pytest.raises(UserError, match=r"command line: repeats: expected greater than 0, got -1"):
         _load(tmp_path, GOOD).override(repeats=-1)
+
+
+def test_a_long_name_stays_its_own(tmp_path):
+    """Two long lists of overrides do not share a folder."""
+    study = _load(tmp_path, GOOD)
+    names = {
+        study.model_copy(update={"overrides": (f"optimizer={'+'.join(['Adam'] * 50)}", end)}).report_name
+        for end in "ab"
+    }
+    assert len(names) == 2
+    assert all(len(name) < 140 for name in names)
 
 
 def test_no_override_is_the_same_study(tmp_path):

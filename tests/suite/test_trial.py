@@ -41,6 +41,18 @@ def test_the_same_trial_gives_the_same_bits(trials):
     assert _bits(once) == _bits(again)
 
 
+def test_random_numbers_drawn_in_training_are_seeded(write_study):
+    """Dropout, or an optimizer that adds noise, has a stream of its own: the same bits whatever ran before."""
+    path = write_study("DROPOUT_BLOBS")
+    first, _, second, _ = plan(load(path))
+    torch.manual_seed(1)
+    once = run_trial(first, folder=path.parent)
+    torch.manual_seed(2)
+    assert _bits(run_trial(first, folder=path.parent)) == _bits(once)
+    assert run_trial(dataclasses.replace(first, repeat=5), folder=path.parent).weights != once.weights
+    assert run_trial(second, folder=path.parent).weights != once.weights
+
+
 def test_another_process_gives_the_same_bits(trials):
     """A trial run alone in a fresh process agrees with this one."""
     (first, *_), folder = trials
@@ -93,7 +105,7 @@ def test_an_exception_is_an_outcome(write_study):
     path = write_study(extra='\n[[optimizer]]\nname = "mine"\nkind = "toy:Broken"\nlr = 0.1\n')
     result = run_trial(plan(load(path))[2], folder=path.parent)
     assert result.outcome is Outcome.FAILED
-    assert result.reason.startswith("ValueError: a bug in the third step (step, line ")
+    assert result.reason.startswith("ValueError: a bug in the third step (toy.py, step, line ")
     assert result.weights == ""
     assert result.timing.total > 0
 

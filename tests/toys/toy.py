@@ -68,6 +68,24 @@ class DeadlyBlobs(Blobs):
         return super().network()
 
 
+class DropoutBlobs(Blobs):
+    """Draws random numbers while it trains."""
+
+    key = "dropout_blobs"
+
+    def network(self):
+        return nn.Sequential(*super().network(), nn.Dropout(0.5))
+
+
+class BuggyBlobs(Blobs):
+    """Has a bug where the network is built."""
+
+    key = "buggy_blobs"
+
+    def network(self):
+        raise RuntimeError("a bug in the network")
+
+
 class Noise(Blobs):
     """Labels that have nothing to do with the inputs: nothing can be learnt."""
 
@@ -79,6 +97,7 @@ class Noise(Blobs):
 
 
 BLOBS, SLOW_BLOBS, DEADLY_BLOBS, NOISE = Blobs(), SlowBlobs(), DeadlyBlobs(), Noise()
+DROPOUT_BLOBS, BUGGY_BLOBS = DropoutBlobs(), BuggyBlobs()
 
 
 class Broken(torch.optim.SGD):
