@@ -173,7 +173,9 @@ def report(
     from suite.plan import plan
 
     chosen = _study(study, repeats, epochs, train_examples, precision, optimizer)
-    _report(chosen, plan(chosen), _open(store, create=False))
+    trials, records = plan(chosen), _open(store, create=False)
+    records.include(chosen, records.records([trial.id for trial in trials]).values())
+    _report(chosen, trials, records)
 
 
 @_command

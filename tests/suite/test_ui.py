@@ -1,5 +1,6 @@
 """The MLflow UI on a store of Ravine's, seen in a real browser."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ import time
 import urllib.request
 
 import pytest
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -26,6 +28,19 @@ def _see(browser, *words):
         WebDriverWait(browser, 60).until(lambda b: all(word in _text(b) for word in words))
     except Exception as error:
         raise AssertionError(f"{words} not all in: {_text(browser)[:2000]}") from error
+
+
+def _click(browser, text):
+    """Click the first thing with this text that can be clicked, once there is one."""
+
+    def clicked(_):
+        for element in browser.find_elements(By.XPATH, f"//*[text()='{text}']"):
+            with contextlib.suppress(WebDriverException):
+                element.click()
+                return True
+        return False
+
+    WebDriverWait(browser, 60).until(clicked)
 
 
 def _report_run(folder, experiment):
@@ -78,6 +93,11 @@ def test_the_ui_shows_a_study(write_study, browser):
             browser.get(f"{address}#/experiments/{identity}/runs/{report}/artifacts")
             _see(browser, "index.html", "figures", "manifest.json")
             _keep(browser, "ui-report")
+            _click(browser, "figures")
+            _click(browser, "convergence.png")
+            wide = "return [...document.images].some(i => i.src.startsWith('blob:') && i.naturalWidth > 1000)"
+            WebDriverWait(browser, 60).until(lambda b: b.execute_script(wide))
+            _keep(browser, "ui-picture")
         finally:
             os.killpg(server.pid, signal.SIGINT)
             assert server.wait(timeout=30) == 130
