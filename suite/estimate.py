@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from suite.problems import Problem
     from suite.records import Precision, Trial, TrialRecord
@@ -57,35 +57,37 @@ def probe(problem: Problem, precision: Precision, device: str) -> Speed:
 
     Where the steps raise, the speed is unknown (NaN): it is for the trial to fail, and to tell why.
     """
-    import torch
-
     from suite.devices import arithmetic
-    from suite.training import evaluate
 
     try:
-        network = problem.network().to(device)
-        inputs, targets = (tensor.to(device) for tensor in problem.sample(PROBE_BATCH))
+        with arithmetic(precision):
+            return _measured(problem, precision, device)
     except Exception:  # noqa: BLE001 (a problem of the user's own may raise anything)
         return Speed(math.nan, math.nan, "nothing: a probe failed")
-    autocast = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def _measured(problem: Problem, precision: Precision, device: str) -> Speed:
+    from suite.training import autocast, evaluate
+
+    network = problem.network().to(device)
+    inputs, targets = (tensor.to(device) for tensor in problem.sample(PROBE_BATCH))
 
     def train() -> None:
-        with autocast:
+        with autocast(precision, inputs.device.type):
             loss = problem.loss(network(problem.prepare(inputs)), targets)
         loss.backward()
         loss.item()  # waits for the device
 
-    def timed(work: object, times: int) -> float:
-        assert callable(work)
-        work()
-        started = time.perf_counter()
-        for _ in range(times):
-            work()
-        return times * PROBE_BATCH / (time.perf_counter() - started)
+    def test() -> None:
+        evaluate(problem, network, inputs, targets, precision)
 
-    try:
-        with arithmetic(precision):
-            speeds = timed(train, 2), timed(lambda: evaluate(problem, network, inputs, targets, precision), 4)
-    except Exception:  # noqa: BLE001
-        return Speed(math.nan, math.nan, "nothing: a probe failed")
-    return Speed(*speeds, "a probe of two steps")
+    return Speed(_speed(train, 2), _speed(test, 4), "a probe of two steps")
+
+
+def _speed(work: Callable[[], None], times: int) -> float:
+    """Examples per second of a piece of work on PROBE_BATCH examples, after one to warm up."""
+    work()
+    started = time.perf_counter()
+    for _ in range(times):
+        work()
+    return times * PROBE_BATCH / (time.perf_counter() - started)

@@ -134,7 +134,7 @@ def evaluate(
     loss = torch.zeros((), dtype=torch.float64, device=inputs.device)
     correct = torch.zeros((), dtype=torch.int64, device=inputs.device)
     for x, y in zip(inputs.split(EVALUATION_BATCH), targets.split(EVALUATION_BATCH), strict=True):
-        with _autocast(precision, inputs.device.type):
+        with autocast(precision, inputs.device.type):
             outputs = network(problem.prepare(x))
             loss += problem.loss(outputs, y) * len(y)
         correct += problem.correct(outputs, y)
@@ -161,7 +161,7 @@ def _train_epoch(
     for done, batch in enumerate(batches, 1):
         optimizer.zero_grad(set_to_none=True)
         for part in batch.split(_part(trial, len(batch))):
-            with _autocast(trial.precision, device.type):
+            with autocast(trial.precision, device.type):
                 outputs = network(problem.prepare(data.train_inputs[part]))
                 loss = problem.loss(outputs, data.train_targets[part]) * (len(part) / len(batch))
             loss.backward()
@@ -175,7 +175,8 @@ def _train_epoch(
     return _Epoch(losses[:done].tolist(), [len(batch) for batch in batches[:done]], int(correct))
 
 
-def _autocast(precision: Precision, device: str) -> torch.autocast:
+def autocast(precision: Precision, device: str) -> torch.autocast:
+    """What the forward pass runs under: bfloat16 autocast on the type of device, or nothing for the other precisions."""
     return torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16")
 
 

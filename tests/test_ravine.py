@@ -26,11 +26,6 @@ def _start(*arguments, **more):
     )
 
 
-def _without_times(text):
-    """A table without what was measured in seconds."""
-    return re.sub(r"(?m)^(.*?)[\d.,]+$", r"\1", text)
-
-
 def test_help_does_not_load_heavy_libraries():
     """`ravine --help` imports neither torch nor mlflow, pandas, matplotlib or pydantic: it answers at once."""
     code = (
