@@ -67,7 +67,8 @@ def probe(problem: Problem, precision: Precision, device: str) -> Speed:
 
 
 def _measured(problem: Problem, precision: Precision, device: str) -> Speed:
-    from suite.training import autocast, evaluate
+    from suite.evaluation import Evaluation
+    from suite.updates import autocast
 
     network = problem.network().to(device)
     inputs, targets = (tensor.to(device) for tensor in problem.sample(PROBE_BATCH))
@@ -78,8 +79,11 @@ def _measured(problem: Problem, precision: Precision, device: str) -> Speed:
         loss.backward()
         loss.item()  # waits for the device
 
+    evaluation = Evaluation(problem, network, inputs, targets, precision)
+
     def test() -> None:
-        evaluate(problem, network, inputs, targets, precision)
+        evaluation.begin()
+        evaluation.read()
 
     return Speed(_speed(train, 2), _speed(test, 4), "a probe of two steps")
 

@@ -1,5 +1,8 @@
 """The training loop, the only one: data resident on the device, no host synchronisation inside an epoch but for checks.
 
+It is a generator that yields wherever it would next wait for the device, so that several trials can take turns on one
+GPU (`suite.packing`); on a CPU nothing is gained by that, and nothing lost.
+
 **Batches.** Each epoch goes through all training examples in a new order, `batch_size` at a time; the last batch holds
 what is left, nothing is dropped. Under `batch_size = "full"` an epoch is one update: the gradient of the mean loss over
 all examples, summed over chunks of `chunk` examples. Batch normalisation then normalises each chunk by the chunk's own
@@ -27,11 +30,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from suite.records import Outcome, Point, Precision, Timing, Trial
+from suite.evaluation import Evaluation
+from suite.records import Outcome, Point, Timing, Trial
 from suite.schedules import warmup_updates
+from suite.updates import Updates
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from collections.abc import Generator
+
+    from torch import nn
     from torch.optim import Optimizer
     from torch.optim.lr_scheduler import LRScheduler
 
@@ -41,7 +48,6 @@ CHECK_EVERY = 128
 STALL_AFTER = 200
 STALL_WINDOW = 100
 STALL_SHARE = 0.99
-EVALUATION_BATCH = 250
 
 
 @dataclass(slots=True)
@@ -54,24 +60,6 @@ class Training:
     timing: Timing = field(default_factory=Timing)
 
 
-@dataclass(frozen=True, slots=True)
-class _Epoch:
-    """What one epoch saw: the loss and the number of examples of each update, and how many predictions were right."""
-
-    losses: list[float]
-    sizes: list[int]
-    correct: int
-
-    @property
-    def loss(self) -> float:
-        """The mean over the epoch's examples."""
-        return sum(map(math.prod, zip(self.losses, self.sizes, strict=True))) / sum(self.sizes)
-
-    @property
-    def accuracy(self) -> float:
-        return self.correct / sum(self.sizes)
-
-
 def train(
     trial: Trial,
     problem: Problem,
@@ -80,7 +68,7 @@ def train(
     optimizer: Optimizer,
     scheduler: LRScheduler | None,
     order: torch.Generator,
-) -> Training:
+) -> Generator[None, None, Training]:
     """Train `network` for the budget of `trial`, in place.
 
     Args:
@@ -88,101 +76,60 @@ def train(
         problem: Gives the loss.
         data: On the device of the network.
         network: Any module from the problem's inputs to its outputs.
-        optimizer: Over the network's parameters.
+        optimizer: Over the network's parameters, as they are or flat (`suite.flat`).
         scheduler: Stepped after every update; None for a constant learning rate.
         order: A CPU generator; each epoch draws one permutation of the training examples from it.
+
+    Returns:
+        What it came to, as the generator's value.
     """
     run, losses, train_seconds, evaluate_seconds, examples = Training(), list[float](), 0.0, 0.0, 0
     tested = set(trial.tested_epochs())
     stall = _Stall(problem.chance_loss, STALL_AFTER + warmup_updates(trial.schedule, trial.updates))
+    updates = Updates(trial, problem, data, network, optimizer, scheduler)
+    evaluation = Evaluation(problem, network, data.test_inputs, data.test_targets, trial.precision)
     for number in range(1, trial.epochs + 1):
         started = time.perf_counter()
-        epoch = _train_epoch(trial, problem, data, network, optimizer, scheduler, order)
+        done = yield from _train_epoch(trial, network, updates, order)
+        epoch, sizes = updates.losses[:done].tolist(), updates.sizes[:done]
+        accuracy = int(updates.correct) / sum(sizes)
         train_seconds += time.perf_counter() - started
-        examples += sum(epoch.sizes)
-        run.points += [
-            Point("train/step_loss", number, len(losses) + i, loss) for i, loss in enumerate(epoch.losses, 1)
-        ]
-        losses += epoch.losses
+        examples += sum(sizes)
+        run.points += [Point("train/step_loss", number, len(losses) + i, loss) for i, loss in enumerate(epoch, 1)]
+        losses += epoch
         run.outcome, run.reason = _diverged(losses, network, last=number == trial.epochs)
         if run.outcome is Outcome.OK:
-            step = len(losses)
-            run.points.append(Point("train/loss", number, step, epoch.loss))
-            run.points.append(Point("train/accuracy", number, step, epoch.accuracy))
+            step, mean = len(losses), sum(map(math.prod, zip(epoch, sizes, strict=True))) / sum(sizes)
+            run.points.append(Point("train/loss", number, step, mean))
+            run.points.append(Point("train/accuracy", number, step, accuracy))
             run.outcome, run.reason = stall.judge(losses)
         if run.outcome is not Outcome.OK:
             break
         if number in tested:
             started = time.perf_counter()
-            loss, accuracy = evaluate(problem, network, data.test_inputs, data.test_targets, trial.precision)
+            evaluation.begin()
+            yield
+            loss, accuracy = evaluation.read()
             evaluate_seconds += time.perf_counter() - started
             run.points += [Point("test/loss", number, step, loss), Point("test/accuracy", number, step, accuracy)]
     run.timing = Timing(train=train_seconds, evaluate=evaluate_seconds, examples=examples)
     return run
 
 
-@torch.no_grad()
-def evaluate(
-    problem: Problem, network: nn.Module, inputs: Tensor, targets: Tensor, precision: Precision
-) -> tuple[float, float]:
-    """Mean loss and accuracy over all examples, in evaluation mode; the last batch is as large as it is.
-
-    Args:
-        precision: `bfloat16` computes the forward pass under autocast.
-    """
-    network.eval()
-    loss = torch.zeros((), dtype=torch.float64, device=inputs.device)
-    correct = torch.zeros((), dtype=torch.int64, device=inputs.device)
-    for x, y in zip(inputs.split(EVALUATION_BATCH), targets.split(EVALUATION_BATCH), strict=True):
-        with autocast(precision, inputs.device.type):
-            outputs = network(problem.prepare(x))
-            loss += problem.loss(outputs, y) * len(y)
-        correct += problem.correct(outputs, y)
-    return loss.item() / len(inputs), correct.item() / len(inputs)
-
-
 def _train_epoch(
-    trial: Trial,
-    problem: Problem,
-    data: Data,
-    network: nn.Module,
-    optimizer: Optimizer,
-    scheduler: LRScheduler | None,
-    order: torch.Generator,
-) -> _Epoch:
-    """One pass through the training examples; ends early where a loss is not finite."""
+    trial: Trial, network: nn.Module, updates: Updates, order: torch.Generator
+) -> Generator[None, None, int]:
+    """One pass through the training examples; ends early where a loss is not finite. Returns the number of updates."""
     network.train()
-    device = data.train_inputs.device
-    indices = torch.randperm(trial.train_examples, generator=order).to(device)
-    batches = indices.split(len(indices) if trial.batch_size == "full" else trial.batch_size)
-    losses = torch.zeros(len(batches), device=device)
-    correct = torch.zeros((), dtype=torch.int64, device=device)
-    done = 0
-    for done, batch in enumerate(batches, 1):
-        optimizer.zero_grad(set_to_none=True)
-        for part in batch.split(_part(trial, len(batch))):
-            with autocast(trial.precision, device.type):
-                outputs = network(problem.prepare(data.train_inputs[part]))
-                loss = problem.loss(outputs, data.train_targets[part]) * (len(part) / len(batch))
-            loss.backward()
-            losses[done - 1] += loss.detach()
-            correct += problem.correct(outputs.detach(), data.train_targets[part])
-        optimizer.step()
-        if scheduler is not None:
-            scheduler.step()
-        if done % CHECK_EVERY == 0 and not torch.isfinite(losses[done - CHECK_EVERY : done]).all():
-            break
-    return _Epoch(losses[:done].tolist(), [len(batch) for batch in batches[:done]], int(correct))
-
-
-def autocast(precision: Precision, device: str) -> torch.autocast:
-    """What the forward pass runs under: bfloat16 autocast on the type of device, or nothing for the other precisions."""
-    return torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16")
-
-
-def _part(trial: Trial, size: int) -> int:
-    """How many examples go through the network at a time."""
-    return trial.chunk if trial.batch_size == "full" and isinstance(trial.chunk, int) else size
+    updates.begin(torch.randperm(trial.train_examples, generator=order))
+    for done in range(1, len(updates.sizes) + 1):
+        updates.update(done - 1)
+        if done % CHECK_EVERY == 0:
+            yield
+            if not torch.isfinite(updates.losses[done - CHECK_EVERY : done]).all():
+                return done
+    yield
+    return len(updates.sizes)
 
 
 def _diverged(losses: list[float], network: nn.Module, *, last: bool) -> tuple[Outcome, str]:

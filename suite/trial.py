@@ -1,7 +1,8 @@
-"""Run one trial: seeds, network, optimizer, loop, outcome, digest of the weights."""
+"""Run trials: seeds, network, optimizer, loop, outcome, digest of the weights."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import time
@@ -14,6 +15,9 @@ import torch
 
 from suite import optimizers, problems
 from suite.devices import arithmetic
+from suite.flat import flatten
+from suite.optimizers.rule import Rule
+from suite.packing import Lane, in_turns
 from suite.provenance import environment
 from suite.records import Outcome, Trial, TrialResult
 from suite.schedules import scheduler
@@ -21,6 +25,8 @@ from suite.seeds import seed_for
 from suite.training import train
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
     from torch import nn
 
     from suite.problems import Data, Problem
@@ -40,28 +46,68 @@ def run_trial(
     Returns:
         The result. An exception is a result too: outcome `failed`, its text in `reason`.
     """
+    return run_trials([trial], 1, device=device, data=data, folder=folder)[0]
+
+
+def run_trials(
+    trials: Sequence[Trial],
+    slots: int,
+    *,
+    device: str = "cpu",
+    data: Path | None = None,
+    folder: Path | None = None,
+) -> list[TrialResult]:
+    """Run trials in one process, so many at a time; each gives the same weights to the bit as alone.
+
+    Args:
+        trials: Of one precision, which is set for the whole process meanwhile.
+        slots: How many at a time; the next begins when one ends.
+        device: As for `run_trial`, like the other arguments.
+
+    Returns:
+        The results, in the order of the trials.
+
+    Raises:
+        ValueError: Trials of different precisions.
+    """
+    precision, *others = {trial.precision for trial in trials}
+    if others:
+        raise ValueError(f"trials: expected one precision, got {precision}, {', '.join(others)}")
+    place = torch.cuda.device(device) if device.startswith("cuda") else contextlib.nullcontext()
+    with arithmetic(precision), place:
+        lanes = (Lane(_running(t, device, data, folder), _seed(t, "noise"), device) for t in trials)
+        return in_turns(lanes, slots)
+
+
+def _running(trial: Trial, device: str, data: Path | None, folder: Path | None) -> Generator[None, None, TrialResult]:
+    """A trial, yielding wherever it would next wait for the device."""
     started, clock = time.time(), time.perf_counter()
     result = TrialResult(trial=trial, outcome=Outcome.FAILED, environment=environment(device), started=started)
     try:
-        with arithmetic(trial.precision):
-            result = _run(result, device, data, folder)
+        result = yield from _trained(result, device, data, folder)
     except Exception as error:  # noqa: BLE001 (whatever breaks a trial is its outcome)
         result = replace(result, reason=_told(error))
     return replace(result, timing=replace(result.timing, total=time.perf_counter() - clock))
 
 
-def _run(result: TrialResult, device: str, folder: Path | None, studies: Path | None) -> TrialResult:
+def _trained(
+    result: TrialResult, device: str, folder: Path | None, studies: Path | None
+) -> Generator[None, None, TrialResult]:
     trial = result.trial
     problem = problems.find(trial.problem, studies)
     data = _data(problem, folder, device)
     network = _network(trial, problem).to(device)
     kind = optimizers.find(trial.optimizer, studies)
-    optimizer = kind(network.parameters(), **trial.hyperparameters)
+    flat = issubclass(kind, Rule)
+    optimizer = kind(flatten(network.parameters()) if flat else network.parameters(), **trial.hyperparameters)
     steps = scheduler(trial.schedule, optimizer, trial.updates)
+    if isinstance(optimizer, Rule):
+        if trial.compiled:
+            optimizer.compile()
+        elif device != "cpu":
+            optimizer.capturable()
     order = torch.Generator().manual_seed(_seed(trial, "order"))
-    with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
-        torch.manual_seed(_seed(trial, "noise"))  # dropout, or an optimizer that adds noise
-        run = train(trial, problem, data, network, optimizer, steps, order)
+    run = yield from train(trial, problem, data, network, optimizer, steps, order)
     return replace(
         result,
         outcome=run.outcome,
@@ -86,7 +132,10 @@ def _seed(trial: Trial, stream: str) -> int:
 @functools.lru_cache(maxsize=2)
 def _data(problem: Problem, folder: Path | None, device: str) -> Data:
     """The examples on the device; kept for the next trial of this process."""
-    return problem.load(folder).to(device)
+    found = problem.load(folder).to(device)
+    if device != "cpu":
+        torch.cuda.synchronize(device)  # trials on other streams will read it, too
+    return found
 
 
 def digest(network: nn.Module) -> str:

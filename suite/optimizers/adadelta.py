@@ -1,21 +1,17 @@
 """AdaDelta: RMSProp that takes its learning rate from its own past steps."""
 
-from typing import Any
-
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from suite.optimizers.rule import Rule
+from suite.optimizers.rule import Number, Rule, add_
 
 
-def adadelta_update(
-    g: Tensor, E: Tensor, U: Tensor, *, lr: float, rho: float, eps: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The change η Δ to subtract from θ, and the new E and U; shapes as g, symbols as in `AdaDelta`."""
-    E = (rho * E).addcmul(g, g, value=1 - rho)  # E ← ρ E + (1−ρ) g²
-    delta = (U + eps).sqrt() / (E + eps).sqrt() * g  # Δ ← √(U + ε) / √(E + ε) · g
-    U = (rho * U).addcmul(delta, delta, value=1 - rho)  # U ← ρ U + (1−ρ) Δ²
-    return lr * delta, E, U  # θ ← θ − η Δ
+def adadelta_update(theta: Tensor, g: Tensor, E: Tensor, U: Tensor, *, lr: Number, rho: float, eps: float) -> None:
+    """Move θ, E and U in place; all of one shape, symbols as in `AdaDelta`."""
+    E.mul_(rho).addcmul_(g, g, value=1 - rho)  # E ← ρ E + (1−ρ) g²
+    delta = (U + eps).sqrt_().div_((E + eps).sqrt_()).mul_(g)  # Δ ← √(U + ε) / √(E + ε) · g
+    add_(theta, -lr, delta)  # θ ← θ − η Δ
+    U.mul_(rho).addcmul_(delta, delta, value=1 - rho)  # U ← ρ U + (1−ρ) Δ²
 
 
 class AdaDelta(Rule):
@@ -58,6 +54,7 @@ class AdaDelta(Rule):
         Zeiler 2012, ADADELTA: an adaptive learning rate method, arXiv 1212.5701; the source paper, 4.3.
     """
 
+    rule = staticmethod(adadelta_update)
     state_names = ("E", "U")
 
     def __init__(
@@ -70,15 +67,3 @@ class AdaDelta(Rule):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(params, {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay})
-
-    def update(self, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:
-        """Renew E and U and return η Δ."""
-        change, state["E"], state["U"] = adadelta_update(
-            grad,
-            state["E"],
-            state["U"],
-            lr=float(group["lr"]),
-            rho=group["rho"],
-            eps=group["eps"],
-        )
-        return change

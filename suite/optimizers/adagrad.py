@@ -1,17 +1,15 @@
 """AdaGrad: each coordinate's steps shrink with the gradients it has seen."""
 
-from typing import Any
-
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from suite.optimizers.rule import Rule, root
+from suite.optimizers.rule import Number, Rule, add_, root
 
 
-def adagrad_update(g: Tensor, G: Tensor, *, lr: float, eps: float, eps_inside_sqrt: bool) -> tuple[Tensor, Tensor]:
-    """The change η g / √(G + ε) to subtract from θ, and the new G; shapes as g, symbols as in `AdaGrad`."""
-    G = G.addcmul(g, g)  # G ← G + g²
-    return lr * (g / root(G, eps, inside=eps_inside_sqrt)), G  # θ ← θ − η g / √(G + ε)
+def adagrad_update(theta: Tensor, g: Tensor, G: Tensor, *, lr: Number, eps: float, eps_inside_sqrt: bool) -> None:
+    """Move θ and G in place; all of one shape, symbols as in `AdaGrad`."""
+    G.addcmul_(g, g)  # G ← G + g²
+    add_(theta, -lr, g / root(G, eps, inside=eps_inside_sqrt))  # θ ← θ − η g / √(G + ε)
 
 
 class AdaGrad(Rule):
@@ -53,6 +51,7 @@ class AdaGrad(Rule):
         source paper, 4.1.
     """
 
+    rule = staticmethod(adagrad_update)
     state_names = ("G",)
 
     def __init__(
@@ -66,14 +65,3 @@ class AdaGrad(Rule):
     ) -> None:
         defaults = {"lr": lr, "eps": eps, "weight_decay": weight_decay, "eps_inside_sqrt": eps_inside_sqrt}
         super().__init__(params, defaults)
-
-    def update(self, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:
-        """Renew G and return η g / √(G + ε)."""
-        change, state["G"] = adagrad_update(
-            grad,
-            state["G"],
-            lr=float(group["lr"]),
-            eps=group["eps"],
-            eps_inside_sqrt=group["eps_inside_sqrt"],
-        )
-        return change

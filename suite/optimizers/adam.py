@@ -1,31 +1,30 @@
 """Adam: momentum and RMSProp together, both corrected for their start at zero."""
 
-from typing import Any
-
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from suite.optimizers.rule import Rule, root
+from suite.optimizers.rule import Number, Rule, add_, root
 
 
 def adam_update(
+    theta: Tensor,
     g: Tensor,
     m: Tensor,
     v: Tensor,
-    t: int,
     *,
-    lr: float,
+    t: Number,
+    lr: Number,
     betas: tuple[float, float],
     eps: float,
     eps_inside_sqrt: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The change η m̂ / (√v̂ + ε) to subtract from θ, and the new m and v, at step t >= 1; symbols as in `Adam`."""
+) -> None:
+    """Move θ, m and v in place by step t >= 1; all of one shape, symbols as in `Adam`."""
     beta1, beta2 = betas
-    m = m.lerp(g, 1 - beta1)  # m ← β₁ m + (1−β₁) g
-    v = (beta2 * v).addcmul(g, g, value=1 - beta2)  # v ← β₂ v + (1−β₂) g²
+    m.lerp_(g, 1 - beta1)  # m ← β₁ m + (1−β₁) g
+    v.mul_(beta2).addcmul_(g, g, value=1 - beta2)  # v ← β₂ v + (1−β₂) g²
     m_hat = m / (1 - beta1**t)  # m̂ = m / (1−β₁ᵗ)
     v_hat = v / (1 - beta2**t)  # v̂ = v / (1−β₂ᵗ)
-    return lr * (m_hat / root(v_hat, eps, inside=eps_inside_sqrt)), m, v  # θ ← θ − η m̂ / (√v̂ + ε)
+    add_(theta, -lr, m_hat.div_(root(v_hat, eps, inside=eps_inside_sqrt)))  # θ ← θ − η m̂ / (√v̂ + ε)
 
 
 class Adam(Rule):
@@ -71,6 +70,7 @@ class Adam(Rule):
         Kingma and Ba 2014, Adam: a method for stochastic optimization, arXiv 1412.6980; the source paper, 4.4.
     """
 
+    rule = staticmethod(adam_update)
     state_names = ("m", "v")
 
     def __init__(
@@ -91,17 +91,3 @@ class Adam(Rule):
             "eps_inside_sqrt": eps_inside_sqrt,
         }
         super().__init__(params, defaults)
-
-    def update(self, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:
-        """Renew m and v and return η m̂ / (√v̂ + ε)."""
-        change, state["m"], state["v"] = adam_update(
-            grad,
-            state["m"],
-            state["v"],
-            state["step"],
-            lr=float(group["lr"]),
-            betas=group["betas"],
-            eps=group["eps"],
-            eps_inside_sqrt=group["eps_inside_sqrt"],
-        )
-        return change

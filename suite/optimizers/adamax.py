@@ -1,23 +1,21 @@
 """AdaMax: Adam with a maximum in place of the mean square."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from suite.optimizers.rule import Rule
+from suite.optimizers.rule import Number, Rule, add_
 
 
 def adamax_update(
-    g: Tensor, m: Tensor, u: Tensor, t: int, *, lr: float, betas: tuple[float, float], eps: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The change η m̂ / u to subtract from θ, and the new m and u, at step t >= 1; symbols as in `AdaMax`."""
+    theta: Tensor, g: Tensor, m: Tensor, u: Tensor, *, t: Number, lr: Number, betas: tuple[float, float], eps: float
+) -> None:
+    """Move θ, m and u in place by step t >= 1; all of one shape, symbols as in `AdaMax`."""
     beta1, beta2 = betas
-    m = m.lerp(g, 1 - beta1)  # m ← β₁ m + (1−β₁) g
-    u = torch.maximum(beta2 * u, g.abs() + eps)  # u ← max(β₂ u, |g| + ε)
+    m.lerp_(g, 1 - beta1)  # m ← β₁ m + (1−β₁) g
+    torch.maximum(u.mul_(beta2), g.abs().add_(eps), out=u)  # u ← max(β₂ u, |g| + ε)
     m_hat = m / (1 - beta1**t)  # m̂ = m / (1−β₁ᵗ)
-    return lr * (m_hat / u), m, u  # θ ← θ − η m̂ / u
+    add_(theta, -lr, m_hat.div_(u))  # θ ← θ − η m̂ / u
 
 
 class AdaMax(Rule):
@@ -58,6 +56,7 @@ class AdaMax(Rule):
         4.5.
     """
 
+    rule = staticmethod(adamax_update)
     state_names = ("m", "u")
 
     def __init__(
@@ -70,16 +69,3 @@ class AdaMax(Rule):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
-
-    def update(self, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:
-        """Renew m and u and return η m̂ / u."""
-        change, state["m"], state["u"] = adamax_update(
-            grad,
-            state["m"],
-            state["u"],
-            state["step"],
-            lr=float(group["lr"]),
-            betas=group["betas"],
-            eps=group["eps"],
-        )
-        return change

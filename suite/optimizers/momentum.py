@@ -1,20 +1,25 @@
 """Momentum: gradient descent with a velocity, plain or averaged."""
 
-from typing import Any
-
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from suite.optimizers.rule import Rule
+from suite.optimizers.rule import Number, Rule, add_
 
 
 def momentum_update(
-    g: Tensor, v: Tensor, t: int, *, lr: float, momentum: float, dampening: float, bias_correction: bool
-) -> tuple[Tensor, Tensor]:
-    """The change v̂ to subtract from θ, and the new v, at step t >= 1; shapes as g, symbols as in `Momentum`."""
-    v = momentum * v + (1 - dampening) * lr * g  # v ← γ v + (1−d) η g
-    v_hat = v / (1 - momentum**t) if bias_correction else v  # v̂ = v / (1−γᵗ), else v
-    return v_hat, v  # θ ← θ − v̂
+    theta: Tensor,
+    g: Tensor,
+    v: Tensor,
+    *,
+    t: Number,
+    lr: Number,
+    momentum: float,
+    dampening: float,
+    bias_correction: bool,
+) -> None:
+    """Move θ and v in place by step t >= 1; all of one shape, symbols as in `Momentum`."""
+    add_(v.mul_(momentum), (1 - dampening) * lr, g)  # v ← γ v + (1−d) η g
+    theta.sub_(v / (1 - momentum**t) if bias_correction else v)  # θ ← θ − v / (1−γᵗ), or θ − v
 
 
 class Momentum(Rule):
@@ -61,6 +66,7 @@ class Momentum(Rule):
         Qian 1999, On the momentum term in gradient descent learning algorithms; the source paper, 3.4.
     """
 
+    rule = staticmethod(momentum_update)
     state_names = ("v",)
 
     def __init__(
@@ -81,16 +87,3 @@ class Momentum(Rule):
             "bias_correction": bias_correction,
         }
         super().__init__(params, defaults)
-
-    def update(self, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:
-        """Renew v and return v̂."""
-        change, state["v"] = momentum_update(
-            grad,
-            state["v"],
-            state["step"],
-            lr=float(group["lr"]),
-            momentum=group["momentum"],
-            dampening=group["dampening"],
-            bias_correction=group["bias_correction"],
-        )
-        return change

@@ -1,24 +1,22 @@
 """NAdam, as the source paper's listing prints it."""
 
-from typing import Any
-
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from suite.optimizers.rule import Rule
+from suite.optimizers.rule import Number, Rule, add_, root
 
 
 def nadam_paper_update(
-    g: Tensor, m: Tensor, v: Tensor, t: int, *, lr: float, betas: tuple[float, float], eps: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The change η n / (√v̂ + ε) to subtract from θ, and the new m and v, at step t >= 1; symbols as in `NAdamPaper`."""
+    theta: Tensor, g: Tensor, m: Tensor, v: Tensor, *, t: Number, lr: Number, betas: tuple[float, float], eps: float
+) -> None:
+    """Move θ, m and v in place by step t >= 1; all of one shape, symbols as in `NAdamPaper`."""
     beta1, beta2 = betas
-    m = m.lerp(g, 1 - beta1)  # m ← β₁ m + (1−β₁) g
-    v = (beta2 * v).addcmul(g, g, value=1 - beta2)  # v ← β₂ v + (1−β₂) g²
+    m.lerp_(g, 1 - beta1)  # m ← β₁ m + (1−β₁) g
+    v.mul_(beta2).addcmul_(g, g, value=1 - beta2)  # v ← β₂ v + (1−β₂) g²
     m_hat = m / (1 - beta1**t)  # m̂ = m / (1−β₁ᵗ)
     v_hat = v / (1 - beta2**t)  # v̂ = v / (1−β₂ᵗ)
-    n = (beta1 * m_hat + (1 - beta1) * g) / (1 - beta1**t)  # n = (β₁ m̂ + (1−β₁) g) / (1−β₁ᵗ), m̂ corrected twice
-    return lr * (n / (v_hat.sqrt() + eps)), m, v  # θ ← θ − η n / (√v̂ + ε)
+    n = add_(beta1 * m_hat, 1 - beta1, g).div_(1 - beta1**t)  # n = (β₁ m̂ + (1−β₁) g) / (1−β₁ᵗ), m̂ corrected twice
+    add_(theta, -lr, n.div_(root(v_hat, eps, inside=False)))  # θ ← θ − η n / (√v̂ + ε)
 
 
 class NAdamPaper(Rule):
@@ -61,6 +59,7 @@ class NAdamPaper(Rule):
         The source paper, listing 4.6.1; after Dozat 2016, Incorporating Nesterov momentum into Adam.
     """
 
+    rule = staticmethod(nadam_paper_update)
     state_names = ("m", "v")
 
     def __init__(
@@ -73,16 +72,3 @@ class NAdamPaper(Rule):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
-
-    def update(self, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:
-        """Renew m and v and return η n / (√v̂ + ε)."""
-        change, state["m"], state["v"] = nadam_paper_update(
-            grad,
-            state["m"],
-            state["v"],
-            state["step"],
-            lr=float(group["lr"]),
-            betas=group["betas"],
-            eps=group["eps"],
-        )
-        return change

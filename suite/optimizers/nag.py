@@ -1,17 +1,15 @@
 """Nesterov's accelerated gradient, as derived."""
 
-from typing import Any
-
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from suite.optimizers.rule import Rule
+from suite.optimizers.rule import Number, Rule, add_
 
 
-def nag_update(g: Tensor, v: Tensor, *, lr: float, momentum: float) -> tuple[Tensor, Tensor]:
-    """The change γ v + η g to subtract from θ, and the new v; shapes as g, symbols as in `NAG`."""
-    v = momentum * v + lr * g  # v ← γ v + η g
-    return momentum * v + lr * g, v  # θ ← θ − (γ v + η g)
+def nag_update(theta: Tensor, g: Tensor, v: Tensor, *, lr: Number, momentum: float) -> None:
+    """Move θ and v in place; all of one shape, symbols as in `NAG`."""
+    add_(v.mul_(momentum), lr, g)  # v ← γ v + η g
+    theta.sub_(add_(momentum * v, lr, g))  # θ ← θ − (γ v + η g)
 
 
 class NAG(Rule):
@@ -51,14 +49,10 @@ class NAG(Rule):
         paper, 3.5 and 4.6.
     """
 
+    rule = staticmethod(nag_update)
     state_names = ("v",)
 
     def __init__(
         self, params: ParamsT, lr: float | Tensor = 0.01, *, momentum: float = 0.9, weight_decay: float = 0.0
     ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
-
-    def update(self, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:
-        """Renew v and return γ v + η g."""
-        change, state["v"] = nag_update(grad, state["v"], lr=float(group["lr"]), momentum=group["momentum"])
-        return change

@@ -1,17 +1,15 @@
 """Nesterov's accelerated gradient, as the source paper's listing prints it."""
 
-from typing import Any
-
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from suite.optimizers.rule import Rule
+from suite.optimizers.rule import Number, Rule, add_
 
 
-def nag_paper_update(g: Tensor, v: Tensor, *, lr: float, momentum: float) -> tuple[Tensor, Tensor]:
-    """The change (1+γ) v to subtract from θ, and the new v; shapes as g, symbols as in `NAGPaper`."""
-    v = momentum * v + lr * g  # v ← γ v + η g
-    return (1 + momentum) * v, v  # θ ← θ − (1+γ) v
+def nag_paper_update(theta: Tensor, g: Tensor, v: Tensor, *, lr: Number, momentum: float) -> None:
+    """Move θ and v in place; all of one shape, symbols as in `NAGPaper`."""
+    add_(v.mul_(momentum), lr, g)  # v ← γ v + η g
+    add_(theta, -(1 + momentum), v)  # θ ← θ − (1+γ) v
 
 
 class NAGPaper(Rule):
@@ -50,14 +48,10 @@ class NAGPaper(Rule):
         convergence rate O(1/k²).
     """
 
+    rule = staticmethod(nag_paper_update)
     state_names = ("v",)
 
     def __init__(
         self, params: ParamsT, lr: float | Tensor = 0.01, *, momentum: float = 0.9, weight_decay: float = 0.0
     ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
-
-    def update(self, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:
-        """Renew v and return (1+γ) v."""
-        change, state["v"] = nag_paper_update(grad, state["v"], lr=float(group["lr"]), momentum=group["momentum"])
-        return change

@@ -1,20 +1,27 @@
 """RMSProp: AdaGrad that forgets."""
 
-from typing import Any
-
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from suite.optimizers.rule import Rule, root
+from suite.optimizers.rule import Number, Rule, add_, root
 
 
 def rmsprop_update(
-    g: Tensor, E: Tensor, t: int, *, lr: float, alpha: float, eps: float, eps_inside_sqrt: bool, bias_correction: bool
-) -> tuple[Tensor, Tensor]:
-    """The change η g / √(Ê + ε) to subtract from θ, and the new E, at step t >= 1; symbols as in `RMSProp`."""
-    E = (alpha * E).addcmul(g, g, value=1 - alpha)  # E ← α E + (1−α) g²
+    theta: Tensor,
+    g: Tensor,
+    E: Tensor,
+    *,
+    t: Number,
+    lr: Number,
+    alpha: float,
+    eps: float,
+    eps_inside_sqrt: bool,
+    bias_correction: bool,
+) -> None:
+    """Move θ and E in place by step t >= 1; all of one shape, symbols as in `RMSProp`."""
+    E.mul_(alpha).addcmul_(g, g, value=1 - alpha)  # E ← α E + (1−α) g²
     E_hat = E / (1 - alpha**t) if bias_correction else E  # Ê = E / (1−αᵗ), else E
-    return lr * (g / root(E_hat, eps, inside=eps_inside_sqrt)), E  # θ ← θ − η g / √(Ê + ε)
+    add_(theta, -lr, g / root(E_hat, eps, inside=eps_inside_sqrt))  # θ ← θ − η g / √(Ê + ε)
 
 
 class RMSProp(Rule):
@@ -58,6 +65,7 @@ class RMSProp(Rule):
         Hinton 2012, Neural networks for machine learning, Coursera, lecture 6e; the source paper, 4.2.
     """
 
+    rule = staticmethod(rmsprop_update)
     state_names = ("E",)
 
     def __init__(
@@ -80,17 +88,3 @@ class RMSProp(Rule):
             "bias_correction": bias_correction,
         }
         super().__init__(params, defaults)
-
-    def update(self, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:
-        """Renew E and return η g / √(Ê + ε)."""
-        change, state["E"] = rmsprop_update(
-            grad,
-            state["E"],
-            state["step"],
-            lr=float(group["lr"]),
-            alpha=group["alpha"],
-            eps=group["eps"],
-            eps_inside_sqrt=group["eps_inside_sqrt"],
-            bias_correction=group["bias_correction"],
-        )
-        return change

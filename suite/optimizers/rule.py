@@ -1,11 +1,19 @@
 """What the optimizers of this folder share: the walk over the parameters, the checks of options and gradients.
 
-A rule is a pure function `<name>_update` in a file of its own. The class beside it looks up its options and state by
-name and calls that function; `Rule` calls the class once for each parameter that has a gradient.
+A rule is a function `<name>_update` in a file of its own, which moves a parameter and its state in place and reads
+like the formula. The class beside it holds the options; `Rule` calls the function for each parameter with a gradient.
+
+All rules are element by element, so it does not matter how the elements are cut: many small tensors, or all parameters
+of a network flat in one (`suite.flat`), which makes one short chain of kernels out of one for each tensor. Large
+tensors on a CPU are worked through in pieces that fit the cache.
 """
 
+import collections
+import functools
+import inspect
 import math
-from collections.abc import Callable, Mapping
+import types
+from collections.abc import Callable, Iterator, Mapping
 from numbers import Real
 from typing import Any, ClassVar, overload
 
@@ -14,10 +22,21 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
+PIECE = 2**18
+"""Elements that a CPU moves at a time: with temporaries some megabytes of cache. Half and double cost up to 15% more."""
+
+Number = float | Tensor
+"""A number, or a tensor of one element on the parameter's device, as a captured or compiled step has it."""
+
 
 def root(x: Tensor, eps: float, *, inside: bool) -> Tensor:
     """A root to divide by: √(x + ε) with ε inside, √x + ε with ε outside."""
-    return (x + eps).sqrt() if inside else x.sqrt() + eps
+    return (x + eps).sqrt_() if inside else x.sqrt().add_(eps)
+
+
+def add_(x: Tensor, factor: Number, y: Tensor) -> Tensor:
+    """Add in place: x ← x + factor · y."""
+    return x.add_(factor * y) if isinstance(factor, Tensor) else x.add_(y, alpha=factor)
 
 
 def _number(value: object) -> float:
@@ -78,23 +97,71 @@ def _name(group: Mapping[str, Any], index: int) -> str:
     return f"parameter {group['param_names'][index] if 'param_names' in group else index} of shape {shape}"
 
 
+def _move(
+    rule: Callable[..., None], tensors: tuple[Tensor, ...], weight_decay: float, options: Mapping[str, Any]
+) -> None:
+    """Apply a rule once to (θ, g, state...)."""
+    theta, g, *state = tensors
+    if weight_decay != 0:
+        g = g.add(theta, alpha=weight_decay)  # g + λ θ, the gradient with ½ λ |θ|² in the loss
+    rule(theta, g, *state, **options)
+
+
+def _pieces(tensors: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
+    """Tensors of one shape in pieces that fit a CPU's cache, where they lie alike in memory; else as they are."""
+    first = tensors[0]
+    if first.device.type == "cpu" and first.numel() > PIECE and all(x.is_contiguous() for x in tensors):
+        return zip(*(x.view(-1).split(PIECE) for x in tensors), strict=True)
+    return iter((tensors,))
+
+
+@functools.cache
+def _arguments(rule: Callable[..., None]) -> frozenset[str]:
+    """What a rule takes by name."""
+    return frozenset(name for name, p in inspect.signature(rule).parameters.items() if p.kind is p.KEYWORD_ONLY)
+
+
 class Rule(Optimizer):
     """An optimizer that moves each parameter by a rule of its own gradient and its own state.
 
-    A subclass names its state tensors in `state_names` and computes one change in `update`. State starts at zero with
-    the parameter's shape, dtype and device, beside the step count `step` (an int, 1 in the first update). No state
-    tensor is ever written in place, so optimizers that loaded the same state_dict do not disturb each other.
+    A subclass names its `rule` and the rule's state tensors. The rule is called as
+    `rule(theta, g, *state, **options)`: all tensors of one shape, to be changed in place but for g; of the options
+    `lr`, `t` (the number of the parameter's steps, 1 in the first), and those of the constructor it gets what it has
+    arguments for. State starts at zero with the parameter's shape, dtype and device, beside the step count `step`.
     """
 
+    rule: ClassVar[Callable[..., None]]
     state_names: ClassVar[tuple[str, ...]] = ()
+    _by_tensor = False
+    _move = staticmethod(_move)
 
     def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:
         check_options(defaults)
         super().__init__(params, defaults)
 
-    def update(self, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:
-        """Renew the tensors of `state` and return the change to subtract from the parameter, all of grad's shape."""
-        raise NotImplementedError
+    def capturable(self) -> None:
+        """From now on step counts and learning rates are tensors beside the parameters, read where a step computes.
+
+        So a step can be captured in a CUDA graph, and a compiled one is not compiled anew for each number. Construct
+        learning-rate schedulers before: they take a tensor for their own arithmetic otherwise.
+        """
+        self._by_tensor = True
+        for group in self.param_groups:
+            if group["params"]:
+                group["lr"] = torch.as_tensor(group["lr"], dtype=torch.float64, device=group["params"][0].device)
+        for param, state in self.state.items():
+            state["step"] = state["step"].to(param.device)
+
+    def compile(self) -> None:
+        """From now on steps run compiled: one pass over the elements. It takes seconds once, and a C++ compiler.
+
+        The bits of a compiled step differ from those of a plain one.
+        """
+        self.capturable()
+        # The threshold has the powers βᵗ computed once for a step; the compiler would do it for every element.
+        # What is compiled is kept by function, eight versions at most: each optimizer has a function of its own.
+        own = types.FunctionType(_move.__code__.replace(), globals(), _move.__name__)
+        self._move = torch.compile(own, fullgraph=True, options={"realize_opcount_threshold": 0})
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -121,24 +188,30 @@ class Rule(Optimizer):
                 loss = closure()
         for group in self.param_groups:
             _check_gradients(type(self).__name__, group)
+        taken = _arguments(self.rule)
         for group in self.param_groups:
+            options = {name: group[name] for name in taken if name in group}
+            if not self._by_tensor:
+                options["lr"] = float(options["lr"])
             for param in group["params"]:
                 if param.grad is not None:
-                    self._move(param, group)
+                    state = self._state(param)
+                    if "t" in taken:
+                        options["t"] = state["step"] if self._by_tensor else int(state["step"])
+                    tensors = (param, param.grad, *(state[name] for name in self.state_names))
+                    for pieces in _pieces(tensors):
+                        self._move(self.rule, pieces, group["weight_decay"], options)
         return loss
 
-    def _move(self, param: Tensor, group: dict[str, Any]) -> None:
-        grad = param.grad
-        assert grad is not None
-        if group["weight_decay"] != 0:
-            grad = grad.add(param, alpha=group["weight_decay"])  # g + λ θ, the gradient with ½ λ |θ|² in the loss
-        state = self.state[param]
+    def _state(self, param: Tensor) -> dict[str, Any]:
+        """The state of a parameter, with this step counted."""
+        state: dict[str, Any] = self.state[param]
         if not state:
-            state["step"] = 0
+            state["step"] = torch.zeros((), dtype=torch.float64, device=param.device if self._by_tensor else "cpu")
             for name in self.state_names:
                 state[name] = torch.zeros_like(param, memory_format=torch.preserve_format)
         state["step"] += 1
-        param.sub_(self.update(grad, state, group))
+        return state
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters with options of their own; the constructor's options hold for those it does not name.
@@ -158,7 +231,7 @@ class Rule(Optimizer):
             raise
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take over what load_state_dict or pickle brings, if it is of this class."""
+        """Take over a copy of what load_state_dict or pickle brings, if it is of this class."""
         expected = {"step", *self.state_names}
         for found in state["state"].values():
             if found.keys() != expected:
@@ -172,7 +245,14 @@ class Rule(Optimizer):
                     f"state_dict: expected the options of {type(self).__name__}, {sorted(missing)} are missing"
                 )
             check_options(group)
-        super().__setstate__(state)
+        own = {
+            key: {name: x.clone() if isinstance(x, Tensor) else x for name, x in found.items()}
+            for key, found in state["state"].items()
+        }
+        kept = collections.defaultdict(dict[str, Any], own)
+        super().__setstate__(state | {"state": kept})  # steps write in place, so nothing of it may be another's
+        if self._by_tensor:
+            self.capturable()
 
 
 def _check_parameters(optimizer: str, group: Mapping[str, Any]) -> None:

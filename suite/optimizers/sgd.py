@@ -1,16 +1,14 @@
 """Gradient descent, whatever the batch: full (BGD), of a few examples (SGD) or in between (MBSGD)."""
 
-from typing import Any
-
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from suite.optimizers.rule import Rule
+from suite.optimizers.rule import Number, Rule, add_
 
 
-def sgd_update(g: Tensor, *, lr: float) -> Tensor:
-    """The change η g to subtract from θ, of the shape of g; symbols as in `SGD`."""
-    return lr * g  # θ ← θ − η g
+def sgd_update(theta: Tensor, g: Tensor, *, lr: Number) -> None:
+    """Move θ in place; symbols as in `SGD`."""
+    add_(theta, -lr, g)  # θ ← θ − η g
 
 
 class SGD(Rule):
@@ -43,10 +41,7 @@ class SGD(Rule):
         Robbins and Monro 1951, A stochastic approximation method; the source paper, 3.1 to 3.3.
     """
 
+    rule = staticmethod(sgd_update)
+
     def __init__(self, params: ParamsT, lr: float | Tensor = 0.01, *, weight_decay: float = 0.0) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
-
-    def update(self, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:
-        """Return η g; there is no state."""
-        del state
-        return sgd_update(grad, lr=float(group["lr"]))

@@ -12,7 +12,7 @@ from suite.optimizers import SGD, Momentum
 from suite.problems import PROBLEMS
 from suite.records import Outcome, Trial
 from suite.schedules import scheduler
-from suite.training import EVALUATION_BATCH, evaluate, train
+from suite.training import train
 
 TRIAL = Trial(
     label="a",
@@ -40,7 +40,16 @@ def _run(trial, problem=BLOBS, kind=SGD, lr=0.1, schedule=None):
     optimizer = kind(network.parameters(), lr=lr)
     steps = scheduler(schedule, optimizer, trial.updates)
     order = torch.Generator().manual_seed(2)
-    return train(trial, problem, problem.load(None), network, optimizer, steps, order), network
+    return _value(train(trial, problem, problem.load(None), network, optimizer, steps, order)), network
+
+
+def _value(generator):
+    """What a generator comes to."""
+    while True:
+        try:
+            next(generator)
+        except StopIteration as end:
+            return end.value
 
 
 def _values(run, metric):
@@ -111,33 +120,20 @@ def test_a_part_of_the_training_set_is_its_first_examples():
     assert torch.equal(ours[0].weight, theirs[0].weight)
 
 
-def test_evaluation_covers_every_example():
-    """The mean over all test examples is that of one pass, with a last batch that is not full."""
-    torch.manual_seed(0)
-    network, n = BLOBS.network(), 2 * EVALUATION_BATCH + 3
-    inputs, targets = torch.randn(n, 2), torch.randint(0, 4, (n,))
-    network.eval()
-    outputs = network(inputs)
-    expected = (
-        nn.functional.cross_entropy(outputs, targets).item(),
-        (outputs.argmax(1) == targets).float().mean().item(),
-    )
-    network.train()
-    assert evaluate(BLOBS, network, inputs, targets, "float32") == pytest.approx(expected, rel=1e-6)
-
-
-def test_evaluation_leaves_the_running_statistics_alone():
-    """Batch norm's running mean is moved by training batches only."""
-    network, data = BLOBS.network(), BLOBS.load(None)
-    before = network[1].running_mean.clone()
-    evaluate(BLOBS, network, data.test_inputs, data.test_targets, "float32")
-    assert torch.equal(network[1].running_mean, before)
-
-
 def test_a_test_every_so_many_epochs():
     """With an evaluation every second epoch of three, epochs 2 and 3 are evaluated."""
     run, _ = _run(dataclasses.replace(TRIAL, test_every=2))
     assert [p.epoch for p in run.points if p.metric == "test/loss"] == [2, 3]
+
+
+def test_training_yields_where_it_would_wait():
+    """Every 128 updates, at the end of an epoch, and between the work of an evaluation and its result."""
+    trial = dataclasses.replace(TRIAL, batch_size=2, epochs=2, test_every=2, train_examples=256)  # 128 updates an epoch
+    torch.manual_seed(1)
+    network = BLOBS.network()
+    optimizer, order = SGD(network.parameters(), lr=0.1), torch.Generator().manual_seed(2)
+    yields = sum(1 for _ in train(trial, BLOBS, BLOBS.load(None), network, optimizer, None, order))
+    assert yields == 2 * (1 + 1) + 1
 
 
 def test_a_full_batch_is_one_update_with_the_gradient_of_the_mean_loss():

@@ -64,9 +64,10 @@ def test_equals_torch(assert_same_as_torch):
 def test_places_of_eps_differ_little(total, eps, difference):
     """To first order the step with ε inside exceeds the one outside by ε/√G − ε/(2 G), relatively."""
     g, G = torch.tensor([0.0, 1.0], dtype=torch.float64), torch.tensor([total, total - 1], dtype=torch.float64)
-    inside, outside = (
-        adagrad_update(g, G, lr=1.0, eps=eps, eps_inside_sqrt=flag)[0][1].item() for flag in (True, False)
-    )
+    ends = {True: torch.zeros_like(g), False: torch.zeros_like(g)}
+    for flag, theta in ends.items():
+        adagrad_update(theta, g, G.clone(), lr=1.0, eps=eps, eps_inside_sqrt=flag)
+    inside, outside = ends[True][1].item(), ends[False][1].item()
     assert inside / outside - 1 == pytest.approx(eps / math.sqrt(total) - eps / (2 * total), rel=1e-4)
     assert inside / outside - 1 == pytest.approx(difference, rel=0.01)
 

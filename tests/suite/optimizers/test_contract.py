@@ -2,13 +2,15 @@
 
 import copy
 import io
+import os
 import pickle
+import shutil
 
 import pytest
 import torch
 from torch.optim import lr_scheduler
 
-from suite.optimizers import OPTIMIZERS, find
+from suite.optimizers import OPTIMIZERS, find, rule
 from suite.optimizers.rule import OPTIONS
 
 KINDS = (*OPTIMIZERS, "torch.optim:AdamW")
@@ -108,7 +110,7 @@ def test_resumes_exactly(kind, dtype):
 
 
 def test_resume_casts_state_to_the_parameter(own):
-    """State of float32 parameters loads into float64 ones as float64, the step count as the int it is."""
+    """State of float32 parameters loads into float64 ones as float64, and the step count goes on."""
     params = parameters(torch.float32)
     optimizer = make(own, params)
     advance(optimizer, params, 3)
@@ -483,3 +485,85 @@ def test_step_hooks(own):
     optimizer.register_step_post_hook(lambda *_: calls.append("after"))
     advance(optimizer, params, 1)
     assert calls == ["before", "after"]
+
+
+EVERY_OPTION = {"bias_correction": True, "eps_inside_sqrt": True, "weight_decay": 0.1}
+
+
+def options_of(own):
+    """An optimizer's options of which the rule computes more than by default."""
+    return {name: value for name, value in EVERY_OPTION.items() if name in OPTIMIZERS[own](parameters()).defaults}
+
+
+@pytest.mark.parametrize("more", [False, True], ids=["defaults", "options"])
+def test_capturable(own, more):
+    """With step counts and learning rates in tensors, as a captured step has them, steps are the same, and so resumed."""
+    options = options_of(own) if more else {}
+    params, others = parameters(), parameters()
+    optimizer, plain = make(own, params, **options), make(own, others, **options)
+    schedulers = [lr_scheduler.StepLR(each, step_size=2) for each in (optimizer, plain)]
+    advance(optimizer, params, 1)
+    advance(plain, others, 1)
+    optimizer.capturable()
+    rate, count = optimizer.param_groups[0]["lr"], optimizer.state[params[0]]["step"]
+    for _ in range(5):
+        for each, its in ((optimizer, params), (plain, others)):
+            advance(each, its, 1)
+        for scheduler in schedulers:
+            scheduler.step()
+    assert optimizer.param_groups[0]["lr"] is rate  # a graph reads this very tensor
+    assert optimizer.state[params[0]]["step"] is count
+    assert (rate.item(), count.item()) == (plain.param_groups[0]["lr"], 6)
+    assert all(torch.allclose(x, y, rtol=1e-12, atol=0) for x, y in zip(params, others, strict=True))
+    again = make(own, params, **options)
+    again.capturable()
+    again.load_state_dict(optimizer.state_dict())
+    advance(again, params, 1)
+    advance(plain, others, 1)
+    assert isinstance(again.param_groups[0]["lr"], torch.Tensor)
+    assert all(torch.allclose(x, y, rtol=1e-12, atol=0) for x, y in zip(params, others, strict=True))
+
+
+def test_capturable_writes_in_place(own):
+    """No tensor that a step reads or writes is replaced by another, so a captured step can be played again."""
+    params = parameters()
+    optimizer = make(own, params)
+    optimizer.capturable()
+    advance(optimizer, params, 1)
+    before = {name: x.data_ptr() for name, x in optimizer.state[params[1]].items()}
+    advance(optimizer, params, 2)
+    assert {name: x.data_ptr() for name, x in optimizer.state[params[1]].items()} == before
+
+
+def test_pieces_equal_the_whole(own, monkeypatch):
+    """A large tensor that is worked through in pieces ends where it would as a whole, weight decay and state included."""
+    start = torch.randn(1000, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    ends = []
+    for size in (128, 10**6):
+        monkeypatch.setattr(rule, "PIECE", size)
+        param = start.clone().requires_grad_()
+        optimizer = make(own, [param], weight_decay=0.1)
+        advance(optimizer, [param], 3)
+        ends.append([param, *(x for name, x in optimizer.state[param].items() if name != "step")])
+    assert all(torch.allclose(x, y, rtol=1e-12, atol=0) for x, y in zip(*ends, strict=True))
+    assert not torch.equal(ends[0][0], start)
+
+
+@pytest.mark.compiler
+@pytest.mark.skipif(not shutil.which(os.environ.get("CXX", "g++")), reason="there is no C++ compiler here")
+def test_compiled(own):
+    """Compiled steps equal plain ones but for rounding, under a schedule, without being compiled anew for each number."""
+    graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    options = options_of(own)
+    params, others = ([torch.linspace(-1, 2, 100).requires_grad_()] for _ in range(2))
+    optimizer, plain = make(own, params, **options), make(own, others, **options)
+    schedulers = [lr_scheduler.LambdaLR(each, lambda t: 1 / (1 + t)) for each in (optimizer, plain)]
+    optimizer.compile()
+    for _ in range(4):
+        for each, its in ((optimizer, params), (plain, others)):
+            advance(each, its, 1)
+        for scheduler in schedulers:
+            scheduler.step()
+    assert torch.allclose(params[0], others[0], rtol=1e-5, atol=1e-6)
+    assert not torch.equal(params[0], torch.linspace(-1, 2, 100))
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == graphs + 1

@@ -33,8 +33,9 @@ def test_equals_torch(assert_same_as_torch):
     assert_same_as_torch(SGD, torch.optim.SGD, settings)
 
 
-def test_rule_is_pure():
-    """The rule alone returns η g and leaves the gradient as it is."""
-    g = torch.tensor([1.0, -2.0])
-    assert sgd_update(g, lr=0.5).tolist() == [0.5, -1.0]
+def test_rule_moves_theta_alone():
+    """The rule alone takes η g from θ and leaves the gradient as it is."""
+    theta, g = torch.tensor([1.0, 1.0]), torch.tensor([1.0, -2.0])
+    sgd_update(theta, g, lr=0.5)
+    assert theta.tolist() == [0.5, 2.0]
     assert g.tolist() == [1.0, -2.0]

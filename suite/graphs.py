@@ -1,0 +1,52 @@
+"""Work that is done again and again on the same tensors: on CUDA captured once as a graph, then played from there.
+
+A small network keeps a GPU busy for less time than Python needs to launch its kernels one by one; a graph is launched
+whole. What is played is what was captured: the same kernels on the same addresses, so all that changes from one time to
+the next has to lie in tensors that are written in place.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WARM_UP = 2
+"""How often work is done plainly before it is captured: libraries set themselves up, and optimizers lay out their state."""
+
+
+def capture(work: Callable[[], None], device: torch.device) -> Callable[[], None]:
+    """A function that does `work` once each time it is called. On a CPU `work` itself; on CUDA the graph's replay.
+
+    Capturing does not do the work. The present stream must not be the default one.
+    """
+    if device.type != "cuda":
+        return work
+    graph = torch.cuda.CUDAGraph()
+    # Other trials of this process go on meanwhile, on other streams.
+    with torch.cuda.graph(graph, stream=torch.cuda.current_stream(device), capture_error_mode="thread_local"):
+        work()
+    replay: Callable[[], None] = graph.replay
+    return replay
+
+
+class Repeated:
+    """Work to be done many times: plainly at first, then as `capture` gives it.
+
+    Args:
+        work: Reads and writes tensors in place, the same each time, and never asks the device for a value.
+        device: Where these tensors lie.
+    """
+
+    def __init__(self, work: Callable[[], None], device: torch.device) -> None:
+        self._work, self._device, self._warm_up = work, device, WARM_UP
+
+    def __call__(self) -> None:
+        """Do the work once."""
+        if self._warm_up == 0:
+            self._work = capture(self._work, self._device)
+        self._warm_up -= 1
+        self._work()

@@ -1,0 +1,122 @@
+"""One update after the other: the gradient of a batch, then the optimizer's step, on tensors that stay where they are."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+
+from suite.graphs import Repeated
+from suite.optimizers.rule import Rule
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
+    from torch.optim.lr_scheduler import LRScheduler
+
+    from suite.problems import Data, Problem
+    from suite.records import Precision, Trial
+
+
+class Updates:
+    """The updates of a trial. Nothing here waits for the device: losses and counts gather there until they are read.
+
+    Args:
+        trial: Batch size, chunk, precision, number of training examples.
+        problem: Gives the loss.
+        data: On the device of the network.
+        network: Any module from the problem's inputs to its outputs.
+        optimizer: Over the network's parameters, as they are or flat (`suite.flat`).
+        scheduler: Stepped after every update; None for a constant learning rate.
+    """
+
+    def __init__(
+        self,
+        trial: Trial,
+        problem: Problem,
+        data: Data,
+        network: nn.Module,
+        optimizer: Optimizer,
+        scheduler: LRScheduler | None,
+    ) -> None:
+        self._trial, self._problem, self._data, self._network = trial, problem, data, network
+        self._optimizer, self._scheduler = optimizer, scheduler
+        device = data.train_inputs.device
+        examples, self._batch = trial.train_examples, _batch(trial)
+        # A rule of ours steps within the captured work; another's optimizer may read numbers from Python, so it steps
+        # after it. Captured work writes gradients where they are, as flat parameters want it anyway.
+        self._ours = isinstance(optimizer, Rule)
+        self._in_place = self._ours or device.type == "cuda"
+        self._order = torch.zeros(examples, dtype=torch.int64, device=device)
+        self._within = torch.arange(self._batch, device=device)
+        self._numbers = torch.arange(trial.updates_per_epoch, device=device)
+        self._number = torch.zeros((), dtype=torch.int64, device=device)
+        self._first = True
+        self.losses = torch.zeros(trial.updates_per_epoch, device=device)
+        """The loss of each update's batch in this epoch."""
+        self.correct = torch.zeros((), dtype=torch.int64, device=device)
+        """How many predictions were right in this epoch, each made when its batch was trained on."""
+        self.sizes = [self._batch] * (examples // self._batch)
+        """The number of examples of each update: the last batch of an epoch holds what is left."""
+        if examples % self._batch:
+            self.sizes.append(examples % self._batch)
+        self._work = {size: Repeated(partial(self._update, size), device) for size in set(self.sizes)}
+
+    def begin(self, order: Tensor) -> None:
+        """Begin an epoch.
+
+        Args:
+            order: A permutation of the training examples; the batches follow it.
+        """
+        self._order.copy_(order)
+        for gathered in (self._number, self.losses, self.correct):
+            gathered.zero_()
+
+    def update(self, number: int) -> None:
+        """Do the update of this number, from 0, of the epoch; they come in order."""
+        if self._in_place and not self._ours and not self._first:
+            self._optimizer.zero_grad(set_to_none=False)
+        self._work[self.sizes[number]]()
+        if not self._ours:
+            self._optimizer.step()
+        if self._scheduler is not None:
+            self._scheduler.step()
+        self._first = False
+
+    def _update(self, size: int) -> None:
+        """The work of an update of `size` examples."""
+        data, trial = self._data, self._trial
+        if self._ours:
+            self._optimizer.zero_grad(set_to_none=False)
+        elif not self._in_place:
+            self._optimizer.zero_grad(set_to_none=True)
+        batch = self._order.index_select(0, self._number * self._batch + self._within[:size])
+        total = torch.zeros((), device=batch.device)
+        for part in batch.split(_part(trial, size)):
+            targets = data.train_targets.index_select(0, part)
+            with autocast(trial.precision, batch.device.type):
+                outputs = self._network(self._problem.prepare(data.train_inputs.index_select(0, part)))
+                loss = self._problem.loss(outputs, targets) * (len(part) / size)
+            loss.backward()
+            total += loss.detach()
+            self.correct += self._problem.correct(outputs.detach(), targets)
+        self.losses.masked_fill_(self._numbers == self._number, total)
+        self._number += 1
+        if self._ours:
+            self._optimizer.step()
+
+
+def autocast(precision: Precision, device: str) -> torch.autocast:
+    """What the forward pass runs under: bfloat16 autocast on the type of device, or nothing for the other precisions."""
+    return torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def _batch(trial: Trial) -> int:
+    """How many examples an update sees."""
+    return trial.train_examples if trial.batch_size == "full" else trial.batch_size
+
+
+def _part(trial: Trial, size: int) -> int:
+    """How many examples go through the network at a time."""
+    return trial.chunk if trial.batch_size == "full" and isinstance(trial.chunk, int) else size

@@ -1,0 +1,128 @@
+"""`suite.graphs` and what is made to be captured: a recording that plays operations again, as a CUDA graph does.
+
+A recording keeps what a graph keeps: the operations, the tensors that they read and wrote, and every number that Python
+had in its hands. Playing it runs no line of Python of the work. So what would be wrong as a graph is wrong here, too.
+"""
+
+import dataclasses
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from toy import BLOBS, DROPOUT_BLOBS
+
+import suite.graphs
+from suite.graphs import WARM_UP, Repeated
+from suite.optimizers import OPTIMIZERS
+from suite.records import Trial
+from suite.schedules import scheduler
+from suite.training import train
+
+TRIAL = Trial(
+    label="a",
+    problem="blobs",
+    optimizer="sgd",
+    hyperparameters={},
+    batch_size=60,
+    epochs=6,
+    train_examples=256,
+    repeat=0,
+)
+SCHEDULE = {"kind": "linear", "warmup": 0.1, "final": 0.0, "gamma": 0.1, "milestones": (0.5, 0.75)}
+
+
+class Recording(TorchDispatchMode):
+    """Operations as they are done, to be done again on the same tensors."""
+
+    def __init__(self):
+        super().__init__()
+        self.operations = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        self.operations.append((function, args, kwargs or {}, result))
+        return result
+
+    def play(self):
+        with torch.no_grad():
+            for function, args, kwargs, result in self.operations:
+                again = function(*args, **kwargs)
+                for old, new in zip(tree_leaves(result), tree_leaves(again), strict=True):
+                    if isinstance(old, torch.Tensor) and old.data_ptr() != new.data_ptr():
+                        old.copy_(new)
+
+
+def record(work, device):
+    """As `suite.graphs.capture`: the work's operations, played. Recording does the work; the first call is that one."""
+    recording = Recording()
+    with recording:
+        work()
+    first = iter([True])
+    return lambda: None if next(first, False) else recording.play()
+
+
+def _end(kind, problem=BLOBS, schedule=None, trial=TRIAL, capturable=True):
+    torch.manual_seed(1)
+    network = problem.network()
+    optimizer = OPTIMIZERS[kind](network.parameters(), weight_decay=0.01)
+    steps = scheduler(schedule, optimizer, trial.updates)
+    if capturable:
+        optimizer.capturable()
+    run = train(trial, problem, problem.load(None), network, optimizer, steps, torch.Generator().manual_seed(2))
+    try:
+        while True:
+            next(run)
+    except StopIteration as end:
+        return [p.detach().clone() for p in network.parameters()], end.value.points
+
+
+def _equal(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a[0], b[0], strict=True)) and a[1] == b[1]
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_played_training_is_plain_training(kind, monkeypatch):
+    """Every rule, under a schedule, batches of two sizes and evaluations: the same weights and metrics to the bit."""
+    plain = _end(kind, schedule=SCHEDULE)
+    monkeypatch.setattr(suite.graphs, "capture", record)
+    assert _equal(_end(kind, schedule=SCHEDULE), plain)
+
+
+@pytest.mark.parametrize(
+    "trial",
+    [
+        dataclasses.replace(TRIAL, batch_size="full", chunk=100),
+        dataclasses.replace(TRIAL, precision="bfloat16"),
+        dataclasses.replace(TRIAL, batch_size=64, test_every=4),
+    ],
+    ids=["full batch in chunks", "bfloat16", "even batches"],
+)
+def test_played_training_of_other_budgets(trial, monkeypatch):
+    """Full batches in chunks, autocast, and epochs without a smaller batch: the same to the bit."""
+    plain = _end("adam", DROPOUT_BLOBS, trial=trial)
+    monkeypatch.setattr(suite.graphs, "capture", record)
+    assert _equal(_end("adam", DROPOUT_BLOBS, trial=trial), plain)
+
+
+def test_a_recording_shows_what_a_graph_would_get_wrong(monkeypatch):
+    """With step counts and learning rates as Python's numbers a played rule goes astray: the tests above can fail."""
+    plain = _end("adam", schedule=SCHEDULE, capturable=False)
+    monkeypatch.setattr(suite.graphs, "capture", record)
+    assert not _equal(_end("adam", schedule=SCHEDULE, capturable=False), plain)
+
+
+def test_work_is_done_once_a_call(monkeypatch):
+    """Plain calls first, one capture, and then only plays."""
+    captures, done = [], torch.zeros(())
+
+    def capture(work, device):
+        captures.append(device)
+        return record(work, device)
+
+    monkeypatch.setattr(suite.graphs, "capture", capture)
+    repeated = Repeated(lambda: done.add_(1), torch.device("cpu"))
+    for count in range(1, WARM_UP + 4):
+        repeated()
+        assert done.item() == count
+        assert len(captures) == (count > WARM_UP)
