@@ -107,7 +107,7 @@ def run(
     train_examples: TrainExamples = None,
     optimizer: Optimizer = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes. Default: one a CPU core, or one a GPU.")
+        int | None, typer.Option(min=1, help="Trials at a time. Default: one a CPU core, or one a GPU.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     precision: PrecisionOption = None,
@@ -121,7 +121,7 @@ def run(
     from reports.build import check_place
     from suite import data as datasets
     from suite import problems, runner
-    from suite.devices import check_precision, resolve
+    from suite.devices import check_compiler, check_precision, resolve
     from suite.executors import LocalProcesses, default_workers
     from suite.plan import plan
     from suite.progress import Shown
@@ -133,6 +133,8 @@ def run(
     warning = check_precision(chosen.precision, place)
     if warning:
         print(f"ravine: warning: {warning}", file=sys.stderr)
+    if chosen.compiled:
+        check_compiler()
     if dry_run:
         _show_plan(chosen, trials, _existing(store), place, workers)
         return
@@ -188,7 +190,7 @@ def status(
     precision: PrecisionOption = None,
     device: Annotated[str, typer.Option(help="Where the rest would run: auto, cpu, cuda or cuda:N.")] = "auto",
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes. Default: one a CPU core, or one a GPU.")
+        int | None, typer.Option(min=1, help="Trials at a time. Default: one a CPU core, or one a GPU.")
     ] = None,
     store: StoreOption = None,
     as_json: Json = False,

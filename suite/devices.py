@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,19 @@ def check_precision(precision: str, device: str) -> str | None:
             "(54 against 427 examples/s were measured with AVX2)"
         )
     return None
+
+
+def check_compiler() -> None:
+    """Refuse compiled steps where there is nothing to compile them with.
+
+    Raises:
+        UserError: The C++ compiler that torch would call is not there.
+    """
+    name = os.environ.get("CXX", "g++")
+    if not shutil.which(name):
+        raise UserError(
+            f"compiled: there is no C++ compiler {name} here. Install it (apt-get install g++), or write compiled = false"
+        )
 
 
 def has_fast_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:

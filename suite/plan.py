@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from suite import optimizers, problems
 from suite.errors import UserError, did_you_mean
 from suite.loading import digest
+from suite.optimizers.rule import Rule
 from suite.records import Trial
 from suite.study import reference
 
@@ -73,6 +74,7 @@ def _template(study: Study, entry: Entry, problem: Problem) -> dict[str, Any]:
         "hyperparameters": optimizers.resolve(kind, entry.options),
         "schedule": _schedule(entry.schedule),
         "precision": study.precision,
+        "compiled": study.compiled and issubclass(kind, Rule),
         "seed": study.seed,
         "data": problem.digests() | digest(study.problem, study.folder) | digest(entry.kind, study.folder),
     }

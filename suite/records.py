@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
-CONTRACT = 1
+CONTRACT = 2
 """Version of the training contract. Raise it when a change to the engine changes what a trial computes: it is part of
 `Trial.id`, so results of both sides of the change are never mixed."""
 

@@ -47,7 +47,7 @@ def run(
     waiting = list(reversed(trials))
     running: dict[Future[TrialResult], Trial] = {}
     while waiting or running:
-        while waiting and len(running) < executor.workers:
+        while waiting and len(running) < 2 * executor.workers:
             trial = waiting.pop()
             running[executor.submit(trial)] = trial
         for future in wait(running, return_when=FIRST_COMPLETED).done:

@@ -384,6 +384,7 @@ def _params(trial: Trial) -> dict[str, Any]:
     shown = ("problem", "batch_size", "chunk", "epochs", "train_examples", "precision", "seed", "schedule")
     params = {**trial.hyperparameters, "optimizer": trial.label, "kind": trial.optimizer, "repeat": trial.repeat}
     params |= {key: value for key in shown if (value := trial.description()[key]) is not None}
+    params["compiled"] = trial.compiled or None
     return {key: value for key, value in params.items() if value is not None}
 
 

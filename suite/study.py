@@ -103,6 +103,8 @@ class Study(BaseModel):
     test_every: PositiveInt = 1
     """Evaluate on the test set after every so many epochs, and after the last."""
     precision: Precision = "float32"
+    compiled: bool = False
+    """Compile the steps of Ravine's optimizers: other bits, and faster where a step is a good part of an update."""
     seed: int = Field(default=0, ge=0)
     score: str = "test/accuracy"
     margin: float = Field(default=0.002, ge=0, allow_inf_nan=False)

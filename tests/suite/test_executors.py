@@ -1,5 +1,6 @@
 """`suite.executors`: worker processes that compute the same bits, fail alone, and never outlive their parent."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from suite.executors import LocalProcesses, default_workers
+from suite.executors import LocalProcesses, Place, default_workers
 from suite.plan import plan
 from suite.records import Outcome
 from suite.study import load
@@ -30,6 +31,38 @@ def test_the_number_of_workers_and_the_order_do_not_change_the_bits(write_study)
     assert len(set(here)) == len(trials)
     assert _weights(trials, 1, path.parent) == here
     assert _weights(trials[::-1], 2, path.parent) == here[::-1]
+
+
+def test_trials_that_take_turns_in_a_process_give_the_same_bits(write_study):
+    """As on a GPU, but on a CPU: two processes of three slots, two precisions, and more trials than slots."""
+    path = write_study()
+    trials = plan(load(path))
+    trials += tuple(dataclasses.replace(trial, precision="bfloat16") for trial in trials)
+    here = [run_trial(trial, folder=path.parent).weights for trial in trials]
+    place = Place(2, 3, "cpu", None, path.parent)
+    try:
+        results = [future.result(timeout=120) for future in [place.submit(trial) for trial in trials]]
+        assert place.pending == 0
+        assert [result.weights for result in results] == here
+        assert [result.trial for result in results] == list(trials)
+    finally:
+        place.stop()
+
+
+def test_a_killed_process_loses_the_trials_in_its_slots(write_study):
+    """Trials that took turns with the deadly one are lost with it, and later ones are not."""
+    path = write_study(repeats=1)
+    good = plan(load(path))
+    deadly = plan(load(write_study("DEADLY_BLOBS", repeats=1, name="deadly")))
+    place = Place(1, 2, "cpu", None, path.parent)
+    try:
+        futures = [place.submit(trial) for trial in (deadly[0], good[0])]
+        for future in futures:
+            with pytest.raises(Exception, match=r"[Aa]bnormal"):
+                future.result(timeout=120)
+        assert place.submit(good[0]).result(timeout=120).outcome is Outcome.OK
+    finally:
+        place.stop()
 
 
 def test_a_killed_worker_loses_its_own_trial_alone(write_study):

@@ -41,6 +41,15 @@ def test_every_hyperparameter_is_resolved(tmp_path):
     assert one[0].id == point[0].id
 
 
+def test_compiled_steps_are_part_of_the_identity(tmp_path):
+    """They move bits, so a compiled trial is another one; an optimizer that is not ours is not compiled."""
+    other = '[[optimizer]]\nname = "B"\nkind = "torch.optim:AdamW"\n'
+    plain = _plan(tmp_path, HEAD + ENTRY + other)
+    compiled = _plan(tmp_path, HEAD + "compiled = true\n" + ENTRY + other)
+    assert [trial.compiled for trial in compiled] == [True, False, True, False]
+    assert [a.id == b.id for a, b in zip(plain, compiled, strict=True)] == [False, True, False, True]
+
+
 def test_the_data_is_part_of_the_identity(tmp_path):
     """The digests of the problem's files stand in each trial."""
     from suite.data import FASHION_MNIST

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from suite.records import Timing, Trial, canonical
+from suite.records import CONTRACT, Timing, Trial, canonical
 
 TRIAL = Trial(
     label="Adam",
@@ -44,7 +44,7 @@ def test_the_label_is_not_part_of_the_identity():
         {"compiled": True},
         {"problem_options": {"width": 2}},
         {"data": {"images": "abc"}},
-        {"contract": 2},
+        {"contract": CONTRACT + 1},
     ],
 )
 def test_everything_that_decides_what_is_computed_is(change):

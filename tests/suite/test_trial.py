@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 import subprocess
 import sys
 
@@ -153,6 +154,19 @@ def test_the_digest_sees_every_weight_and_buffer():
     with torch.no_grad():
         network[0].bias[0] = torch.nextafter(network[0].bias[0], torch.tensor(9.0))
     assert digest(network) != changed
+
+
+@pytest.mark.compiler
+@pytest.mark.skipif(not shutil.which(os.environ.get("CXX", "g++")), reason="there is no C++ compiler here")
+def test_compiled_trials_are_near_plain_ones_and_the_same_twice(trials):
+    """Compiling moves bits and nothing more, and gives the same ones again."""
+    (first, *_), folder = trials
+    plain = run_trial(first, folder=folder)
+    compiled, again = (run_trial(dataclasses.replace(first, compiled=True), folder=folder) for _ in range(2))
+    assert compiled.outcome is Outcome.OK, compiled.reason
+    assert _bits(compiled) == _bits(again)
+    assert [p.value for p in compiled.points] == pytest.approx([p.value for p in plain.points], rel=1e-3)
+    assert compiled.weights != plain.weights
 
 
 @pytest.mark.data
