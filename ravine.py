@@ -120,7 +120,7 @@ def run(
     """Run what is missing of a study, then print its table and where the report is."""
     from reports.build import check_place
     from suite import data as datasets
-    from suite import problems, runner
+    from suite import executors, problems, runner
     from suite.devices import check_compiler, check_precision, resolve
     from suite.executors import LocalProcesses, default_workers
     from suite.plan import plan
@@ -139,6 +139,7 @@ def run(
         _show_plan(chosen, trials, _existing(store), place, workers)
         return
     check_place(_report_folder(chosen))
+    executors.begin(place)  # it imports torch while this process imports MLflow
     records = _open(store, create=True)
     with records.held():
         records.sweep()

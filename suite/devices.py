@@ -86,15 +86,13 @@ def arithmetic(precision: str) -> Iterator[None]:
     deterministic_mode: Any = torch.utils.deterministic
     backends = (torch.backends.cuda.matmul, cudnn.conv)
     threads, fill = torch.get_num_threads(), deterministic_mode.fill_uninitialized_memory
-    deterministic, warn_only = (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-    )
+    deterministic = torch.get_deterministic_debug_mode()
     before = [backend.fp32_precision for backend in backends]
     benchmark = cudnn.benchmark
     try:
         torch.set_num_threads(1)
-        torch.use_deterministic_algorithms(mode=True)
+        # The same as torch.use_deterministic_algorithms, which imports torch's compiler first: that takes seconds.
+        torch.set_deterministic_debug_mode("error")
         deterministic_mode.fill_uninitialized_memory = False  # it costs time and changes no result
         cudnn.benchmark = False
         for backend in backends:
@@ -105,5 +103,5 @@ def arithmetic(precision: str) -> Iterator[None]:
             backend.fp32_precision = value
         cudnn.benchmark = benchmark
         deterministic_mode.fill_uninitialized_memory = fill
-        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        torch.set_deterministic_debug_mode(deterministic)
         torch.set_num_threads(threads)

@@ -11,10 +11,12 @@ import threading
 from collections import deque
 from concurrent.futures import CancelledError, Future
 from functools import partial
+from multiprocessing import forkserver
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerContext
     from pathlib import Path
 
     from pebble import ProcessPool
@@ -168,15 +170,25 @@ def _devices(device: str) -> list[str]:
     return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
 
 
+def begin(device: str) -> None:
+    """Start what workers will be forked from, which imports torch while this process goes on."""
+    _context(device)
+    forkserver.ensure_running()
+
+
 def _pool(workers: int, device: str) -> ProcessPool:
     from pebble import ProcessPool
 
+    return ProcessPool(max_workers=workers, initializer=prepare_worker, context=_context(device))
+
+
+def _context(device: str) -> ForkServerContext:
     # A server process imports torch once and forks workers, which costs 10 ms each instead of a second. It must run no
     # tensor operation and never touch CUDA: neither survives a fork. Constructing the first optimizer imports torch's
     # compiler, which takes seconds; on a CPU the server does it for all, on CUDA it might ask for devices.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["suite.trial", *(["torch._dynamo"] if device == "cpu" else [])])
-    return ProcessPool(max_workers=workers, initializer=prepare_worker, context=context)
+    return context
 
 
 def _run(trials: list[Trial], slots: int, device: str, data: Path | None, folder: Path | None) -> list[TrialResult]:
@@ -189,7 +201,7 @@ def prepare_worker() -> None:
     """What each worker process does first."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the coordinator ends the workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _keep_memory()
+    keep_memory()
 
 
 def _end_with_parent() -> None:
@@ -200,7 +212,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _keep_memory() -> None:
+def keep_memory() -> None:
     """Tell glibc to keep freed memory: large activations would be page-faulted anew at each step, up to a third of it."""
     m_trim_threshold, m_top_pad, m_mmap_max = -1, -2, -4
     with contextlib.suppress(OSError, AttributeError):  # another C library has no mallopt, and needs none

@@ -178,7 +178,7 @@ class Store:
 
     def write(self, study: Study, result: TrialResult) -> None:
         """Record a result: everything first, and last that the record is complete."""
-        from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+        from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 
         with self._told("written"):
             trial, started = result.trial, int(result.started * 1000)
@@ -186,25 +186,36 @@ class Store:
                 self._experiment(study),
                 start_time=started,
                 run_name=trial.name,
-                tags={"ravine.owner": socket.gethostname()},
+                tags=_tags(result) | {PLANS: _named(study), "ravine.owner": socket.gethostname()},
             )
             run_id = run.info.run_id
             metrics = [Metric(p.metric, _finite(p.value), started, _mlflow_step(p)) for p in _thin(result.points)]
             metrics.append(Metric("speed/examples_per_second", _finite(result.timing.examples_per_second), started, 0))
             params = [Param(key, str(value)) for key, value in _params(trial).items()]
-            tags = [RunTag(key, value) for key, value in (_tags(result) | {PLANS: _named(study)}).items()]
-            self._client.log_batch(run_id, metrics=metrics, params=params, tags=tags)
+            self._client.log_batch(run_id, metrics=metrics, params=params)
             if trial.data:
                 digest = hashlib.sha256(canonical(trial.data).encode()).hexdigest()[:16]
                 badge = Dataset(trial.problem, digest, "files", canonical(trial.data))
                 self._client.log_inputs(run_id, [DatasetInput(badge, [InputTag("mlflow.data.context", "training")])])
-            with tempfile.TemporaryDirectory() as folder:
-                _write_history(Path(folder) / HISTORY, result.points)
+            with self._artifacts(run) as folder:
+                _write_history(folder / HISTORY, result.points)
                 description = {"label": trial.label, "id": trial.id, **trial.description()}
-                (Path(folder) / "trial.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
-                self._client.log_artifacts(run_id, folder)
+                (folder / "trial.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
             status = "FAILED" if result.outcome is Outcome.FAILED else "FINISHED"
             self._client.set_terminated(run_id, status, end_time=started + int(result.timing.total * 1000))
+
+    @contextlib.contextmanager
+    def _artifacts(self, run: Run) -> Iterator[Path]:
+        """A folder for the files of a new run: where they are to lie, or one that is sent to the server at the end."""
+        place = urlparse(run.info.artifact_uri)
+        if place.scheme in {"", "file"}:
+            folder = Path(unquote(place.path))
+            folder.mkdir(parents=True, exist_ok=True)
+            yield folder
+            return
+        with tempfile.TemporaryDirectory() as name:
+            yield Path(name)
+            self._client.log_artifacts(run.info.run_id, name)
 
     def write_report(self, study: Study, folder: Path) -> None:
         """Keep a report as the artifact of a run `report` of the study; a newer one takes the older one's place."""

@@ -90,7 +90,7 @@ def train(
     evaluation = Evaluation(problem, network, data.test_inputs, data.test_targets, trial.precision)
     for number in range(1, trial.epochs + 1):
         started = time.perf_counter()
-        done = yield from _train_epoch(trial, network, updates, order)
+        done = yield from train_epoch(trial, network, updates, order)
         epoch, sizes = updates.losses[:done].tolist(), updates.sizes[:done]
         accuracy = int(updates.correct) / sum(sizes)
         train_seconds += time.perf_counter() - started
@@ -116,7 +116,7 @@ def train(
     return run
 
 
-def _train_epoch(
+def train_epoch(
     trial: Trial, network: nn.Module, updates: Updates, order: torch.Generator
 ) -> Generator[None, None, int]:
     """One pass through the training examples; ends early where a loss is not finite. Returns the number of updates."""

@@ -1,0 +1,117 @@
+"""The floor: what a training step of the paper's CNN computes and moves, beside what the device can, and where time goes.
+
+FLOPs are counted by torch from the shapes of matrix products and convolutions, a multiplication and an addition being
+two. Bytes are those that each operation reads and writes, as if no cache held them from one to the next: an upper bound.
+"""
+
+import pytest
+import torch
+from torch.profiler import ProfilerActivity, profile
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+from suite.devices import arithmetic
+from suite.executors import keep_memory
+from suite.problems import PROBLEMS
+from suite.updates import autocast
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+BATCH = 256
+PROBLEM = PROBLEMS["fashion_mnist_cnn"]
+PRECISIONS = ("float32", "tf32", "bfloat16") if DEVICE == "cuda" else ("float32", "bfloat16")
+SIDE = 8192 if DEVICE == "cuda" else 2048
+COPIED = 2**30 if DEVICE == "cuda" else 2**28
+
+
+@pytest.fixture(autouse=True)
+def _as_a_worker():
+    keep_memory()
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def benchmark_peak_matrix_product(benchmark, precision):
+    """A large matrix product: the FLOP/s that the device reaches at best, on one thread of a CPU."""
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    a, b = (torch.randn(SIDE, SIDE, device=DEVICE).to(dtype) for _ in range(2))
+    _measure(benchmark, precision, lambda: a @ b)
+    benchmark.extra_info |= {"who": "matrix product", "flops": 2 * SIDE**3}
+
+
+def benchmark_peak_copy(benchmark):
+    """A large copy: the bytes a second that the memory reads and writes at best, on one thread of a CPU."""
+    source = torch.ones(COPIED // 4, device=DEVICE)
+    target = torch.empty_like(source)
+    _measure(benchmark, "float32", lambda: target.copy_(source))
+    benchmark.extra_info |= {"who": "copy", "bytes": 2 * COPIED}
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def benchmark_training_step(benchmark, precision):
+    """Forward and backward of a batch of 256, and which operations take the time."""
+    network = PROBLEM.network().to(DEVICE)
+    inputs, targets = (x.to(DEVICE) for x in PROBLEM.sample(BATCH))
+    inputs = torch.randint_like(inputs, 256)
+
+    def step():
+        network.zero_grad()
+        with autocast(precision, DEVICE):
+            loss = PROBLEM.loss(network(PROBLEM.prepare(inputs)), targets)
+        loss.backward()
+
+    with FlopCounterMode(display=False) as flops:
+        step()
+    with _Traffic() as traffic:
+        step()
+    _measure(benchmark, precision, step)
+    with arithmetic(precision), profile(activities=list(_activities())) as profiled:
+        step()
+    benchmark.extra_info |= {
+        "who": "training step",
+        "examples": BATCH,
+        "flops": flops.get_total_flops(),
+        "bytes": traffic.bytes,
+        "profile": _shares(profiled),
+    }
+
+
+def _measure(benchmark, precision, work):
+    def once():
+        work()
+        if DEVICE == "cuda":
+            torch.cuda.synchronize()
+
+    benchmark.group = "the floor"
+    benchmark.extra_info["precision"] = precision
+    with arithmetic(precision):
+        benchmark.pedantic(once, rounds=9, warmup_rounds=2)
+
+
+class _Traffic(TorchDispatchMode):
+    """Adds up the bytes of what operations read and write."""
+
+    bytes = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        if not function.is_view:
+            for x in tree_leaves((args, kwargs, result)):
+                if isinstance(x, torch.Tensor):
+                    self.bytes += x.numel() * x.element_size()
+        return result
+
+
+def _activities():
+    yield ProfilerActivity.CPU
+    if DEVICE == "cuda":
+        yield ProfilerActivity.CUDA
+
+
+def _shares(profiled):
+    """From operation to its share of the time, the largest first; small ones together."""
+    own = f"self_{'device' if DEVICE == 'cuda' else 'cpu'}_time_total"
+    times = {event.key: getattr(event, own) for event in profiled.key_averages()}
+    whole = sum(times.values())
+    largest = sorted(times, key=times.get, reverse=True)[:8]
+    shares = {name: times[name] / whole for name in largest}
+    return shares | {"all others": 1 - sum(shares.values())}
