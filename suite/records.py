@@ -211,6 +211,19 @@ class Configuration:
     seconds: float
     run_id: str = ""
     """Its run in the store."""
+    recorded: float = 0.0
+    """When the store was told, in seconds since 1970."""
+
+    def description(self) -> dict[str, Any]:
+        """All but where and when it was recorded, as plain JSON values."""
+        names = (name for name in self.__slots__ if name not in {"run_id", "recorded"})
+        return {name: _plain(getattr(self, name)) for name in names}
+
+    @classmethod
+    def from_description(cls, description: Mapping[str, Any], *, run_id: str, recorded: float = 0.0) -> Configuration:
+        """The configuration that `description` came from."""
+        exact = {"state": State(description["state"]), "trials": tuple(description["trials"])}
+        return cls(**{**description, **exact}, run_id=run_id, recorded=recorded)
 
     @property
     def is_default(self) -> bool:

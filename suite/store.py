@@ -404,8 +404,7 @@ def _keep_best(found: dict[str, TrialRecord], run: Run) -> None:
 
 def _configuration(run: Run) -> Configuration:
     values = json.loads(run.data.tags["ravine.configuration"])
-    values |= {"state": State(values["state"]), "trials": tuple(values["trials"]), "run_id": run.info.run_id}
-    return Configuration(**values)
+    return Configuration.from_description(values, run_id=run.info.run_id, recorded=run.info.start_time / 1000)
 
 
 def _preferred(record: TrialRecord) -> tuple[bool, float]:
@@ -459,7 +458,6 @@ def _tags(result: TrialResult) -> dict[str, str]:
 
 
 def _configuration_tags(tried: Configuration) -> dict[str, str]:
-    values = {key: value for key, value in asdict(tried).items() if key != "run_id"}
     tags = {
         "ravine.optuna": tried.optuna,
         "ravine.number": str(tried.number),
@@ -467,7 +465,7 @@ def _configuration_tags(tried: Configuration) -> dict[str, str]:
         "ravine.optimizer": tried.kind,
         "ravine.state": tried.state.value,
         "ravine.reason": tried.reason,
-        "ravine.configuration": canonical(values),
+        "ravine.configuration": canonical(tried.description()),
         "mlflow.source.name": "ravine",
     }
     return {key: value for key, value in tags.items() if value}

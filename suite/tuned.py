@@ -75,8 +75,8 @@ def edges(searches: Sequence[Search], tried: Mapping[str, Sequence[Configuration
     """A line for each tuned value that lies on the edge of its range, with the mend."""
     for search in searches:
         best = tuning.best(tried[search.label], search)
-        for key, values in search.space.items() if best else ():
-            value = best.hyperparameters[key] if best else 0.0
+        for key, value in best.hyperparameters.items() if best else ():
+            values = search.space[key]
             wider = spaces.beyond_edge(values, value)
             if wider:
                 yield (

@@ -25,11 +25,11 @@ import json
 import math
 import warnings
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from suite import plan, problems, runner, spaces
 from suite.errors import UserError
@@ -371,11 +371,8 @@ def configurations(storage: Storage, search: Search) -> list[Configuration]:
 
 
 def _configuration(trial: FrozenTrial) -> Configuration:
-    values = json.loads(trial.user_attrs[CONFIGURATION])
-    run_id = trial.user_attrs.get(RUN, "")
-    return Configuration(
-        **values | {"state": State(values["state"]), "trials": tuple(values["trials"]), "run_id": run_id}
-    )
+    description = json.loads(trial.user_attrs[CONFIGURATION])
+    return Configuration.from_description(description, run_id=trial.user_attrs.get(RUN, ""))
 
 
 def best(tried: Iterable[Configuration], search: Search) -> Configuration | None:
@@ -563,7 +560,7 @@ class _Progress:
             for repeat, value in enumerate(tried.values):
                 trial.report(value, repeat)
             trial.set_user_attr(RUN, found.run_id)
-            trial.set_user_attr(CONFIGURATION, canonical(_values(found)))
+            trial.set_user_attr(CONFIGURATION, canonical(found.description()))
             pruned = found.state is State.PRUNED
             state = optuna.trial.TrialState.PRUNED if pruned else optuna.trial.TrialState.COMPLETE
             self.optuna.tell(tried.number, None if pruned else found.value, state)
@@ -577,10 +574,6 @@ class _Progress:
                 with self.storage.told("written"):
                     trial_id = self.optuna.get_trials(deepcopy=False)[found.number]._trial_id  # noqa: SLF001
                     self.optuna._storage.set_trial_user_attr(trial_id, RUN, run_id)  # noqa: SLF001
-
-
-def _values(found: Configuration) -> dict[str, Any]:
-    return {key: value for key, value in asdict(found).items() if key != "run_id"}
 
 
 def tune(
