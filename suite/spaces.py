@@ -228,7 +228,7 @@ def beyond_edge(values: Range, value: float) -> Range | None:
         high = min(high, 1.0)
     if form == "uniform" and ends(values)[1][0] >= 0:
         low = max(low, 0.0)
-    wider = Range.model_validate({form: (low, high)})
+    wider = Range.model_validate({form: tuple(float(f"{end:.12g}") for end in (low, high))})
     return None if wider == values else wider
 
 

@@ -239,7 +239,7 @@ class Study(BaseModel):
 
     @model_validator(mode="after")
     def _spaces_have_their_optimizer(self) -> Self:
-        known = [entry.name for entry in self.optimizer] + [entry.kind for entry in self.optimizer]
+        known = [entry.kind for entry in self.optimizer] + [entry.name for entry in self.optimizer]
         for key in self.tune.space:
             if key not in known:
                 raise ValueError(
