@@ -524,8 +524,9 @@ def _show_searches(
     ]
     _print_table(["optimizer", "space", "done", "configurations"], rows)
     tune, first, workers = study.tune, searches[0], workers or default_workers(device)
+    repeats = f"{tune.repeats} repeat{'s' * (tune.repeats > 1)}"
     print(
-        f"Each optimizer: {first.configurations} configurations ({tune.sampler}), {tune.repeats} repeat{'s' * (tune.repeats > 1)}, at most "
+        f"Each optimizer: {first.configurations} configurations ({tune.sampler}), {repeats}, at most "
         f"{first.examples:,} training examples; judged by {tune.objective} on {first.judged_on:,} examples."
     )
     left = duration(sum(expected.values()) / workers)

@@ -282,8 +282,8 @@ class Storage:
         with self.told("opened"), contextlib.ExitStack() as stack:
             if self.file:
                 self.file.parent.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(hold(self.url, self.file, "--storage chooses another"))
             self._refuse_others()
+            stack.enter_context(hold(self.url, self.file, "--storage chooses another"))
             import optuna
 
             optuna.logging.set_verbosity(optuna.logging.ERROR)

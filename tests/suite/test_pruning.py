@@ -11,9 +11,9 @@ BAD = [[2.0, 1.0], [1.5, 2.3], [2.2, 0.9]]
 
 
 def test_far_behind_is_hopeless_and_near_is_not():
-    """Worked by hand: the better half of the 7 others are the four good ones, whose differences to the best have
-    variances .0002, .0002, .0002 and .0002; so s = .0141 and four of it are .0566 after one repeat.
-    """
+    """More than four standard deviations behind the best is hopeless, as worked by hand, fewer after more repeats."""
+    # The better half of the 7 others are the four good ones. Their differences to the best, (.01, .03), (.04, .02),
+    # (.03, .01) and (.05, .07), have the variance .0002 each: s = .0141, and four of it are .0566 after one repeat.
     complete = [*BAD, *GOOD, BEST]
     assert hopeless([0.50 + 0.057], complete)
     assert not hopeless([0.50 + 0.056], complete)

@@ -46,7 +46,7 @@ def test_a_default_range_grows_to_hold_the_own_setting(write_study):
 
 
 def test_a_torch_optimizer_is_tuned_in_what_it_has(write_study):
-    """torch's SGD without momentum keeps it switched off; AdamW has two β values."""
+    """SGD of torch without momentum keeps it switched off; AdamW has two β values."""
     extra = (
         '\n[[optimizer]]\nname = "a"\nkind = "torch.optim:SGD"\n[[optimizer]]\nname = "b"\nkind = "torch.optim:AdamW"\n'
     )
@@ -111,8 +111,7 @@ def test_a_mistake_in_a_space_is_one_line_with_its_place(write_study, extra, tol
     """The line starts with the file, then the place, what is wrong and the mend."""
     path = write_study(extra=f"\n{extra}\n")
     with pytest.raises(UserError) as caught:
-        for label in ("SGD", "Adam"):
-            _space(path, label)
+        [_space(path, label) for label in ("SGD", "Adam")]
     assert str(caught.value).startswith("toy_study.toml: tune.")
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
