@@ -325,7 +325,7 @@ class Storage:
             raise UserError(f"{self.place}: {error}. Install the driver of that database, such as psycopg") from error
         except (OSError, OptunaError, SQLAlchemyError, RuntimeError, ValueError) as error:
             cause = error.__cause__ if isinstance(error.__cause__, SQLAlchemyError) else error
-            why = without_password(" ".join(str(getattr(cause, "orig", None) or cause).split())[:200])
+            why = without_password(" ".join(str(getattr(cause, "orig", None) or cause).split())[:200]).rstrip(".")
             mend = "Remove it to start anew (recorded trials are not run again)" if self.file else "Is the server up?"
             raise UserError(
                 f"{self.place}: Optuna's storage cannot be {done}: {why}. {mend}, or choose another with --storage"
@@ -555,10 +555,11 @@ class _Progress:
 
         found = self._record(tried)
         with self.storage.told("written"):
-            trials = self.optuna.get_trials(deepcopy=False)
-            trial = optuna.trial.Trial(self.optuna, trials[tried.number]._trial_id)  # noqa: SLF001 (ask makes no other)
+            pending = self.optuna.get_trials(deepcopy=False)[tried.number]
+            trial = optuna.trial.Trial(self.optuna, pending._trial_id)  # noqa: SLF001 (a pending one has no other door)
             for repeat, value in enumerate(tried.values):
-                trial.report(value, repeat)
+                if repeat not in pending.intermediate_values:
+                    trial.report(value, repeat)
             trial.set_user_attr(RUN, found.run_id)
             trial.set_user_attr(CONFIGURATION, canonical(found.description()))
             pruned = found.state is State.PRUNED
@@ -566,14 +567,14 @@ class _Progress:
             self.optuna.tell(tried.number, None if pruned else found.value, state)
 
     def restore(self, known: Mapping[str, TrialRecord], recorded: set[tuple[str, int]]) -> None:
-        """Write what Optuna was told and this store has no record of: it was moved, or another one was used before."""
+        """Write what Optuna was told and this store has no record of: it was moved, or another one was used before.
+
+        A run names its Optuna trial; that Optuna trial goes on naming its first run, since a finished one cannot be changed.
+        """
         for found in configurations(self.storage, self.search):
             if (found.optuna, found.number) not in recorded:
                 children = [known[trial].run_id for trial in found.trials if trial in known]
-                run_id = self.store.write_configuration(self.study, found, children)
-                with self.storage.told("written"):
-                    trial_id = self.optuna.get_trials(deepcopy=False)[found.number]._trial_id  # noqa: SLF001
-                    self.optuna._storage.set_trial_user_attr(trial_id, RUN, run_id)  # noqa: SLF001
+                self.store.write_configuration(self.study, found, children)
 
 
 def tune(
