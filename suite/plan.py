@@ -70,9 +70,9 @@ def tuning(study: Study) -> tuple[Trial, ...]:
     wanted = {"train_examples": (tune.train_examples, left), "validation_examples": (tune.validation_examples, held)}
     for key, (value, most) in wanted.items():
         if most < max(value or 0, 1):
+            mend = f"got {value:,}. Write no more" if value else "too few to tune on. Choose a problem with more"
             raise UserError(
-                f"{study.place}: tune.{key}: the validation split of {study.problem} leaves {most:,}, got {value}. "
-                "Write no more"
+                f"{study.place}: tune.{key}: the validation split of {study.problem} leaves {most:,}, {mend}"
             )
     budget = {key: value for key in ("epochs", "train_examples") if (value := getattr(tune, key))}
     shared = study.model_copy(update=budget)

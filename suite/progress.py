@@ -78,9 +78,9 @@ class Shown:
 
     def spared(self, names: Iterable[str]) -> None:
         """These will not be run after all."""
-        for name in names:
-            self.total -= self.expected.pop(name, None) is not None
-        if self._bar:
+        dropped = [name for name in names if self.expected.pop(name, None) is not None]
+        self.total -= len(dropped)
+        if self._bar and dropped:
             self._bar.update(self._task, total=self.total, left=self._left())
 
     def seconds_left(self) -> float:

@@ -315,6 +315,15 @@ def test_a_tuning_that_cannot_be_fair_or_run_is_refused(write_study, extra, told
     assert all(line.startswith("toy_study.toml: ") for line in str(caught.value).splitlines())
 
 
+def test_a_problem_too_small_to_split_is_refused(write_study, monkeypatch):
+    """Of five training examples none can be held out."""
+    study = load(write_study(extra="[tune]\ntrain_examples = 5\nepochs = 1\n"))
+    study = study.model_copy(update={"batch_size": 5, "train_examples": 5})
+    monkeypatch.setattr(type(trials.problems.find(study.problem, study.folder)), "train_examples", 5)
+    with pytest.raises(UserError, match=r"tune.validation_examples: .* leaves 0, too few to tune on. Choose a problem"):
+        tuning.searches(study)
+
+
 def test_the_search_reads_well_in_mlflow(tune, write_study):
     """Each configuration is a run with what it tried and how it ended, its trials below it, linked with Optuna's trial."""
     study = load(write_study(extra=TUNE))
