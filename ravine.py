@@ -17,11 +17,13 @@ import typer
 from suite.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from suite.records import Trial, TrialRecord
+    from suite.executors import LocalProcesses
+    from suite.records import Configuration, Trial, TrialRecord
     from suite.store import Store
     from suite.study import Study
+    from suite.tuning import Search, Storage
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -45,6 +47,7 @@ Epochs = Annotated[int | None, typer.Option(help="Train every optimizer for so m
 TrainExamples = Annotated[int | None, typer.Option(help="Train on the first so many examples only.")]
 Optimizer = Annotated[list[str] | None, typer.Option(help="Only this label or kind of the study; may be repeated.")]
 PrecisionOption = Annotated[str | None, typer.Option(help="float32, tf32 (CUDA only) or bfloat16.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Trials at a time. Default: one a CPU core, or one a GPU.")]
 StoreOption = Annotated[
     str | None, typer.Option(help="Another MLflow store: a URI or a folder. Default: out/mlflow.db.")
 ]
@@ -76,7 +79,7 @@ def _command(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
         except KeyboardInterrupt:
             kept = ". What was recorded is kept; the same command goes on from there"
-            print(f"\nravine: stopped{kept if function.__name__ == 'run' else ''}", file=sys.stderr)
+            print(f"\nravine: stopped{kept if function.__name__ in {'run', 'tune'} else ''}", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None
 
     return app.command(function.__name__.strip("_"))(wrapped)
@@ -106,9 +109,7 @@ def run(
     epochs: Epochs = None,
     train_examples: TrainExamples = None,
     optimizer: Optimizer = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Trials at a time. Default: one a CPU core, or one a GPU.")
-    ] = None,
+    workers: Workers = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     precision: PrecisionOption = None,
     data: DataOption = None,
@@ -119,22 +120,12 @@ def run(
 ) -> None:
     """Run what is missing of a study, then print its table and where the report is."""
     from reports.build import check_place
-    from suite import data as datasets
-    from suite import executors, problems, runner
-    from suite.devices import check_compiler, check_precision, resolve
-    from suite.executors import LocalProcesses, default_workers
+    from suite import executors
     from suite.plan import plan
-    from suite.progress import Shown
-    from suite.records import Outcome
 
     chosen = _study(study, repeats, epochs, train_examples, precision, optimizer)
     trials = plan(chosen)
-    place = resolve(device)
-    warning = check_precision(chosen.precision, place)
-    if warning:
-        print(f"ravine: warning: {warning}", file=sys.stderr)
-    if chosen.compiled:
-        check_compiler()
+    place = _place(chosen, device)
     if dry_run:
         _show_plan(chosen, trials, _existing(store), place, workers)
         return
@@ -143,22 +134,64 @@ def run(
     records = _open(store, create=True)
     with records.held():
         records.sweep()
-        done = records.records([trial.id for trial in trials])
-        records.include(chosen, done.values())
-        todo = runner.missing(trials, done)
-        if todo:
-            data_set = problems.find(chosen.problem, chosen.folder).data_set
-            folder = datasets.ensure(data_set, data) if data_set else None
-            workers = min(workers or default_workers(place), len(todo))
-            with LocalProcesses(workers, place, folder, chosen.folder) as executor:
-                expected = _expected(chosen, todo, done, place)[0]
-                with Shown(expected, executor.workers) as shown:
-                    outcomes = runner.run(chosen, todo, records, executor, shown.finished)
-        else:
-            outcomes = Counter()
-            print(f"All {len(trials)} trials are done.", file=sys.stderr)
+        failed = _train(chosen, trials, records, place, workers, data)
         _report(chosen, trials, records)
-    if outcomes[Outcome.FAILED]:
+    if failed:
+        raise typer.Exit(1)
+
+
+@_command
+def tune(
+    study: StudyArgument,
+    trials: Annotated[int | None, typer.Option(help="Try so many configurations of each optimizer.")] = None,
+    repeats: Repeats = None,
+    epochs: Epochs = None,
+    train_examples: TrainExamples = None,
+    optimizer: Optimizer = None,
+    workers: Workers = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    precision: PrecisionOption = None,
+    data: DataOption = None,
+    store: StoreOption = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(help="Another Optuna storage: a URL or a SQLite file. Default: optuna.db by the store."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option(help="Show what is tuned, what is done and the time it would take; run none.")
+    ] = False,
+) -> None:
+    """Tune every optimizer of a study under one budget, then run own and tuned settings on fresh repeats."""
+    from reports.build import check_place
+    from suite import executors, tuned, tuning
+    from suite.plan import plan
+    from suite.study import load
+
+    chosen = _study(study, repeats, epochs, train_examples, precision, optimizer, trials)
+    searches = tuning.searches(chosen)
+    place = _place(chosen, device)
+    if dry_run:
+        _show_searches(chosen, searches, _existing(store), place, workers)
+        return
+    folder = OUT / "studies"
+    name = tuned.name(chosen)
+    check_place(OUT / "reports" / name)
+    executors.begin(place)
+    records = _open(store, create=True)
+    with records.held(), tuning.Storage(tuning.locate(storage, records.root or OUT)) as optuna:
+        records.sweep()
+        failed = _search(chosen, searches, records, optuna, place, workers, data)
+        tried = {search.label: tuning.configurations(optuna, search) for search in searches}
+        _show_tuned(chosen, searches, tried)
+        if failed:
+            print("ravine: trials failed: mend the cause, and the same command goes on from there", file=sys.stderr)
+            raise typer.Exit(1)
+        final = load(tuned.write(chosen, searches, tried, folder))
+        print(f"Tuned study: {OUT / 'studies' / f'{name}.toml'}", flush=True)
+        final_trials = plan(final)
+        failed = _train(final, final_trials, records, place, workers, data)
+        _report(final, final_trials, records)
+    if failed:
         raise typer.Exit(1)
 
 
@@ -190,9 +223,7 @@ def status(
     optimizer: Optimizer = None,
     precision: PrecisionOption = None,
     device: Annotated[str, typer.Option(help="Where the rest would run: auto, cpu, cuda or cuda:N.")] = "auto",
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Trials at a time. Default: one a CPU core, or one a GPU.")
-    ] = None,
+    workers: Workers = None,
     store: StoreOption = None,
     as_json: Json = False,
 ) -> None:
@@ -332,6 +363,7 @@ def _study(
     train_examples: int | None,
     precision: str | None,
     optimizers: list[str] | None,
+    trials: int | None = None,
 ) -> Study:
     from suite.study import load
 
@@ -340,8 +372,77 @@ def _study(
         epochs=epochs,
         train_examples=train_examples,
         precision=precision,
+        trials=trials,
         optimizers=tuple(optimizers or ()),
     )
+
+
+def _place(study: Study, device: str) -> str:
+    """The device that is used, checked for what the study wants; a warning where its precision is slow there."""
+    from suite.devices import check_compiler, check_precision, resolve
+
+    place = resolve(device)
+    warning = check_precision(study.precision, place)
+    if warning:
+        print(f"ravine: warning: {warning}", file=sys.stderr)
+    if study.compiled:
+        check_compiler()
+    return place
+
+
+def _executor(study: Study, place: str, workers: int | None, most: int, data: Path | None) -> LocalProcesses:
+    """Where trials run: as many worker processes as asked for, or as the device wants, and as there are trials."""
+    from suite import data as datasets
+    from suite import problems
+    from suite.executors import LocalProcesses, default_workers
+
+    data_set = problems.find(study.problem, study.folder).data_set
+    folder = datasets.ensure(data_set, data) if data_set else None
+    return LocalProcesses(min(workers or default_workers(place), most), place, folder, study.folder)
+
+
+def _train(
+    study: Study, trials: tuple[Trial, ...], store: Store, place: str, workers: int | None, data: Path | None
+) -> int:
+    """Run what is missing of a plan; how many trials failed."""
+    from suite import runner
+    from suite.progress import Shown
+    from suite.records import Outcome
+
+    done = store.records([trial.id for trial in trials])
+    store.include(study, done.values())
+    todo = runner.missing(trials, done)
+    if not todo:
+        print(f"All {len(trials)} trials are done.", file=sys.stderr)
+        return 0
+    with _executor(study, place, workers, len(todo), data) as executor:
+        expected = _expected(study, todo, done, place)[0]
+        with Shown(expected, executor.workers) as shown:
+            return runner.run(study, todo, store, executor, shown.finished)[Outcome.FAILED]
+
+
+def _search(
+    study: Study,
+    searches: tuple[Search, ...],
+    store: Store,
+    storage: Storage,
+    place: str,
+    workers: int | None,
+    data: Path | None,
+) -> int:
+    """Run what is missing of the searches; how many trials failed."""
+    from suite import tuning
+    from suite.progress import Shown
+
+    told = {search.label: {each.number for each in tuning.configurations(storage, search)} for search in searches}
+    expected = _expected_of_searches(study, searches, told, place)[0]
+    if not expected:
+        print(f"All {sum(map(len, told.values()))} configurations are done.", file=sys.stderr)
+    with (
+        _executor(study, place, workers, max(len(expected), 1), data) as executor,
+        Shown(expected, executor.workers) as shown,
+    ):
+        return len(tuning.tune(study, searches, store, storage, executor, shown.finished, shown.spared))
 
 
 def _open(store: str | None, *, create: bool) -> Store:
@@ -386,6 +487,82 @@ def _show_plan(study: Study, trials: tuple[Trial, ...], store: Store | None, dev
     print(
         f"{len(todo)} of {len(trials)} trials to run on {workers} x {device}: about {duration(left)} (from {source})."
     )
+
+
+def _expected_of_searches(
+    study: Study, searches: Iterable[Search], told: Mapping[str, Collection[int]], device: str
+) -> tuple[dict[str, float], str]:
+    """From the name of each trial that the searches may still run to expected seconds, and where that comes from."""
+    from suite import estimate, problems
+
+    names = [
+        (search, name)
+        for search in searches
+        for number in range(search.configurations)
+        if number not in told[search.label]
+        for name in search.names(number)
+    ]
+    if not names:
+        return {}, "nothing: all is done"
+    problem = problems.find(study.problem, study.folder)
+    speed = estimate.probe(problem, study.precision, device)
+    return {name: speed.seconds(search.base, search.judged_on) for search, name in names}, speed.source
+
+
+def _show_searches(
+    study: Study, searches: tuple[Search, ...], store: Store | None, device: str, workers: int | None
+) -> None:
+    from suite import spaces
+    from suite.executors import default_workers
+    from suite.progress import duration
+
+    known = store.configurations(study.name) if store else []
+    told = {
+        each.label: {tried.number for tried in known if tried.optuna == each.optuna and tried.state != "failed"}
+        for each in searches
+    }
+    expected, source = _expected_of_searches(study, searches, told, device)
+    rows = [
+        [search.label, f"{name} = {spaces.show(values)}", len(told[search.label]), search.configurations]
+        for search in searches
+        for name, values in search.space.items()
+    ]
+    _print_table(["optimizer", "space", "done", "configurations"], rows)
+    tune, first, workers = study.tune, searches[0], workers or default_workers(device)
+    repeats = f"{tune.repeats} repeat{'s' * (tune.repeats > 1)}"
+    print(
+        f"Each optimizer: {first.configurations} configurations ({tune.sampler}), {repeats}, at most "
+        f"{first.examples:,} training examples; judged by {tune.objective} on {first.judged_on:,} examples."
+    )
+    left = duration(sum(expected.values()) / workers)
+    print(f"At most {len(expected)} trials to run on {workers} x {device}: about {left} (from {source}).")
+
+
+def _show_tuned(study: Study, searches: tuple[Search, ...], tried: Mapping[str, list[Configuration]]) -> None:
+    """What each search came to, and a warning where an optimum lies on the edge of its range."""
+    from suite import tuned, tuning
+    from suite.records import State
+
+    rows = []
+    for search in searches:
+        found = tried[search.label]
+        best = tuning.best(found, search)
+        states = Counter(each.state for each in found)
+        rows.append(
+            [
+                search.label,
+                tuned.setting(search, best),
+                f"{best.value:.4f}" if best and best.value is not None else "none",
+                *(states[state] for state in (State.COMPLETE, State.PRUNED, State.DIVERGED, State.STALLED)),
+                f"{sum(each.examples for each in found):,}",
+            ]
+        )
+    columns = ["optimizer", "best setting", study.tune.objective, "complete", "pruned", "diverged", "stalled"]
+    _print_table([*columns, "examples spent"], rows)
+    cap = f"{searches[0].configurations} configurations, {searches[0].examples:,} examples"
+    print(f"Each optimizer had at most {cap}. A score that was picked is too good: judge by the fresh repeats.")
+    for line in tuned.edges(searches, tried):
+        print(f"ravine: warning: {study.place}: {line}", file=sys.stderr)
 
 
 def _report_folder(study: Study) -> Path:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pandas as pd
 
 from suite.errors import UserError
-from suite.records import Outcome, Trial, TrialRecord
+from suite.records import Configuration, Outcome, Trial, TrialRecord
 from suite.study import Study, reference, shipped
 
 if TYPE_CHECKING:
@@ -26,11 +26,13 @@ __all__ = [
     "Study",
     "Trial",
     "TrialRecord",
+    "TuningReader",
     "UserError",
     "command",
     "load",
     "reference",
     "settings",
+    "tuning",
 ]
 
 MISSING = "missing"
@@ -107,6 +109,67 @@ def load(store: Reader, trials: Sequence[Trial]) -> Frames:
     points = table[["trial_id", "label", "repeat", "outcome"]].merge(points, on="trial_id", how="inner")
     planned = {str(label): int(count) for label, count in table.groupby("label", sort=False).size().items()}
     return Frames(trials=table, points=points, planned=planned)
+
+
+class TuningReader(Protocol):
+    """What a report on a tuning needs of a store; `suite.store.Store` has it."""
+
+    def configurations(self, study: str) -> Sequence[Configuration]:
+        """What the tuning of a study tried."""
+
+
+def tuning(study: Study, store: TuningReader) -> pd.DataFrame:
+    """What the tuning of a study tried: a row per Optuna trial.
+
+    Args:
+        study: The study that was tuned, or the tuned study that came of it, which names the very Optuna studies. Of a study
+            whose `[tune]` was changed since, the newest search of each optimizer is taken.
+        store: Where the records are.
+
+    Returns:
+        By optimizer, in the order of the study, and number: `optimizer` (the label), `kind`, `number` (from 0), `state`
+        (`complete`, `pruned`, `diverged`, `stalled`, `failed`), `value` (the objective on the validation split, as
+        `suite.tuning` counts it; NaN for a failed one), `objective`, `goal` (`minimise`, `maximise`), `sampler`, `is_default`
+        (the optimizer's own setting), `repeats` (how many were run), `examples` (training examples spent), `seconds`,
+        `run_id`, and `param.<name>` for each tuned hyperparameter, NaN where the optimizer does not have it.
+    """
+    labels = list(study.tuned.optuna) if study.tuned else [entry.name for entry in study.optimizer]
+    tried = store.configurations(study.tuned.study if study.tuned else study.name)
+    wanted = study.tuned.optuna if study.tuned else {each.label: each.optuna for each in sorted(tried, key=_written)}
+    most = study.tuned.trials if study.tuned else _most(study)
+    chosen = [each for each in tried if wanted.get(each.label) == each.optuna and each.label in labels]
+    chosen = [each for each in chosen if each.number < most]
+    chosen.sort(key=lambda each: (labels.index(each.label), each.number))
+    columns = ["optimizer", "kind", "number", "state", "value", "objective", "goal", "sampler", "is_default", "repeats"]
+    return pd.DataFrame(
+        [_tried(each) for each in chosen], columns=None if chosen else [*columns, "examples", "seconds"]
+    )
+
+
+def _written(tried: Configuration) -> float:
+    return tried.recorded
+
+
+def _most(study: Study) -> float:
+    return float("inf") if study.tune.sampler == "grid" else study.tune.trials
+
+
+def _tried(tried: Configuration) -> dict[str, Any]:
+    return {
+        "optimizer": tried.label,
+        "kind": tried.kind,
+        "number": tried.number,
+        "state": str(tried.state),
+        "value": float("nan") if tried.value is None else tried.value,
+        "objective": tried.objective,
+        "goal": "maximise" if tried.objective.endswith("accuracy") else "minimise",
+        "sampler": tried.sampler,
+        "is_default": tried.is_default,
+        "repeats": len(tried.trials),
+        "examples": tried.examples,
+        "seconds": tried.seconds,
+        "run_id": tried.run_id,
+    } | {f"param.{name}": value for name, value in tried.hyperparameters.items()}
 
 
 def settings(study: Study, trials: Sequence[Trial]) -> dict[str, str]:

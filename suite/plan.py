@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from suite import optimizers, problems
@@ -9,6 +10,7 @@ from suite.errors import UserError, did_you_mean
 from suite.loading import digest
 from suite.optimizers.rule import Rule
 from suite.records import Trial
+from suite.splits import validation_examples
 from suite.study import reference
 
 if TYPE_CHECKING:
@@ -51,6 +53,59 @@ def plan(study: Study) -> tuple[Trial, ...]:
     if mistakes:
         raise UserError("\n".join(f"{study.place}: {mistake}" for mistake in mistakes))
     return tuple(Trial(repeat=repeat, **values) for repeat in range(study.repeats) for values in templates)
+
+
+def tuning(study: Study) -> tuple[Trial, ...]:
+    """For each entry of a study its own setting as a trial of the tuning, on repeat 0.
+
+    The other trials of the tuning differ from these in hyperparameters and repeat alone. All have one budget: that of
+    `[tune]`, else the study's, less the validation split.
+
+    Raises:
+        UserError: What `plan` raises, or a budget that not all entries share or that the split does not leave.
+    """
+    plan(study)
+    problem, tune = problems.find(study.problem, study.folder), study.tune
+    held = validation_examples(problem.train_examples)
+    left = problem.train_examples - held
+    wanted = {"train_examples": (tune.train_examples, left), "validation_examples": (tune.validation_examples, held)}
+    for key, (value, most) in wanted.items():
+        if most < max(value or 0, 1):
+            mend = f"got {value:,}. Write no more" if value else "too few to tune on. Choose a problem with more"
+            raise UserError(
+                f"{study.place}: tune.{key}: the validation split of {study.problem} leaves {most:,}, {mend}"
+            )
+    budget = {key: value for key in ("epochs", "train_examples") if (value := getattr(tune, key))}
+    shared = study.model_copy(update=budget)
+    trials, mistakes = [], []
+    for number, entry in enumerate(study.optimizer, 1):
+        try:
+            trials.append(_tuning_trial(shared, entry.model_copy(update=dict.fromkeys(budget)), problem, left))
+        except UserError as error:
+            mistakes.append(f'{study.place}: optimizer[{number}] ("{entry.name}").{error}')
+    for trial in trials:
+        if _examples(trial) != _examples(trials[0]):
+            mistakes.append(
+                f'{study.place}: tune: "{trials[0].label}" would train on {_examples(trials[0]):,} examples, '
+                f'"{trial.label}" on {_examples(trial):,}. Write tune.epochs and tune.train_examples, the same for all'
+            )
+            break
+    if mistakes:
+        raise UserError("\n".join(mistakes))
+    return tuple(trials)
+
+
+def _tuning_trial(study: Study, entry: Entry, problem: Problem, left: int) -> Trial:
+    trial = Trial(repeat=0, stage="tuning", evaluate_on="validation", **_template(study, entry, problem))
+    examples = min(trial.train_examples, left)
+    _check_size("batch_size" if trial.chunk is None else "chunk", trial.chunk or trial.batch_size, examples, problem)
+    judged = study.tune.validation_examples
+    return replace(trial, train_examples=examples, test_every=trial.epochs, evaluate_examples=judged)
+
+
+def _examples(trial: Trial) -> int:
+    """How many training examples a trial goes through that is trained to the end."""
+    return trial.epochs * trial.train_examples
 
 
 def _template(study: Study, entry: Entry, problem: Problem) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from suite.records import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from suite.records import TrialResult
 
@@ -58,18 +58,30 @@ class Shown:
         if self._bar:
             self._bar.stop()
 
-    def finished(self, result: TrialResult) -> None:
-        """A trial has ended and is recorded."""
+    def finished(self, result: TrialResult, name: str = "") -> None:
+        """A trial has ended and is recorded.
+
+        Args:
+            result: What came of it.
+            name: By which it is expected and shown, where its id could not be known before.
+        """
         self.done += 1
-        self._planned += self.expected.pop(result.trial.id, 0.0)
+        self._planned += self.expected.pop(name or result.trial.id, 0.0)
         self._took += result.timing.total
-        text = f"{result.trial.name}: {summary(result)}, {duration(result.timing.total)}"
+        text = f"{name or result.trial.name}: {summary(result)}, {duration(result.timing.total)}"
         if self._bar:
             self._bar.update(self._task, advance=1, left=self._left())
             if result.outcome is not Outcome.OK:
                 self._bar.console.print(text, markup=False)
         else:
             self._line(f"{self.done}/{self.total} {text}; {self._left()}")
+
+    def spared(self, names: Iterable[str]) -> None:
+        """These will not be run after all."""
+        dropped = [name for name in names if self.expected.pop(name, None) is not None]
+        self.total -= len(dropped)
+        if self._bar and dropped:
+            self._bar.update(self._task, total=self.total, left=self._left())
 
     def seconds_left(self) -> float:
         """The expected seconds until the last trial ends."""
@@ -97,7 +109,12 @@ def summary(result: TrialResult) -> str:
     last = {point.metric: point.value for point in result.points}
     if result.outcome is not Outcome.OK:
         return f"{result.outcome}: {result.reason}"
-    words = {"train/loss": "training loss {:.4f}", "test/accuracy": "test accuracy {:.4f}"}
+    words = {
+        "train/loss": "training loss {:.4f}",
+        "test/accuracy": "test accuracy {:.4f}",
+        "validation/loss": "validation loss {:.4f}",
+        "validation/accuracy": "validation accuracy {:.4f}",
+    }
     return ", ".join(text.format(last[name]) for name, text in words.items() if name in last)
 
 

@@ -19,6 +19,7 @@ a newer schema is refused."""
 
 BatchSize = int | Literal["full"]
 Stage = Literal["final", "tuning"]
+EvaluateOn = Literal["test", "validation"]
 Precision = Literal["float32", "tf32", "bfloat16"]
 
 
@@ -42,6 +43,8 @@ class Trial:
     Everything but `label` enters `id`. `hyperparameters` holds every option of the optimizer's constructor, defaults
     resolved; `epochs` and `train_examples` are the budget (under `batch_size="full"` an epoch is one update, made of
     `chunk` examples at a time); `test_every` counts the epochs between two evaluations (the last is always evaluated).
+    Evaluated on `validation`, it trains and is judged on the two parts of `suite.splits`; no test example is there. It is
+    evaluated on the first `evaluate_examples`, default: all.
     """
 
     label: str
@@ -57,7 +60,8 @@ class Trial:
     chunk: BatchSize | None = None
     schedule: Mapping[str, Any] | None = None
     test_every: int = 1
-    evaluate_on: Literal["test"] = "test"
+    evaluate_on: EvaluateOn = "test"
+    evaluate_examples: int | None = None
     precision: Precision = "float32"
     compiled: bool = False
     problem_options: Mapping[str, Any] = field(default_factory=dict)
@@ -67,7 +71,10 @@ class Trial:
     def description(self) -> dict[str, Any]:
         """Everything that decides what is computed, as plain JSON values; the label is not part of it."""
         names = (name for name in self.__slots__ if name != "label")
-        return {name: _plain(getattr(self, name)) for name in sorted(names)}
+        values = {name: _plain(getattr(self, name)) for name in sorted(names)}
+        if self.evaluate_examples is None:  # a later field, left out where it says nothing: the ids of before stand
+            del values["evaluate_examples"]
+        return values
 
     @property
     def id(self) -> str:
@@ -160,6 +167,73 @@ class TrialRecord:
     """Where its files are, as the store names the place."""
     plans: str = ""
     """The studies, overrides included, that are known to have it in their plan; see `suite.store`."""
+
+
+class State(StrEnum):
+    """How a configuration of a tuning ended."""
+
+    COMPLETE = "complete"
+    """Judged on all repeats."""
+    PRUNED = "pruned"
+    """Hopeless after some repeats: it was spared the others."""
+    DIVERGED = "diverged"
+    """A repeat diverged: the worst value."""
+    STALLED = "stalled"
+    """A repeat stayed at chance: the worst value."""
+    FAILED = "failed"
+    """A repeat broke: no value. It is run again the next time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """One Optuna trial, finished: the hyperparameters that it tried on an optimizer, and what came of them."""
+
+    study: str
+    """The study of Ravine whose `[tune]` it belongs to."""
+    optuna: str
+    """The name of the Optuna study."""
+    number: int
+    """Of the Optuna trial, from 0; the first is the optimizer's own setting in the study."""
+    label: str
+    kind: str
+    hyperparameters: Mapping[str, float]
+    """The tuned ones by name, `beta1` and `beta2` apart."""
+    state: State
+    reason: str = ""
+    value: float | None = None
+    """The objective: the mean over the repeats that were run; None for a failed one. See `suite.tuning`."""
+    objective: str
+    sampler: str
+    trials: tuple[str, ...]
+    """The ids of its trials, one a repeat."""
+    examples: int
+    """How many training examples they went through."""
+    seconds: float
+    run_id: str = ""
+    """Its run in the store."""
+    recorded: float = 0.0
+    """When the store was told, in seconds since 1970."""
+
+    def description(self) -> dict[str, Any]:
+        """All but where and when it was recorded, as plain JSON values."""
+        names = (name for name in self.__slots__ if name not in {"run_id", "recorded"})
+        return {name: _plain(getattr(self, name)) for name in names}
+
+    @classmethod
+    def from_description(cls, description: Mapping[str, Any], *, run_id: str, recorded: float = 0.0) -> Configuration:
+        """The configuration that `description` came from."""
+        exact = {"state": State(description["state"]), "trials": tuple(description["trials"])}
+        return cls(**{**description, **exact}, run_id=run_id, recorded=recorded)
+
+    @property
+    def is_default(self) -> bool:
+        """Whether it is the optimizer's own setting in the study."""
+        return self.number == 0
+
+    @property
+    def name(self) -> str:
+        """A short name for people, such as `Adam #3`."""
+        return f"{self.label} #{self.number}"
 
 
 def canonical(value: Any) -> str:

@@ -51,14 +51,14 @@ def run(
             trial = waiting.pop()
             running[executor.submit(trial)] = trial
         for future in wait(running, return_when=FIRST_COMPLETED).done:
-            result = _result(future, running.pop(future))
+            result = settled(future, running.pop(future))
             store.write(study, result)
             outcomes[result.outcome] += 1
             finished(result)
     return outcomes
 
 
-def _result(future: Future[TrialResult], trial: Trial) -> TrialResult:
+def settled(future: Future[TrialResult], trial: Trial) -> TrialResult:
     """The result, or a failed one where the worker itself was lost (out of memory, killed)."""
     error = future.exception()
     if error is None:

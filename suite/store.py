@@ -14,12 +14,9 @@ import json
 import logging
 import math
 import os
-import re
 import shutil
 import socket
-import sys
 import tempfile
-import time
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
@@ -27,7 +24,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlparse
 
 from suite.errors import UserError
-from suite.records import SCHEMA, Outcome, Point, Timing, Trial, TrialRecord, TrialResult, canonical
+from suite.holding import hold, without_password
+from suite.records import (
+    SCHEMA,
+    Configuration,
+    Outcome,
+    Point,
+    State,
+    Timing,
+    Trial,
+    TrialRecord,
+    TrialResult,
+    canonical,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -44,11 +53,14 @@ HISTORY = "history.parquet"
 SQLITE = "sqlite:///"
 PLANS = "ravine.plans"
 """The tag of a trial with the names of the studies, overrides included, that it is part of: `|quick|quick@repeats=1|`."""
+PARENT = "mlflow.parentRunId"
+"""The tag that makes a run a child of another in the UI."""
 VIEW = "ravine.view."
 """Tags of an experiment that start so have the key of a ready-made view in their name, and its report's name as value."""
 EPOCH_POINTS = 20
 STEP_POINTS = 20
 PAGE = 1000
+_TUNING = "tags.`ravine.kind` = 'tuning'"
 
 
 def locate(store: str | None, out: Path) -> str:
@@ -85,7 +97,7 @@ class Store:
     def __init__(self, uri: str, out: Path, *, create: bool = True) -> None:
         self.uri = uri
         self.file = Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
-        self.place = str(self.file) if self.file else _without_password(uri)
+        self.place = str(self.file) if self.file else without_password(uri)
         self.root = None if uri.startswith("http") else (self.file.parent if self.file else out.resolve())
         if not create and not exists(uri):
             raise UserError(f"{self.file}: no such store: nothing was recorded yet. Start with: ravine run quick")
@@ -125,7 +137,7 @@ class Store:
         except (OSError, MlflowException, SQLAlchemyError) as error:
             why = " ".join(str(getattr(error, "orig", None) or error).split())[:200]
             mend = "Is the server up?" if self.uri.startswith("http") else "Is the folder yours, and the disk not full?"
-            told = f"{self.place}: the store cannot be {done}: {_without_password(why)}"
+            told = f"{self.place}: the store cannot be {done}: {without_password(why)}"
             raise UserError(f"{told}. {mend} --store chooses another") from error
 
     # --- one holder at a time ----------------------------------------------------------------------------------------
@@ -137,32 +149,11 @@ class Store:
         Raises:
             UserError: Another process holds it, which is named.
         """
-        from filelock import FileLock, Timeout
-        from platformdirs import user_cache_path
-
-        key = hashlib.sha256(self.uri.encode()).hexdigest()[:16]
-        path = Path(f"{self.file}.lock") if self.file else user_cache_path("ravine") / "locks" / f"{key}.lock"
-        holder = path.with_suffix(".holder")
-        lock = FileLock(path)
-        try:
-            with self._told("held", but=Timeout):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                lock.acquire(timeout=0)
-        except Timeout:
-            who = holder.read_text(encoding="utf-8") if holder.is_file() else "another process"
-            raise UserError(
-                f"{self.place}: held by {who}. Wait until it ends or stop it; "
-                "ravine status and ravine report work meanwhile, --store chooses another store"
-            ) from None
-        try:
-            since = time.strftime("%H:%M:%S")
-            command = _without_password(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]))
+        told = "ravine status and ravine report work meanwhile, --store chooses another store"
+        with contextlib.ExitStack() as stack:
             with self._told("held"):
-                holder.write_text(f"`{command}` (process {os.getpid()}, since {since})", encoding="utf-8")
+                stack.enter_context(hold(self.uri, self.file, told))
             yield
-        finally:
-            holder.unlink(missing_ok=True)
-            lock.release()
 
     def sweep(self) -> int:
         """Delete the runs that a killed process of this machine left half-written; call it while the store is held."""
@@ -176,17 +167,27 @@ class Store:
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    def write(self, study: Study, result: TrialResult) -> None:
-        """Record a result: everything first, and last that the record is complete."""
+    def write(self, study: Study, result: TrialResult, name: str = "") -> str:
+        """Record a result: everything first, and last that the record is complete.
+
+        Args:
+            study: Whose experiment it goes to.
+            result: What to record.
+            name: The run's name; default: the trial's.
+
+        Returns:
+            The id of the run.
+        """
         from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 
         with self._told("written"):
             trial, started = result.trial, int(result.started * 1000)
+            plans = {PLANS: _named(study)} if trial.stage == "final" else {}  # a view of a study shows its final trials
             run = self._client.create_run(
                 self._experiment(study),
                 start_time=started,
-                run_name=trial.name,
-                tags=_tags(result) | {PLANS: _named(study), "ravine.owner": socket.gethostname()},
+                run_name=name or trial.name,
+                tags=_tags(result) | plans | {"ravine.owner": socket.gethostname()},
             )
             run_id = run.info.run_id
             metrics = [Metric(p.metric, _finite(p.value), started, _mlflow_step(p)) for p in _thin(result.points)]
@@ -203,6 +204,54 @@ class Store:
                 (folder / "trial.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
             status = "FAILED" if result.outcome is Outcome.FAILED else "FINISHED"
             self._client.set_terminated(run_id, status, end_time=started + int(result.timing.total * 1000))
+        return str(run_id)
+
+    def write_configuration(self, study: Study, tried: Configuration, children: Collection[str]) -> str:
+        """Record a configuration of a tuning as a run `tuning`, its trials as the children; returns the run's id.
+
+        An older record of the same Optuna trial makes room for it. A trial that another configuration ran first stays with
+        that one.
+
+        Args:
+            study: The study that is tuned.
+            tried: The configuration.
+            children: The runs of its trials.
+        """
+        from mlflow.entities import Metric, Param, RunTag
+
+        with self._told("written"):
+            experiment = self._experiment(study)
+            numbered = f"{_TUNING} AND tags.`ravine.number` = '{tried.number}'"
+            older = [
+                run for run in self._runs(numbered, [experiment]) if run.data.tags["ravine.optuna"] == tried.optuna
+            ]
+            run = self._client.create_run(
+                experiment, run_name=tried.name, tags={"ravine.owner": socket.gethostname(), "ravine.kind": "tuning"}
+            )
+            run_id = str(run.info.run_id)
+            params = {**tried.hyperparameters, "optimizer": tried.label, "kind": tried.kind, "number": tried.number}
+            params |= {"sampler": tried.sampler, "state": tried.state.value}
+            metrics = {"tuning/examples": float(tried.examples), "tuning/seconds": tried.seconds}
+            metrics |= {tried.objective: tried.value} if tried.value is not None else {}
+            self._client.log_batch(
+                run_id,
+                metrics=[Metric(key, value, run.info.start_time, 0) for key, value in metrics.items()],
+                params=[Param(key, str(value)) for key, value in params.items()],
+                tags=[RunTag(key, value) for key, value in _configuration_tags(tried).items()],
+            )
+            for child in children:
+                parent = self._client.get_run(child).data.tags.get(PARENT)
+                if parent is None or parent in {run.info.run_id for run in older} or not self._is_kept(parent):
+                    self._client.set_tag(child, PARENT, run_id)
+            self._client.set_terminated(run_id, "FAILED" if tried.state is State.FAILED else "FINISHED")
+            for run in older:
+                self._client.delete_run(run.info.run_id)
+        return run_id
+
+    def _is_kept(self, run_id: str) -> bool:
+        """Whether a run is there and complete."""
+        info = self._client.get_run(run_id).info
+        return info.lifecycle_stage == "active" and info.status != "RUNNING"
 
     @contextlib.contextmanager
     def _artifacts(self, run: Run) -> Iterator[Path]:
@@ -268,12 +317,25 @@ class Store:
         wanted, found = set(ids), dict[str, TrialRecord]()
         with self._told("read"):
             for run in self._runs("tags.`ravine.kind` = 'trial'"):
-                identity = run.data.tags.get("ravine.trial", "")
-                if identity in wanted and run.info.status in {"FINISHED", "FAILED"}:
-                    record = _record(run)
-                    if identity not in found or _preferred(record) > _preferred(found[identity]):
-                        found[identity] = record
+                if run.data.tags.get("ravine.trial", "") in wanted:
+                    _keep_best(found, run)
         return found
+
+    def tuning_records(self) -> dict[str, TrialRecord]:
+        """Every recorded trial of a tuning, whatever study ran it, by id: which ones a tuning needs it knows as it goes."""
+        found = dict[str, TrialRecord]()
+        with self._told("read"):
+            for run in self._runs("tags.`ravine.kind` = 'trial' AND tags.`ravine.stage` = 'tuning'"):
+                _keep_best(found, run)
+        return found
+
+    def configurations(self, study: str) -> list[Configuration]:
+        """What the tuning of a study tried, of every Optuna study of it, by optimizer and number."""
+        with self._told("read"):
+            found = self._client.get_experiment_by_name(study)
+            runs = list(self._runs(_TUNING, [found.experiment_id])) if found else []
+        known = [_configuration(run) for run in runs if run.info.status in {"FINISHED", "FAILED"}]
+        return sorted(known, key=lambda tried: (tried.optuna, tried.number))
 
     def points(self, records: Iterable[TrialRecord]) -> pd.DataFrame:
         """The whole history of these records: columns trial_id, metric, epoch, step, value."""
@@ -342,6 +404,20 @@ def _pages(search: Callable[..., Any]) -> Iterator[Any]:
             return
 
 
+def _keep_best(found: dict[str, TrialRecord], run: Run) -> None:
+    """Keep the record of a complete run, unless there is a better one of its trial."""
+    if run.info.status in {"FINISHED", "FAILED"}:
+        record = _record(run)
+        known = found.get(record.trial.id)
+        if known is None or _preferred(record) > _preferred(known):
+            found[record.trial.id] = record
+
+
+def _configuration(run: Run) -> Configuration:
+    values = json.loads(run.data.tags["ravine.configuration"])
+    return Configuration.from_description(values, run_id=run.info.run_id, recorded=run.info.start_time / 1000)
+
+
 def _preferred(record: TrialRecord) -> tuple[bool, float]:
     return record.outcome is not Outcome.FAILED, record.started
 
@@ -376,6 +452,7 @@ def _tags(result: TrialResult) -> dict[str, str]:
         "ravine.label": trial.label,
         "ravine.optimizer": trial.optimizer,
         "ravine.repeat": str(trial.repeat),
+        "ravine.stage": trial.stage,
         "ravine.outcome": result.outcome.value,
         "ravine.reason": result.reason,
         "ravine.weights": result.weights,
@@ -388,6 +465,20 @@ def _tags(result: TrialResult) -> dict[str, str]:
     }
     tags |= {f"ravine.{key}": environment.get(key, "") for key in ("device", "device_name", "commit", "torch")}
     tags["ravine.version"] = environment.get("ravine", "")
+    return {key: value for key, value in tags.items() if value}
+
+
+def _configuration_tags(tried: Configuration) -> dict[str, str]:
+    tags = {
+        "ravine.optuna": tried.optuna,
+        "ravine.number": str(tried.number),
+        "ravine.label": tried.label,
+        "ravine.optimizer": tried.kind,
+        "ravine.state": tried.state.value,
+        "ravine.reason": tried.reason,
+        "ravine.configuration": canonical(tried.description()),
+        "mlflow.source.name": "ravine",
+    }
     return {key: value for key, value in tags.items() if value}
 
 
@@ -410,7 +501,8 @@ Problem `{study.problem}`, {study.repeats} repeats, {study.epochs} epochs, batch
 Optimizers: {", ".join(entry.name for entry in study.optimizer)}.
 
 Each run is a trial. `ravine ui` prints links to views that show the mean over repeats by optimizer. A run whose name
-starts with `report` holds tables, figures and a page as artifacts. A trial that another study ran first lies in that
+starts with `report` holds tables, figures and a page as artifacts; one like `Adam #3` is a configuration that `ravine tune`
+tried, with its trials on the validation split below it. A trial that another study ran first lies in that
 study's experiment, and counts here all the same.
 """
     return {
@@ -424,11 +516,6 @@ study's experiment, and counts here all the same.
 
 def _named(study: Study) -> str:
     return f"|{study.report_name}|".replace("'", "_")
-
-
-def _without_password(text: str) -> str:
-    """Text in which `//user:password@` of a URI shows no password."""
-    return re.sub(r"(://[^/\s:@]+):[^/\s@]+@", r"\1:***@", text)
 
 
 @contextlib.contextmanager

@@ -6,12 +6,13 @@ What needs an optimizer's or a problem's own knowledge (its options, its number 
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import tomllib
 from collections import Counter
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -27,6 +28,9 @@ from pydantic import (
 from suite.errors import UserError, did_you_mean
 from suite.records import Precision  # noqa: TC001 (pydantic reads it)
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 def _size(value: Any) -> Any:
     if value == "full" or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
@@ -38,6 +42,7 @@ Size = Annotated[int | Literal["full"], BeforeValidator(_size)]
 
 
 LONGEST_NAME = 120
+LONGEST_LABEL = 80
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -58,12 +63,118 @@ class Schedule(BaseModel):
     """`step`: after which shares of the updates the rate is multiplied by `gamma`."""
 
 
+def _ends(value: Any) -> Any:
+    """Two different finite numbers, the low one first."""
+    numbers = isinstance(value, list | tuple) and all(map(_is_number, value))
+    if not numbers or len(value) != 2:
+        raise ValueError(f"expected the two ends of a range, got {_toml(value)}. For example [0.001, 1.0]")
+    low, high = map(float, value)
+    if low == high:
+        raise ValueError(f"the range {_toml(value)} is empty. Write two different ends, or values = [{value[0]}]")
+    if low > high:
+        raise ValueError(f"the range {_toml(value)} is inverted. Write [{value[1]}, {value[0]}]")
+    return (low, high)
+
+
+def _choices(value: Any) -> Any:
+    """Different finite numbers."""
+    numbers = isinstance(value, list | tuple) and all(map(_is_number, value))
+    if not numbers or not value or len(set(value)) < len(value):
+        raise ValueError(f"expected a list of different numbers, got {_toml(value)}. For example [0.9, 0.99]")
+    return tuple(map(float, value))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
+
+
+Ends = Annotated[tuple[float, float], BeforeValidator(_ends)]
+
+
+class Range(BaseModel):
+    """Which values of a hyperparameter the tuning may try, in one of four forms; see `suite.spaces`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    log: Ends | None = None
+    """Uniform on a logarithmic scale."""
+    one_minus_log: Ends | None = None
+    """One minus the value is uniform on a logarithmic scale between these ends: for β, of which 1/(1−β) is what counts."""
+    uniform: Ends | None = None
+    values: Annotated[tuple[float, ...], BeforeValidator(_choices)] | None = None
+
+    @model_validator(mode="after")
+    def _has_one_form(self) -> Self:
+        if len(self.model_fields_set) != 1:
+            given = f"got {len(self.model_fields_set)} of them. For example {{ log = [0.001, 1.0] }}"
+            raise ValueError(f"expected one of {', '.join(Range.model_fields)}, {given}")
+        if self.log and self.log[0] <= 0:
+            raise ValueError(f"a logarithmic range starts above 0, got {self.log[0]}. Write, for example, 1e-5")
+        if self.one_minus_log and not 0 < self.one_minus_log[0] < self.one_minus_log[1] <= 1:
+            raise ValueError(
+                f"1 − value has to lie in (0, 1], got {_toml(list(self.one_minus_log))}. For example [0.001, 0.5]"
+            )
+        return self
+
+
+class Tune(BaseModel):
+    """`[tune]`: how `ravine tune` searches; every optimizer gets the same."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    trials: int = Field(default=20, gt=0, le=10_000)
+    """Configurations for each optimizer, its own setting in the study first. A grid has as many as it has points."""
+    batch: int = Field(default=4, gt=0, le=1_000)
+    """How many are proposed at a time, from the results of the batches before: part of the study, unlike the workers."""
+    repeats: int = Field(default=1, gt=0, le=1_000)
+    """How many repeats judge a configuration; they are apart from those of the final run."""
+    objective: Literal["validation/loss", "validation/accuracy"] = "validation/loss"
+    sampler: Literal["tpe", "random", "qmc", "grid"] = "tpe"
+    prune: bool = True
+    """Whether a configuration that is hopeless after some repeats is spared the others (`suite.pruning`)."""
+    points: int | None = Field(default=None, gt=1, le=1_000)
+    """`grid`: how many values of each range."""
+    parameters: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = None
+    """Tune these hyperparameters alone; default: the learning rate and the β values."""
+    epochs: int | None = Field(default=None, gt=0, le=1_000_000)
+    """The budget of a trial of the tuning; default: that of the study, less the validation split."""
+    train_examples: PositiveInt | None = None
+    validation_examples: PositiveInt | None = None
+    """Judge on the first so many examples of the validation split; default: all."""
+    space: dict[str, dict[str, Range]] = Field(default_factory=dict)
+    """From an optimizer's label or kind to ranges that come in place of its default ones."""
+
+    @model_validator(mode="after")
+    def _fits_the_sampler(self) -> Self:
+        if self.sampler == "grid" and "trials" in self.model_fields_set:
+            raise ValueError("trials: a grid has as many configurations as points. Remove it, write points = 9")
+        if self.sampler != "grid" and self.points is not None:
+            raise ValueError(f'points: {self.sampler} has none. Remove it, or write sampler = "grid"')
+        return self
+
+
+class Tuned(BaseModel):
+    """`[tuned]` of a tuned study: which tuning its entries came from."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    study: str
+    trials: PositiveInt
+    optuna: dict[str, str]
+    """From the label of an entry to the name of its Optuna study; its tuned entry is `<label>, tuned`."""
+
+
+def tuned_label(label: str) -> str:
+    """What the tuned entry of an optimizer is called."""
+    return f"{label}, tuned"
+
+
 class Entry(BaseModel):
     """One `[[optimizer]]`: its label, its kind, its own budget where it has one; all other keys are its options."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
-    name: str = Field(min_length=1, max_length=80)
+    name: str = Field(min_length=1, max_length=LONGEST_LABEL)
     kind: str = Field(min_length=1)
     batch_size: Size | None = None
     chunk: Size | None = None
@@ -111,7 +222,11 @@ class Study(BaseModel):
     """What counts as no difference of the score."""
     reference: str | None = None
     """A file of `studies/references/` whose printed numbers stand beside ours, matched by label."""
+    modules: str | None = None
+    """Where `module:name` is looked up, seen from the study's file; default: beside it. Tuned studies use it."""
     optimizer: Annotated[tuple[Entry, ...], Field(strict=False, min_length=1)]
+    tune: Tune = Field(default_factory=Tune)
+    tuned: Tuned | None = None
 
     name: str = Field(default="study", exclude=True)
     path: Path | None = Field(default=None, exclude=True)
@@ -124,10 +239,21 @@ class Study(BaseModel):
             raise ValueError(f'two optimizers are named "{twice[0]}". Give each a name of its own')
         return self
 
+    @model_validator(mode="after")
+    def _spaces_have_their_optimizer(self) -> Self:
+        known = [entry.kind for entry in self.optimizer] + [entry.name for entry in self.optimizer]
+        for key in self.tune.space:
+            if key not in known:
+                raise ValueError(
+                    f"tune.space.{key}: the study has no such optimizer.{did_you_mean(key, known)} "
+                    f"Write a label or a kind of it: {', '.join(dict.fromkeys(known))}"
+                )
+        return self
+
     @property
     def folder(self) -> Path | None:
-        """Where the study's own optimizers and problems are looked up: the folder of its file."""
-        return self.path.parent if self.path else None
+        """Where the study's own optimizers and problems are looked up: the folder of its file, or `modules`."""
+        return (self.path.parent / (self.modules or "")).resolve() if self.path else None
 
     @property
     def place(self) -> str:
@@ -154,11 +280,13 @@ class Study(BaseModel):
         epochs: int | None = None,
         train_examples: int | None = None,
         precision: str | None = None,
+        trials: int | None = None,
         optimizers: tuple[str, ...] = (),
     ) -> Study:
-        """The study with what the command line changed; `epochs` and `train_examples` hold for every entry.
+        """The study with what the command line changed; `epochs` and `train_examples` hold for every entry, and in tuning.
 
         Args:
+            trials: How many configurations of each optimizer the tuning tries.
             optimizers: Labels or kinds; only these entries are kept.
 
         Raises:
@@ -169,16 +297,27 @@ class Study(BaseModel):
         entries = [self._named(name) for name in optimizers]
         kept = [entry for entry in self.optimizer if not optimizers or any(entry in found for found in entries)]
         budget = [key for key in ("epochs", "train_examples") if key in changed]
-        if not changed and not optimizers:
+        if not changed and not optimizers and trials is None:
             return self
         tables = [
             {key: value for key, value in entry.model_dump(exclude_unset=True).items() if key not in budget}
             for entry in kept
         ]
-        values = self.model_dump(exclude_unset=True, exclude={"optimizer"}) | changed | {"optimizer": tables}
+        values = self.model_dump(exclude_unset=True, exclude={"optimizer", "tune"}) | changed | {"optimizer": tables}
+        values["tune"] = self._tune_with(trials, budget, kept)
         told = tuple(f"{key}={value}" for key, value in changed.items())
+        told += (f"trials={trials}",) if trials is not None else ()
         told += (f"optimizer={'+'.join(optimizers)}",) if optimizers else ()
         return _check(values, place="command line", name=self.name, path=self.path, overrides=self.overrides + told)
+
+    def _tune_with(self, trials: int | None, budget: Sequence[str], kept: list[Entry]) -> dict[str, Any]:
+        """`[tune]` with the command line's number of trials and budget, and the spaces of the entries that are kept."""
+        tune = self.tune.model_dump(exclude_unset=True)
+        names = {entry.name for entry in kept} | {entry.kind for entry in kept}
+        if "space" in tune:
+            tune["space"] = {key: space for key, space in tune["space"].items() if key in names}
+        tune = {key: value for key, value in tune.items() if key not in budget}
+        return tune if trials is None else tune | {"trials": trials}
 
     def _named(self, wanted: str) -> list[Entry]:
         found = [entry for entry in self.optimizer if wanted in {entry.name, entry.kind}]
@@ -278,7 +417,8 @@ def _line(place: str, values: dict[str, Any], mistake: dict[str, Any]) -> str:
     given, kind = mistake["input"], mistake["type"]
     at = f"{place}: {where}: " if where else f"{place}: "
     if kind == "extra_forbidden":
-        fields = list(Schedule.model_fields if "schedule" in where else Study.model_fields)
+        model = _model(where)
+        fields = list(model.model_fields)
         known = [field for field in fields if field not in {"name", "path", "overrides"}]
         return f"{at}unknown key.{did_you_mean(str(mistake['loc'][-1]), known)} Known keys: {', '.join(known)}"
     if kind == "missing":
@@ -286,13 +426,23 @@ def _line(place: str, values: dict[str, Any], mistake: dict[str, Any]) -> str:
     wanted = mistake["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     wanted = _WORDS.get(kind, wanted)
     if kind == "value_error":
-        return f"{at}{wanted}"
+        return f"{place}: {where}.{wanted}" if where and re.match(r"[a-z_]+: ", wanted) else f"{at}{wanted}"
     mend = ""
     if isinstance(given, str) and re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", given.strip(), re.IGNORECASE):
         mend = f". Write it without quotes: {mistake['loc'][-1]} = {given.strip()}"
     elif kind in {"literal_error", "greater_than", "int_type", "float_type", "string_type", "model_type", "tuple_type"}:
         mend = f". For example {_example(where.rsplit('.', 1)[-1])}"
     return f"{at}expected {wanted}, got {_toml(given)}{mend}"
+
+
+def _model(where: str) -> type[BaseModel]:
+    """Whose key an unknown key should have been."""
+    if "schedule" in where:
+        return Schedule
+    if where.startswith("tune.space."):
+        return Range
+    models: dict[str, type[BaseModel]] = {"tune": Tune, "tuned": Tuned}
+    return models.get(where.partition(".")[0], Study)
 
 
 _WORDS = {
@@ -346,4 +496,6 @@ def _toml(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, dict):
         return "a table"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
     return str(value)

@@ -22,6 +22,7 @@ from suite.provenance import environment
 from suite.records import Outcome, Trial, TrialResult
 from suite.schedules import scheduler
 from suite.seeds import seed_for
+from suite.splits import validation_split
 from suite.training import train
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from suite.problems import Data, Problem
+    from suite.records import Point
 
 
 def run_trial(
@@ -95,7 +97,12 @@ def _trained(
 ) -> Generator[None, None, TrialResult]:
     trial = result.trial
     problem = problems.find(trial.problem, studies)
-    data = _data(problem, folder, device)
+    data = _data(problem, folder, device, trial.problem if trial.evaluate_on == "validation" else None)
+    data = replace(  # views of what is judged on
+        data,
+        test_inputs=data.test_inputs[: trial.evaluate_examples],
+        test_targets=data.test_targets[: trial.evaluate_examples],
+    )
     network = _network(trial, problem).to(device)
     kind = optimizers.find(trial.optimizer, studies)
     flat = issubclass(kind, Rule)
@@ -112,7 +119,7 @@ def _trained(
         result,
         outcome=run.outcome,
         reason=run.reason,
-        points=tuple(run.points),
+        points=tuple(_named(point, trial) for point in run.points),
         weights=digest(network),
         timing=run.timing,
     )
@@ -130,12 +137,24 @@ def _seed(trial: Trial, stream: str) -> int:
 
 
 @functools.lru_cache(maxsize=2)
-def _data(problem: Problem, folder: Path | None, device: str) -> Data:
-    """The examples on the device; kept for the next trial of this process."""
-    found = problem.load(folder).to(device)
+def _data(problem: Problem, folder: Path | None, device: str, split: str | None) -> Data:
+    """The examples on the device; kept for the next trial of this process.
+
+    Args:
+        split: The name of the problem where its training examples are split and the test examples left behind.
+    """
+    data = problem.load(folder)
+    data = (validation_split(data, split) if split else data).to(device)
     if device != "cpu":
         torch.cuda.synchronize(device)  # trials on other streams will read it, too
-    return found
+    return data
+
+
+def _named(point: Point, trial: Trial) -> Point:
+    """The point, its metric named after what the trial is evaluated on."""
+    if not point.metric.startswith("test/"):
+        return point
+    return replace(point, metric=f"{trial.evaluate_on}/{point.metric.removeprefix('test/')}")
 
 
 def digest(network: nn.Module) -> str:

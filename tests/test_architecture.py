@@ -22,11 +22,15 @@ ALLOWED = {  # from a module of suite to those that it may import; all may impor
     "suite.loading": set(),
     "suite.progress": set(),
     "suite.study": set(),
+    "suite.holding": set(),
+    "suite.pruning": set(),
     "suite.schedules": set(),
     "suite.data": {"suite.fetching"},
     "suite.problems": {"suite.data", "suite.loading"},
     "suite.optimizers": {"suite.loading"},
-    "suite.plan": {"suite.loading", "suite.optimizers", "suite.problems", "suite.study"},
+    "suite.splits": {"suite.problems", "suite.seeds"},
+    "suite.spaces": {"suite.optimizers", "suite.study"},
+    "suite.plan": {"suite.loading", "suite.optimizers", "suite.problems", "suite.splits", "suite.study"},
     "suite.flat": set(),
     "suite.graphs": set(),
     "suite.packing": set(),
@@ -42,12 +46,27 @@ ALLOWED = {  # from a module of suite to those that it may import; all may impor
         "suite.provenance",
         "suite.schedules",
         "suite.seeds",
+        "suite.splits",
         "suite.training",
     },
     "suite.executors": {"suite.trial"},
     "suite.estimate": {"suite.devices", "suite.evaluation", "suite.problems", "suite.provenance", "suite.updates"},
-    "suite.store": {"suite.study"},
+    "suite.store": {"suite.holding", "suite.study"},
     "suite.runner": {"suite.executors", "suite.store", "suite.study"},
+    "suite.tuning": {
+        "suite.executors",
+        "suite.holding",
+        "suite.plan",
+        "suite.problems",
+        "suite.pruning",
+        "suite.runner",
+        "suite.seeds",
+        "suite.spaces",
+        "suite.splits",
+        "suite.store",
+        "suite.study",
+    },
+    "suite.tuned": {"suite.spaces", "suite.study", "suite.tuning"},
 }
 
 
@@ -101,7 +120,7 @@ def test_every_module_of_suite_has_its_rule():
     assert modules == set(ALLOWED)
 
 
-@pytest.mark.parametrize(("library", "importer"), [("mlflow", "suite.store")])
+@pytest.mark.parametrize(("library", "importer"), [("mlflow", "suite.store"), ("optuna", "suite.tuning")])
 def test_one_importer(library, importer):
     """Each of these libraries has one door."""
     found = {_module(path) for path in FILES if any(name.split(".")[0] == library for name in _imports(path))}

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from suite import tuning
 from suite.plan import plan
 from suite.study import load, shipped
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = ("README.md", "CONTRIBUTING.md")
 SMALL = ["--repeats", "1", "--epochs", "1", "--train-examples", "256"]
+TUNINGS = {"tuning", "quick_tuning", "lr_sweep", "tunability"}
 ELSEWHERE = {"ravine ui": "test_ui.py"}
 
 pytestmark = pytest.mark.skipif(not (ROOT / "README.md").is_file(), reason="the documents are not here")
@@ -52,7 +54,8 @@ def test_every_ravine_command_of_the_documents_works(status):
             assert (ROOT / "tests" / "suite" / ELSEWHERE[command]).is_file()
             continue
         _, verb, *rest = shlex.split(command)
-        small = {"run": SMALL, "report": [*SMALL, "--optimizer", "Adam"]}.get(verb, [])
+        one = [*SMALL, "--optimizer", "Adam"]
+        small = {"run": SMALL, "report": one, "tune": [*one, "--trials", "2"]}.get(verb, [])
         assert status(verb, *rest, *small) == 0, command
 
 
@@ -70,10 +73,12 @@ def test_the_set_up_commands_are_what_tox_has():
 
 
 def test_the_study_of_the_readme_is_valid(here):
-    """The example can be copied into a file and planned."""
-    (block,) = _blocks("README.md", "toml")
-    (here / "own.toml").write_text(block, encoding="utf-8")
+    """The example can be copied into a file, its second part below the first, planned and searched."""
+    blocks = _blocks("README.md", "toml")
+    assert len(blocks) == 2
+    (here / "own.toml").write_text("\n".join(blocks), encoding="utf-8")
     assert len(plan(load(here / "own.toml"))) == 12
+    assert [search.configurations for search in tuning.searches(load(here / "own.toml"))] == [30, 30]
 
 
 def test_an_optimizer_and_a_problem_of_ones_own_run_as_contributing_shows(status, here):
@@ -90,9 +95,9 @@ def test_an_optimizer_and_a_problem_of_ones_own_run_as_contributing_shows(status
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("name", sorted(set(shipped()) - {"quick", "paper"}))
+@pytest.mark.parametrize("name", sorted(set(shipped()) - {"quick", "paper", *TUNINGS}))
 def test_every_other_shipped_study_runs(status, name):
-    """With a budget that is cut down, each study goes from data to report (quick and paper: above)."""
+    """With a budget that is cut down, each study goes from data to report (above: quick, paper; test_tuned.py: tunings)."""
     one = "nag_paper" if name.startswith("paper") else "adam"
     optimizers = [] if name == "batch_size" else ["--optimizer", one]
     assert status("run", name, *SMALL, *optimizers) == 0

@@ -323,3 +323,100 @@ def test_a_store_elsewhere(call, write_study, here, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert "0 of 2 trials are done" in call("status", path)[1]
     assert "2 of 2 trials are done" in call("status", path, "--store", Path("other"))[1]
+
+
+TUNE = "\n[tune]\ntrials = 4\nbatch = 2\nrepeats = 2\n"
+
+
+def test_tune_ends_with_the_tuned_study_and_its_report(call, write_study, here):
+    """From a study to a table of best settings, a study file of its own, and a report on fresh repeats."""
+    path = write_study(repeats=2, extra=TUNE)
+    status, out, err = call("tune", path)
+    assert status == 0, err
+    assert re.search(r"(?m)^Adam\tlr \S+, beta1 \S+, beta2 .*\t\d\.\d{4}\t\d\t\d\t\d\t\d\t[\d,]+$", out)
+    assert "Each optimizer had at most 4 configurations, 3,424 examples." in out
+    assert "Tuned study: out/studies/toy_study_tuned.toml" in out
+    assert "Report: out/reports/toy_study_tuned/index.html" in out
+    assert re.search(r"SGD, tuned\s+2/2", out)
+    assert "validation loss" in err
+    assert (here / "out/optuna.db").is_file()
+    status, again, _ = call("tune", path, "--dry-run")
+    assert status == 0
+    assert "SGD\tlr = { log = [0.0001, 10.0] }\t4\t4" in again
+    assert "At most 0 trials to run" in again
+    assert "8 of 8 trials are done" in call("status", "toy_study_tuned")[1]
+    assert "4 of 4 trials are done" in call("status", path)[1], "the own settings are the study's own trials"
+
+
+def test_tune_shows_its_plan(call, write_study, here):
+    """`--dry-run` lists each space, what is done, the cap and the expected time, and writes nothing."""
+    path = write_study(extra=TUNE)
+    status, out, _ = call("tune", path, "--dry-run", "--trials", 9)
+    assert status == 0
+    assert "Adam\tbeta1 = { one_minus_log = [0.005, 0.5] }\t0\t9" in out
+    assert "Each optimizer: 9 configurations (tpe), 2 repeats, at most 7,704 training examples; " in out
+    assert "judged by validation/loss on 42 examples" in out
+    assert re.search(r"At most 36 trials to run on \d+ x cpu: about ", out)
+    assert not (here / "out/optuna.db").exists()
+
+
+def test_a_killed_tuning_goes_on(call, write_study, here):
+    """Killed with -9, then the same command with fewer workers: what an undisturbed tuning gives, and no double."""
+    path = write_study("SLOW_BLOBS", repeats=1, extra=TUNE)
+    call("tune", path, "--workers", 2, "--store", "undisturbed")
+    expected = (here / "out/studies/toy_study_tuned.toml").read_text(encoding="utf-8")
+    with _start("tune", path, "--workers", 2, "--store", "killed") as process:
+        while not process.stderr.readline().startswith("7/"):
+            pass
+        process.kill()
+        process.communicate()
+    (here / "out/studies/toy_study_tuned.toml").unlink()
+    end, status = time.monotonic() + 20, 2
+    while status == 2 and time.monotonic() < end:  # the killed process's lock goes with its last worker
+        status, _, err = call("tune", path, "--workers", 1, "--store", "killed")
+    assert status == 0, err
+    assert (here / "out/studies/toy_study_tuned.toml").read_text(encoding="utf-8") == expected
+    from suite.store import Store, locate
+
+    stores = [Store(locate(name, here), here) for name in ("undisturbed", "killed")]
+    found = [[(c.optuna, c.number, c.trials, c.state, c.value) for c in s.configurations("toy_study")] for s in stores]
+    assert found[0] == found[1]
+    assert len(found[0]) == 8
+    from mlflow import MlflowClient
+
+    client = MlflowClient(stores[1].uri)
+    ids = [client.get_experiment_by_name("toy_study").experiment_id]
+    runs = client.search_runs(ids, "tags.`ravine.kind` = 'trial'", max_results=1000)
+    names = [run.data.tags["ravine.trial"] for run in runs]
+    assert len(names) == len(set(names))
+
+
+def test_a_failed_tuning_ends_with_status_1(call, write_study):
+    """Where a trial breaks no tuned study is written, and the line says that the same command goes on."""
+    path = write_study("BUGGY_BLOBS", repeats=1, extra=TUNE)
+    status, out, err = call("tune", path)
+    assert status == 1
+    assert "SGD #0 r0: failed: RuntimeError: a bug in the network" in err
+    assert "trials failed: mend the cause, and the same command goes on from there" in err
+    assert "Tuned study" not in out
+
+
+@pytest.mark.parametrize(
+    ("extra", "arguments", "told"),
+    [
+        ("[tune.space.adam]\nlr = { log = [1, 0.1] }", [], "tune.space.adam.lr.log: the range [1, 0.1] is inverted"),
+        ("[tune.space.adam]\nrho = { log = [0.1, 1] }", [], "tune.space.adam.rho: Adam has no such hyperparameter"),
+        ("", ["--trials", "0"], "command line: tune.trials: expected greater than 0, got 0"),
+        ("", ["--storage", "toy.py"], "toy.py: Optuna's storage cannot be opened: file is not a database"),
+        ("", ["--storage", "out/mlflow.db"], "out/mlflow.db: it is a database of something else (tables "),
+        ("", ["--optimizer", "nag"], '--optimizer: "nag" is neither a label nor a kind'),
+    ],
+)
+def test_a_mistake_in_a_tuning_is_one_line_and_status_2(call, write_study, here, extra, arguments, told):
+    """Told before anything is trained, on the standard error, and nothing is recorded."""
+    path = write_study(extra=f"\n{extra}\n")
+    status, out, err = call("tune", path, *arguments)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("ravine: ")
+    assert told in err
+    assert not (here / "out/studies").exists()

@@ -214,3 +214,78 @@ def test_messages_name_the_file_as_short_as_they_can(tmp_path, monkeypatch):
     assert study.place == f"{tmp_path}/own.toml"
     monkeypatch.chdir(tmp_path)
     assert study.place == "own.toml"
+
+
+@pytest.mark.parametrize(
+    ("tune", "told"),
+    [
+        (
+            "[tune.space.adam]\nlr = { log = [1.0, 1e-5] }",
+            "tune.space.adam.lr.log: the range [1.0, 1e-05] is inverted. Write [1e-05, 1.0]",
+        ),
+        (
+            "[tune.space.adam]\nlr = { uniform = [0.1, 0.1] }",
+            "tune.space.adam.lr.uniform: the range [0.1, 0.1] is empty. Write two",
+        ),
+        ("[tune.space.adam]\nlr = { log = [0, 1] }", "tune.space.adam.lr: a logarithmic range starts above 0, got 0.0"),
+        (
+            "[tune.space.adam]\nlr = { log = [0.1] }",
+            "tune.space.adam.lr.log: expected the two ends of a range, got [0.1]",
+        ),
+        (
+            "[tune.space.adam]\nlr = { log = [0.1, inf] }",
+            "tune.space.adam.lr.log: expected the two ends of a range, got [0.1, inf]",
+        ),
+        (
+            '[tune.space.adam]\nlr = { log = ["0.1", 1] }',
+            'tune.space.adam.lr.log: expected the two ends of a range, got ["0.1", 1]',
+        ),
+        (
+            "[tune.space.adam]\nbeta1 = { one_minus_log = [0.5, 2] }",
+            "tune.space.adam.beta1: 1 − value has to lie in (0, 1]",
+        ),
+        (
+            "[tune.space.adam]\nlr = { values = [] }",
+            "tune.space.adam.lr.values: expected a list of different numbers, got []",
+        ),
+        (
+            "[tune.space.adam]\nlr = { values = [1, 1.0] }",
+            "tune.space.adam.lr.values: expected a list of different numbers",
+        ),
+        (
+            "[tune.space.adam]\nlr = {}",
+            "tune.space.adam.lr: expected one of log, one_minus_log, uniform, values, got 0 of them",
+        ),
+        ("[tune.space.adam]\nlr = { log = [0.1, 1], values = [1] }", "tune.space.adam.lr: expected one of log,"),
+        ("[tune.space.adam]\nlr = { lgo = [0.1, 1] }", 'tune.space.adam.lr.lgo: unknown key. Did you mean "log"?'),
+        ("[tune.space.adam]\nlr = 3", "tune.space.adam.lr: expected a table, got 3"),
+        (
+            "[tune.space.adm]\nlr = { log = [0.1, 1] }",
+            'tune.space.adm: the study has no such optimizer. Did you mean "adam"?',
+        ),
+        ("[tune]\ntrails = 3", 'tune.trails: unknown key. Did you mean "trials"?'),
+        ("[tune]\ntrials = 0", "tune.trials: expected greater than 0, got 0"),
+        (
+            '[tune]\nobjective = "test/loss"',
+            "tune.objective: expected 'validation/loss' or 'validation/accuracy', got \"test/loss\"",
+        ),
+        ('[tune]\nsampler = "bayes"', "tune.sampler: expected 'tpe', 'random', 'qmc' or 'grid', got \"bayes\""),
+        ('[tune]\nsampler = "grid"\ntrials = 3', "tune.trials: a grid has as many configurations as points. Remove it"),
+        ("[tune]\npoints = 3", 'tune.points: tpe has none. Remove it, or write sampler = "grid"'),
+    ],
+)
+def test_a_mistake_in_tune_is_one_line_with_its_place_and_the_mend(tmp_path, tune, told):
+    """Ranges that are empty, inverted or impossible, unknown keys and optimizers: each is told with its place."""
+    message = _refused(tmp_path, f"{GOOD}\n{tune}\n")
+    assert message.startswith(f"{tmp_path}/own.toml: ")
+    assert told in message
+    assert "\n" not in message
+
+
+def test_the_command_line_overrides_the_tuning(tmp_path):
+    """More trials and another budget hold in the tuning, too, and spaces of optimizers that are left out go with them."""
+    tune = "[tune]\ntrials = 3\nepochs = 2\n[tune.space.adam]\nlr = { log = [0.01, 1] }\n"
+    study = _load(tmp_path, f"{GOOD}\n{tune}").override(trials=5, epochs=1, optimizers=("sgd",))
+    assert (study.tune.trials, study.tune.epochs, study.epochs, study.tune.space) == (5, None, 1, {})
+    assert study.report_name == "own@epochs=1,trials=5,optimizer=sgd"
+    assert "adam" in _load(tmp_path, f"{GOOD}\n{tune}").override(optimizers=("Adam",)).tune.space
