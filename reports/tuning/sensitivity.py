@@ -13,6 +13,12 @@ SHARE = 0.01
 """A learning rate is good if its score is within this share of the optimizer's own best score."""
 
 
+_RANGE = [
+    *("label", "lr", "score", "own", "low", "high", "below", "above", "ratio", "decades", "at_most"),
+    *("open_low", "open_high", "sampled_low", "sampled_high", "within", "inside", "tried", "share"),
+]
+
+
 def swept(trials: pd.DataFrame) -> bool:
     """Whether the learning rate alone varies, as in a grid over it: then the scores make a curve, not a cloud."""
     others = [PARAM + name for name in hyperparameters(trials) if name != "lr"]
@@ -69,8 +75,9 @@ def ranges(trials: pd.DataFrame, share: float = SHARE) -> pd.DataFrame:
         share: Greater than 0.
 
     Returns:
-        `label`, `lr` and `score` (the best), `own` (the study's own rate), `low`, `high`, `ratio` (high/low), `decades`
-        (its log₁₀), `at_most` (decades; ∞ where open), `open_low`, `open_high`, `sampled_low`, `sampled_high`, `within`,
+        `label`, `lr` and `score` (the best), `own` (the study's own rate), `low`, `high`, `below` and `above`
+        (the next rates tried, NaN where there is none), `ratio` (high/low), `decades` (its log₁₀), `at_most` (decades; ∞
+        where open), `open_low`, `open_high`, `sampled_low`, `sampled_high`, `within`,
         `inside` (rates tried between `low` and `high`: more than `within` where the range has holes), `tried`, `share`.
 
     Raises:
@@ -89,10 +96,7 @@ def ranges(trials: pd.DataFrame, share: float = SHARE) -> pd.DataFrame:
         if len(scored):
             row |= _range(tried["lr"].to_numpy(dtype=float), scored, share)
         rows.append(row)
-    columns = (
-        "label lr score own low high ratio decades at_most open_low open_high sampled_low sampled_high within inside"
-    )
-    frame = pd.DataFrame(rows, columns=[*columns.split(), "tried", "share"])
+    frame = pd.DataFrame(rows, columns=_RANGE)
     whole = {"open_low": "boolean", "open_high": "boolean", "within": "Int64", "inside": "Int64"}
     return frame.astype(whole)
 
@@ -108,6 +112,8 @@ def _range(tried: np.ndarray[Any, np.dtype[np.float64]], scored: pd.DataFrame, s
         "score": float(top["score"]),
         "low": low,
         "high": high,
+        "below": below.max() if len(below) else np.nan,
+        "above": above.min() if len(above) else np.nan,
         "ratio": high / low,
         "decades": float(np.log10(high / low)),
         "at_most": most,
