@@ -166,8 +166,8 @@ def gaps(chosen: pd.DataFrame, scores: pd.DataFrame, level: float = LEVEL) -> pd
         level: Of the intervals.
 
     Returns:
-        A row per optimizer: `label`, `metric`, `validation`, `test`, `gap`, `low`, `high`, `n`, the same with `own ` in
-        front for the study's own setting, `level`, `method`.
+        A row per optimizer: `label`, `metric`, `validation`, `test`, `test low`, `test high`, `gap`, `low`, `high`, `n`,
+        the same with `own ` in front for the study's own setting, `level`, `method`.
     """
     rows = []
     for _, row in chosen.iterrows():
@@ -179,7 +179,8 @@ def gaps(chosen: pd.DataFrame, scores: pd.DataFrame, level: float = LEVEL) -> pd
         for front, name, validation in (("", tuned, row["score"]), ("own ", own, row["own"])):
             ok = scores[(scores["label"] == name) & (scores["outcome"] == "ok")]
             test = t_interval(ok[metric].dropna().to_numpy() if metric in ok else [], level)
-            told |= {f"{front}validation": validation, f"{front}test": test.mean, f"{front}gap": test.mean - validation}
+            told |= {f"{front}validation": validation} | _columns(test, f"{front}test")
+            told |= {f"{front}gap": test.mean - validation}
             told |= {f"{front}low": test.low - validation, f"{front}high": test.high - validation, f"{front}n": test.n}
         rows.append(told | {"level": level, "method": METHOD})
     return pd.DataFrame(rows)
