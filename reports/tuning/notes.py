@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reports.notes import number
-from reports.scores import TUNED, title, tuned_label
+from reports.scores import TUNED, higher_is_better, title, tuned_label
 from reports.tuning import importances, sensitivity, tunability
 
 if TYPE_CHECKING:
@@ -115,6 +115,7 @@ def open_ranges(ranges: pd.DataFrame) -> str:
 def beneath_choices(chosen: pd.DataFrame, compared: pd.DataFrame, metric: str) -> tuple[str, ...]:
     """The notes beneath the table of choices."""
     level, method = float(compared["level"].iloc[0]), str(compared["method"].iloc[0])
+    pairs, better = span(n for n in compared["n"] if n), "more" if higher_is_better(metric) else "less"
     kept = [str(label) for label in chosen.loc[chosen["kept"].astype(bool), "label"]]
     short = [
         f"{row['label']} {row['n']} of {row['pairs']}"
@@ -123,8 +124,8 @@ def beneath_choices(chosen: pd.DataFrame, compared: pd.DataFrame, metric: str) -
     ]
     told = [
         (
-            f"Tuned − own: mean of paired differences over fresh repeats ± half of its {level:.0%} {method} interval, {span(n for n in compared['n'] if n)} "
-            f"pairs with the same seeds. Of {title(metric).lower()} {'more' if metric.endswith('accuracy') else 'less'} is better."
+            f"Tuned − own: mean of paired differences over fresh repeats ± half of its {level:.0%} {method} interval, "
+            f"{pairs} pairs with the same seeds. Of {title(metric).lower()} {better} is better."
         ),
         "Each interval stands for itself: of twenty true zeros about one is missed. None is adjusted for their number.",
         (
@@ -185,8 +186,8 @@ def tunability_caption(curves: pd.DataFrame) -> str:
     each = curves.drop_duplicates("label")
     capped = int(each["capped"].sum())
     told = (
-        f"Expected best validation score after k random trials: the mean of the best over all subsets of k of the {span(each['n'])} "
-        f"trials, with its {first['level']:.0%} {first['method']} band, which ends at half of the trials, where subsets "
+        "Expected best validation score after k random trials: the mean of the best over all subsets of k of the "
+        f"{span(each['n'])} trials, with its {first['level']:.0%} {first['method']} band, which ends at half of the trials, where subsets "
         "begin to share most of theirs. The study's own setting is no random trial and is left out."
     )
     if capped:
