@@ -187,8 +187,8 @@ def tunability_caption(curves: pd.DataFrame) -> str:
     capped = int(each["capped"].sum())
     told = (
         "Expected best validation score after k random trials: the mean of the best over all subsets of k of the "
-        f"{span(each['n'])} trials, with its {first['level']:.0%} {first['method']} band, which ends at half of the trials, where subsets "
-        "begin to share most of theirs. The study's own setting is no random trial and is left out."
+        f"{span(each['n'])} trials, with its {first['level']:.0%} {first['method']} band. The band ends at half of the "
+        "trials, where subsets begin to share most of theirs. The study's own setting is no random trial and is left out."
     )
     if capped:
         told += (
