@@ -124,7 +124,9 @@ def _digits(table: pd.DataFrame, low: str, high: str) -> int:
 
 
 def _signed(mean: float, low: float, high: float, digits: int) -> str:
-    return ("+" if mean > 0 else "") + notes.plus_minus(mean, low, high, digits)
+    """With its sign, which a value that rounds to 0 does not have."""
+    text, rounded = notes.plus_minus(mean, low, high, digits), round(mean, digits)
+    return f"+{text}" if rounded > 0 else text.removeprefix("−") if rounded == 0 else text
 
 
 def _short(value: float) -> str:
