@@ -573,11 +573,11 @@ def _report(study: Study, trials: tuple[Trial, ...], store: Store) -> None:
     """Build and keep the report, print its table and its place."""
     from rich.console import Console
 
-    from reports import tables
+    from reports import frame, tables
     from reports.build import build
 
     folder = _report_folder(study)
-    built = build(study, trials, store, folder)
+    built = build(study, trials, store, folder, tuning=frame.tuning(study, store))
     store.write_report(study, folder)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
     console.print(tables.screen(built.sheet, console.width))

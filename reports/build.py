@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from reports.figures import Style
+    from reports.tuning.section import Section
 
 FORMATS: Mapping[str, Mapping[str, Any]] = {
     "svg": {"Date": None, "Creator": None},
@@ -98,9 +99,13 @@ class _Contents:
     looks: dict[str, Style]
     sheets: list[tables.Sheet] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
+    tuning: Section | None = None
+    tuning_pictures: list[Picture] = field(default_factory=list)
 
 
-def build(study: Study, trials: Sequence[Trial], store: Reader, folder: Path) -> Report:
+def build(
+    study: Study, trials: Sequence[Trial], store: Reader, folder: Path, tuning: pd.DataFrame | None = None
+) -> Report:
     """Build the report of a study: page, tables, figures and manifest.
 
     The folder is written beside its place and then put there, so an interrupted build leaves the old report whole.
@@ -110,6 +115,7 @@ def build(study: Study, trials: Sequence[Trial], store: Reader, folder: Path) ->
         trials: The plan; the report covers exactly these.
         store: Where the records are.
         folder: Where the report goes. An older report there is replaced.
+        tuning: A row per Optuna trial of the run that the study's settings come from (see `reports.tuning.choices`).
 
     Raises:
         UserError: Nothing is recorded yet, the study's reference does not exist, or `folder` holds something that is
@@ -120,6 +126,9 @@ def build(study: Study, trials: Sequence[Trial], store: Reader, folder: Path) ->
     if not frames.recorded:
         raise UserError(f"nothing is recorded for the study {study.name} yet. Run `{command(study)}` first")
     contents = _gather(study, trials, frames)
+    if tuning is not None and len(tuning):
+        contents.tuning = _tuning(contents, tuning)
+        contents.tuning_pictures += _draw_tuning(contents.tuning)
     contents.pictures += _draw(contents)
     with _replacing(folder) as fresh:
         _write(contents, fresh)
@@ -202,6 +211,25 @@ def _gather(study: Study, trials: Sequence[Trial], frames: Frames) -> _Contents:
         heading = "Printed numbers beside ours"
         contents.sheets.append(tables.printed(contents.compared, table, heading=heading, remarks=sources))
     return contents
+
+
+def _tuning(contents: _Contents, trials: pd.DataFrame) -> Section:
+    from reports.figures import styles
+    from reports.tuning.section import tuning_section
+
+    labels = contents.frames.labels
+    looks = styles([*labels, *(label for label in trials["optimizer"].unique() if label not in labels)])
+    return tuning_section(trials, contents.scores, contents.study.score, looks, labels)
+
+
+def _draw_tuning(section: Section) -> Iterator[Picture]:
+    import matplotlib.style
+
+    from reports import figures
+
+    with matplotlib.style.context(["default", dict(figures.STYLE)]):
+        for figure, name, caption, alt in section.figures():
+            yield _picture(figure, name, caption, alt)
 
 
 def _draw(contents: _Contents) -> Iterator[Picture]:
@@ -296,13 +324,15 @@ def _picture(figure: Figure, name: str, caption: str, alt: str, label: str = "")
 def _write(contents: _Contents, folder: Path) -> None:
     """Every file of the report, the manifest last: it holds the digests of all others."""
     (folder / "figures").mkdir()
-    for picture in contents.pictures:
+    for picture in contents.pictures + contents.tuning_pictures:
         for ending, data in picture.files.items():
             (folder / "figures" / f"{picture.name}.{ending}").write_bytes(data)
     texts = {"table.csv": tables.csv(contents.estimates), "scores.csv": tables.csv(contents.scores)}
     if contents.compared is not None:
         texts["reference.csv"] = tables.csv(contents.compared)
-    for sheet in contents.sheets:
+    tuning = contents.tuning
+    texts |= {f"{stem}.csv": tables.csv(frame) for stem, frame in (tuning.frames if tuning else {}).items()}
+    for sheet in (*contents.sheets, *(tuning.sheets if tuning else ())):
         stem = "table" if sheet.name == "estimates" else sheet.name
         texts[f"{stem}.md"] = tables.markdown(sheet)
         texts[f"{stem}.tex"] = tables.latex(sheet)
@@ -342,7 +372,10 @@ def _render(template: str, contents: _Contents, **more: Any) -> str:
         "failures": notes.failures(frames),
         "measured": notes.measured_how(study, frames, contents.data),
         "settings": _settings(contents),
-        "looks": contents.looks,
+        "looks": {**(contents.tuning.looks if contents.tuning else {}), **contents.looks},
+        "labels": frames.labels,
+        "tuning": contents.tuning,
+        "tuning_pictures": contents.tuning_pictures,
         "unpictured": [label for label in contents.looks if label not in {p.label for p in contents.pictures}],
         "command": command(study),
         "score": scores.title(study.score),

@@ -18,7 +18,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 
 from reports import notes
-from reports.scores import higher_is_better, title
+from reports.scores import TUNED, higher_is_better, title
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -75,6 +75,7 @@ _SOLID: Dash = ()
 _DASHED: Dash = (5, 1.8)
 _DOTTED: Dash = (1.3, 1.5)
 _MIXED: Dash = (5, 1.5, 1.2, 1.5)
+_OF_TUNED = {_SOLID: _DOTTED, _DASHED: _SOLID, _MIXED: _SOLID, _DOTTED: _SOLID}
 
 _LOOKS: tuple[tuple[str, Dash, str], ...] = (
     ("#0072b2", _SOLID, "o"),  # the first seven hues: Okabe and Ito, their yellow left out and the light ones deepened,
@@ -109,13 +110,21 @@ class Style:
 
 
 def styles(labels: Sequence[str]) -> dict[str, Style]:
-    """A look for each label, by its place in the plan; from the thirteenth on, hues return with other dashes."""
-    looks = {}
-    for at, label in enumerate(labels):
+    """A look for each label, by its place in the plan; from the thirteenth on, hues return with other dashes.
+
+    A tuned entry has the hue and the marker of the entry that it was tuned from, with another dash.
+    """
+    looks: dict[str, Style] = {}
+    first = [label for label in labels if not (label.endswith(TUNED) and label.removesuffix(TUNED) in labels)]
+    for at, label in enumerate(first):
         color, _, marker = _LOOKS[at % len(_LOOKS)]
         _, dash, _ = _LOOKS[(at + 3 * (at // len(_LOOKS))) % len(_LOOKS)]
         looks[label] = Style(color, dash, marker)
-    return looks
+    for label in labels:
+        if label not in looks:
+            untuned = looks[label.removesuffix(TUNED)]
+            looks[label] = Style(untuned.color, _OF_TUNED[untuned.dash], untuned.marker)
+    return {label: looks[label] for label in labels}
 
 
 def short(label: str) -> str:
@@ -231,7 +240,7 @@ def dots(
                 ax.plot(single, np.full(len(single), at - 0.27), "o", ms=2.4, mfc=look.color, mec="none", alpha=0.45)
             if math.isfinite(low) and math.isfinite(high):
                 ax.plot([low, high], [at, at], color=look.color, lw=1.6, solid_capstyle="butt")
-            _marker(ax, mean, at, look)
+            mark(ax, mean, at, look)
         if numbers:
             text = notes.plus_minus(mean, low, high, digits)
             ax.annotate(text, (1, at), (9, 0), xycoords=beside, textcoords="offset points", va="center", fontsize=7.5)
@@ -325,7 +334,7 @@ def overview(
         ax.set_ylabel("")
         ax.set_title(title(metric))
     drawn = {label for curves in panels.values() for label in curves["label"]}
-    _legend(figure, [str(label) for label in estimates["label"] if label in drawn], looks)
+    legend(figure, [str(label) for label in estimates["label"] if label in drawn], looks)
     return figure
 
 
@@ -362,7 +371,8 @@ def is_curve(curves: pd.DataFrame) -> bool:
     return bool(len(curves) and curves.groupby("label").size().max() > 1)
 
 
-def _legend(figure: Figure, labels: Sequence[str], looks: Mapping[str, Style]) -> None:
+def legend(figure: Figure, labels: Sequence[str], looks: Mapping[str, Style]) -> None:
+    """One legend beneath all panels of a figure."""
     handles = [
         Line2D(
             [], [], color=looks[n].color, ls=looks[n].line, marker=looks[n].marker, mec="white", mew=0.4, label=short(n)
@@ -383,10 +393,11 @@ def _standing(ax: Axes, at: float, estimate: pd.Series[Any], look: Style) -> Non
     mean, low, high = (float(estimate[name]) for name in ("mean", "low", "high"))
     if math.isfinite(low) and math.isfinite(high):
         ax.plot([at, at], [low, high], color=look.color, lw=1.6, solid_capstyle="butt", zorder=5)
-    _marker(ax, at, mean, look)
+    mark(ax, at, mean, look)
 
 
-def _marker(ax: Axes, x: float, y: float, look: Style) -> None:
+def mark(ax: Axes, x: float, y: float, look: Style) -> None:
+    """One value of a label, on top of all else."""
     ax.plot([x], [y], look.marker, color=look.color, ms=5.6, mec="white", mew=0.6, zorder=6)
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 from suite.errors import UserError
 from suite.records import Configuration, Outcome, Trial, TrialRecord
 from suite.study import Study, reference, shipped
+from suite.tuning_importances import importances
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -29,6 +30,7 @@ __all__ = [
     "TuningReader",
     "UserError",
     "command",
+    "importances",
     "load",
     "reference",
     "settings",

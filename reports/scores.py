@@ -17,6 +17,9 @@ METRICS = ("train/loss", "train/accuracy", "test/loss", "test/accuracy")
 STEP_LOSS = "train/step_loss"
 """The training loss of each update's own batch."""
 
+TUNED = ", tuned"
+"""How the label of a tuned entry ends."""
+
 _TITLES = {
     "train/loss": "Training loss",
     "train/accuracy": "Training accuracy",
@@ -61,3 +64,8 @@ def higher_is_better(metric: str) -> bool:
 def title(metric: str) -> str:
     """The name of a metric for people."""
     return _TITLES.get(metric, metric.replace("/", " ").replace("_", " ").capitalize())
+
+
+def tuned_label(label: str) -> str:
+    """The label of the entry that has an optimizer's tuned setting, beside the one with the study's own."""
+    return label + TUNED

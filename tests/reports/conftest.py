@@ -33,4 +33,5 @@ def small(sample, tmp_path_factory):
 @pytest.fixture
 def no_figures(monkeypatch):
     """Builds without figures, for tests of all else."""
-    monkeypatch.setattr("reports.build._draw", lambda _: iter(()))
+    for function in ("_draw", "_draw_tuning"):
+        monkeypatch.setattr(f"reports.build.{function}", lambda _: iter(()))

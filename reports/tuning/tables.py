@@ -1,0 +1,133 @@
+"""Estimates of a tuning run become tables (`reports.tables.Sheet`). Nothing is estimated here."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from reports import notes
+from reports.scores import title
+from reports.tables import NO_VALUE, Cell, Column, Sheet
+from reports.tuning.choices import PARAM, STATES
+from reports.tuning.figures import width
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+
+
+def settings(row: pd.Series) -> str:
+    """A chosen setting in words: `lr 0.003162, beta1 0.92`; a dash where none was chosen."""
+    values = {str(name).removeprefix(PARAM): row[name] for name in row.index if str(name).startswith(PARAM)}
+    known = [f"{name} {_short(float(value))}" for name, value in values.items() if math.isfinite(value)]
+    return ", ".join(known) or NO_VALUE
+
+
+def choices(
+    chosen: pd.DataFrame, compared: pd.DataFrame, gaps: pd.DataFrame, *, metric: str, remarks: Iterable[str] = ()
+) -> Sheet:
+    """The table of choices: a row per optimizer, from the setting to the test score of fresh repeats and the gap.
+
+    Args:
+        chosen: `choices.best`.
+        compared: `choices.against_own`, of the score that the study names.
+        gaps: `choices.gaps`; the rows of all three are in the same order.
+        metric: What the scores of `compared` are.
+        remarks: The notes beneath.
+    """
+    name, of = title(metric), title(str(gaps["metric"].iloc[0]))
+    columns = (
+        Column("Optimizer", "left"),
+        Column("Best setting", "left", rank=4),
+        Column(f"{title(str(chosen['objective'].iloc[0]))}, chosen by", rank=2),
+        Column(f"{name}, own setting", rank=1),
+        Column(f"{name}, tuned"),
+        Column("Tuned − own"),
+        Column(f"{of}, tuned", rank=3),
+        Column("Gap", rank=2),
+        Column("Gap of own setting", rank=3),
+    )
+    own, tuned = (_digits(compared, f"{side} low", f"{side} high") for side in ("own", "tuned"))
+    digits, gap = _digits(compared, "low", "high"), _digits(gaps, "low", "high")
+    rows = []
+    for (_, best), (_, pair), (_, left) in zip(chosen.iterrows(), compared.iterrows(), gaps.iterrows(), strict=True):
+        difference = "kept" if pair["kept"] else _signed(pair["difference"], pair["low"], pair["high"], digits)
+        test = notes.plus_minus(left["test"], left["test low"], left["test high"], gap)
+        rows.append(
+            (
+                Cell(str(best["label"]), str(best["label"])),
+                Cell(settings(best), settings(best)),
+                Cell(notes.number(best["score"], gap), best["score"]),
+                Cell(notes.plus_minus(pair["own"], pair["own low"], pair["own high"], own), pair["own"]),
+                Cell(notes.plus_minus(pair["tuned"], pair["tuned low"], pair["tuned high"], tuned), pair["tuned"]),
+                Cell(difference, pair["difference"]),
+                Cell(test, left["test"]),
+                Cell(_signed(left["gap"], left["low"], left["high"], gap), left["gap"]),
+                Cell(_signed(left["own gap"], left["own low"], left["own high"], gap), left["own gap"]),
+            )
+        )
+    return Sheet("tuning", "Tuned settings on fresh repeats", columns, tuple(rows), tuple(remarks))
+
+
+def ranges(table: pd.DataFrame, remarks: Iterable[str] = ()) -> Sheet:
+    """The table of learning rates: the best one, the range of good ones and its width (`sensitivity.ranges`)."""
+    columns = (
+        Column("Optimizer", "left"),
+        Column("Best learning rate"),
+        Column("Own", rank=1),
+        Column("Within 1%, lowest"),
+        Column("Within 1%, highest"),
+        Column("Ratio", rank=2),
+        Column("Width", "left"),
+        Column("Good/tried", rank=3),
+    )
+    rows = []
+    for _, row in table.iterrows():
+        known = math.isfinite(row["score"])
+        good = f"{row['within']}/{row['inside']}" if known else NO_VALUE
+        rows.append(
+            (
+                Cell(str(row["label"]), str(row["label"])),
+                *(Cell(_short(row[name]), float(row[name])) for name in ("lr", "own", "low", "high")),
+                Cell(notes.number(row["ratio"], 1), float(row["ratio"])),
+                Cell(width(row), float(row["decades"])),
+                Cell(good, row["within"] / row["inside"] if known else math.nan),
+            )
+        )
+    return Sheet("learning-rates", "Learning rates", columns, tuple(rows), tuple(remarks))
+
+
+def budget(table: pd.DataFrame, remarks: Iterable[str] = ()) -> Sheet:
+    """The table of what each optimizer spent (`choices.budget`)."""
+    heads = ["Configurations", *(state.capitalize() for state in STATES), "Repeats", "Training examples", "Seconds"]
+    names = ["configurations", *STATES, "repeats", "examples", "seconds"]
+    columns = (Column("Optimizer", "left"), *(Column(head, rank=rank) for rank, head in enumerate(heads)))
+    rows = [
+        (
+            Cell(str(row["label"]), str(row["label"])),
+            *(
+                Cell(
+                    notes.number(float(row[name]), int(0 < row[name] < 10) if name == "seconds" else 0),
+                    float(row[name]),
+                )
+                for name in names
+            ),
+        )
+        for _, row in table.iterrows()
+    ]
+    return Sheet("tuning-budget", "What tuning spent", columns, tuple(rows), tuple(remarks))
+
+
+def _digits(table: pd.DataFrame, low: str, high: str) -> int:
+    return notes.decimals((table[high] - table[low]) / 2)
+
+
+def _signed(mean: float, low: float, high: float, digits: int) -> str:
+    """With its sign, which a value that rounds to 0 does not have."""
+    text, rounded = notes.plus_minus(mean, low, high, digits), round(mean, digits)
+    return f"+{text}" if rounded > 0 else text.removeprefix("−") if rounded == 0 else text
+
+
+def _short(value: float) -> str:
+    return f"{value:.4g}" if math.isfinite(value) else NO_VALUE
