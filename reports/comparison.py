@@ -126,7 +126,7 @@ def effect_size(mean: ArrayLike, sd: ArrayLike, n: ArrayLike) -> Array:
     J(m) = Γ(m/2)/(√(m/2) Γ((m − 1)/2)) takes away the bias of d̄/s, which is 9% at n = 10 (Hedges 1981). NaN without a
     spread.
     """
-    m = np.maximum(np.asarray(n, dtype=np.float64) - 1, np.nan)
+    m = np.asarray(n, dtype=np.float64) - 1
     with np.errstate(invalid="ignore", divide="ignore"):
         j = np.exp(special.gammaln(m / 2) - special.gammaln((m - 1) / 2)) / np.sqrt(m / 2)
         g = j * np.asarray(mean) / np.asarray(sd)
