@@ -16,12 +16,12 @@ import tempfile
 import unicodedata
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reports import answers, comparison_section, notes, scores, tables, target_section, verdicts
 from reports import estimates as estimating
-from reports import notes, scores, tables
 from reports.frame import Frames, Reader, Study, Trial, UserError, command, load, reference, settings
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from reports.figures import Style
+    from reports.sections import Section
+    from reports.verdicts import Comparison
 
 FORMATS: Mapping[str, Mapping[str, Any]] = {
     "svg": {"Date": None, "Creator": None},
@@ -55,6 +57,7 @@ class Report:
         sheet: The table of estimates, for `tables.screen`.
         reference: The table of printed numbers beside ours, where the study has a reference.
         answer: The sentence on top of the page.
+        comparison: The verdicts on all pairs.
     """
 
     folder: Path
@@ -65,17 +68,19 @@ class Report:
     sheet: tables.Sheet
     reference: tables.Sheet | None
     answer: str
+    comparison: Comparison
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A drawn figure: its file's name without an ending, its caption, what it shows, and its bytes by format."""
+    """A drawn figure: its file's name without an ending, its caption, what it shows, and its bytes by format, its part."""
 
     name: str
     caption: str
     alt: str
     files: Mapping[str, bytes]
     label: str = ""
+    section: str = ""
 
     @property
     def uri(self) -> str:
@@ -96,6 +101,8 @@ class _Contents:
     settings: dict[str, str]
     data: dict[str, str]
     looks: dict[str, Style]
+    comparison: Comparison
+    sections: list[Section] = field(default_factory=list)
     sheets: list[tables.Sheet] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
 
@@ -120,7 +127,7 @@ def build(study: Study, trials: Sequence[Trial], store: Reader, folder: Path) ->
     if not frames.recorded:
         raise UserError(f"nothing is recorded for the study {study.name} yet. Run `{command(study)}` first")
     contents = _gather(study, trials, frames)
-    contents.pictures += _draw(contents)
+    contents.pictures += [*_draw(contents), *_draw_sections(contents)]
     with _replacing(folder) as fresh:
         _write(contents, fresh)
     sheets = contents.sheets
@@ -132,7 +139,8 @@ def build(study: Study, trials: Sequence[Trial], store: Reader, folder: Path) ->
         estimates=contents.estimates,
         sheet=sheets[0],
         reference=sheets[1] if len(sheets) > 1 else None,
-        answer=notes.headline(contents.estimates, study.score),
+        answer=_answer(contents),
+        comparison=contents.comparison,
     )
 
 
@@ -176,6 +184,10 @@ def _gather(study: Study, trials: Sequence[Trial], frames: Frames) -> _Contents:
     book = reference(study.reference) if study.reference else {}
     printed = {label: numbers for label, numbers in book.get("results", {}).items() if label in frames.planned}
     table = estimating.by_label(frames, final, metrics, study.score, settings=told, printed=printed)
+    wide = verdicts.wide(final, study.score, frames.labels)
+    compared = verdicts.compare(
+        wide, score=study.score, higher=scores.higher_is_better(study.score), margin=study.margin
+    )
     contents = _Contents(
         study=study,
         frames=frames,
@@ -186,8 +198,18 @@ def _gather(study: Study, trials: Sequence[Trial], frames: Frames) -> _Contents:
         settings=told,
         data={name: digest for trial in trials for name, digest in trial.data.items()},
         looks=styles(frames.labels),
+        comparison=compared,
     )
-    remarks = notes.beneath(frames, table, study.score)
+    if len(compared.means) > 1:
+        contents.sections.append(comparison_section.comparison(compared))
+    timed = target_section.time_to_target(frames, study.score, list(table["label"]))
+    contents.sections += [timed] if timed else []
+    level = float(table["level"].iloc[0])
+    remarks = (
+        *notes.beneath(frames, table, study.score),
+        *answers.success(table, level),
+        *answers.reach(compared),
+    )
     contents.sheets.append(tables.overview(table, metrics, study.score, heading=study.title, remarks=remarks))
     if contents.compared is not None:
         sources = (
@@ -279,6 +301,19 @@ def _draw(contents: _Contents) -> Iterator[Picture]:
             yield _picture(figure, f"optimizer-{slug}", caption, f"Panels: the repeats of {label} over epochs.", label)
 
 
+def _draw_sections(contents: _Contents) -> Iterator[Picture]:
+    """The figures of the report's further parts."""
+    import matplotlib.style
+
+    from reports import figures
+
+    with matplotlib.style.context(["default", dict(figures.STYLE)]):
+        for section in contents.sections:
+            for drawing in section.draw(contents.looks):
+                picture = _picture(drawing.figure, drawing.name, drawing.caption, drawing.alt)
+                yield replace(picture, section=section.anchor)
+
+
 def _picture(figure: Figure, name: str, caption: str, alt: str, label: str = "") -> Picture:
     files = {}
     with warnings.catch_warnings():
@@ -293,6 +328,12 @@ def _picture(figure: Figure, name: str, caption: str, alt: str, label: str = "")
     return Picture(name, caption, alt, files, label)
 
 
+def _answer(contents: _Contents) -> str:
+    """The verdict, then the best mean with its interval."""
+    told = (answers.verdict(contents.comparison), notes.headline(contents.estimates, contents.study.score))
+    return " ".join(text for text in told if text)
+
+
 def _write(contents: _Contents, folder: Path) -> None:
     """Every file of the report, the manifest last: it holds the digests of all others."""
     (folder / "figures").mkdir()
@@ -302,7 +343,8 @@ def _write(contents: _Contents, folder: Path) -> None:
     texts = {"table.csv": tables.csv(contents.estimates), "scores.csv": tables.csv(contents.scores)}
     if contents.compared is not None:
         texts["reference.csv"] = tables.csv(contents.compared)
-    for sheet in contents.sheets:
+    texts |= {f"{name}.csv": tables.csv(frame) for section in contents.sections for name, frame in section.data.items()}
+    for sheet in [*contents.sheets, *(sheet for section in contents.sections for sheet in section.sheets)]:
         stem = "table" if sheet.name == "estimates" else sheet.name
         texts[f"{stem}.md"] = tables.markdown(sheet)
         texts[f"{stem}.tex"] = tables.latex(sheet)
@@ -336,7 +378,8 @@ def _render(template: str, contents: _Contents, **more: Any) -> str:
         "study": study,
         "sheets": contents.sheets,
         "pictures": contents.pictures,
-        "answer": notes.headline(table, study.score),
+        "answer": _answer(contents),
+        "sections": contents.sections,
         "caution": notes.CAUTION,
         "incomplete": notes.incomplete(frames),
         "failures": notes.failures(frames),

@@ -110,13 +110,15 @@ def compare(matrix: ArrayLike, rng: np.random.Generator, *, test: Test = "max-t"
 
 
 def holm(p: ArrayLike) -> Array:
-    """Holm's step-down adjustment; a NaN stays one and does not count."""
-    from statsmodels.stats.multitest import multipletests
+    """Holm's step-down adjustment: the i-th smallest of m p-values times m − i + 1, none below the one before, at most 1.
 
+    A NaN stays one and does not count.
+    """
     values = np.asarray(p, dtype=np.float64)
-    adjusted, known = np.full(len(values), np.nan), np.isfinite(values)
-    if known.any():
-        adjusted[known] = multipletests(values[known], method="holm")[1]
+    known = np.flatnonzero(np.isfinite(values))
+    order = known[np.argsort(values[known], kind="stable")]
+    adjusted = np.full(len(values), np.nan)
+    adjusted[order] = np.minimum(np.maximum.accumulate(values[order] * np.arange(len(order), 0, -1)), 1.0)
     return adjusted
 
 

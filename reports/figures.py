@@ -231,7 +231,7 @@ def dots(
                 ax.plot(single, np.full(len(single), at - 0.27), "o", ms=2.4, mfc=look.color, mec="none", alpha=0.45)
             if math.isfinite(low) and math.isfinite(high):
                 ax.plot([low, high], [at, at], color=look.color, lw=1.6, solid_capstyle="butt")
-            _marker(ax, mean, at, look)
+            marker(ax, mean, at, look)
         if numbers:
             text = notes.plus_minus(mean, low, high, digits)
             ax.annotate(text, (1, at), (9, 0), xycoords=beside, textcoords="offset points", va="center", fontsize=7.5)
@@ -325,7 +325,7 @@ def overview(
         ax.set_ylabel("")
         ax.set_title(title(metric))
     drawn = {label for curves in panels.values() for label in curves["label"]}
-    _legend(figure, [str(label) for label in estimates["label"] if label in drawn], looks)
+    legend(figure, [str(label) for label in estimates["label"] if label in drawn], looks)
     return figure
 
 
@@ -362,7 +362,8 @@ def is_curve(curves: pd.DataFrame) -> bool:
     return bool(len(curves) and curves.groupby("label").size().max() > 1)
 
 
-def _legend(figure: Figure, labels: Sequence[str], looks: Mapping[str, Style]) -> None:
+def legend(figure: Figure, labels: Sequence[str], looks: Mapping[str, Style]) -> None:
+    """One legend beneath all panels, in the order of `labels`."""
     handles = [
         Line2D(
             [], [], color=looks[n].color, ls=looks[n].line, marker=looks[n].marker, mec="white", mew=0.4, label=short(n)
@@ -383,10 +384,11 @@ def _standing(ax: Axes, at: float, estimate: pd.Series[Any], look: Style) -> Non
     mean, low, high = (float(estimate[name]) for name in ("mean", "low", "high"))
     if math.isfinite(low) and math.isfinite(high):
         ax.plot([at, at], [low, high], color=look.color, lw=1.6, solid_capstyle="butt", zorder=5)
-    _marker(ax, at, mean, look)
+    marker(ax, at, mean, look)
 
 
-def _marker(ax: Axes, x: float, y: float, look: Style) -> None:
+def marker(ax: Axes, x: float, y: float, look: Style) -> None:
+    """The marker of a mean."""
     ax.plot([x], [y], look.marker, color=look.color, ms=5.6, mec="white", mew=0.6, zorder=6)
 
 

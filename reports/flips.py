@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-MOST = 8192
-"""So many flips are made at most: all of them up to 14 repeats, above that as many random ones."""
+MOST = 4096
+"""So many flips are made at most: all of them up to 13 repeats, above that as many random ones."""
 
 _CLOSE = 1e-9  # what rounding does to a share that should be equal
 
@@ -52,7 +52,7 @@ def signs(n: int, rng: np.random.Generator, most: int = MOST) -> Array:
 
 def exact(n: int, most: int = MOST) -> bool:
     """Whether `signs` enumerates all patterns."""
-    return 2 ** (n - 1) <= most
+    return bool(2 ** (n - 1) <= most)
 
 
 def surprise(differences: Array, patterns: Array) -> Array:
@@ -106,12 +106,12 @@ def level_of_each(differences: Array, level: float, patterns: Array) -> float:
     if m <= 1:
         return level
     if len(varied) < enough(level):
-        return 1 - (1 - level) / m
+        return float(1 - (1 - level) / m)
     centred = varied - np.nanmean(varied, axis=0)
     count = np.isfinite(centred).sum(axis=0)
     a = _standardised(centred, patterns)
     log_p = _log_p(a.max(axis=1), count[0]) if _one(count) else _log_p(a, count).min(axis=1)
-    return float(1 - np.exp(np.quantile(log_p, 1 - level, method="lower")))
+    return 1 - math.exp(float(np.quantile(log_p, 1 - level, method="lower")))
 
 
 def _reach(observed: Array) -> Array:

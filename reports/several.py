@@ -97,8 +97,8 @@ def performance_profiles(
     bootstrap draws repeats within each problem, so the bands speak of these problems, and of other seeds.
 
     Args:
-        costs: Above 0, such as the time to a target; infinite where the target was missed, NaN where there was no run (counts
-            as a miss where another optimizer has that case). Shape (problems, repeats, optimizers).
+        costs: Above 0, such as the time to a target; infinite where the target was missed, NaN where there was no run (the
+            case is left out then, for all). Shape (problems, repeats, optimizers).
         ratios: τ, from 1 up.
         rng: Draws the resamples.
         level: Of the bands, at each τ by itself.
@@ -113,14 +113,14 @@ def performance_profiles(
     if (values <= 0).any():
         raise ValueError('"costs" must be above 0: a ratio of costs means nothing else. Pass times, or losses')
     tau = np.asarray(ratios, dtype=np.float64)
-    known = ~np.isnan(values).all(axis=2)
-    filled = np.where(np.isnan(values), np.inf, values)
-    best = filled.min(axis=2, keepdims=True)
+    known: NDArray[np.bool_] = np.asarray(~np.isnan(values).any(axis=2))
+    best = values.min(axis=2, keepdims=True)
     with np.errstate(invalid="ignore"):
-        ratio = np.where(np.isfinite(filled), filled / best, np.inf)
+        ratio: Array = np.where(np.isfinite(values), values / best, np.inf)
     kept = [problem for problem in range(len(values)) if known[problem].any()]
-    within = [
-        (ratio[problem][known[problem]][np.newaxis] <= tau[:, np.newaxis, np.newaxis] * (1 + 1e-12)) for problem in kept
+    within: list[NDArray[np.bool_]] = [
+        np.asarray(ratio[problem][known[problem]][np.newaxis] <= tau[:, np.newaxis, np.newaxis] * (1 + 1e-12))
+        for problem in kept
     ]
     share = np.mean([part.mean(axis=1) for part in within], axis=0)
     drawn = np.zeros((resamples, *share.shape))
@@ -159,8 +159,8 @@ def probability_of_improvement(
         x, y = x[np.isfinite(x)], y[np.isfinite(y)]  # noqa: PLW2901
         if not (len(x) and len(y)):
             return np.nan, np.nan, np.nan
-        wins = (x[:, np.newaxis] > y) + 0.5 * (x[:, np.newaxis] == y)
-        values.append(wins.mean())
+        wins = np.asarray((x[:, np.newaxis] > y) + 0.5 * (x[:, np.newaxis] == y))
+        values.append(float(wins.mean()))
         single = single and len(x) == 1 and len(y) == 1
         rows = rng.multinomial(len(x), np.full(len(x), 1 / len(x)), size=resamples) / len(x)
         columns = rng.multinomial(len(y), np.full(len(y), 1 / len(y)), size=resamples) / len(y)

@@ -15,6 +15,8 @@ from reports.intervals import LEVEL
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from reports.comparison import Differences, Test
 
 BETTER, WORSE, TIED, UNDECIDED = "better", "worse", "tied", "undecided"
@@ -130,7 +132,8 @@ def compare(
     matrix = table[order].to_numpy(dtype=np.float64)
     found = comparison.compare(matrix, rng or np.random.default_rng(SEED), test=test, level=level)
     fewest = comparison.fewest(test, len(found.first), level)
-    pairs = _pairs(order, matrix, found, sign=sign, margin=margin, level=level, fewest=fewest)
+    verdict = judge(found, higher=higher, margin=margin, level=level, fewest=fewest)
+    pairs = _pairs(order, matrix, found, verdict=verdict, sign=sign, level=level)
     apart = pairs[pairs["verdict"].isin([BETTER, WORSE])]
     told = set(zip(apart["first"], apart["second"], strict=True))
     groups = tiers.tiers(order, told)
@@ -159,23 +162,26 @@ def compare(
     )
 
 
+def judge(found: Differences, *, higher: bool, margin: float, level: float, fewest: int) -> NDArray[np.str_]:
+    """The verdict on the first of each pair; see `compare`."""
+    low, high = found.joint_interval()
+    better = found.mean > 0 if higher else found.mean < 0
+    verdict = np.where(found.adjusted <= 1 - level, np.where(better, BETTER, WORSE), UNDECIDED)
+    verdict = np.where((low >= -margin) & (high <= margin) & (margin > 0), TIED, verdict)
+    return np.where(found.n < fewest, UNDECIDED, verdict)
+
+
 def _pairs(
     order: Sequence[str],
     matrix: comparison.Array,
     found: Differences,
     *,
+    verdict: NDArray[np.str_],
     sign: float,
-    margin: float,
     level: float,
-    fewest: int,
 ) -> pd.DataFrame:
     low, high = found.interval(level)
     joint_low, joint_high = found.joint_interval()
-    tied = (joint_low >= -margin) & (joint_high <= margin) & (margin > 0)
-    certain = found.adjusted <= 1 - level
-    verdict = np.where(certain, np.where(sign * found.mean > 0, BETTER, WORSE), UNDECIDED)
-    verdict = np.where(tied, TIED, verdict)
-    verdict = np.where(found.n < fewest, UNDECIDED, verdict)
     often = [
         comparison.superiority(sign * matrix[:, one], sign * matrix[:, other], paired=found.paired, level=level)
         for one, other in zip(found.first, found.second, strict=True)
@@ -199,6 +205,6 @@ def _pairs(
             "superiority_high": share[:, 2],
             "detectable": comparison.detectable(found.sd, found.n, found.joint),
             "pairing_gain": comparison.pairing_gain(matrix),
-            "verdict": verdict.astype(str),
+            "verdict": verdict.astype(object),
         }
     )
