@@ -168,6 +168,7 @@ def report(
     optimizer: Optimizer = None,
     precision: PrecisionOption = None,
     store: StoreOption = None,
+    as_json: Json = False,
 ) -> None:
     """Build tables, figures and the HTML page of a study again from the store, without training."""
     from suite.plan import plan
@@ -175,7 +176,7 @@ def report(
     chosen = _study(study, repeats, epochs, train_examples, precision, optimizer)
     trials, records = plan(chosen), _open(store, create=False)
     records.include(chosen, records.records([trial.id for trial in trials]).values())
-    _report(chosen, trials, records)
+    _report(chosen, trials, records, as_json=as_json)
 
 
 @_command
@@ -389,8 +390,8 @@ def _report_folder(study: Study) -> Path:
     return OUT / "reports" / study.report_name
 
 
-def _report(study: Study, trials: tuple[Trial, ...], store: Store) -> None:
-    """Build and keep the report, print its table and its place."""
+def _report(study: Study, trials: tuple[Trial, ...], store: Store, *, as_json: bool = False) -> None:
+    """Build and keep the report, print its table and its place, or its numbers."""
     from rich.console import Console
 
     from reports import tables
@@ -399,6 +400,11 @@ def _report(study: Study, trials: tuple[Trial, ...], store: Store) -> None:
     folder = _report_folder(study)
     built = build(study, trials, store, folder)
     store.write_report(study, folder)
+    if as_json:
+        from reports.summary import summary
+
+        print(json.dumps(summary(built, study.name), indent=1, ensure_ascii=False, allow_nan=False))
+        return
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
     console.print(tables.screen(built.sheet, console.width))
     console.print(built.answer, markup=False)

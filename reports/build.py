@@ -58,6 +58,7 @@ class Report:
         reference: The table of printed numbers beside ours, where the study has a reference.
         answer: The sentence on top of the page.
         comparison: The verdicts on all pairs.
+        targets: A row per target and label with its time to the target; None where nothing was followed over time.
     """
 
     folder: Path
@@ -69,6 +70,7 @@ class Report:
     reference: tables.Sheet | None
     answer: str
     comparison: Comparison
+    targets: pd.DataFrame | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,7 @@ def build(study: Study, trials: Sequence[Trial], store: Reader, folder: Path) ->
         reference=sheets[1] if len(sheets) > 1 else None,
         answer=_answer(contents),
         comparison=contents.comparison,
+        targets=next((part.data["targets"] for part in contents.sections if "targets" in part.data), None),
     )
 
 

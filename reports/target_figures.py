@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from reports import notes
-from reports.figures import legend
+from reports.figures import legend, short
 from reports.scores import title
 from reports.targets import survival
 
@@ -28,7 +29,9 @@ AXES: Mapping[str, str] = {"epoch": "Epoch", "step": "Update", "second": "Second
 def reached(
     curves: Mapping[str, Survival], ax: Axes, looks: Mapping[str, Style], *, unit: Unit, horizon: float
 ) -> Axes:
-    """The share of runs that have reached the target, 1 − Kaplan-Meier; a cross where the last unsuccessful run was left.
+    """The share of runs that have reached the target, 1 − Kaplan-Meier, from the first that has.
+
+    A cross stands where the last unsuccessful run was left; labels of which no run reached it are named instead.
 
     Args:
         curves: By label.
@@ -37,24 +40,28 @@ def reached(
         unit: What time is counted in.
         horizon: The end of the axis.
     """
-    for at, (label, curve) in enumerate(curves.items()):
+    never = [short(label) for label, curve in curves.items() if not curve.reached]
+    shown = {label: curve for label, curve in curves.items() if curve.reached}
+    for at, (label, curve) in enumerate(shown.items()):
         look, end = looks[label], min(curve.followed, horizon)
         inside = curve.time <= end
-        time = np.concatenate([[0.0], curve.time[inside], [end]])
-        share = 1 - np.concatenate(
-            [[1.0], curve.missing[inside], curve.missing[inside][-1:] if inside.any() else [1.0]]
-        )
-        lift = 0.006 * (at - (len(curves) - 1) / 2)  # so that curves that agree can be seen beside each other
-        ax.step(time, share + lift, where="post", color=look.color, ls=look.line, lw=1.5)
-        steps = np.flatnonzero(np.diff(share) > 0) + 1
-        ax.plot(time[steps], share[steps] + lift, look.marker, color=look.color, ms=4.2, mec="white", mew=0.4)
+        share = 1 - curve.missing[inside]
+        first = int(np.argmax(share > 0))  # before the first that arrives there is nothing to see
+        lift = 0.005 * (at - (len(shown) - 1) / 2)  # so that curves that agree can be seen beside each other
+        time = np.concatenate([curve.time[inside][first:][:1], curve.time[inside][first:], [end]])
+        height = np.concatenate([[0.0], share[first:], share[-1:]]) + lift
+        last = len(time) if curve.reached < curve.n else -1  # a curve that is complete ends there
+        ax.step(time[:last], height[:last], where="post", color=look.color, ls=look.line, lw=1.5)
+        rises = np.flatnonzero(np.diff(height) > 0) + 1
+        ax.plot(time[rises], height[rises], look.marker, color=look.color, ms=4.2, mec="white", mew=0.4)
         if curve.reached < curve.n:
-            ax.plot([end], [share[-1] + lift], "x", color=look.color, ms=4, mew=1.1)
+            ax.plot([end], [share[-1] + lift], "x", color=look.color, ms=4, mew=1.1, clip_on=False)
     ax.set_xlim(0, horizon * 1.02)
     ax.set_ylim(-0.05, 1.05)
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
     ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=unit != "second", steps=[1, 2, 5, 10]))
-    ax.set_xlabel(AXES[unit])
+    told = textwrap.fill(f"never: {', '.join(never)}", 38) if never else ""
+    ax.set_xlabel(f"{AXES[unit]}\n{told}".strip(), parse_math=False)
     return ax
 
 
