@@ -121,7 +121,14 @@ def _name_profiles(found: Profiles, labels: Sequence[str], ax: Axes, looks: Mapp
         Line2D([], [], color=looks[labels[at]].color, ls=looks[labels[at]].line, label=short(labels[at]))
         for at in order
     ]
-    place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
-    box = ax.legend(handles=handles, frameon=False, fontsize=7.5, handlelength=3, **place)
+    box = ax.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(1.01, 1.0),
+        borderaxespad=0.0,
+        frameon=False,
+        fontsize=7.5,
+        handlelength=3,
+    )
     for text in box.get_texts():
         text.set_parse_math(False)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 DOCUMENT = Path(__file__).parent.parent / "docs" / "statistics.md"
 MEASURED = Path(__file__).parent / "reports" / "measured_scores.csv"
 SIZES = (3, 5, 6, 10, 20)
-INTERVALS, BANDS, STUDIES = 20_000, 1_000, 2_000
+INTERVALS, BANDS, STUDIES, ERRORS = 20_000, 1_000, 2_000, 5_000
 ROOT = 2026
 
 
@@ -180,7 +180,7 @@ NULLS: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
 }
 
 
-def family_error(name: str, test: comparison.Test, n: int = 10, many: int = STUDIES) -> float:
+def family_error(name: str, test: comparison.Test, n: int = 10, many: int = ERRORS) -> float:
     """The share of studies with any true difference of zero that is called one."""
     rng = np.random.default_rng([ROOT, list(NULLS).index(name), n])
     first, second = comparison.pairs(9)
@@ -270,7 +270,7 @@ def rates_table() -> str:
 def errors_table() -> str:
     """Family error under many nulls."""
     tests: tuple[comparison.Test, ...] = ("max-t", "holm-t", "welch")
-    rows = [[name, *(share(family_error(name, test), STUDIES) for test in tests)] for name in NULLS]
+    rows = [[name, *(share(family_error(name, test), ERRORS) for test in tests)] for name in NULLS]
     return table(["scores", *tests], rows)
 
 
@@ -293,6 +293,14 @@ def power_table() -> str:
     return table(["family", *(f"{away} SE" for away in aways)], rows)
 
 
+def promises_table() -> str:
+    """The two powers that are promised, from more studies."""
+    rows = []
+    for name, away, k, many in (("nine, 6 standard errors", 6, 9, ERRORS), ("two, 3 standard errors", 3, 2, 40_000)):
+        rows.append([name, *(share(power(away, k, 10, test, many), many) for test in ("max-t", "holm-t"))])
+    return table(["n = 10", "max-t", "holm-t"], rows)
+
+
 def ties_table() -> str:
     """How often a pair is called tied."""
     margins = (4, 6, 8)
@@ -310,6 +318,7 @@ TABLES = {
     "rates": rates_table,
     "errors": errors_table,
     "power": power_table,
+    "promises": promises_table,
     "ties": ties_table,
 }
 
