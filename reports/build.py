@@ -212,6 +212,7 @@ def _gather(study: Study, trials: Sequence[Trial], frames: Frames) -> _Contents:
         *notes.beneath(frames, table, study.score),
         *answers.success(table, level),
         *answers.reach(compared),
+        *([answers.COVERAGE] if (table["ok"] > 1).any() else []),
     )
     contents.sheets.append(tables.overview(table, metrics, study.score, heading=study.title, remarks=remarks))
     if contents.compared is not None:

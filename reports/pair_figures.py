@@ -111,11 +111,11 @@ def matrix(found: Comparison, ax: Axes) -> Axes:
             )
             told = f"p {p_value(float(pair['adjusted_p']))}".replace("p <", "p <")
             ax.text(x, y + 0.23, told, ha="center", va="center", fontsize=0.8 * size, color=QUIET)
+    ax.xaxis.tick_top()
     ax.set_xticks(range(k), [short(label) for label in order], rotation=35, ha="left", rotation_mode="anchor")
     ax.set_yticks(range(k), [f"{short(label)}  {found.letters[label]}" for label in order])
     for tick in [*ax.get_yticklabels(), *ax.get_xticklabels()]:
         tick.set_parse_math(False)
-    ax.xaxis.tick_top()
     ax.set_xlim(-0.5, k - 0.5)
     ax.set_ylim(k - 0.5, -0.5)
     ax.tick_params(length=0)

@@ -98,16 +98,16 @@ def test_wrong_shapes_and_levels_are_refused_by_name() -> None:
 
 
 def test_the_studentised_interval_turns_the_quantiles_round() -> None:
-    """With three given resamples of 0, 1, 5 worked by hand the bounds come from the opposite quantiles of t*.
+    """With three given resamples of 0, 0, 0, 0, 10 worked by hand the bounds come from the opposite quantiles of t*.
 
-    x̄ = 2, s = √7. Resample (0, 0, 1): mean 1/3, s*² = 1/3, so t* = −(5/3)/(1/3) = −5. (1, 5, 5): mean 11/3, s*² = 16/3,
-    t* = (5/3)/(4/3) = 1.25. (0, 1, 5): t* = 0. Linear quantiles of (−5, 0, 1.25) at 97.5% and 2.5%: 1.1875 and −4.75.
+    x̄ = 2, s² = 20. Resample (0, 0, 0, 10, 10): mean 4, s*² = 30, t* = 2/√6. (0, 10, 10, 10, 10): mean 8, s*² = 20, so
+    t* = 6/√4 = 3.
+    The sample itself: t* = 0. Linear quantiles of (0, 0.816497, 3) at 97.5% and 2.5%: 2.890825 and 0.040825.
     """
-    counts = np.array([[2, 1, 0], [0, 1, 2], [1, 1, 1]])
-    band = studentised_band(np.array([[0.0], [1.0], [5.0]]), counts)
-    se = math.sqrt(7 / 3)
-    assert band.low[0] == pytest.approx(2 - 1.1875 * se)
-    assert band.high[0] == pytest.approx(2 + 4.75 * se)
+    counts = np.array([[0, 0, 1, 2, 2], [0, 0, 0, 1, 4], [1, 1, 1, 1, 1]])
+    band = studentised_band(np.array([[0.0], [0.0], [0.0], [0.0], [10.0]]), counts)
+    assert band.low[0] == pytest.approx(2 - 2.890825 * 2, abs=1e-5)
+    assert band.high[0] == pytest.approx(2 - 0.040825 * 2, abs=1e-5)
 
 
 def test_the_studentised_interval_covers_skewed_scores_better_than_t() -> None:
@@ -130,9 +130,9 @@ def test_the_studentised_interval_says_what_it_is_and_depends_on_its_generator()
     assert one.high - one.mean > one.mean - one.low
 
 
-@pytest.mark.parametrize("values", [[], [0.9], [0.9, 0.8], [0.9, 0.8, math.nan]])
+@pytest.mark.parametrize("values", [[], [0.9], [0.9, 0.8, 0.7, 0.6], [0.9, 0.8, 0.7, 0.6, math.nan]])
 def test_too_few_or_unknown_scores_have_no_studentised_interval(values) -> None:
-    """Below three repeats, or with a NaN among them, the bounds are NaN."""
+    """Below five repeats, or with a NaN among them, the bounds are NaN."""
     found = studentised_interval(values, np.random.default_rng(0), resamples=99)
     assert math.isnan(found.low)
     assert math.isnan(found.high)
