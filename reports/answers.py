@@ -55,17 +55,14 @@ def verdict(found: Comparison) -> str:
         shared = f"{most} repeat{'s' if most != 1 else ''}"
         return f"No verdict yet: the optimizers share {shared}, and a comparison needs at least {found.fewest}."
     best, *near = found.leaders
-    name, rest = title(found.score).lower(), len(found.means) - len(found.leaders)
-    word = "highest" if found.higher else "lowest"
+    by, rest = f"By {title(found.score).lower()}, ", len(found.means) - len(found.leaders)
     if not near:
-        text = f"{best} has the best {name}: " + (
-            "the other is worse." if rest == 1 else f"all {rest} others are worse."
-        )
+        text = f"{by}{best} is better than " + (f"{list(found.means)[1]}." if rest == 1 else f"all {rest} others.")
     elif rest == 0:
-        text = f"No optimizer can be told from the best: {best} has the {word} mean {name}, and {listed(near)} may be as good."
+        text = f"{by}none of the others can be told from the best, {best}."
     else:
         others = "the other is worse" if rest == 1 else f"the other {rest} are worse"
-        text = f"{best} has the {word} mean {name}; {listed(near)} cannot be told from it; {others}."
+        text = f"{by}{listed(near)} cannot be told from the best, {best}; {others}."
     tied = [label for label in near if found.verdict(best, label) == TIED]
     if tied:
         text += f" Tied with it, within ±{found.margin:g}: {listed(tied)}."
@@ -93,8 +90,8 @@ def reach(found: Comparison) -> list[str]:
     digits = notes.decimals([found.detectable])
     if math.isfinite(found.detectable) and found.speaks:
         told.append(
-            f"Smallest true difference that a pair of these optimizers is told apart by, with probability "
-            f"{testing.POWER:.0%}: {notes.number(found.detectable, digits)} (median over the pairs)."
+            f"Smallest true difference that this study finds with probability {testing.POWER:.0%}: "
+            f"{notes.number(found.detectable, digits)} (median over the pairs)."
         )
     one, other = list(found.means)[:2]
     row = found.pair(one, other)

@@ -17,16 +17,10 @@ def compare(n=10, seed=0, margin=0.002, **means):
 @pytest.mark.parametrize(
     ("means", "sentence"),
     [
-        ({"A": 0.9, "B": 0.8}, "A has the best test accuracy: the other is worse."),
-        ({"A": 0.9, "B": 0.8, "C": 0.7}, "A has the best test accuracy: all 2 others are worse."),
-        (
-            {"A": 0.9, "B": 0.9, "C": 0.7},
-            "A has the highest mean test accuracy; B cannot be told from it; the other is worse.",
-        ),
-        (
-            {"A": 0.9, "B": 0.9},
-            "No optimizer can be told from the best: A has the highest mean test accuracy, and B may be as good.",
-        ),
+        ({"A": 0.9, "B": 0.8}, "By test accuracy, A is better than B."),
+        ({"A": 0.9, "B": 0.8, "C": 0.7}, "By test accuracy, A is better than all 2 others."),
+        ({"A": 0.9, "B": 0.9, "C": 0.7}, "By test accuracy, B cannot be told from the best, A; the other is worse."),
+        ({"A": 0.9, "B": 0.9}, "By test accuracy, none of the others can be told from the best, A."),
     ],
 )
 def test_the_answer_names_those_that_cannot_be_told_from_the_best(means, sentence) -> None:
