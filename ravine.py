@@ -19,6 +19,7 @@ from suite.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from reports.comparison import Test
     from suite.records import Trial, TrialRecord
     from suite.store import Store
     from suite.study import Study
@@ -159,6 +160,15 @@ def run(
         raise typer.Exit(1)
 
 
+class Tests(StrEnum):
+    """How a report compares pairs of optimizers."""
+
+    MAX_T = "max-t"
+    HOLM_T = "holm-t"
+    WILCOXON = "wilcoxon"
+    WELCH = "welch"
+
+
 @_command
 def report(
     study: StudyArgument,
@@ -168,6 +178,9 @@ def report(
     optimizer: Optimizer = None,
     precision: PrecisionOption = None,
     store: StoreOption = None,
+    test: Annotated[
+        Tests, typer.Option(help="How pairs are compared: sign flips, paired t, signed ranks, or unpaired.")
+    ] = Tests.MAX_T,
     as_json: Json = False,
 ) -> None:
     """Build tables, figures and the HTML page of a study again from the store, without training."""
@@ -176,7 +189,7 @@ def report(
     chosen = _study(study, repeats, epochs, train_examples, precision, optimizer)
     trials, records = plan(chosen), _open(store, create=False)
     records.include(chosen, records.records([trial.id for trial in trials]).values())
-    _report(chosen, trials, records, as_json=as_json)
+    _report(chosen, trials, records, test.value, as_json=as_json)
 
 
 @_command
@@ -390,7 +403,9 @@ def _report_folder(study: Study) -> Path:
     return OUT / "reports" / study.report_name
 
 
-def _report(study: Study, trials: tuple[Trial, ...], store: Store, *, as_json: bool = False) -> None:
+def _report(
+    study: Study, trials: tuple[Trial, ...], store: Store, test: Test = "max-t", *, as_json: bool = False
+) -> None:
     """Build and keep the report, print its table and its place, or its numbers."""
     from rich.console import Console
 
@@ -398,7 +413,7 @@ def _report(study: Study, trials: tuple[Trial, ...], store: Store, *, as_json: b
     from reports.build import build
 
     folder = _report_folder(study)
-    built = build(study, trials, store, folder)
+    built = build(study, trials, store, folder, test=test)
     store.write_report(study, folder)
     if as_json:
         from reports.summary import summary

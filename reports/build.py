@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from reports.comparison import Test
     from reports.figures import Style
     from reports.sections import Section
     from reports.verdicts import Comparison
@@ -109,7 +110,7 @@ class _Contents:
     pictures: list[Picture] = field(default_factory=list)
 
 
-def build(study: Study, trials: Sequence[Trial], store: Reader, folder: Path) -> Report:
+def build(study: Study, trials: Sequence[Trial], store: Reader, folder: Path, *, test: Test = "max-t") -> Report:
     """Build the report of a study: page, tables, figures and manifest.
 
     The folder is written beside its place and then put there, so an interrupted build leaves the old report whole.
@@ -119,6 +120,7 @@ def build(study: Study, trials: Sequence[Trial], store: Reader, folder: Path) ->
         trials: The plan; the report covers exactly these.
         store: Where the records are.
         folder: Where the report goes. An older report there is replaced.
+        test: How pairs are compared (`comparison.TESTS`).
 
     Raises:
         UserError: Nothing is recorded yet, the study's reference does not exist, or `folder` holds something that is
@@ -128,7 +130,7 @@ def build(study: Study, trials: Sequence[Trial], store: Reader, folder: Path) ->
     frames = load(store, trials)
     if not frames.recorded:
         raise UserError(f"nothing is recorded for the study {study.name} yet. Run `{command(study)}` first")
-    contents = _gather(study, trials, frames)
+    contents = _gather(study, trials, frames, test)
     contents.pictures += [*_draw(contents), *_draw_sections(contents)]
     with _replacing(folder) as fresh:
         _write(contents, fresh)
@@ -178,7 +180,7 @@ def slugs(labels: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def _gather(study: Study, trials: Sequence[Trial], frames: Frames) -> _Contents:
+def _gather(study: Study, trials: Sequence[Trial], frames: Frames, test: Test) -> _Contents:
     from reports.figures import styles
 
     metrics = scores.measured(frames, study.score)
@@ -189,7 +191,7 @@ def _gather(study: Study, trials: Sequence[Trial], frames: Frames) -> _Contents:
     table = estimating.by_label(frames, final, metrics, study.score, settings=told, printed=printed)
     wide = verdicts.wide(final, study.score, frames.labels)
     compared = verdicts.compare(
-        wide, score=study.score, higher=scores.higher_is_better(study.score), margin=study.margin
+        wide, score=study.score, higher=scores.higher_is_better(study.score), margin=study.margin, test=test
     )
     contents = _Contents(
         study=study,
@@ -445,6 +447,11 @@ def _manifest(contents: _Contents, files: Mapping[str, str]) -> dict[str, Any]:
         "interval": {
             "method": str(contents.estimates["method"].iloc[0]),
             "level": float(contents.estimates["level"].iloc[0]),
+        },
+        "comparison": {
+            "test": contents.comparison.test,
+            "level": contents.comparison.level,
+            "margin": contents.comparison.margin,
         },
         "environment": {
             key: sorted({str(value) for value in frames.trials[key]} - {""}) for key in notes.environment(frames)

@@ -88,6 +88,12 @@ def test_report_prints_its_numbers_for_scripts(call, write_study, here):
     assert {label for tier in told["tiers"] for label in tier} == {"SGD", "Adam"}
     assert {row["label"] for row in told["estimates"]} == {"SGD", "Adam"}
     assert (here / told["report"]).is_file()
+    assert told["test"] == "max-t"
+    other = json.loads(call("report", path, "--json", "--test", "welch")[1])
+    assert other["test"] == "welch"
+    assert other["pairs"][0]["adjusted_p"] != pair["adjusted_p"]
+    manifest = json.loads((here / "out/reports/toy_study/manifest.json").read_text(encoding="utf-8"))
+    assert manifest["comparison"]["test"] == "welch"
 
 
 def test_overrides_have_a_report_of_their_own(call, write_study, here):
