@@ -19,6 +19,7 @@ from suite.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
+    from reports.comparison import Test
     from suite.executors import LocalProcesses
     from suite.records import Configuration, Trial, TrialRecord
     from suite.store import Store
@@ -195,6 +196,15 @@ def tune(
         raise typer.Exit(1)
 
 
+class Tests(StrEnum):
+    """How a report compares pairs of optimizers."""
+
+    MAX_T = "max-t"
+    HOLM_T = "holm-t"
+    WILCOXON = "wilcoxon"
+    WELCH = "welch"
+
+
 @_command
 def report(
     study: StudyArgument,
@@ -204,6 +214,10 @@ def report(
     optimizer: Optimizer = None,
     precision: PrecisionOption = None,
     store: StoreOption = None,
+    test: Annotated[
+        Tests, typer.Option(help="How pairs are compared: sign flips, paired t, signed ranks, or unpaired.")
+    ] = Tests.MAX_T,
+    as_json: Json = False,
 ) -> None:
     """Build tables, figures and the HTML page of a study again from the store, without training."""
     from suite.plan import plan
@@ -211,7 +225,7 @@ def report(
     chosen = _study(study, repeats, epochs, train_examples, precision, optimizer)
     trials, records = plan(chosen), _open(store, create=False)
     records.include(chosen, records.records([trial.id for trial in trials]).values())
-    _report(chosen, trials, records)
+    _report(chosen, trials, records, test.value, as_json=as_json)
 
 
 @_command
@@ -569,16 +583,23 @@ def _report_folder(study: Study) -> Path:
     return OUT / "reports" / study.report_name
 
 
-def _report(study: Study, trials: tuple[Trial, ...], store: Store) -> None:
-    """Build and keep the report, print its table and its place."""
+def _report(
+    study: Study, trials: tuple[Trial, ...], store: Store, test: Test = "max-t", *, as_json: bool = False
+) -> None:
+    """Build and keep the report, print its table and its place, or its numbers."""
     from rich.console import Console
 
     from reports import frame, tables
     from reports.build import build
 
     folder = _report_folder(study)
-    built = build(study, trials, store, folder, tuning=frame.tuning(study, store))
+    built = build(study, trials, store, folder, tuning=frame.tuning(study, store), test=test)
     store.write_report(study, folder)
+    if as_json:
+        from reports.summary import summary
+
+        print(json.dumps(summary(built, study.name), indent=1, ensure_ascii=False, allow_nan=False))
+        return
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
     console.print(tables.screen(built.sheet, console.width))
     console.print(built.answer, markup=False)

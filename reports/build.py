@@ -16,12 +16,12 @@ import tempfile
 import unicodedata
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reports import answers, comparison_section, notes, scores, tables, target_section, verdicts
 from reports import estimates as estimating
-from reports import notes, scores, tables
 from reports.frame import Frames, Reader, Study, Trial, UserError, command, load, reference, settings
 
 if TYPE_CHECKING:
@@ -30,8 +30,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from reports.comparison import Test
     from reports.figures import Style
-    from reports.tuning.section import Section
+    from reports.sections import Section
+    from reports.tuning.section import Section as Tuning
+    from reports.verdicts import Comparison
 
 FORMATS: Mapping[str, Mapping[str, Any]] = {
     "svg": {"Date": None, "Creator": None},
@@ -56,6 +59,8 @@ class Report:
         sheet: The table of estimates, for `tables.screen`.
         reference: The table of printed numbers beside ours, where the study has a reference.
         answer: The sentence on top of the page.
+        comparison: The verdicts on all pairs.
+        targets: A row per target and label with its time to the target; None where nothing was followed over time.
     """
 
     folder: Path
@@ -66,17 +71,20 @@ class Report:
     sheet: tables.Sheet
     reference: tables.Sheet | None
     answer: str
+    comparison: Comparison
+    targets: pd.DataFrame | None
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A drawn figure: its file's name without an ending, its caption, what it shows, and its bytes by format."""
+    """A drawn figure: its file's name without an ending, its caption, what it shows, and its bytes by format, its part."""
 
     name: str
     caption: str
     alt: str
     files: Mapping[str, bytes]
     label: str = ""
+    section: str = ""
 
     @property
     def uri(self) -> str:
@@ -97,14 +105,22 @@ class _Contents:
     settings: dict[str, str]
     data: dict[str, str]
     looks: dict[str, Style]
+    comparison: Comparison
+    sections: list[Section] = field(default_factory=list)
     sheets: list[tables.Sheet] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
-    tuning: Section | None = None
+    tuning: Tuning | None = None
     tuning_pictures: list[Picture] = field(default_factory=list)
 
 
 def build(
-    study: Study, trials: Sequence[Trial], store: Reader, folder: Path, tuning: pd.DataFrame | None = None
+    study: Study,
+    trials: Sequence[Trial],
+    store: Reader,
+    folder: Path,
+    *,
+    tuning: pd.DataFrame | None = None,
+    test: Test = "max-t",
 ) -> Report:
     """Build the report of a study: page, tables, figures and manifest.
 
@@ -116,6 +132,7 @@ def build(
         store: Where the records are.
         folder: Where the report goes. An older report there is replaced.
         tuning: A row per Optuna trial of the run that the study's settings come from (see `reports.tuning.choices`).
+        test: How pairs are compared (`comparison.TESTS`).
 
     Raises:
         UserError: Nothing is recorded yet, the study's reference does not exist, or `folder` holds something that is
@@ -125,11 +142,11 @@ def build(
     frames = load(store, trials)
     if not frames.recorded:
         raise UserError(f"nothing is recorded for the study {study.name} yet. Run `{command(study)}` first")
-    contents = _gather(study, trials, frames)
+    contents = _gather(study, trials, frames, test)
     if tuning is not None and len(tuning):
         contents.tuning = _tuning(contents, tuning)
         contents.tuning_pictures += _draw_tuning(contents.tuning)
-    contents.pictures += _draw(contents)
+    contents.pictures += [*_draw(contents), *_draw_sections(contents)]
     with _replacing(folder) as fresh:
         _write(contents, fresh)
     sheets = contents.sheets
@@ -141,7 +158,9 @@ def build(
         estimates=contents.estimates,
         sheet=sheets[0],
         reference=sheets[1] if len(sheets) > 1 else None,
-        answer=notes.headline(contents.estimates, study.score),
+        answer=_answer(contents),
+        comparison=contents.comparison,
+        targets=next((part.data["targets"] for part in contents.sections if "targets" in part.data), None),
     )
 
 
@@ -176,7 +195,7 @@ def slugs(labels: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def _gather(study: Study, trials: Sequence[Trial], frames: Frames) -> _Contents:
+def _gather(study: Study, trials: Sequence[Trial], frames: Frames, test: Test) -> _Contents:
     from reports.figures import styles
 
     metrics = scores.measured(frames, study.score)
@@ -185,6 +204,10 @@ def _gather(study: Study, trials: Sequence[Trial], frames: Frames) -> _Contents:
     book = reference(study.reference) if study.reference else {}
     printed = {label: numbers for label, numbers in book.get("results", {}).items() if label in frames.planned}
     table = estimating.by_label(frames, final, metrics, study.score, settings=told, printed=printed)
+    wide = verdicts.wide(final, study.score, frames.labels)
+    compared = verdicts.compare(
+        wide, score=study.score, higher=scores.higher_is_better(study.score), margin=study.margin, test=test
+    )
     contents = _Contents(
         study=study,
         frames=frames,
@@ -195,8 +218,19 @@ def _gather(study: Study, trials: Sequence[Trial], frames: Frames) -> _Contents:
         settings=told,
         data={name: digest for trial in trials for name, digest in trial.data.items()},
         looks=styles(frames.labels),
+        comparison=compared,
     )
-    remarks = notes.beneath(frames, table, study.score)
+    if len(compared.means) > 1:
+        contents.sections.append(comparison_section.comparison(compared))
+    timed = target_section.time_to_target(frames, study.score, list(table["label"]))
+    contents.sections += [timed] if timed else []
+    level = float(table["level"].iloc[0])
+    remarks = (
+        *notes.beneath(frames, table, study.score),
+        *answers.success(table, level),
+        *answers.reach(compared),
+        *([answers.COVERAGE] if (table["ok"] > 1).any() else []),
+    )
     contents.sheets.append(tables.overview(table, metrics, study.score, heading=study.title, remarks=remarks))
     if contents.compared is not None:
         sources = (
@@ -213,7 +247,7 @@ def _gather(study: Study, trials: Sequence[Trial], frames: Frames) -> _Contents:
     return contents
 
 
-def _tuning(contents: _Contents, trials: pd.DataFrame) -> Section:
+def _tuning(contents: _Contents, trials: pd.DataFrame) -> Tuning:
     from reports.figures import styles
     from reports.tuning.section import tuning_section
 
@@ -222,7 +256,7 @@ def _tuning(contents: _Contents, trials: pd.DataFrame) -> Section:
     return tuning_section(trials, contents.scores, contents.study.score, looks, labels)
 
 
-def _draw_tuning(section: Section) -> Iterator[Picture]:
+def _draw_tuning(section: Tuning) -> Iterator[Picture]:
     import matplotlib.style
 
     from reports import figures
@@ -307,6 +341,19 @@ def _draw(contents: _Contents) -> Iterator[Picture]:
             yield _picture(figure, f"optimizer-{slug}", caption, f"Panels: the repeats of {label} over epochs.", label)
 
 
+def _draw_sections(contents: _Contents) -> Iterator[Picture]:
+    """The figures of the report's further parts."""
+    import matplotlib.style
+
+    from reports import figures
+
+    with matplotlib.style.context(["default", dict(figures.STYLE)]):
+        for section in contents.sections:
+            for drawing in section.draw(contents.looks):
+                picture = _picture(drawing.figure, drawing.name, drawing.caption, drawing.alt)
+                yield replace(picture, section=section.anchor)
+
+
 def _picture(figure: Figure, name: str, caption: str, alt: str, label: str = "") -> Picture:
     files = {}
     with warnings.catch_warnings():
@@ -321,6 +368,12 @@ def _picture(figure: Figure, name: str, caption: str, alt: str, label: str = "")
     return Picture(name, caption, alt, files, label)
 
 
+def _answer(contents: _Contents) -> str:
+    """The verdict, then the best mean with its interval."""
+    told = (answers.verdict(contents.comparison), notes.headline(contents.estimates, contents.study.score))
+    return " ".join(text for text in told if text)
+
+
 def _write(contents: _Contents, folder: Path) -> None:
     """Every file of the report, the manifest last: it holds the digests of all others."""
     (folder / "figures").mkdir()
@@ -332,7 +385,9 @@ def _write(contents: _Contents, folder: Path) -> None:
         texts["reference.csv"] = tables.csv(contents.compared)
     tuning = contents.tuning
     texts |= {f"{stem}.csv": tables.csv(frame) for stem, frame in (tuning.frames if tuning else {}).items()}
-    for sheet in (*contents.sheets, *(tuning.sheets if tuning else ())):
+    texts |= {f"{name}.csv": tables.csv(frame) for section in contents.sections for name, frame in section.data.items()}
+    of_sections = [sheet for section in contents.sections for sheet in section.sheets]
+    for sheet in (*contents.sheets, *(tuning.sheets if tuning else ()), *of_sections):
         stem = "table" if sheet.name == "estimates" else sheet.name
         texts[f"{stem}.md"] = tables.markdown(sheet)
         texts[f"{stem}.tex"] = tables.latex(sheet)
@@ -366,7 +421,8 @@ def _render(template: str, contents: _Contents, **more: Any) -> str:
         "study": study,
         "sheets": contents.sheets,
         "pictures": contents.pictures,
-        "answer": notes.headline(table, study.score),
+        "answer": _answer(contents),
+        "sections": contents.sections,
         "caution": notes.CAUTION,
         "incomplete": notes.incomplete(frames),
         "failures": notes.failures(frames),
@@ -431,6 +487,11 @@ def _manifest(contents: _Contents, files: Mapping[str, str]) -> dict[str, Any]:
         "interval": {
             "method": str(contents.estimates["method"].iloc[0]),
             "level": float(contents.estimates["level"].iloc[0]),
+        },
+        "comparison": {
+            "test": contents.comparison.test,
+            "level": contents.comparison.level,
+            "margin": contents.comparison.margin,
         },
         "environment": {
             key: sorted({str(value) for value in frames.trials[key]} - {""}) for key in notes.environment(frames)

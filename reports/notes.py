@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 CAUTION = (
     "A highest or lowest mean describes these runs; it is no verdict. Intervals of single means that overlap prove "
-    "nothing here, for or against a difference: the repeats are paired by seed, and no two optimizers are tested "
-    "against each other in this report."
+    "nothing here, for or against a difference: the repeats are paired by seed. Verdicts come from the comparison of "
+    "pairs."
 )
 VARIED = (
     "What varies between repeats: the initial weights and the order of the data, by seed. All repeats share one "

@@ -72,6 +72,30 @@ def test_report_builds_the_same_files_again(call, write_study, here):
     assert "Adam" in out
 
 
+def test_report_prints_its_numbers_for_scripts(call, write_study, here):
+    """`report --json` prints one JSON value and nothing else: six repeats give verdicts, with p, interval and tiers."""
+    path = write_study(repeats=6)
+    call("run", path)
+    status, out, _ = call("report", path, "--json")
+    assert status == 0
+    told = json.loads(out)
+    (pair,) = told["pairs"]
+    assert {pair["first"], pair["second"]} == {"SGD", "Adam"}
+    assert pair["n"] == 6
+    assert pair["verdict"] in {"better", "worse", "tied", "undecided"}
+    assert 2 / 64 <= pair["adjusted_p"] <= 1
+    assert pair["joint_low"] <= pair["difference"] <= pair["joint_high"]
+    assert {label for tier in told["tiers"] for label in tier} == {"SGD", "Adam"}
+    assert {row["label"] for row in told["estimates"]} == {"SGD", "Adam"}
+    assert (here / told["report"]).is_file()
+    assert told["test"] == "max-t"
+    other = json.loads(call("report", path, "--json", "--test", "welch")[1])
+    assert other["test"] == "welch"
+    assert other["pairs"][0]["adjusted_p"] != pair["adjusted_p"]
+    manifest = json.loads((here / "out/reports/toy_study/manifest.json").read_text(encoding="utf-8"))
+    assert manifest["comparison"]["test"] == "welch"
+
+
 def test_overrides_have_a_report_of_their_own(call, write_study, here):
     """`--repeats` and `--optimizer` narrow the study; its own report stays as it is."""
     path = write_study()

@@ -36,6 +36,10 @@ def test_a_report_is_the_files_that_it_promises(small) -> None:
         "table.html",
         "scores.csv",
         "manifest.json",
+        "pairs.csv",
+        "targets.csv",
+        "times.csv",
+        *(f"{name}.{ending}" for name in ("pairs", "time_to_target") for ending in ("md", "tex", "html")),
     }
     assert wanted <= names
     figures = {name for name in names if name.startswith("figures/")}
@@ -44,6 +48,7 @@ def test_a_report_is_the_files_that_it_promises(small) -> None:
     assert figures == {f"{stem}.{ending}" for stem in stems for ending in ("png", "svg", "pdf")}
     assert {f"figures/optimizer-{name}" for name in ("mbsgd", "adam", "adagrad")} <= stems
     assert {"figures/convergence", "figures/final-score", "figures/training-loss-by-update"} <= stems
+    assert {"figures/differences", "figures/pairs", "figures/time-to-target"} <= stems
     assert small.page.is_file()
 
 

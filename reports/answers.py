@@ -1,0 +1,126 @@
+"""The sentences of a comparison: who cannot be told from the best, and what so many repeats can tell.
+
+Plain text; each writer escapes it for its own format.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from reports import comparison as testing
+from reports import notes
+from reports.flips import MOST
+from reports.intervals import success_interval
+from reports.scores import title
+from reports.verdicts import SEED, TIED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from reports.verdicts import Comparison
+
+HONEST = (
+    "The family error holds for scores that spread unequally, hang together or are skewed alike. For scores that are "
+    "skewed and spread unequally as well, no test of means from so few repeats keeps it (measured in docs/statistics.md)."
+)
+
+
+COVERAGE = (
+    "How often such intervals hold the true mean, measured: 95% for normal and discrete scores; for strongly skewed ones "
+    "88% to 92%, for runs of which a fifth ends far lower 82% to 93% (docs/statistics.md)."
+)
+
+
+def listed(labels: Sequence[str]) -> str:
+    """`A`, `A and B`, `A, B and C`."""
+    return labels[0] if len(labels) == 1 else f"{', '.join(labels[:-1])} and {labels[-1]}"
+
+
+def p_value(p: float) -> str:
+    """A p as a report prints it: three decimals, or `< 0.001`."""
+    if not math.isfinite(p):
+        return "–"
+    return "< 0.001" if p < 0.0005 else f"{p:.3f}"
+
+
+def verdict(found: Comparison) -> str:
+    """The answer: which cannot be told from the best; or that nothing can be told yet, and what it takes."""
+    if len(found.means) < 2:
+        return ""
+    most = int(found.pairs["n"].max())
+    if not found.speaks:
+        shared = f"{most} repeat{'s' if most != 1 else ''}"
+        return f"No verdict yet: the optimizers share {shared}, and a comparison needs at least {found.fewest}."
+    best, *near = found.leaders
+    by, rest = f"By {title(found.score).lower()}, ", len(found.means) - len(found.leaders)
+    if not near:
+        text = f"{by}{best} is better than " + (f"{list(found.means)[1]}." if rest == 1 else f"all {rest} others.")
+    elif rest == 0:
+        text = f"{by}none of the others can be told from the best, {best}."
+    else:
+        others = "the other is worse" if rest == 1 else f"the other {rest} are worse"
+        text = f"{by}{listed(near)} cannot be told from the best, {best}; {others}."
+    tied = [label for label in near if found.verdict(best, label) == TIED]
+    if tied:
+        text += f" Tied with it, within ±{found.margin:g}: {listed(tied)}."
+    return text
+
+
+def how(found: Comparison) -> str:
+    """Which test, of how many pairs, with what error, from how many repeats."""
+    counts = sorted({int(n) for n in found.pairs["n"]})
+    n = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
+    kind = "repeats" if found.test == "welch" else "shared repeats"
+    text = (
+        f"{len(found.pairs)} pairs, {n} {kind}; {testing.NAMES[found.test]}; family error at most {1 - found.level:.0%}"
+    )
+    if found.test == "max-t":
+        text += "; all flips" if found.exact else f"; {MOST:,} random flips, seed {SEED}"
+    return f"{text}. Tied: the interval of the difference, made for all pairs together, lies within ±{found.margin:g}."
+
+
+def reach(found: Comparison) -> list[str]:
+    """The smallest difference that this study can find, and the repeats that would part the two best."""
+    if len(found.means) < 2:
+        return []
+    told = []
+    digits = notes.decimals([found.detectable])
+    if math.isfinite(found.detectable) and found.speaks:
+        told.append(
+            f"Smallest true difference that this study finds with probability {testing.POWER:.0%}: "
+            f"{notes.number(found.detectable, digits)} (median over the pairs)."
+        )
+    one, other = list(found.means)[:2]
+    row = found.pair(one, other)
+    if row["verdict"] in {"better", "worse"}:
+        return told
+    gap = notes.number(abs(float(row["difference"])), max(digits, 4))
+    if math.isfinite(found.needed):
+        told.append(
+            f"To tell {one} from {other}, about {found.needed:,.0f} repeats are needed if their true difference is the "
+            f"measured {gap}; from few repeats that is an order of magnitude."
+        )
+    elif found.needed == math.inf:
+        told.append(f"{one} and {other} lie {gap} apart: no number of repeats that can be run would part them.")
+    return told
+
+
+def success(estimates: pd.DataFrame, level: float) -> list[str]:
+    """The success rate of each optimizer some of whose repeats did not end ok, with its interval, apart from the scores."""
+    told = []
+    for _, row in estimates[(estimates["ok"] < estimates["run"]) & (estimates["run"] > 0)].iterrows():
+        found = success_interval(int(row["ok"]), int(row["run"]), level)
+        told.append(f"{row['label']} {row['ok']} of {row['run']} ({found.low:.0%} to {found.high:.0%})")
+    return (
+        [f"Ended ok, with the {level:.0%} Clopper-Pearson interval of the success rate: {'; '.join(told)}."]
+        if told
+        else []
+    )
+
+
+def left_out(found: Comparison) -> list[str]:
+    """Optimizers that nothing can be said about."""
+    return [f"Not compared, for want of two scores: {', '.join(found.left_out)}."] if found.left_out else []

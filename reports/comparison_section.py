@@ -1,0 +1,99 @@
+"""The part of the report that compares: the answer, differences and tiers, and every pair."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from reports import answers, notes, tables, verdicts
+from reports.scores import title
+from reports.sections import Drawing, Section
+from reports.tables import Cell, Column, Sheet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from reports.figures import Style
+    from reports.verdicts import Comparison
+
+
+def comparison(found: Comparison) -> Section:
+    """Verdicts: the answer, differences from the best with tiers, the matrix of all pairs, and the table of pairs."""
+
+    def draw(looks: Mapping[str, Style]) -> Iterator[Drawing]:
+        from reports import figures, pair_figures
+
+        k, name = len(found.means), title(found.score).lower()
+        figure, ax = figures.single(height=1.1 + 0.24 * k)
+        pair_figures.from_the_best(found, ax, looks)
+        caption = (
+            f"Difference in {name} from the best mean, with intervals that hold for all pairs together ({found.level:.0%}). "
+            "Dashed: not told from it. Shaded: the margin. At the right: optimizers that share a line share a tier."
+        )
+        yield Drawing(
+            figure, "differences", caption, f"Interval plot: difference in {name} of {k - 1} optimizers from the best."
+        )
+        side = max(3.6, 1.6 + 0.62 * k)
+        figure, ax = figures.single(width=min(side + 1.0, 9.5), height=min(0.72 * side + 0.6, 8.0))
+        pair_figures.matrix(found, ax)
+        caption = f"All pairs: mean {name} of the row minus that of the column, and the p adjusted for all pairs."
+        yield Drawing(figure, "pairs", caption, f"Matrix: differences in {name} and verdicts of {k} optimizers.")
+
+    words = [answers.verdict(found), *answers.reach(found), *answers.left_out(found)]
+    return Section("comparison", "Comparison", tuple(words), (pairs_sheet(found),), draw, {"pairs": found.pairs})
+
+
+def pairs_sheet(found: Comparison) -> Sheet:
+    """The table of pairs: a row per pair, the better mean first."""
+    pairs = found.pairs
+    digits = notes.decimals((pairs["high"] - pairs["low"]) / 2)
+    columns = (
+        Column("Optimizer", "left"),
+        Column("Against", "left"),
+        Column("Verdict", "left"),
+        Column("Difference", rank=0),
+        Column("Adjusted p"),
+        Column("p", rank=2),
+        Column("n", rank=2),
+        Column("Effect (g)", rank=1),
+        Column("Better in", rank=2),
+        Column("Detectable", rank=3),
+        Column("Gain of pairing", rank=3),
+    )
+    rows = []
+    for _, row in pairs.iterrows():
+        gain = float(row["pairing_gain"])
+        rows.append(
+            (
+                Cell(str(row["first"]), str(row["first"])),
+                Cell(str(row["second"]), str(row["second"])),
+                Cell(
+                    str(row["verdict"]), str(row["verdict"]), best=row["verdict"] in {verdicts.BETTER, verdicts.WORSE}
+                ),
+                Cell(notes.plus_minus(row["difference"], row["low"], row["high"], digits), float(row["difference"])),
+                Cell(answers.p_value(float(row["adjusted_p"])), float(row["adjusted_p"])),
+                Cell(answers.p_value(float(row["p"])), float(row["p"])),
+                Cell(str(row["n"]), float(row["n"])),
+                Cell(notes.number(float(row["effect"]), 2), float(row["effect"])),
+                Cell(_percent(float(row["superiority"])), float(row["superiority"])),
+                Cell(notes.number(float(row["detectable"]), digits), float(row["detectable"])),
+                Cell(f"×{notes.number(gain, 1)}" if np.isfinite(gain) else tables.NO_VALUE, gain),
+            )
+        )
+    remarks = (
+        answers.how(found),
+        f"Difference: mean of the optimizer minus mean of the other, ± half of the pair's own {found.level:.0%} interval.",
+        (
+            "Effect: Hedges' g, the difference in standard deviations of the differences. Better in: the share of repeats, "
+            "ties counting half. Detectable: the true difference found with probability 80%. Gain of pairing: so many times "
+            "the repeats would be needed without shared seeds."
+        ),
+        answers.HONEST,
+        notes.VARIED,
+    )
+    return Sheet("pairs", "All pairs", columns, tuple(rows), remarks)
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if np.isfinite(share) else tables.NO_VALUE

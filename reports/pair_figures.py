@@ -1,0 +1,170 @@
+"""Verdicts become pictures: differences from the best with their tiers, and the matrix of all pairs.
+
+As in `reports.figures`: every function takes what was estimated and an `ax`, draws, and returns the `ax`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from reports import notes
+from reports.answers import p_value
+from reports.figures import FAINT, INK, QUIET, mark, short
+from reports.scores import title
+from reports.verdicts import BETTER, TIED, UNDECIDED, WORSE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from matplotlib.axes import Axes
+
+    from reports.figures import Style
+    from reports.verdicts import Comparison
+
+FILLS: Mapping[str, str] = {BETTER: "#bcd9ee", WORSE: "#f9d3b4", TIED: "#e3e6ea", UNDECIDED: "#ffffff"}
+"""The colour of a verdict: blue against orange, which the colour-blind tell apart; the text says it as well."""
+
+SIGNS: Mapping[str, str] = {BETTER: "▲", WORSE: "▼", TIED: "=", UNDECIDED: ""}
+
+
+def from_the_best(found: Comparison, ax: Axes, looks: Mapping[str, Style]) -> Axes:
+    """How far each optimizer lies from the best mean, with the interval of the difference; at the right its tiers.
+
+    The intervals are made for all pairs together, so that all of them hold with the level of the family. The shaded strip is
+    the margin, within which a difference does not count. A line at the right joins the optimizers of a tier.
+
+    Args:
+        found: The verdicts.
+        ax: Where to draw.
+        looks: A style per label.
+    """
+    order = list(found.means)
+    best, heights = order[0], {label: len(order) - 1 - at for at, label in enumerate(order)}
+    ax.axvspan(-found.margin, found.margin, color=FAINT, alpha=0.45, lw=0, zorder=0)
+    ax.axvline(0, color=QUIET, lw=0.8, zorder=1)
+    rows = {label: _towards(found, label, best) for label in order[1:]}
+    distances = [abs(middle) for middle, *_ in rows.values()]
+    cut = 4 * float(np.median(distances)) if len(distances) > 3 and np.median(distances) > 0 else math.inf
+    beyond = False
+    digits = notes.decimals((high - low) / 2 for _, low, high, _ in rows.values())
+    beside = ax.get_yaxis_transform()
+    for label, height in heights.items():
+        look = looks[label]
+        if label == best:
+            mark(ax, 0, height, look)
+            continue
+        middle, low, high, verdict = rows[label]
+        if abs(middle) > cut:
+            beyond = True
+            at, side, arrow = (0.0, "left", "◂ {}") if middle < 0 else (1.0, "right", "{} ▸")
+            told = arrow.format(notes.number(middle, digits))
+            ax.text(at, height, told, transform=beside, ha=side, va="center", fontsize=7, color=look.color)
+            continue
+        if math.isfinite(low) and math.isfinite(high):
+            line = "-" if verdict in {BETTER, WORSE} else (0, (2.2, 1.2))
+            ax.plot([low, high], [height, height], color=look.color, lw=1.6, ls=line, solid_capstyle="butt", zorder=4)
+        mark(ax, middle, height, look)
+    _tiers(ax, found, heights)
+    ax.set_yticks(list(heights.values()), [short(label) for label in heights])
+    for tick in ax.get_yticklabels():
+        tick.set_parse_math(False)
+    ax.set_ylim(-0.65, len(order) - 0.45)
+    ax.margins(x=0.06)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(visible=False, axis="y")
+    ax.spines["left"].set_visible(False)
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+.6g}".replace("-", "−") if value else "0"))
+    edge = f"  ({'◂' if found.higher else '▸'} beyond the axis)" if beyond else ""
+    ax.set_xlabel(f"{title(found.score)}: difference from {short(best)}{edge}", parse_math=False)
+    return ax
+
+
+def matrix(found: Comparison, ax: Axes) -> Axes:
+    """All pairs: the row's mean minus the column's, its verdict on the row as colour and sign, and the adjusted p beneath.
+
+    Args:
+        found: The verdicts.
+        ax: Where to draw.
+    """
+    order = list(found.means)
+    k = len(order)
+    digits = min(notes.decimals((found.pairs["joint_high"] - found.pairs["joint_low"]) / 2), 4)
+    size = 7.2 if k <= 9 else max(4.2, 7.2 * 9 / k)
+    for y, row in enumerate(order):
+        for x, column in enumerate(order):
+            if x == y:
+                ax.add_patch(_square(x, y, FAINT))
+                continue
+            verdict, pair = found.verdict(row, column), found.pair(row, column)
+            ax.add_patch(_square(x, y, FILLS[verdict]))
+            difference = float(pair["difference"]) * (1 if pair["first"] == row else -1)
+            shown = notes.number(difference, digits)
+            shown = f"+{shown}" if difference > 0 else shown
+            bold = "bold" if verdict in {BETTER, WORSE} else "normal"
+            ax.text(
+                x, y - 0.13, f"{SIGNS[verdict]} {shown}".strip(), ha="center", va="center", fontsize=size, weight=bold
+            )
+            told = f"p {p_value(float(pair['adjusted_p']))}".replace("p <", "p <")
+            ax.text(x, y + 0.23, told, ha="center", va="center", fontsize=0.8 * size, color=QUIET)
+    ax.xaxis.tick_top()
+    ax.set_xticks(range(k), [short(label) for label in order], rotation=35, ha="left", rotation_mode="anchor")
+    ax.set_yticks(range(k), [f"{short(label)}  {found.letters[label]}" for label in order])
+    for tick in [*ax.get_yticklabels(), *ax.get_xticklabels()]:
+        tick.set_parse_math(False)
+    ax.set_xlim(-0.5, k - 0.5)
+    ax.set_ylim(k - 0.5, -0.5)
+    ax.tick_params(length=0)
+    ax.grid(visible=False)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    key = "row against column:  ▲ better   ▼ worse   = tied   plain: undecided"
+    ax.text(0, -0.02, key, transform=ax.transAxes, ha="left", va="top", fontsize=7.2, color=INK)
+    return ax
+
+
+def _towards(found: Comparison, label: str, best: str) -> tuple[float, float, float, str]:
+    """The difference `label` − `best`, its joint interval, and the verdict on `label`."""
+    row = found.pair(label, best)
+    ends = [float(row[name]) for name in ("difference", "joint_low", "joint_high")]
+    if row["first"] == label:
+        return ends[0], ends[1], ends[2], found.verdict(label, best)
+    return -ends[0], -ends[2], -ends[1], found.verdict(label, best)
+
+
+def _tiers(ax: Axes, found: Comparison, heights: Mapping[str, int]) -> None:
+    """A column at the right for each tier: a dot for each member, joined by a line, its letter on top."""
+    beside = ax.get_yaxis_transform()
+    step = min(0.035, 0.5 / max(len(found.tiers), 1))
+    for at, tier in enumerate(found.tiers):
+        x, own = 1.03 + at * step, [heights[label] for label in tier]
+        lines: dict[str, Any] = {"transform": beside, "clip_on": False, "color": INK, "zorder": 5}
+        ax.plot([x, x], [min(own), max(own)], lw=1.4, **lines)
+        ax.plot([x] * len(own), own, "o", ms=3.4, **lines)
+        letter = found.letters[tier[0]] if len(found.tiers) == 1 else _letter(found, at)
+        ax.annotate(
+            letter,
+            (x, max(own)),
+            (0, 5),
+            xycoords=beside,
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            fontsize=7.5,
+        )
+
+
+def _letter(found: Comparison, at: int) -> str:
+    """The letter of a tier: the names of tiers are in the order of the alphabet."""
+    names = sorted({part for text in found.letters.values() for part in (text.split(",") if "," in text else text)})
+    return names[at]
+
+
+def _square(x: int, y: int, color: str) -> Any:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=color, edgecolor="#c9ced6", lw=0.6)

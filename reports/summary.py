@@ -1,0 +1,53 @@
+"""A report's numbers for scripts: estimates, pairs, tiers and times to targets as plain JSON values."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from reports import answers
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from reports.build import Report
+
+
+def summary(report: Report, study: str) -> dict[str, Any]:
+    """What `ravine report STUDY --json` prints; a number that does not exist is null, "never" is the text Infinity."""
+    found = report.comparison
+    return {
+        "study": study,
+        "score": found.score,
+        "higher_is_better": found.higher,
+        "answer": report.answer,
+        "level": found.level,
+        "margin": found.margin,
+        "test": found.test,
+        "test_described": answers.how(found) if len(found.pairs) else "",
+        "repeats_for_a_verdict": found.fewest,
+        "verdicts": found.speaks,
+        "estimates": _rows(report.estimates),
+        "pairs": _rows(found.pairs),
+        "tiers": found.tiers,
+        "letters": found.letters,
+        "not_told_from_the_best": list(found.leaders),
+        "left_out": list(found.left_out),
+        "detectable_difference": _plain(found.detectable),
+        "repeats_to_part_the_two_best": _plain(found.needed),
+        "targets": _rows(report.targets) if report.targets is not None else [],
+        "report": str(report.page),
+    }
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    rows = frame.to_dict(orient="records")
+    return [{str(key).replace(" ", "_"): _plain(value) for key, value in row.items()} for row in rows]
+
+
+def _plain(value: Any) -> Any:
+    """JSON has neither NaN nor infinity."""
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value

@@ -1,0 +1,143 @@
+"""The part of the report about time: how long each optimizer takes to reach targets that are set from the data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from reports import notes
+from reports import targets as targeting
+from reports.scores import higher_is_better, title
+from reports.sections import Drawing, Section
+from reports.tables import Cell, Column, Sheet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from reports.figures import Style
+    from reports.frame import Frames
+
+
+def time_to_target(frames: Frames, score: str, order: Sequence[str]) -> Section | None:
+    """How long it takes to reach three targets that are set from the data; None where no metric was measured over time.
+
+    The metric is the score where it was measured more than once in a run, else the training loss.
+    """
+    metric = _followed(frames, score)
+    if metric is None:
+        return None
+    higher = higher_is_better(metric)
+    levels = targeting.from_data(frames.points, metric, higher=higher)
+    if not levels:
+        return None
+    parts = [
+        targeting.times(frames.points, frames.trials, metric, level, higher=higher).assign(target=name, value=level)
+        for name, level in levels.items()
+    ]
+    times = pd.concat(parts, ignore_index=True)
+    summary = _summary(times, order)
+
+    def draw(looks: Mapping[str, Style]) -> Iterator[Drawing]:
+        from reports import target_figures
+
+        figure = target_figures.panels(times, levels, looks, metric=metric, unit="epoch", order=order)
+        caption = (
+            f"Share of runs that have reached a {title(metric).lower()}, over epochs (Kaplan-Meier). A cross: runs that were "
+            "left without having reached it."
+        )
+        yield Drawing(
+            figure,
+            "time-to-target",
+            caption,
+            f"Panels: share of runs that have reached three targets, of {len(order)} optimizers.",
+        )
+
+    words = (
+        f"Targets are quantiles of the optimizers' median final {title(metric).lower()}: a quarter of them ends beyond the "
+        "hard one in the median run, half beyond the middle one, three quarters beyond the easy one. A run that misses a "
+        "target is censored: it counts as under way for as long as it was watched, for ever where it diverged or stalled, "
+        "and is given no time."
+    )
+    return Section(
+        "targets",
+        "Time to target",
+        (words,),
+        (_targets_sheet(summary, metric),),
+        draw,
+        {"targets": summary, "times": times},
+    )
+
+
+def _followed(frames: Frames, score: str) -> str | None:
+    for metric in (score, "train/loss"):
+        own = frames.points[frames.points["metric"] == metric]
+        if len(own) and own.groupby(["label", "repeat"])["epoch"].nunique().max() > 1:
+            return metric
+    return None
+
+
+def _summary(times: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
+    """A row per target and label: `reached`, `n`, and for each unit the restricted mean with its bounds and its horizon."""
+    ends = {unit: _horizon(times, unit) for unit in targeting.UNITS}
+    rows = []
+    for name in times["target"].unique():
+        for label in order:
+            own = times[(times["target"] == name) & (times["label"] == label)]
+            if own.empty:
+                continue
+            row: dict[str, Any] = {"target": name, "value": own["value"].iloc[0], "label": label}
+            row |= {"reached": int(own["reached"].sum()), "n": len(own)}
+            for unit, horizon in ends.items():
+                found = targeting.restricted_mean(own[unit], own["reached"], horizon)
+                row |= {
+                    unit: found.value,
+                    f"{unit} low": found.low,
+                    f"{unit} high": found.high,
+                    f"{unit} horizon": horizon,
+                }
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _horizon(times: pd.DataFrame, unit: str) -> float:
+    """Up to when means are restricted: the median, over labels, of how long each one's longest run was watched."""
+    finite = times[np.isfinite(times[unit])]
+    return float(finite.groupby("label")[unit].max().median()) if len(finite) else 1.0
+
+
+def _targets_sheet(summary: pd.DataFrame, metric: str) -> Sheet:
+    heads = {"epoch": "Epochs", "step": "Updates", "second": "Seconds"}
+    columns = (
+        Column("Optimizer", "left"),
+        Column("Target", "left"),
+        Column(title(metric)),
+        Column("Reached"),
+        *(Column(head, rank=rank) for rank, head in enumerate(heads.values())),
+    )
+    digits = {unit: notes.decimals((summary[f"{unit} high"] - summary[f"{unit} low"]) / 2, 1) for unit in heads}
+    rows = []
+    for _, row in summary.iterrows():
+        cells = [Cell(row["label"], row["label"]), Cell(row["target"], row["target"])]
+        cells.append(Cell(notes.number(row["value"], 4), float(row["value"])))
+        cells.append(Cell(f"{row['reached']}/{row['n']}", row["reached"] / row["n"]))
+        for unit in heads:
+            never = row["reached"] == 0
+            text = notes.plus_minus(row[unit], row[f"{unit} low"], row[f"{unit} high"], digits[unit])
+            cells.append(Cell("not reached" if never else text, float("inf") if never else float(row[unit])))
+        rows.append(tuple(cells))
+    limits = ", ".join(
+        f"{notes.number(float(summary[f'{unit} horizon'].iloc[0]), 0)} {head.lower()}" for unit, head in heads.items()
+    )
+    remarks = (
+        (
+            "Restricted mean time of Kaplan-Meier's curve with its 95% interval (t): a run that is not there by then counts "
+            f"{limits}."
+        ),
+        (
+            "Reached: runs that reached it, of those that ended ok, diverged or stalled. Seconds: of training alone, as if "
+            "each update of a run took equally long; they belong to their device."
+        ),
+    )
+    return Sheet("time_to_target", "Time to target", columns, tuple(rows), remarks)

@@ -1,0 +1,210 @@
+"""Scores of a study become verdicts: who is better than whom, tiers, and what so many repeats can tell."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from reports import comparison, flips, tiers
+from reports.intervals import LEVEL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from reports.comparison import Differences, Test
+
+BETTER, WORSE, TIED, UNDECIDED = "better", "worse", "tied", "undecided"
+
+SEED = 0
+"""Of the flips, where there are too many to make them all; a report states it then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A family of optimizers, every pair of which got a verdict.
+
+    Attributes:
+        score: What was compared.
+        higher: Whether more of it is better.
+        test: The name of the test (`comparison.TESTS`).
+        level: Of the family: any false "better" or "worse" is given with probability 1 − level at most.
+        margin: What counts as no difference.
+        means: Mean score by label, the best first; a label with fewer than two scores is in `left_out` instead.
+        n: Scores by label.
+        pairs: A row per pair, `first` before `second` in the order of `means`: `n`, `difference` (first − second), `low`
+            and `high` (of the pair by itself), `joint_low` and `joint_high` (all pairs together), `p`, `adjusted_p`,
+            `effect` (`comparison.effect_size`), `superiority` with `superiority_low` and `superiority_high` (how often
+            first is the better one), `detectable` (`comparison.detectable`), `pairing_gain`, and `verdict` on first.
+        tiers: Labels that cannot be told apart, the best tier first (`tiers.tiers`).
+        letters: The same as a compact letter display.
+        leaders: The best mean and all that cannot be told from it.
+        left_out: Labels without two scores, which nothing can be said about.
+        fewest: So many repeats are needed before anything gets a verdict.
+        detectable: The smallest true difference that this study finds with probability `comparison.POWER`: the median
+            over the pairs.
+        needed: Repeats that would tell the two best means apart, if their true difference is the measured one.
+    """
+
+    score: str
+    higher: bool
+    test: Test
+    level: float
+    margin: float
+    means: dict[str, float]
+    n: dict[str, int]
+    pairs: pd.DataFrame
+    tiers: list[list[str]]
+    letters: dict[str, str]
+    leaders: tuple[str, ...]
+    left_out: tuple[str, ...]
+    fewest: int
+    detectable: float
+    needed: float
+
+    @property
+    def speaks(self) -> bool:
+        """Whether any pair has the repeats that a verdict needs."""
+        return bool((self.pairs["n"] >= self.fewest).any()) if len(self.pairs) else False
+
+    @property
+    def exact(self) -> bool:
+        """Whether p comes from all flips and not from random ones."""
+        return self.test != "max-t" or flips.exact(int(self.pairs["n"].max()) if len(self.pairs) else 1)
+
+    def verdict(self, one: str, other: str) -> str:
+        """The verdict on `one` against `other`."""
+        row = self.pair(one, other)
+        turned = {BETTER: WORSE, WORSE: BETTER}
+        return str(row["verdict"]) if row["first"] == one else turned.get(str(row["verdict"]), str(row["verdict"]))
+
+    def pair(self, one: str, other: str) -> pd.Series[Any]:
+        """The row of a pair, named in either order."""
+        pairs = self.pairs
+        found = pairs[pairs["first"].isin([one, other]) & pairs["second"].isin([one, other])]
+        if one == other or len(found) != 1:
+            raise KeyError((one, other))
+        return found.iloc[0]
+
+
+def wide(scores: pd.DataFrame, score: str, labels: Sequence[str]) -> pd.DataFrame:
+    """The scores with a row per repeat and a column per label; NaN where a trial did not end ok."""
+    table = scores.pivot_table(index="repeat", columns="label", values=score, aggfunc="last", dropna=False)
+    return table.reindex(columns=list(labels)).astype("float64")
+
+
+def compare(
+    table: pd.DataFrame,
+    *,
+    score: str,
+    higher: bool,
+    margin: float,
+    test: Test = "max-t",
+    level: float = LEVEL,
+    rng: np.random.Generator | None = None,
+) -> Comparison:
+    """Give every pair of columns a verdict.
+
+    - *tied*: the interval of the difference, made for all pairs together, lies inside ±margin. Equivalence goes first: a
+      difference that is certain and too small to count is a tie.
+    - *better*, *worse*: the adjusted p is at most 1 − level.
+    - *undecided*: neither; or the pair shares fewer than `fewest` repeats.
+
+    Args:
+        table: A row per repeat, a column per label, NaN where there is no score.
+        score: Its name.
+        higher: Whether more is better.
+        margin: What counts as no difference, in units of the score; 0 for nothing.
+        test: Which test; `welch` where repeats share no seeds.
+        level: Of the family.
+        rng: For random flips; by default seeded with `SEED`.
+    """
+    counts = table.notna().sum()
+    used = [str(label) for label in table.columns if counts[label] > 1]
+    sign = 1.0 if higher else -1.0
+    means = {label: float(table[label].mean()) for label in used}
+    order = sorted(used, key=lambda label: -sign * means[label])
+    matrix = table[order].to_numpy(dtype=np.float64)
+    found = comparison.compare(matrix, rng or np.random.default_rng(SEED), test=test, level=level)
+    fewest = comparison.fewest(test, len(found.first), level)
+    verdict = judge(found, higher=higher, margin=margin, level=level, fewest=fewest)
+    pairs = _pairs(order, matrix, found, verdict=verdict, sign=sign, level=level)
+    apart = pairs[pairs["verdict"].isin([BETTER, WORSE])]
+    told = set(zip(apart["first"], apart["second"], strict=True))
+    groups = tiers.tiers(order, told)
+    best = order[:1]
+    leaders = [label for label in order if label in best or (best[0], label) not in told]
+    top = pairs.iloc[0] if len(pairs) else None  # the two best means
+    spread = float(found.sd[0]) if len(pairs) else math.nan
+    return Comparison(
+        score=score,
+        higher=higher,
+        test=test,
+        level=level,
+        margin=margin,
+        means={label: means[label] for label in order},
+        n={label: int(counts[label]) for label in order},
+        pairs=pairs,
+        tiers=groups,
+        letters=tiers.letters(order, groups),
+        leaders=tuple(leaders),
+        left_out=tuple(str(label) for label in table.columns if str(label) not in used),
+        fewest=fewest,
+        detectable=float(pairs["detectable"].median()) if len(pairs) else math.nan,
+        needed=comparison.repeats_needed(float(top["difference"]), spread, found.joint)
+        if top is not None
+        else math.nan,
+    )
+
+
+def judge(found: Differences, *, higher: bool, margin: float, level: float, fewest: int) -> NDArray[np.str_]:
+    """The verdict on the first of each pair; see `compare`."""
+    low, high = found.joint_interval()
+    better = found.mean > 0 if higher else found.mean < 0
+    verdict = np.where(found.adjusted <= 1 - level, np.where(better, BETTER, WORSE), UNDECIDED)
+    verdict = np.where((low >= -margin) & (high <= margin) & (margin > 0), TIED, verdict)
+    return np.where(found.n < fewest, UNDECIDED, verdict)
+
+
+def _pairs(
+    order: Sequence[str],
+    matrix: comparison.Array,
+    found: Differences,
+    *,
+    verdict: NDArray[np.str_],
+    sign: float,
+    level: float,
+) -> pd.DataFrame:
+    low, high = found.interval(level)
+    joint_low, joint_high = found.joint_interval()
+    often = [
+        comparison.superiority(sign * matrix[:, one], sign * matrix[:, other], paired=found.paired, level=level)
+        for one, other in zip(found.first, found.second, strict=True)
+    ]
+    share = np.array(often).reshape(-1, 3)
+    return pd.DataFrame(
+        {
+            "first": [order[at] for at in found.first],
+            "second": [order[at] for at in found.second],
+            "n": found.n,
+            "difference": found.mean,
+            "low": low,
+            "high": high,
+            "joint_low": joint_low,
+            "joint_high": joint_high,
+            "p": found.p,
+            "adjusted_p": found.adjusted,
+            "effect": comparison.effect_size(found.mean, found.sd, found.n),
+            "superiority": share[:, 0],
+            "superiority_low": share[:, 1],
+            "superiority_high": share[:, 2],
+            "detectable": comparison.detectable(found.sd, found.n, found.joint),
+            "pairing_gain": comparison.pairing_gain(matrix),
+            "verdict": verdict.astype(object),
+        }
+    )

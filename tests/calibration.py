@@ -1,0 +1,348 @@
+"""Measures what the statistics of `reports` promise: coverage, family error, power. `tox -e calibration` runs it.
+
+Studies are simulated from known truths and judged by the functions that a report uses; the shares of right and wrong answers
+go into the tables of `docs/statistics.md`, between the marks that name them. Every number depends on the seeds below alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import stats
+
+from reports import comparison, intervals, verdicts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
+
+DOCUMENT = Path(__file__).parent.parent / "docs" / "statistics.md"
+MEASURED = Path(__file__).parent / "reports" / "measured_scores.csv"
+SIZES = (3, 5, 6, 10, 20)
+INTERVALS, BANDS, STUDIES, ERRORS = 20_000, 1_000, 2_000, 5_000
+ROOT = 2026
+
+
+@cache
+def measured() -> np.ndarray:
+    """Scores of real runs (study quick), each less the mean of its optimizer: what they vary by."""
+    columns = np.loadtxt(MEASURED, delimiter=",", skiprows=1)
+    return (columns - columns.mean(axis=0)).ravel()
+
+
+def normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Normal scores."""
+    return rng.normal(size=shape)
+
+
+def discrete(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Shares of 100 test images, so with many ties."""
+    return rng.binomial(100, 0.88, size=shape) / 100
+
+
+def skewed(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Exponential: skewness 2."""
+    return rng.exponential(size=shape)
+
+
+def bimodal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """A fifth of the runs ends six standard deviations lower."""
+    return rng.normal(size=shape) - 6 * (rng.random(shape) < 0.2)
+
+
+def contaminated(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """One run in twenty is ten times as noisy."""
+    return rng.normal(size=shape) * np.where(rng.random(shape) < 0.05, 10.0, 1.0)
+
+
+def resampled(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Resamples of measured runs."""
+    return rng.choice(measured(), size=shape)
+
+
+KINDS: dict[str, Draw] = {
+    "normal": normal,
+    "discrete": discrete,
+    "skewed": skewed,
+    "bimodal": bimodal,
+    "contaminated": contaminated,
+    "measured": resampled,
+}
+
+
+def truths(draw: Draw) -> tuple[float, float]:
+    """Mean and median of a kind of score."""
+    known = {
+        "normal": (0.0, 0.0),
+        "discrete": (0.88, float(stats.binom.ppf(0.5, 100, 0.88)) / 100),
+        "skewed": (1.0, np.log(2)),
+        "contaminated": (0.0, 0.0),
+    }
+    if draw is resampled:
+        return 0.0, float(np.quantile(measured(), 0.5, method="inverted_cdf"))
+    if draw.__name__ in known:
+        return known[draw.__name__]
+    # bimodal: 0.2 Φ(x + 6) + 0.8 Φ(x) = ½
+    from scipy.optimize import brentq
+
+    return -1.2, brentq(lambda x: 0.2 * stats.norm.cdf(x + 6) + 0.8 * stats.norm.cdf(x) - 0.5, -6, 3)
+
+
+def share(value: float, n: int) -> str:
+    """A share in percent with its Monte Carlo standard error."""
+    return f"{100 * value:.1f} ± {100 * np.sqrt(value * (1 - value) / n):.1f}"
+
+
+def covered(low: np.ndarray, high: np.ndarray, truth: float) -> float:
+    """The share of intervals that hold the truth, but for rounding."""
+    close = 1e-12 * max(1.0, abs(truth))
+    return float(np.mean((low <= truth + close) & (truth - close <= high)))
+
+
+def coverage_of_means(draw: Draw, n: int, seed: int, many: int = INTERVALS) -> tuple[float, float]:
+    """Of the t interval and the studentised bootstrap."""
+    rng, truth = np.random.default_rng([ROOT, seed, n]), truths(draw)[0]
+    scores = draw(rng, (n, many))
+    t = intervals.t_band(scores)
+    hits = []
+    for part in np.array_split(scores, max(many // 500, 1), axis=1):
+        counts = rng.multinomial(n, np.full(n, 1 / n), size=999)
+        band = intervals.studentised_band(part, counts)
+        hits.append(covered(band.low, band.high, truth) * part.shape[1])
+    return covered(t.low, t.high, truth), sum(hits) / many
+
+
+def coverage_of_medians(draw: Draw, n: int, seed: int, many: int = 4000) -> float:
+    """Of the interval of order statistics; NaN where there is none."""
+    rng, truth = np.random.default_rng([ROOT, seed, n, 1]), truths(draw)[1]
+    found = [intervals.median_interval(scores) for scores in draw(rng, (many, n))]
+    if not np.isfinite(found[0].low):
+        return float("nan")
+    return covered(np.array([one.low for one in found]), np.array([one.high for one in found]), truth)
+
+
+def curves(draw: Draw, rng: np.random.Generator, n: int, epochs: int = 25) -> np.ndarray:
+    """Curves around 0 of which neighbours correlate by 0.9: each repeat has a level of its own and drifts."""
+    noise = draw(rng, (n, epochs)) - truths(draw)[0]
+    found = noise.copy()
+    for epoch in range(1, epochs):
+        found[:, epoch] = 0.9 * found[:, epoch - 1] + np.sqrt(1 - 0.81) * noise[:, epoch]
+    return found
+
+
+def coverage_of_bands(draw: Draw, n: int, seed: int, many: int = BANDS) -> tuple[float, float]:
+    """How often the whole curve lies inside: of the pointwise and of the simultaneous band."""
+    rng = np.random.default_rng([ROOT, seed, n, 2])
+    hits = np.zeros(2)
+    for _ in range(many):
+        found = curves(draw, rng, n)
+        for at, band in enumerate((intervals.t_band(found), intervals.simultaneous_band(found, rng))):
+            hits[at] += bool(np.all((band.low <= 0) & (band.high >= 0)))
+    return float(hits[0] / many), float(hits[1] / many)
+
+
+def coverage_of_rates(p: float, n: int) -> float:
+    """Of the Clopper-Pearson interval, exactly: the sum over all counts."""
+    inside = 0.0
+    for count in range(n + 1):
+        found = intervals.success_interval(count, n)
+        inside += stats.binom.pmf(count, n, p) * (found.low <= p <= found.high)
+    return float(inside)
+
+
+UNEQUAL = np.geomspace(0.2, 5, 9)
+NULLS: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
+    "equal spreads": lambda rng, n: rng.normal(size=(n, 9)),
+    "equal spreads, shared seeds (correlation 0.8)": lambda rng, n: (
+        2 * rng.normal(size=(n, 1)) + rng.normal(size=(n, 9))
+    ),
+    "unequal spreads, from 1 to 25": lambda rng, n: rng.normal(size=(n, 9)) * UNEQUAL,
+    "unequal spreads, one of nine ten times": lambda rng, n: rng.normal(size=(n, 9)) * np.r_[10, np.ones(8)],
+    "skewed alike (exponential)": lambda rng, n: rng.exponential(size=(n, 9)) - 1,
+    "heavy tails (t with 3 degrees of freedom)": lambda rng, n: rng.standard_t(3, size=(n, 9)),
+    "discrete (of 100 images)": lambda rng, n: rng.binomial(100, 0.88, size=(n, 9)) / 100,
+    "measured runs": lambda rng, n: resampled(rng, (n, 9)),
+    "three groups of three, 6 standard errors apart": lambda rng, n: (
+        rng.normal(size=(n, 9)) + np.repeat([0, 1, 2], 3) * 6 * np.sqrt(2 / n)
+    ),
+    "three groups of three, unequal spreads": lambda rng, n: (
+        rng.normal(size=(n, 9)) * np.tile([0.5, 1, 2], 3) + np.repeat([0, 1, 2], 3) * 6 * np.sqrt(2 / n)
+    ),
+    "outside: skewed and unequal, from 1 to 4": lambda rng, n: (
+        (rng.exponential(size=(n, 9)) - 1) * np.geomspace(0.5, 2, 9)
+    ),
+    "outside: skewed and unequal, from 1 to 25": lambda rng, n: (rng.exponential(size=(n, 9)) - 1) * UNEQUAL,
+}
+
+
+def family_error(name: str, test: comparison.Test, n: int = 10, many: int = ERRORS) -> float:
+    """The share of studies with any true difference of zero that is called one."""
+    rng = np.random.default_rng([ROOT, list(NULLS).index(name), n])
+    first, second = comparison.pairs(9)
+    groups = np.repeat([0, 1, 2], 3) if "groups" in name else np.zeros(9)
+    null = groups[first] == groups[second]
+    wrong = 0
+    for _ in range(many):
+        found = comparison.compare(NULLS[name](rng, n), rng, test=test)
+        wrong += bool((found.adjusted[null] <= 0.05).any())
+    return wrong / many
+
+
+def power(away: float, k: int, n: int, test: comparison.Test = "max-t", many: int = STUDIES) -> float:
+    """How often a true difference is found: one optimizer of k lies `away` standard errors of a difference from the rest."""
+    rng = np.random.default_rng([ROOT, round(1000 * away), k, n])
+    found = 0.0
+    for _ in range(many):
+        scores = rng.normal(size=(n, k))
+        scores[:, 0] += away * np.sqrt(2 / n)
+        found += float((comparison.compare(scores, rng, test=test).adjusted[: k - 1] <= 0.05).mean())
+    return found / many
+
+
+def studies(k: int, n: int, test: comparison.Test = "max-t") -> int:
+    """All of them where the promise is made, a quarter around it; fewer where a test takes its time."""
+    if test == "wilcoxon":
+        return 100
+    return STUDIES if (k, n, test) == (9, 10, "max-t") or k == 2 else STUDIES // 4
+
+
+def ties(away: float, margin: float, n: int, many: int = STUDIES) -> float:
+    """How often a pair of nine is called tied: its true difference and the margin in standard errors of a difference."""
+    rng = np.random.default_rng([ROOT, round(10 * away), round(10 * margin), n])
+    unit, hits = np.sqrt(2 / n), 0
+    for _ in range(many):
+        scores = rng.normal(size=(n, 9))
+        scores[:, 0] += away * unit
+        found = comparison.compare(scores, rng)
+        verdict = verdicts.judge(found, higher=True, margin=margin * unit, level=0.95, fewest=6)
+        hits += verdict[0] == verdicts.TIED
+    return hits / many
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table, all but the first column to the right."""
+    titles = list(head)
+    lines = [titles, ["---", *["---:"] * (len(titles) - 1)], *map(list, rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def means_table() -> str:
+    """Coverage of the intervals of means."""
+    rows = []
+    for seed, (name, draw) in enumerate(KINDS.items()):
+        found = [coverage_of_means(draw, n, seed) for n in SIZES]
+        for method, at in (("Student t", 0), ("studentised bootstrap", 1)):
+            told = [
+                share(pair[at], INTERVALS) if at == 0 or n >= 5 else "none"
+                for n, pair in zip(SIZES, found, strict=True)
+            ]
+            rows.append([f"{name}, {method}", *told])
+    return table(["scores and interval", *(f"n = {n}" for n in SIZES)], rows)
+
+
+def medians_table() -> str:
+    """Coverage of the intervals of medians."""
+    rows = []
+    for seed, (name, draw) in enumerate(KINDS.items()):
+        found = [coverage_of_medians(draw, n, seed) for n in SIZES]
+        rows.append([name, *(share(value, 4000) if np.isfinite(value) else "none" for value in found)])
+    return table(["scores", *(f"n = {n}" for n in SIZES)], rows)
+
+
+def bands_table() -> str:
+    """Simultaneous coverage of the bands of curves."""
+    rows = []
+    for seed, (name, draw) in enumerate(KINDS.items()):
+        found = [coverage_of_bands(draw, n, seed) for n in SIZES]
+        for method, at in (("pointwise band", 0), ("simultaneous band", 1)):
+            rows.append([f"{name}, {method}", *(share(pair[at], BANDS) for pair in found)])
+    return table(["scores and band", *(f"n = {n}" for n in SIZES)], rows)
+
+
+def rates_table() -> str:
+    """Coverage of the interval of the success rate."""
+    rates = (0.5, 0.8, 0.9, 0.95)
+    rows = [[f"{p:.0%}", *(f"{100 * coverage_of_rates(p, n):.1f}" for n in SIZES)] for p in rates]
+    return table(["true rate", *(f"n = {n}" for n in SIZES)], rows)
+
+
+def errors_table() -> str:
+    """Family error under many nulls."""
+    tests: tuple[comparison.Test, ...] = ("max-t", "holm-t", "welch")
+    rows = [[name, *(share(family_error(name, test), ERRORS) for test in tests)] for name in NULLS]
+    return table(["scores", *tests], rows)
+
+
+def power_table() -> str:
+    """Power against n and the difference, in families of nine and two."""
+    aways = (2, 3, 4, 5, 6, 8)
+    sizes = (6, 8, 10, 15, 20)
+    rows = [
+        [
+            f"{'nine' if k == 9 else 'two'}, n = {n}",
+            *(f"{100 * power(away, k, n, many=studies(k, n)):.0f}" for away in aways),
+        ]
+        for k in (9, 2)
+        for n in sizes
+    ]
+    rows += [
+        [f"nine, n = 10, {test}", *(f"{100 * power(away, 9, 10, test, studies(9, 10, test)):.0f}" for away in aways)]
+        for test in comparison.TESTS[1:]
+    ]
+    return table(["family", *(f"{away} SE" for away in aways)], rows)
+
+
+def promises_table() -> str:
+    """The two powers that are promised, from more studies."""
+    rows = []
+    for name, away, k, many in (("nine, 6 standard errors", 6, 9, ERRORS), ("two, 3 standard errors", 3, 2, 40_000)):
+        rows.append([name, *(share(power(away, k, 10, test, many), many) for test in ("max-t", "holm-t"))])
+    return table(["n = 10", "max-t", "holm-t"], rows)
+
+
+def ties_table() -> str:
+    """How often a pair is called tied."""
+    margins = (4, 6, 8)
+    rows = [
+        ["none", *(share(ties(0, m, 10), STUDIES) for m in margins)],
+        ["the margin", *(share(ties(m, m, 10), STUDIES) for m in margins)],
+    ]
+    return table(["true difference", *(f"margin {m} SE" for m in margins)], rows)
+
+
+TABLES = {
+    "means": means_table,
+    "medians": medians_table,
+    "bands": bands_table,
+    "rates": rates_table,
+    "errors": errors_table,
+    "power": power_table,
+    "promises": promises_table,
+    "ties": ties_table,
+}
+
+
+def put(text: str, name: str, found: str) -> str:
+    """The document with a table between its marks."""
+    begin, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
+    before, _, rest = text.partition(begin)
+    if end not in rest:
+        raise ValueError(f'the document has no marks for "{name}". Write {begin.strip()} and {end.strip()}')
+    return before + begin + found + end + rest.partition(end)[2]
+
+
+def main() -> None:
+    """Measure the tables named on the command line, or all, and write them into the document."""
+    for name in sys.argv[1:] or TABLES:
+        found = TABLES[name]()
+        DOCUMENT.write_text(put(DOCUMENT.read_text(encoding="utf-8"), name, found), encoding="utf-8")
+        print(found, end="\n\n", flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Tests of `reports.answers`."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reports import answers, verdicts
+
+
+def compare(n=10, seed=0, margin=0.002, **means):
+    """The comparison of optimizers with such mean accuracies and a spread of 0.01."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({label: rng.normal(mean, 0.01, n) for label, mean in means.items()})
+    return verdicts.compare(frame, score="test/accuracy", higher=True, margin=margin)
+
+
+@pytest.mark.parametrize(
+    ("means", "sentence"),
+    [
+        ({"A": 0.9, "B": 0.8}, "By test accuracy, A is better than B."),
+        ({"A": 0.9, "B": 0.8, "C": 0.7}, "By test accuracy, A is better than all 2 others."),
+        ({"A": 0.9, "B": 0.9, "C": 0.7}, "By test accuracy, B cannot be told from the best, A; the other is worse."),
+        ({"A": 0.9, "B": 0.9}, "By test accuracy, none of the others can be told from the best, A."),
+    ],
+)
+def test_the_answer_names_those_that_cannot_be_told_from_the_best(means, sentence) -> None:
+    """One leader, several, or all of them."""
+    assert answers.verdict(compare(seed=1, **means)) == sentence
+
+
+def test_too_few_repeats_give_no_verdict_and_say_how_many_it_takes() -> None:
+    """However large the difference is."""
+    told = answers.verdict(compare(n=3, A=0.9, B=0.1))
+    assert told == "No verdict yet: the optimizers share 3 repeats, and a comparison needs at least 6."
+
+
+def test_a_tie_is_told_with_its_margin() -> None:
+    """An optimizer within the margin of the best is tied with it, not merely undecided."""
+    assert answers.verdict(compare(A=0.9, B=0.9, margin=0.1)).endswith("Tied with it, within ±0.1: B.")
+
+
+def test_one_optimizer_has_no_verdict_at_all() -> None:
+    """There is nothing to compare it with."""
+    assert answers.verdict(compare(A=0.9)) == ""
+    assert answers.reach(compare(A=0.9)) == []
+
+
+def test_how_it_was_tested_stands_beside_the_verdicts() -> None:
+    """Pairs, repeats, the test, its error, and how the flips were made; a seed only where they were drawn."""
+    told = answers.how(compare(A=0.9, B=0.8, C=0.7))
+    assert told.startswith("3 pairs, n = 10 shared repeats; step-down max-|t| over joint sign flips of whole repeats; ")
+    assert "family error at most 5%; all flips. Tied: " in told
+    assert "4,096 random flips, seed 0" in answers.how(compare(n=20, A=0.9, B=0.8))
+
+
+def test_what_can_be_found_and_what_it_would_take_are_told() -> None:
+    """The detectable difference always; the repeats to part the two best only where they are not told apart yet."""
+    close = answers.reach(compare(seed=1, A=0.9, B=0.9, C=0.7))
+    assert len(close) == 2
+    assert "with probability 80%" in close[0]
+    assert close[1].startswith("To tell A from B, about ")
+    assert len(answers.reach(compare(A=0.9, B=0.8))) == 1
+    assert answers.reach(compare(n=3, A=0.9, B=0.9))[0].startswith("To tell")
+
+
+def test_a_success_rate_has_its_own_interval_and_only_where_something_failed() -> None:
+    """8 of 10: Clopper-Pearson 44% to 97%; none of ten: 0% to 31%; ten of ten are not mentioned."""
+    table = pd.DataFrame({"label": ["A", "B", "C"], "ok": [8, 0, 10], "run": [10, 10, 10]})
+    (told,) = answers.success(table, 0.95)
+    assert "A 8 of 10 (44% to 97%); B 0 of 10 (0% to 31%)." in told
+    assert "C " not in told
+    assert answers.success(table[2:], 0.95) == []
+
+
+@pytest.mark.parametrize(
+    ("p", "text"), [(0.0004, "< 0.001"), (0.0005, "0.001"), (0.25, "0.250"), (float("nan"), "–"), (1.0, "1.000")]
+)
+def test_a_small_p_is_never_printed_as_zero(p, text) -> None:
+    """Three decimals, or a bound."""
+    assert answers.p_value(p) == text
+
+
+def test_lists_read_like_prose() -> None:
+    """One, two, three."""
+    assert [answers.listed(list("ABC"[:n])) for n in (1, 2, 3)] == ["A", "A and B", "A, B and C"]

@@ -1,0 +1,125 @@
+"""Tests of `reports.flips`."""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from reports import flips
+
+
+def every_pattern(n):
+    """All 2ⁿ sign patterns, the plain way."""
+    return np.array(list(itertools.product([1.0, -1.0], repeat=n)))
+
+
+def t_statistics(differences, patterns):
+    """|t| of each column under each pattern, from its definition."""
+    found = []
+    for pattern in patterns:
+        flipped = pattern[:, np.newaxis] * differences
+        n = np.isfinite(flipped).sum(axis=0)
+        found.append(np.abs(np.nanmean(flipped, axis=0)) / (np.nanstd(flipped, axis=0, ddof=1) / np.sqrt(n)))
+    return np.array(found)
+
+
+def step_down(differences):
+    """Westfall and Young's algorithm 2.8 by brute force over all 2ⁿ patterns and all remaining sets."""
+    t = t_statistics(differences, every_pattern(len(differences)))
+    order = sorted(range(t.shape[1]), key=lambda pair: -t[0, pair])
+    p, least = np.zeros(t.shape[1]), 0.0
+    for at, pair in enumerate(order):
+        least = max(least, float(np.mean(t[:, order[at:]].max(axis=1) >= t[0, pair] * (1 - 1e-9))))
+        p[pair] = least
+    return p
+
+
+def test_sign_patterns_are_all_of_them_once() -> None:
+    """With the opposites, five repeats have 2⁵ patterns; the first flips nothing, and the first repeat is never flipped."""
+    found = flips.signs(5, np.random.default_rng(0))
+    both = {tuple(row) for row in np.vstack([found, -found])}
+    assert found.shape == (16, 5)
+    assert both == {tuple(row) for row in every_pattern(5)}
+    assert (found[0] == 1).all()
+    assert (found[:, 0] == 1).all()
+
+
+def test_many_repeats_have_seeded_random_patterns() -> None:
+    """20 repeats have half a million: so many as asked are drawn, by the generator alone, the first flips nothing."""
+    one, two, other = (flips.signs(20, np.random.default_rng(seed), most=500) for seed in (1, 1, 2))
+    assert one.shape == (500, 20)
+    assert (one[0] == 1).all()
+    assert np.array_equal(one, two)
+    assert not np.array_equal(one, other)
+    assert set(np.unique(one)) == {-1.0, 1.0}
+    assert abs(one[1:, 1:].mean()) < 4 / np.sqrt(499 * 19)
+
+
+@pytest.mark.parametrize(("level", "fewest"), [(0.95, 6), (0.9, 5), (0.875, 4), (0.99, 8)])
+def test_the_fewest_repeats_that_can_reject(level, fewest) -> None:
+    """2 · 2⁻ⁿ: .0625 at 5 repeats, .03125 at 6, so 6 at 95% and 5 at 90%; .0078 at 8, so 8 at 99%; .125 at 4."""
+    assert flips.enough(level) == fewest
+
+
+@pytest.mark.parametrize("hole", [False, True])
+def test_the_step_down_p_is_that_of_brute_force(hole) -> None:
+    """Six repeats of five differences, equal n or with a gap: half the patterns and a monotone statistic change nothing."""
+    differences = np.random.default_rng(3).normal([0.0, 0.4, 0.8, 1.2, 2.0], 1.0, (6, 5))
+    if hole:
+        differences[2, 1] = np.nan
+        found = flips.surprise(differences, flips.signs(6, np.random.default_rng(0)))
+        t = t_statistics(differences, flips.signs(6, np.random.default_rng(0)))
+        n = np.isfinite(differences).sum(axis=0)
+        assert np.allclose(np.exp(-found), 2 * stats.t.sf(t, n - 1), rtol=1e-6)
+    else:
+        found = flips.surprise(differences, flips.signs(6, np.random.default_rng(0)))
+        assert flips.step_down_p(found) == pytest.approx(step_down(differences))
+        assert flips.raw_p(found) == pytest.approx([step_down(differences[:, [at]])[0] for at in range(5)])
+
+
+def test_the_p_of_one_difference_can_be_counted_by_hand() -> None:
+    """1 to 6: only the sum 21 and its opposite reach 21, so p is 2/64.
+
+    With −1 instead of 1 the sum 19 is reached with the first flipped or not, and by the opposites: 4/64.
+    """
+    patterns = flips.signs(6, np.random.default_rng(0))
+    for values, expected in (([1, 2, 3, 4, 5, 6], 2 / 64), ([-1, 2, 3, 4, 5, 6], 4 / 64)):
+        found = flips.surprise(np.array(values, dtype=float)[:, np.newaxis], patterns)
+        assert flips.raw_p(found)[0] == expected
+
+
+def test_differences_of_zero_are_no_surprise() -> None:
+    """Two optimizers with the same scores have p = 1, beside one that differs."""
+    differences = np.column_stack([np.zeros(6), np.full(6, 0.1)])
+    found = flips.surprise(differences, flips.signs(6, np.random.default_rng(0)))
+    assert flips.step_down_p(found) == pytest.approx([1.0, 2 / 64])
+
+
+def test_the_scale_of_a_difference_changes_nothing() -> None:
+    """Accuracies or losses of 10²⁰⁰, whose squares would not fit, give the same p."""
+    differences = np.random.default_rng(4).normal(0.7, 1.0, (7, 3))
+    patterns = flips.signs(7, np.random.default_rng(0))
+    plain = flips.step_down_p(flips.surprise(differences, patterns))
+    scaled = flips.step_down_p(flips.surprise(differences * [1e-200, 1.0, 1e200], patterns))
+    assert scaled == pytest.approx(plain)
+
+
+def test_the_level_of_each_lies_between_the_level_and_bonferroni() -> None:
+    """One column needs no adjustment, copies of it none either; independent ones nearly Bonferroni's; few repeats exactly."""
+    rng = np.random.default_rng(5)
+    columns = rng.normal(size=(10, 8))
+    patterns = flips.signs(10, rng)
+    assert flips.level_of_each(columns[:, :1], 0.95, patterns) == 0.95
+    copies = flips.level_of_each(np.repeat(columns[:, :1], 8, axis=1), 0.95, patterns)
+    apart = flips.level_of_each(columns, 0.95, patterns)
+    assert copies < 0.96
+    assert 0.98 < apart < 0.997
+    few = flips.level_of_each(columns[:5], 0.95, flips.signs(5, rng))
+    assert few == pytest.approx(1 - 0.05 / 8)
+
+
+def test_no_repeats_are_refused_by_name() -> None:
+    """The message names the argument."""
+    with pytest.raises(ValueError, match='"n" must be at least 1, got 0'):
+        flips.signs(0, np.random.default_rng(0))

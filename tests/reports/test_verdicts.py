@@ -1,0 +1,136 @@
+"""Tests of `reports.verdicts`."""
+
+import itertools
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reports import verdicts
+
+
+def table(n=10, seed=0, **means) -> pd.DataFrame:
+    """Normal scores with a spread of 0.01 around the means."""
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame({label: rng.normal(mean, 0.01, n) for label, mean in means.items()})
+
+
+def compare(frame, **keys):
+    """With the settings of a study of test accuracy."""
+    return verdicts.compare(frame, **({"score": "test/accuracy", "higher": True, "margin": 0.002} | keys))
+
+
+def test_verdicts_go_both_ways() -> None:
+    """The best is better than the worst, the worst worse than the best; where less is better, the other way round."""
+    frame = table(good=0.9, bad=0.8)
+    found = compare(frame)
+    assert (found.verdict("good", "bad"), found.verdict("bad", "good")) == ("better", "worse")
+    assert list(found.means) == ["good", "bad"]
+    assert found.leaders == ("good",)
+    assert found.letters == {"good": "a", "bad": "b"}
+    turned = compare(frame, higher=False)
+    assert turned.verdict("bad", "good") == "better"
+    assert list(turned.means) == ["bad", "good"]
+    assert turned.pairs["superiority"].tolist() == [1.0]
+
+
+def test_a_difference_inside_the_margin_is_a_tie_even_if_it_is_certain() -> None:
+    """A shift of 0.001 in every repeat has p = 2/64 and an interval within ±0.002: tied; with margin 0 it is better."""
+    base = np.random.default_rng(1).normal(0.9, 0.01, 6)
+    frame = pd.DataFrame({"A": base + 0.001 + np.array([1, -1, 2, -2, 3, -3]) * 1e-6, "B": base})
+    found = compare(frame)
+    assert found.verdict("A", "B") == "tied"
+    assert found.pairs["adjusted_p"].tolist() == [2 / 64]
+    assert found.leaders == ("A", "B")
+    assert found.tiers == [["A", "B"]]
+    assert compare(frame, margin=0.0).verdict("A", "B") == "better"
+
+
+def test_below_six_repeats_there_is_no_verdict_whatever_the_difference() -> None:
+    """Five repeats leave all undecided and say that six are needed; six speak."""
+    frame = table(n=6, A=0.9, B=0.1)
+    few, enough = compare(frame.iloc[:5]), compare(frame)
+    assert few.pairs["verdict"].tolist() == ["undecided"]
+    assert (few.speaks, few.fewest) == (False, 6)
+    assert enough.speaks
+    assert enough.verdict("A", "B") == "better"
+
+
+def test_the_leaders_are_the_best_and_all_that_cannot_be_told_from_it() -> None:
+    """Two near the top and one far below: the two lead, and the tiers say the same."""
+    found = compare(table(A=0.9, B=0.901, C=0.7))
+    assert set(found.leaders) == {"A", "B"}
+    assert [set(tier) for tier in found.tiers] == [{"A", "B"}, {"C"}]
+    assert found.needed > 10
+    assert found.detectable == pytest.approx(found.pairs["detectable"].median())
+
+
+def test_pairs_are_told_apart_exactly_where_they_share_no_tier() -> None:
+    """Tiers, letters and verdicts never contradict each other."""
+    found = compare(table(seed=2, A=0.9, B=0.892, C=0.884, D=0.876, E=0.868))
+    for one, other in itertools.combinations(found.means, 2):
+        together = any(one in tier and other in tier for tier in found.tiers)
+        assert together == (found.verdict(one, other) in {"tied", "undecided"})
+    assert len(found.tiers) > 1
+
+
+def test_an_optimizer_without_two_scores_is_left_out_by_name() -> None:
+    """It gets no mean, no pair and no tier; a missing repeat of another costs its pairs one repeat."""
+    frame = table(A=0.9, B=0.8, C=0.7).assign(lost=np.nan)
+    frame.loc[0, "lost"] = 0.99
+    frame.loc[3, "C"] = np.nan
+    found = compare(frame)
+    assert found.left_out == ("lost",)
+    assert set(found.means) == {"A", "B", "C"}
+    assert found.pair("C", "A")["n"] == 9
+    assert found.pair("A", "B")["n"] == 10
+    assert found.n == {"A": 10, "B": 10, "C": 9}
+
+
+def test_a_family_of_one_or_none_has_no_pairs() -> None:
+    """A single optimizer leads; without any there is nothing; neither speaks."""
+    one, none = compare(table(A=0.9)), compare(pd.DataFrame())
+    assert one.leaders == ("A",)
+    assert (len(one.pairs), one.speaks, one.exact) == (0, False, True)
+    assert none.leaders == ()
+    assert math.isnan(none.detectable)
+
+
+def test_the_intervals_of_all_pairs_together_are_wider_than_their_own() -> None:
+    """And hold the difference, which the interval of the pair does as well."""
+    pairs = compare(table(A=0.9, B=0.89, C=0.88, D=0.87)).pairs
+    assert (pairs["joint_low"] < pairs["low"]).all()
+    assert (pairs["joint_high"] > pairs["high"]).all()
+    assert ((pairs["low"] < pairs["difference"]) & (pairs["difference"] < pairs["high"])).all()
+
+
+def test_the_scores_of_trials_become_a_column_per_label() -> None:
+    """In the order of the plan; a trial that did not end ok is a gap."""
+    rows = [
+        {"label": label, "repeat": repeat, "test/accuracy": value}
+        for label, values in {"B": [0.1, np.nan], "A": [0.3, 0.4]}.items()
+        for repeat, value in enumerate(values)
+    ]
+    found = verdicts.wide(pd.DataFrame(rows), "test/accuracy", ["B", "A", "C"])
+    assert list(found.columns) == ["B", "A", "C"]
+    assert found["A"].tolist() == [0.3, 0.4]
+    assert np.isnan(found["B"][1])
+    assert found["C"].isna().all()
+
+
+def test_many_repeats_are_judged_by_random_flips_that_are_the_same_each_time() -> None:
+    """At 20 repeats nothing is enumerated; two calls agree to the bit, and it is told that flips were drawn."""
+    frame = table(n=20, A=0.9, B=0.893, C=0.89)
+    one, two = compare(frame), compare(frame)
+    assert not one.exact
+    assert one.pairs.equals(two.pairs)
+
+
+def test_an_unknown_pair_is_an_error() -> None:
+    """No verdict is made up for a label that is not there, or for one against itself."""
+    found = compare(table(A=0.9, B=0.8))
+    with pytest.raises(KeyError):
+        found.verdict("A", "C")
+    with pytest.raises(KeyError):
+        found.verdict("A", "A")

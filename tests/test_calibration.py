@@ -1,0 +1,65 @@
+"""The measurements of `tests/calibration.py` measure: a quick run of each finds what is known, and the document holds them."""
+
+import importlib.util
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def calibration():
+    """The module beside this file."""
+    spec = importlib.util.spec_from_file_location("ravine_calibration", HERE / "calibration.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_truths_are_true(calibration) -> None:
+    """Mean and median of 200,000 draws of each kind of score lie within five standard errors of what is taken for true."""
+    for draw in calibration.KINDS.values():
+        scores = draw(np.random.default_rng(0), (200_000,))
+        mean, median = calibration.truths(draw)
+        assert abs(scores.mean() - mean) < 5 * scores.std() / math.sqrt(200_000)
+        close = 5 * 0.5 / math.sqrt(200_000)
+        assert (scores < median).mean() - close <= 0.5 <= (scores <= median).mean() + close
+
+
+def test_a_measured_coverage_is_that_of_the_interval(calibration) -> None:
+    """T covers 95% of normal means, and far less of bimodal ones at n = 5: both are found."""
+    assert abs(calibration.coverage_of_means(calibration.normal, 5, 0, 4000)[0] - 0.95) < 0.015
+    assert calibration.coverage_of_means(calibration.bimodal, 5, 0, 4000)[0] < 0.88
+
+
+def test_a_table_goes_between_its_marks(calibration) -> None:
+    """Whatever stood there goes, all else stays; a document without the marks is refused."""
+    text = "a\n<!-- x -->\nold\n<!-- end of x -->\nb\n"
+    assert calibration.put(text, "x", "new") == "a\n<!-- x -->\nnew\n<!-- end of x -->\nb\n"
+    with pytest.raises(ValueError, match='no marks for "y"'):
+        calibration.put(text, "y", "new")
+
+
+@pytest.mark.skipif(not (HERE.parent / "docs" / "statistics.md").is_file(), reason="the documents are not here")
+def test_the_document_holds_every_table_and_keeps_its_promises(calibration) -> None:
+    """Each table is there; t covers 93% to 97% of normal and discrete means from n = 5 on; family error and power hold."""
+    text = (HERE.parent / "docs" / "statistics.md").read_text(encoding="utf-8")
+    tables = {}
+    for name in calibration.TABLES:
+        tables[name] = re.search(rf"<!-- {name} -->\n(.*?)\n<!-- end of {name} -->", text, re.DOTALL)[1]
+    assert all(found.count("\n") >= 3 for found in tables.values())
+    rows = {name: [line.strip("| ").split(" | ") for line in found.splitlines()[2:]] for name, found in tables.items()}
+    for row in rows["means"]:
+        if row[0] in {"normal, Student t", "discrete, Student t"}:
+            assert all(93 <= float(cell.split(" ± ")[0]) <= 97 for cell in row[2:])
+    for row in rows["errors"]:
+        if not row[0].startswith("outside"):
+            value, error = map(float, row[1].split(" ± "))
+            assert value <= 5 + 3 * error, row
+    (nine, two) = (float(row[1].split(" ± ")[0]) for row in rows["promises"])
+    assert nine >= 80
+    assert two >= 75
