@@ -1,0 +1,181 @@
+"""The tables of docs/speed.md, made of the benchmarks' results: `python tests/benchmarks/tables.py out/benchmark.json`.
+
+Benchmarks that the results lack leave their table as it is, so one file can be measured again alone.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from documents import grid, put
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "speed.md"
+
+
+def _info(benchmark):
+    return benchmark["extra_info"]
+
+
+def _spread(benchmark, scale=1.0, digits=0):
+    """Median, and in brackets the middle half of the rounds."""
+    stats = benchmark["stats"]
+    low, middle, high = (stats[name] * scale for name in ("q1", "median", "q3"))
+    return f"{middle:,.{digits}f} ({low:,.{digits}f} to {high:,.{digits}f})"
+
+
+def machine(results):
+    """Where it was measured."""
+    found = results["machine_info"]["ravine"]
+    import torch
+
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else found["device_name"]
+    versions = f"Python {found['python']}, torch {found['torch']}, Ravine {found['ravine']}"
+    count = f"{results['machine_info']['cpu']['count']} cores"
+    return f"{device}, {count}, {versions}; {results['datetime'][:10]}."
+
+
+def training(results):
+    """Examples per second, and the ratio to the best of the usual loops."""
+    found = {}
+    for each in results["benchmarks"]:
+        if "training_examples_per_second" in _info(each):
+            found.setdefault((_info(each)["who"], _info(each)["precision"]), {})[each["group"]] = each
+    if not found:
+        return None
+    groups = ("training", "training with evaluation")
+    usual = {g: max(_speed(x[g]) for (who, _), x in found.items() if who.startswith("usual")) for g in groups}
+    rows = []
+    for (who, precision), measured in found.items():
+        cells = [f"{_speed(measured[g]):,.0f}" for g in groups]
+        ratios = [f"{_speed(measured[g]) / usual[g]:.2f}" for g in groups]
+        stats = measured["training"]["stats"]
+        rows.append([f"{who}, {precision}", *cells, *ratios, f"{(stats['q3'] - stats['q1']) / stats['median']:.1%}"])
+    head = ["examples/s", "training", "with evaluation", "ratio", "ratio with evaluation", "middle half of the rounds"]
+    return grid(head, rows)
+
+
+def _speed(benchmark):
+    return _info(benchmark)["training_examples_per_second"]
+
+
+def steps(results):
+    """Microseconds of a step, Ravine's beside torch's, and the ratios that are promised."""
+    found = {}
+    for each in results["benchmarks"]:
+        if "kind" in _info(each):
+            found.setdefault((_info(each)["size"], _info(each)["kind"]), {})[_info(each)["who"]] = each["stats"]["median"]
+    if not found:
+        return None
+    names = ["Ravine", "Ravine compiled", "torch loop", "torch foreach", "torch fused"]
+    rows = []
+    for (size, kind), times in sorted(found.items(), key=lambda item: item[0][0], reverse=True):
+        scale, unit = (1e6, "µs") if size == "CNN" else (1e3, "ms")
+        cells = [f"{times[name] * scale:,.0f}" if name in times else "" for name in names]
+        fused = f"{times['Ravine compiled'] / times['torch fused']:.2f}" if "torch fused" in times else ""
+        rows.append([f"{kind}, {size}, {unit}", *cells, f"{times['Ravine'] / times['torch foreach']:.2f}", fused])
+    return grid(["a step", *names, "Ravine / foreach", "compiled / fused"], rows)
+
+
+def overhead(results):
+    """What is around the training."""
+    found = {(each["group"], _info(each).get("who")): each for each in results["benchmarks"]}
+    if ("a study of tiny trials", "ravine run") not in found:
+        return None
+    recording = found["recording a one-epoch trial", "store.write"]
+    one, two = (found["four trials", f"{n} workers"] for n in (1, 2))
+    tiny = found["a study of tiny trials", "ravine run"]
+    start = found["start-up", "ravine --help"]
+    rows = [
+        ["recording a trial, ms", _spread(recording, 1e3), str(recording["stats"]["rounds"])],
+        [
+            f"its share of a one-epoch trial of the paper's CNN ({_info(recording)['trial_seconds']:.0f} s on one core)",
+            f"{_info(recording)['share']:.2%}",
+            str(recording["stats"]["rounds"]),
+        ],
+        ["two workers against one, times", f"{one['stats']['median'] / two['stats']['median']:.2f}", "3"],
+        [
+            f"a study of {_info(tiny)['trials']:,} trials of 20 steps, report included: ms a trial outside training",
+            f"{_info(tiny)['seconds_outside_a_trial'] * 1e3:.0f}",
+            "1",
+        ],
+        ["`ravine --help`, s", _spread(start, 1, 2), str(start["stats"]["rounds"])],
+    ]
+    return grid(["", "measured", "n"], rows)
+
+
+def floor(results):
+    """What the device can, what a step computes, and the share that is reached."""
+    found = [each for each in results["benchmarks"] if each["group"] == "the floor"]
+    if not found:
+        return None
+    peaks = {_info(x)["precision"]: _rate(x, "flops") for x in found if _info(x)["who"] == "matrix product"}
+    (copy,) = (_rate(x, "bytes") for x in found if _info(x)["who"] == "copy")
+    rows = []
+    for step in (x for x in found if _info(x)["who"] == "training step"):
+        info, seconds = _info(step), step["stats"]["median"]
+        peak = peaks[info["precision"]]
+        computing, moving = info["flops"] / peak, info["bytes"] / copy
+        rows.append(
+            [
+                info["precision"],
+                f"{info['flops'] / info['examples'] / 1e6:.0f}",
+                f"{info['bytes'] / info['examples'] / 1e6:.1f}",
+                f"{peak / 1e9:,.0f}",
+                f"{copy / 1e9:,.0f}",
+                f"{computing * 1e3:,.0f} + {moving * 1e3:,.0f}",
+                f"{seconds * 1e3:,.0f}",
+                f"{computing / seconds:.0%}",
+            ]
+        )
+    head = [
+        "precision",
+        "MFLOP an example",
+        "MB an example",
+        "peak GFLOP/s",
+        "peak GB/s",
+        "floor: computing + moving, ms",
+        "a step of 256, ms",
+        "share of the peak FLOP/s",
+    ]
+    return grid(head, rows)
+
+
+def profile(results):
+    """Which operations take the time of a step."""
+    steps = [each for each in results["benchmarks"] if _info(each).get("who") == "training step"]
+    if not steps:
+        return None
+    rows = []
+    for step in steps:
+        shares = _info(step)["profile"]
+        rows += [[_info(step)["precision"], f"`{name}`", f"{share:.1%}"] for name, share in shares.items()]
+    return grid(["precision", "operation", "share"], rows)
+
+
+def _rate(benchmark, what):
+    return _info(benchmark)[what] / benchmark["stats"]["min"]
+
+
+TABLES = {
+    "machine": machine,
+    "training": training,
+    "steps": steps,
+    "overhead": overhead,
+    "floor": floor,
+    "profile": profile,
+}
+
+
+def main():
+    """Put the tables of a results file into the document."""
+    results = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    for name, table in TABLES.items():
+        found = table(results)
+        if found is not None:
+            DOCUMENT.write_text(put(DOCUMENT.read_text(encoding="utf-8"), name, found), encoding="utf-8")
+            print(found, end="\n\n")
+
+
+if __name__ == "__main__":
+    main()
