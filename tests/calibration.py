@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from documents import put
 from scipy import stats
 
 from reports import comparison, intervals, verdicts
@@ -327,21 +328,12 @@ TABLES = {
 }
 
 
-def put(text: str, name: str, found: str) -> str:
-    """The document with a table between its marks."""
-    begin, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
-    before, _, rest = text.partition(begin)
-    if end not in rest:
-        raise ValueError(f'the document has no marks for "{name}". Write {begin.strip()} and {end.strip()}')
-    return before + begin + found + end + rest.partition(end)[2]
-
-
 def main() -> None:
     """Measure the tables named on the command line, or all, and write them into the document."""
     for name in sys.argv[1:] or TABLES:
         found = TABLES[name]()
         DOCUMENT.write_text(put(DOCUMENT.read_text(encoding="utf-8"), name, found), encoding="utf-8")
-        print(found, end="\n\n", flush=True)  # noqa: T201
+        print(found, end="\n\n", flush=True)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,13 @@
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from suite.optimizers.rule import Number, Rule, add_, root
+from suite.optimizers.rule import Number, Rule, add_quotient_, root
 
 
 def adagrad_update(theta: Tensor, g: Tensor, G: Tensor, *, lr: Number, eps: float, eps_inside_sqrt: bool) -> None:
     """Move θ and G in place; all of one shape, symbols as in `AdaGrad`."""
     G.addcmul_(g, g)  # G ← G + g²
-    add_(theta, -lr, g / root(G, eps, inside=eps_inside_sqrt))  # θ ← θ − η g / √(G + ε)
+    add_quotient_(theta, -lr, g, root(G, eps, inside=eps_inside_sqrt))  # θ ← θ − η g / √(G + ε)
 
 
 class AdaGrad(Rule):

@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from suite.optimizers.rule import Number, Rule, add_, root
+from suite.optimizers.rule import Number, Rule, add_quotient_, root
 
 
 def adam_update(
@@ -24,7 +24,7 @@ def adam_update(
     v.mul_(beta2).addcmul_(g, g, value=1 - beta2)  # v ← β₂ v + (1−β₂) g²
     m_hat = m / (1 - beta1**t)  # m̂ = m / (1−β₁ᵗ)
     v_hat = v / (1 - beta2**t)  # v̂ = v / (1−β₂ᵗ)
-    add_(theta, -lr, m_hat.div_(root(v_hat, eps, inside=eps_inside_sqrt)))  # θ ← θ − η m̂ / (√v̂ + ε)
+    add_quotient_(theta, -lr, m_hat, root(v_hat, eps, inside=eps_inside_sqrt))  # θ ← θ − η m̂ / (√v̂ + ε)
 
 
 class Adam(Rule):

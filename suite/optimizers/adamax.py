@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from suite.optimizers.rule import Number, Rule, add_
+from suite.optimizers.rule import Number, Rule, add_quotient_
 
 
 def adamax_update(
@@ -15,7 +15,7 @@ def adamax_update(
     m.lerp_(g, 1 - beta1)  # m ← β₁ m + (1−β₁) g
     torch.maximum(u.mul_(beta2), g.abs().add_(eps), out=u)  # u ← max(β₂ u, |g| + ε)
     m_hat = m / (1 - beta1**t)  # m̂ = m / (1−β₁ᵗ)
-    add_(theta, -lr, m_hat.div_(u))  # θ ← θ − η m̂ / u
+    add_quotient_(theta, -lr, m_hat, u)  # θ ← θ − η m̂ / u
 
 
 class AdaMax(Rule):

@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from suite.optimizers.rule import Number, Rule, add_, root
+from suite.optimizers.rule import Number, Rule, add_, add_quotient_, root
 
 
 def nadam_paper_update(
@@ -16,7 +16,7 @@ def nadam_paper_update(
     m_hat = m / (1 - beta1**t)  # m̂ = m / (1−β₁ᵗ)
     v_hat = v / (1 - beta2**t)  # v̂ = v / (1−β₂ᵗ)
     n = add_(beta1 * m_hat, 1 - beta1, g).div_(1 - beta1**t)  # n = (β₁ m̂ + (1−β₁) g) / (1−β₁ᵗ), m̂ corrected twice
-    add_(theta, -lr, n.div_(root(v_hat, eps, inside=False)))  # θ ← θ − η n / (√v̂ + ε)
+    add_quotient_(theta, -lr, n, root(v_hat, eps, inside=False))  # θ ← θ − η n / (√v̂ + ε)
 
 
 class NAdamPaper(Rule):

@@ -9,7 +9,7 @@ from suite.optimizers.rule import Number, Rule, add_
 def nag_update(theta: Tensor, g: Tensor, v: Tensor, *, lr: Number, momentum: float) -> None:
     """Move θ and v in place; all of one shape, symbols as in `NAG`."""
     add_(v.mul_(momentum), lr, g)  # v ← γ v + η g
-    theta.sub_(add_(momentum * v, lr, g))  # θ ← θ − (γ v + η g)
+    add_(add_(theta, -momentum, v), -lr, g)  # θ ← θ − γ v − η g
 
 
 class NAG(Rule):

@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from suite.optimizers.rule import Number, Rule, add_, root
+from suite.optimizers.rule import Number, Rule, add_quotient_, root
 
 
 def rmsprop_update(
@@ -21,7 +21,7 @@ def rmsprop_update(
     """Move θ and E in place by step t >= 1; all of one shape, symbols as in `RMSProp`."""
     E.mul_(alpha).addcmul_(g, g, value=1 - alpha)  # E ← α E + (1−α) g²
     E_hat = E / (1 - alpha**t) if bias_correction else E  # Ê = E / (1−αᵗ), else E
-    add_(theta, -lr, g / root(E_hat, eps, inside=eps_inside_sqrt))  # θ ← θ − η g / √(Ê + ε)
+    add_quotient_(theta, -lr, g, root(E_hat, eps, inside=eps_inside_sqrt))  # θ ← θ − η g / √(Ê + ε)
 
 
 class RMSProp(Rule):

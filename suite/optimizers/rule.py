@@ -39,6 +39,11 @@ def add_(x: Tensor, factor: Number, y: Tensor) -> Tensor:
     return x.add_(factor * y) if isinstance(factor, Tensor) else x.add_(y, alpha=factor)
 
 
+def add_quotient_(x: Tensor, factor: Number, a: Tensor, b: Tensor) -> Tensor:
+    """Add in place: x ← x + factor · a / b."""
+    return x.add_(factor * (a / b)) if isinstance(factor, Tensor) else x.addcdiv_(a, b, value=factor)
+
+
 def _number(value: object) -> float:
     """The value as a float, NaN (which fails every comparison) for what is not one real number."""
     return float(value) if not isinstance(value, bool) and isinstance(value, Real) else math.nan
@@ -150,7 +155,7 @@ class Rule(Optimizer):
             if group["params"]:
                 group["lr"] = torch.as_tensor(group["lr"], dtype=torch.float64, device=group["params"][0].device)
         for param, state in self.state.items():
-            state["step"] = state["step"].to(param.device)
+            state["step"] = torch.as_tensor(state["step"], dtype=torch.float64, device=param.device)
 
     def compile(self) -> None:
         """From now on steps run compiled: one pass over the elements. It takes seconds once, and a C++ compiler.
@@ -208,7 +213,7 @@ class Rule(Optimizer):
         """The state of a parameter, with this step counted."""
         state: dict[str, Any] = self.state[param]
         if not state:
-            state["step"] = torch.zeros((), dtype=torch.float64, device=param.device if self._by_tensor else "cpu")
+            state["step"] = torch.zeros((), dtype=torch.float64, device=param.device) if self._by_tensor else 0
             for name in self.state_names:
                 state[name] = torch.zeros_like(param, memory_format=torch.preserve_format)
         state["step"] += 1
