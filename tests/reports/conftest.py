@@ -30,7 +30,19 @@ def small(sample, tmp_path_factory):
     return build(*sample.small(), tmp_path_factory.mktemp("reports") / "small")
 
 
+@pytest.fixture(scope="session")
+def large(sample, tmp_path_factory):
+    """A built report, without figures, of twelve optimizers with ten repeats each, of which one always diverges."""
+    from reports.build import build
+
+    with pytest.MonkeyPatch.context() as patch:
+        for part in ("_draw", "_draw_sections"):
+            patch.setattr(f"reports.build.{part}", lambda _: iter(()))
+        return build(*sample.large(), tmp_path_factory.mktemp("reports") / "large")
+
+
 @pytest.fixture
 def no_figures(monkeypatch):
     """Builds without figures, for tests of all else."""
-    monkeypatch.setattr("reports.build._draw", lambda _: iter(()))
+    for part in ("_draw", "_draw_sections"):
+        monkeypatch.setattr(f"reports.build.{part}", lambda _: iter(()))
