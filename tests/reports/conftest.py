@@ -30,8 +30,19 @@ def small(sample, tmp_path_factory):
     return build(*sample.small(), tmp_path_factory.mktemp("reports") / "small")
 
 
+@pytest.fixture(scope="session")
+def large(sample, tmp_path_factory):
+    """A built report, without figures, of twelve optimizers with ten repeats each, of which one always diverges."""
+    from reports.build import build
+
+    with pytest.MonkeyPatch.context() as patch:
+        for part in ("_draw", "_draw_sections"):
+            patch.setattr(f"reports.build.{part}", lambda _: iter(()))
+        return build(*sample.large(), tmp_path_factory.mktemp("reports") / "large")
+
+
 @pytest.fixture
 def no_figures(monkeypatch):
     """Builds without figures, for tests of all else."""
-    for function in ("_draw", "_draw_tuning"):
-        monkeypatch.setattr(f"reports.build.{function}", lambda _: iter(()))
+    for part in ("_draw", "_draw_sections", "_draw_tuning"):
+        monkeypatch.setattr(f"reports.build.{part}", lambda _: iter(()))

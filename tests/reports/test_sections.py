@@ -191,21 +191,18 @@ def test_time_to_target_follows_the_score_or_else_the_training_loss(sample) -> N
     assert target_section.time_to_target(once, "test/accuracy", list(late.labels)) is None
 
 
-def test_an_optimizer_that_never_arrives_says_so_in_the_table(sample) -> None:
+def test_an_optimizer_that_never_arrives_says_so_in_the_table(large) -> None:
     """No mean time stands where no run reached the target."""
-    _, trials, store = sample.large()
-    frames = frame.load(store, trials)
+    frames = large.frames
     part = target_section.time_to_target(frames, "test/accuracy", list(frames.labels))
     rows = {(row[0].text, row[1].text): [cell.text for cell in row] for row in part.sheets[0].rows}
     assert rows["SGD, lr 10", "hard"][3:] == ["0/10", "not reached", "not reached", "not reached"]
     assert rows["AdaGrad", "easy"][3] == "10/10"
 
 
-@pytest.mark.usefixtures("no_figures")
-def test_a_report_answers_with_the_verdict_first(sample, tmp_path) -> None:
+def test_a_report_answers_with_the_verdict_first(large) -> None:
     """Page, Markdown and table: the tiers' sentence, the pairs, what could be found; a failed optimizer's rate and place."""
-    study, trials, store = sample.large()
-    report = build(study, trials, store, tmp_path / "report")
+    report = large
     text = (report.folder / "report.md").read_text()
     assert report.answer.startswith("By test accuracy, AdaMax cannot be told from the best, AdaGrad; ")
     assert text.index("cannot be told from the best") < text.index("## Results")
@@ -236,12 +233,10 @@ def test_one_optimizer_makes_a_report_without_a_comparison(sample, tmp_path) -> 
     assert summary(report, "alone")["pairs"] == []
 
 
-@pytest.mark.usefixtures("no_figures")
-def test_the_numbers_for_scripts_are_plain_json(sample, tmp_path) -> None:
+def test_the_numbers_for_scripts_are_plain_json(large) -> None:
     """Estimates, pairs, tiers and targets; what does not exist is null and what never happens Infinity, as text."""
-    study, trials, store = sample.large()
-    report = build(study, trials, store, tmp_path / "report")
-    told = json.loads(json.dumps(summary(report, study.name), allow_nan=False))
+    report = large
+    told = json.loads(json.dumps(summary(report, "large"), allow_nan=False))
     assert [row["label"] for row in told["estimates"]] == list(report.estimates["label"])
     assert told["estimates"][-1]["test/accuracy"] is None
     assert len(told["pairs"]) == 55

@@ -53,6 +53,8 @@ def test_below_six_repeats_there_is_no_verdict_whatever_the_difference() -> None
     few, enough = compare(frame.iloc[:5]), compare(frame)
     assert few.pairs["verdict"].tolist() == ["undecided"]
     assert (few.speaks, few.fewest) == (False, 6)
+    assert compare(frame.iloc[:5], margin=10.0).pairs["verdict"].tolist() == ["undecided"]
+    assert compare(frame.iloc[:5], test="holm-t").pairs["verdict"].tolist() == ["undecided"]
     assert enough.speaks
     assert enough.verdict("A", "B") == "better"
 
