@@ -214,7 +214,7 @@ def test_a_warning_where_bfloat16_is_emulated(call, write_study, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("what", "told"), [("optimizers", "adadelta"), ("problems", "fashion_mnist_cnn"), ("studies", "quick")]
+    ("what", "told"), [("optimizers", "adadelta"), ("problems", "digits_mlp"), ("studies", "quick")]
 )
 def test_list_tells_what_there_is(call, what, told):
     """Each list has a header line and an entry that is known to be there; JSON has the same entries."""

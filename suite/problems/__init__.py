@@ -4,13 +4,22 @@ from pathlib import Path
 
 from suite.errors import UserError, did_you_mean
 from suite.loading import load
+from suite.problems.classification import Classification
+from suite.problems.digits import DigitsMlp
 from suite.problems.fashion_mnist import FashionMnistCnn
+from suite.problems.fashion_mnist_2c2d import FashionMnist2c2d
+from suite.problems.fashion_mnist_logistic import FashionMnistLogistic
+from suite.problems.fashion_mnist_mlp import FashionMnistMlp
 from suite.problems.problem import Data, Problem
 
-__all__ = ["PROBLEMS", "Data", "Problem", "find"]
+__all__ = ["PROBLEMS", "Classification", "Data", "Problem", "find"]
 
 PROBLEMS: dict[str, Problem] = {
     "fashion_mnist_cnn": FashionMnistCnn(),
+    "fashion_mnist_2c2d": FashionMnist2c2d(),
+    "fashion_mnist_mlp": FashionMnistMlp(),
+    "fashion_mnist_logistic": FashionMnistLogistic(),
+    "digits_mlp": DigitsMlp(),
 }
 
 

@@ -1,4 +1,4 @@
-"""The convolutional network of the source paper on Fashion-MNIST (Xiao, Rasul, Vollgraf 2017, arXiv 1708.07747)."""
+"""Fashion-MNIST (Xiao, Rasul, Vollgraf 2017, arXiv 1708.07747): what its problems share, and the source paper's network."""
 
 from __future__ import annotations
 
@@ -9,12 +9,33 @@ import torch
 from torch import nn
 
 from suite.data import FASHION_MNIST, load_fashion_mnist
-from suite.problems.problem import Data, Problem
+from suite.problems.classification import Classification
+from suite.problems.problem import Data
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
+
+
+class FashionMnist(Classification):
+    """60,000 training and 10,000 test images of 28×28 bytes, ten classes; scaled to [0, 1], nothing else."""
+
+    train_examples = 60_000
+    test_examples = 10_000
+    chance_loss = math.log(10)
+    data_set = FASHION_MNIST
+
+    def load(self, root: Path | None) -> Data:  # noqa: D102 (see Problem)
+        assert root is not None
+        return Data(*load_fashion_mnist(root))
+
+    def sample(self, n: int) -> tuple[Tensor, Tensor]:  # noqa: D102
+        return torch.full((n, 1, 28, 28), 128, dtype=torch.uint8), torch.zeros(n, dtype=torch.int64)
+
+    def prepare(self, inputs: Tensor) -> Tensor:
+        """Bytes (n, 1, 28, 28) → float32 in [0, 1], as torchvision's ToTensor gives them."""
+        return inputs.float().div_(255)
 
 
 def _block(channels_in: int, channels_out: int) -> list[nn.Module]:
@@ -23,7 +44,7 @@ def _block(channels_in: int, channels_out: int) -> list[nn.Module]:
     return [nn.Conv2d(channels_in, channels_out, 3), nn.BatchNorm2d(channels_out), nn.MaxPool2d(2), nn.ReLU()]
 
 
-class FashionMnistCnn(Problem):
+class FashionMnistCnn(FashionMnist):
     """28×28 → three times (convolution 3×3 without padding, batch norm, ReLU, 2×2 max pooling) → 128 → 84 → 10.
 
     Channels 1 → 72 → 256 → 128, sides 28 → 26 → 13 → 11 → 5 → 3 → 1; then linear 128 → 84, batch norm, ReLU, linear
@@ -34,11 +55,7 @@ class FashionMnistCnn(Problem):
     key = "fashion_mnist_cnn"
     summary = "the paper's CNN on Fashion-MNIST: 3 convolutions with batch norm, 474,670 parameters"
     source = "source paper, section on the experiments; Xiao, Rasul, Vollgraf 2017, arXiv 1708.07747"
-    train_examples = 60_000
-    test_examples = 10_000
-    chance_loss = math.log(10)
     smallest_batch = 2
-    data_set = FASHION_MNIST
 
     def network(self) -> nn.Module:  # noqa: D102 (see Problem)
         network = nn.Sequential(
@@ -52,22 +69,3 @@ class FashionMnistCnn(Problem):
             nn.Linear(84, 10),
         )
         return network.to(memory_format=torch.channels_last)  # 1.4 times as fast as channels first, on one CPU core
-
-    def load(self, root: Path | None) -> Data:  # noqa: D102
-        assert root is not None
-        return Data(*load_fashion_mnist(root))
-
-    def sample(self, n: int) -> tuple[Tensor, Tensor]:  # noqa: D102
-        return torch.full((n, 1, 28, 28), 128, dtype=torch.uint8), torch.zeros(n, dtype=torch.int64)
-
-    def prepare(self, inputs: Tensor) -> Tensor:
-        """Bytes (n, 1, 28, 28) → float32 in [0, 1], as torchvision's ToTensor gives them."""
-        return inputs.float().div_(255)
-
-    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Cross-entropy of (n, 10) scores against n classes; mean over the batch, in nats."""
-        return nn.functional.cross_entropy(outputs, targets)
-
-    def correct(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """How many of n classes have the highest score."""
-        return (outputs.argmax(dim=1) == targets).sum()

@@ -1,0 +1,77 @@
+"""What every problem of the registry keeps to, whatever its network and data."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from suite.problems import PROBLEMS, Classification
+
+every = pytest.mark.parametrize("key", PROBLEMS)
+classification = [key for key, problem in PROBLEMS.items() if isinstance(problem, Classification)]
+
+
+@every
+def test_a_problem_is_registered_under_its_own_key_and_says_what_and_whence_it_is(key):
+    """The registry's key is the problem's, and `ravine list problems` has a summary and a source to print."""
+    problem = PROBLEMS[key]
+    assert problem.key == key
+    assert problem.summary
+    assert problem.source
+
+
+@every
+def test_the_weights_are_drawn_from_the_seeded_generator(key):
+    """One seed gives one network, another seed another, and no two networks share a parameter."""
+    problem, networks = PROBLEMS[key], []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        networks.append([p.detach() for p in problem.network().parameters()])
+    one, same, other = networks
+    assert all(torch.equal(a, b) and a.data_ptr() != b.data_ptr() for a, b in zip(one, same, strict=True))
+    assert any(not torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+@every
+def test_a_sample_goes_through_network_and_loss(key):
+    """Made-up examples are as many as asked for, and give one finite loss with a gradient for every parameter."""
+    problem = PROBLEMS[key]
+    network, (inputs, targets) = problem.network(), problem.sample(6)
+    assert len(inputs) == len(targets) == 6
+    loss = problem.loss(network(problem.prepare(inputs)), targets)
+    assert loss.shape == ()
+    assert math.isfinite(loss.item())
+    loss.backward()
+    assert all(p.grad is not None and p.grad.shape == p.shape for p in network.parameters())
+
+
+@every
+def test_the_loss_of_a_batch_is_the_mean_over_its_examples(key):
+    """Twice the same batch in one gives the same loss, not twice as much."""
+    problem = PROBLEMS[key]
+    network, (inputs, targets) = problem.network().eval(), problem.sample(6)
+    outputs = network(problem.prepare(inputs)).detach()
+    once, twice = problem.loss(outputs, targets), problem.loss(torch.cat([outputs] * 2), torch.cat([targets] * 2))
+    torch.testing.assert_close(twice, once)
+
+
+@pytest.mark.parametrize("key", classification)
+def test_a_constant_prediction_of_ten_classes_is_at_chance(key):
+    """Equal scores cost ln 10, the chance loss; of ten classes that all score alike the first counts as predicted."""
+    problem, targets = PROBLEMS[key], torch.arange(10)
+    outputs = torch.zeros(10, 10)
+    assert problem.loss(outputs, targets).item() == pytest.approx(math.log(10))
+    assert problem.chance_loss == math.log(10)
+    assert problem.correct(outputs, targets).item() == 1
+    assert problem.correct(nn.functional.one_hot(targets, 10), targets).item() == 10
+
+
+@pytest.mark.parametrize("key", classification)
+def test_cross_entropy_is_its_formula(key):
+    """The loss is the mean of ln Σ exp(score) − score of the right class, worked out in float64."""
+    torch.manual_seed(0)
+    outputs, targets = torch.randn(7, 10, dtype=torch.float64), torch.tensor([0, 3, 9, 9, 1, 5, 7])
+    rows = zip(outputs.tolist(), targets.tolist(), strict=True)
+    costs = [math.log(sum(map(math.exp, row))) - row[right] for row, right in rows]
+    assert PROBLEMS[key].loss(outputs, targets).item() == pytest.approx(sum(costs) / 7, rel=1e-12)
