@@ -31,20 +31,24 @@ def plan(study: Study) -> tuple[Trial, ...]:
         problem = problems.find(study.problem, study.folder)
     except UserError as error:
         raise UserError(f"{study.place}: {error}") from None
-    if study.score not in METRICS:
-        names = ", ".join(METRICS)
-        told = did_you_mean(study.score, METRICS)
+    metrics = [metric for metric in METRICS if metric.rpartition("/")[2] in problem.metrics]
+    if study.score not in metrics:
+        names = ", ".join(metrics)
+        told = did_you_mean(study.score, metrics)
         mistakes.append(f'score: there is no "{study.score}".{told} Write one of {names}')
     if study.reference:
         try:
             reference(study.reference)
         except UserError as error:
             mistakes.append(str(error))
-    if study.problem_options:
-        mistakes.append(f"problem_options: {study.problem} has none. Remove it")
+    options: dict[str, Any] = {}
+    try:
+        options = problems.resolve(problem, study.problem_options)
+    except UserError as error:
+        mistakes.append(f"problem_options.{error}")
     for number, entry in enumerate(study.optimizer, 1):
         try:
-            templates.append(_template(study, entry, problem))
+            templates.append(_template(study, entry, problem, options))
         except UserError as error:
             mistakes.append(f'optimizer[{number}] ("{entry.name}").{error}')
     if mistakes:
@@ -52,7 +56,7 @@ def plan(study: Study) -> tuple[Trial, ...]:
     return tuple(Trial(repeat=repeat, **values) for repeat in range(study.repeats) for values in templates)
 
 
-def _template(study: Study, entry: Entry, problem: Problem) -> dict[str, Any]:
+def _template(study: Study, entry: Entry, problem: Problem, options: dict[str, Any]) -> dict[str, Any]:
     """What all repeats of an entry share."""
     budget = {
         key: getattr(study, key) if getattr(entry, key) is None else getattr(entry, key)
@@ -65,10 +69,15 @@ def _template(study: Study, entry: Entry, problem: Problem) -> dict[str, Any]:
     if unknown:
         raise UserError(f"{unknown[0]}: an optimizer cannot override it. Write it above the first [[optimizer]]")
     kind = optimizers.find(entry.kind, study.folder)
+    try:
+        options = problems.resolve(problem, options | entry.problem_options) if entry.problem_options else options
+    except UserError as error:
+        raise UserError(f"problem_options.{error}") from None
     return {
         **budget,
         "label": entry.name,
         "problem": study.problem,
+        "problem_options": options,
         "optimizer": entry.kind,
         "hyperparameters": optimizers.resolve(kind, entry.options),
         "schedule": _schedule(entry.schedule),

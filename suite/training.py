@@ -8,7 +8,8 @@ update, so after five updates they are still 0.9⁵ = 59% of their start and the
 
 **Metrics.** `train/loss` and `train/accuracy` are running values, as the source paper takes them: the mean over the
 epoch's examples, each measured in training mode when its batch was trained on. The test metrics are taken in evaluation
-mode over all test examples. `train/step_loss` is the loss of each update's batch.
+mode over all test examples. `train/step_loss` is the loss of each update's batch. A problem whose `metrics` name no
+accuracy has losses alone.
 
 **Diverged.** A training loss that is not finite (looked at every 128 updates and at the end of each epoch), or a weight
 that is not finite at the end.
@@ -108,7 +109,8 @@ def train(
         if run.outcome is Outcome.OK:
             step = len(losses)
             run.points.append(Point("train/loss", number, step, epoch.loss))
-            run.points.append(Point("train/accuracy", number, step, epoch.accuracy))
+            if "accuracy" in problem.metrics:
+                run.points.append(Point("train/accuracy", number, step, epoch.accuracy))
             run.outcome, run.reason = stall.judge(losses)
         if run.outcome is not Outcome.OK:
             break
@@ -116,7 +118,9 @@ def train(
             started = time.perf_counter()
             loss, accuracy = evaluate(problem, network, data.test_inputs, data.test_targets, trial.precision)
             evaluate_seconds += time.perf_counter() - started
-            run.points += [Point("test/loss", number, step, loss), Point("test/accuracy", number, step, accuracy)]
+            run.points.append(Point("test/loss", number, step, loss))
+            if "accuracy" in problem.metrics:
+                run.points.append(Point("test/accuracy", number, step, accuracy))
     run.timing = Timing(train=train_seconds, evaluate=evaluate_seconds, examples=examples)
     return run
 
@@ -126,6 +130,8 @@ def evaluate(
     problem: Problem, network: nn.Module, inputs: Tensor, targets: Tensor, precision: Precision
 ) -> tuple[float, float]:
     """Mean loss and accuracy over all examples, in evaluation mode; the last batch is as large as it is.
+
+    Without an accuracy in the problem's metrics the second number is 0 and means nothing.
 
     Args:
         precision: `bfloat16` computes the forward pass under autocast.
@@ -137,7 +143,8 @@ def evaluate(
         with autocast(precision, inputs.device.type):
             outputs = network(problem.prepare(x))
             loss += problem.loss(outputs, y) * len(y)
-        correct += problem.correct(outputs, y)
+        if "accuracy" in problem.metrics:
+            correct += problem.correct(outputs, y)
     return loss.item() / len(inputs), correct.item() / len(inputs)
 
 
@@ -166,7 +173,8 @@ def _train_epoch(
                 loss = problem.loss(outputs, data.train_targets[part]) * (len(part) / len(batch))
             loss.backward()
             losses[done - 1] += loss.detach()
-            correct += problem.correct(outputs.detach(), data.train_targets[part])
+            if "accuracy" in problem.metrics:
+                correct += problem.correct(outputs.detach(), data.train_targets[part])
         optimizer.step()
         if scheduler is not None:
             scheduler.step()

@@ -91,8 +91,10 @@ def test_an_optimizer_and_a_problem_of_ones_own_run_as_contributing_shows(status
 
 @pytest.mark.data
 @pytest.mark.parametrize("name", sorted(set(shipped()) - {"quick", "paper"}))
-def test_every_other_shipped_study_runs(status, name):
+def test_every_other_shipped_study_runs(status, name, monkeypatch, request):
     """With a budget that is cut down, each study goes from data to report (quick and paper: above)."""
+    if name == "airfoil":
+        monkeypatch.setenv("RAVINE_DATA", str(request.getfixturevalue("airfoil")))
     one = "nag_paper" if name.startswith("paper") else "adam"
     optimizers = [] if name == "batch_size" else ["--optimizer", one]
     assert status("run", name, *SMALL, *optimizers) == 0
