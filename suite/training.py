@@ -121,6 +121,7 @@ def train(
             run.points.append(Point("test/loss", number, step, loss))
             if "accuracy" in problem.metrics:
                 run.points.append(Point("test/accuracy", number, step, accuracy))
+            run.points += [Point(name, number, step, value) for name, value in problem.readings(network).items()]
     run.timing = Timing(train=train_seconds, evaluate=evaluate_seconds, examples=examples)
     return run
 

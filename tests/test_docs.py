@@ -97,7 +97,8 @@ def test_every_other_shipped_study_runs(status, name, monkeypatch, request):
         monkeypatch.setenv("RAVINE_DATA", str(request.getfixturevalue("airfoil")))
     one = "nag_paper" if name.startswith("paper") else "adam"
     optimizers = [] if name == "batch_size" else ["--optimizer", one]
-    assert status("run", name, *SMALL, *optimizers) == 0
+    small = SMALL[:4] if name == "valley" else SMALL  # it has one example
+    assert status("run", name, *small, *optimizers) == 0
 
 
 def test_the_changelog_knows_the_version():

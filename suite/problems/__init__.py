@@ -15,6 +15,7 @@ from suite.problems.fashion_mnist_2c2d import FashionMnist2c2d
 from suite.problems.fashion_mnist_logistic import FashionMnistLogistic
 from suite.problems.fashion_mnist_mlp import FashionMnistMlp
 from suite.problems.problem import Data, Problem
+from suite.problems.surfaces import OnSurface
 
 __all__ = ["PROBLEMS", "Classification", "Data", "Problem", "find", "resolve"]
 
@@ -25,6 +26,7 @@ PROBLEMS: dict[str, Problem] = {
     "fashion_mnist_logistic": FashionMnistLogistic(),
     "digits_mlp": DigitsMlp(),
     "airfoil_linear": AirfoilLinear(),
+    "surface": OnSurface(),
 }
 
 

@@ -72,6 +72,10 @@ class Problem(ABC):
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The mean loss over a batch."""
 
+    def readings(self, network: nn.Module) -> dict[str, float]:  # noqa: ARG002
+        """What else is recorded after each evaluation, by the name of its metric: by default nothing."""
+        return {}
+
     def correct(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """How many predictions of a batch are right: for problems that have an accuracy, and only asked of them."""
         raise NotImplementedError
