@@ -312,9 +312,17 @@ def data(data: DataOption = None) -> None:
     """Find or fetch the data sets, and print where they are and whether they are whole."""
     from suite import data as datasets
 
-    folder = datasets.ensure(datasets.FASHION_MNIST, data)
+    used, mistakes = [], []
+    for data_set in datasets.DATA_SETS:
+        try:
+            used.append(datasets.ensure(data_set, data))
+        except UserError as error:
+            mistakes.append(str(error))
     _print_table(["data set", "place", "folder", "state"], _data_rows(data))
-    print(f"Used: {folder}")
+    for folder in dict.fromkeys(used):
+        print(f"Used: {folder}")
+    if mistakes:
+        raise UserError("\n".join(mistakes))
 
 
 @_command
@@ -336,7 +344,7 @@ def doctor(data: DataOption = None, store: StoreOption = None) -> None:
         [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     )
     rows += [["GPU", ", ".join(gpus) or "none"]]
-    rows += [["data", f"{what}: {state} ({folder})"] for _, what, folder, state in _data_rows(data)]
+    rows += [["data", f"{name}, {what}: {state} ({folder})"] for name, what, folder, state in _data_rows(data)]
     records = _existing(store)
     found = f"{records.place}: {', '.join(records.studies()) or 'no study'}" if records else "nothing recorded yet"
     _print_table(["what", "found"], [*rows, ["store", found]])
@@ -609,8 +617,11 @@ def _report(
 def _data_rows(folder: Path | None) -> list[list[str]]:
     from suite import data as datasets
 
-    rows = datasets.status(datasets.FASHION_MNIST, folder)
-    return [[datasets.FASHION_MNIST.name, row.what, str(row.path), row.state] for row in rows]
+    return [
+        [data_set.name, row.what, str(row.path), row.state]
+        for data_set in datasets.DATA_SETS
+        for row in datasets.status(data_set, folder)
+    ]
 
 
 def _print_table(columns: list[str], rows: list[list[Any]]) -> None:

@@ -177,8 +177,8 @@ def _tried(tried: Configuration) -> dict[str, Any]:
 def settings(study: Study, trials: Sequence[Trial]) -> dict[str, str]:
     """What sets each label apart, as short text: `lr 0.01, momentum 0.9`.
 
-    The learning rate and the momentum always, every option that the study file writes, and the parts of the budget
-    that an entry has for itself. All other options are the defaults of the optimizer's class.
+    The learning rate and the momentum always, every option that the study file writes, and the parts of the budget and
+    the options of the problem that an entry has for itself. All other options are the defaults of the optimizer's class.
     """
     entries = {entry.name: entry for entry in study.optimizer}
     told: dict[str, str] = {}
@@ -197,6 +197,8 @@ def settings(study: Study, trials: Sequence[Trial]) -> dict[str, str]:
             parts.append(f"{trial.epochs} epoch{'s' if trial.epochs != 1 else ''}")
         if entry and entry.train_examples and entry.train_examples != study.train_examples:
             parts.append(f"{trial.train_examples:,} examples")
+        if entry and entry.problem_options:
+            parts += [f"{name} {_text(value)}" for name, value in entry.problem_options.items()]
         if trial.schedule:
             parts.append(f"{trial.schedule.get('kind', 'scheduled')} schedule")
         told[trial.label] = ", ".join(parts)

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from suite.errors import UserError
-from suite.fetching import FetchError, by_apt, by_torchvision
+from suite.fetching import FetchError, by_apt, by_torchvision, by_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -44,7 +44,7 @@ class DataSet:
         subfolder: Where the files lie below the root that a reader is given, in the cache too.
         ways: How to fetch it, by name, in order: each is called with an empty folder, and returns the
             folder with the files; it raises FetchError or OSError.
-        package_folder: Where the files of its Debian package lie once that is installed.
+        package_folder: Where the files of its Debian package lie once that is installed; None where there is none.
         source: Where it comes from, and its licence.
         algorithm: The digests' algorithm, a name of hashlib's.
     """
@@ -53,7 +53,7 @@ class DataSet:
     files: Mapping[str, str]
     subfolder: str
     ways: Mapping[str, Callable[[Path], Path]]
-    package_folder: Path
+    package_folder: Path | None
     source: str
     algorithm: str = "sha256"
 
@@ -219,6 +219,23 @@ FASHION_MNIST = DataSet(
     source="Xiao, Rasul and Vollgraf (2017), arXiv:1708.07747; MIT licence, (c) 2017 Zalando SE",
 )
 
+AIRFOIL = DataSet(
+    name="Airfoil self-noise",
+    # SHA-1, the digest that the course publishes. The line ends are CRLF.
+    files={"airfoil_self_noise.dat": "76e5be1548fd8222e5074cf0faae75edff8cf93f"},
+    subfolder="airfoil",
+    ways={
+        "the UCI archive": partial(by_url, "https://archive.ics.uci.edu/static/public/291/airfoil+self+noise.zip"),
+        "the course's mirror": partial(by_url, "https://d2l-data.s3-accelerate.amazonaws.com/airfoil_self_noise.dat"),
+    },
+    package_folder=None,
+    source="Brooks, Pope and Marcolini (1989), UCI, doi:10.24432/C5VW2C; CC BY 4.0",
+    algorithm="sha1",
+)
+
+DATA_SETS = (FASHION_MNIST, AIRFOIL)
+"""All that are found or fetched."""
+
 
 def _to_stderr(line: str) -> None:
     sys.stderr.write(f"{line}\n")
@@ -245,7 +262,8 @@ def _places(data_set: DataSet, folder: Path | None, *, verify: bool) -> Iterator
         below = _look(data_set, what, folder / data_set.subfolder, verify=verify) if given.state == "absent" else given
         yield given if below.state == "absent" else below
     yield _look(data_set, "cache", cache_folder() / data_set.subfolder, verify=verify)
-    yield _look(data_set, "package", data_set.package_folder, verify=verify)
+    if data_set.package_folder is not None:
+        yield _look(data_set, "package", data_set.package_folder, verify=verify)
 
 
 def _look(data_set: DataSet, what: str, folder: Path, *, verify: bool = True) -> Location:

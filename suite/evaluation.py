@@ -46,7 +46,10 @@ class Evaluation:
             self._work()
 
     def read(self) -> tuple[float, float]:
-        """Mean loss and accuracy over all examples, of the evaluation that was begun last; waits for it."""
+        """Mean loss and accuracy over all examples, of the evaluation that was begun last; waits for it.
+
+        Without an accuracy in the problem's metrics the second number is 0 and means nothing.
+        """
         count = len(self._inputs)
         return self._loss.item() / count, self._correct.item() / count
 
@@ -58,4 +61,5 @@ class Evaluation:
             with autocast(self._precision, self._inputs.device.type):
                 outputs = self._network(self._problem.prepare(x))
                 self._loss += self._problem.loss(outputs, y) * len(y)
-            self._correct += self._problem.correct(outputs, y)
+            if "accuracy" in self._problem.metrics:
+                self._correct += self._problem.correct(outputs, y)

@@ -34,6 +34,20 @@ def by_torchvision(folder: Path) -> Path:
     return folder / "FashionMNIST" / "raw"
 
 
+def by_url(url: str, folder: Path) -> Path:
+    """Downloads a file, in a process of its own as above, and unpacks it where it is a zip archive."""
+    download = (
+        "import pathlib, socket, sys, urllib.parse, urllib.request, zipfile\n"
+        "socket.setdefaulttimeout(10)\n"
+        "path = pathlib.PurePosixPath(urllib.parse.urlparse(sys.argv[1]).path).name\n"
+        "urllib.request.urlretrieve(sys.argv[1], path)\n"
+        "if zipfile.is_zipfile(path):\n"
+        "    zipfile.ZipFile(path).extractall()"
+    )
+    _run([sys.executable, "-P", "-c", download, url], folder)
+    return folder
+
+
 def by_apt(package: str, package_folder: Path, folder: Path) -> Path:
     """Downloads and unpacks the Debian package, without root's rights and without changing the system.
 

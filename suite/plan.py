@@ -34,20 +34,24 @@ def plan(study: Study) -> tuple[Trial, ...]:
         problem = problems.find(study.problem, study.folder)
     except UserError as error:
         raise UserError(f"{study.place}: {error}") from None
-    if study.score not in METRICS:
-        names = ", ".join(METRICS)
-        told = did_you_mean(study.score, METRICS)
+    metrics = [metric for metric in METRICS if metric.rpartition("/")[2] in problem.metrics]
+    if study.score not in metrics:
+        names = ", ".join(metrics)
+        told = did_you_mean(study.score, metrics)
         mistakes.append(f'score: there is no "{study.score}".{told} Write one of {names}')
     if study.reference:
         try:
             reference(study.reference)
         except UserError as error:
             mistakes.append(str(error))
-    if study.problem_options:
-        mistakes.append(f"problem_options: {study.problem} has none. Remove it")
+    options: dict[str, Any] = {}
+    try:
+        options = problems.resolve(problem, study.problem_options)
+    except UserError as error:
+        mistakes.append(f"problem_options.{error}")
     for number, entry in enumerate(study.optimizer, 1):
         try:
-            templates.append(_template(study, entry, problem))
+            templates.append(_template(study, entry, problem, options))
         except UserError as error:
             mistakes.append(f'optimizer[{number}] ("{entry.name}").{error}')
     if mistakes:
@@ -75,6 +79,9 @@ def tuning(study: Study) -> tuple[Trial, ...]:
             raise UserError(
                 f"{study.place}: tune.{key}: the validation split of {study.problem} leaves {most:,}, {mend}"
             )
+    if tune.objective.rpartition("/")[2] not in problem.metrics:
+        names = ", ".join(f"validation/{metric}" for metric in problem.metrics)
+        raise UserError(f'{study.place}: tune.objective: {study.problem} has no "{tune.objective}". It has: {names}')
     budget = {key: value for key in ("epochs", "train_examples") if (value := getattr(tune, key))}
     shared = study.model_copy(update=budget)
     trials, mistakes = [], []
@@ -96,7 +103,8 @@ def tuning(study: Study) -> tuple[Trial, ...]:
 
 
 def _tuning_trial(study: Study, entry: Entry, problem: Problem, left: int) -> Trial:
-    trial = Trial(repeat=0, stage="tuning", evaluate_on="validation", **_template(study, entry, problem))
+    options = problems.resolve(problem, study.problem_options)
+    trial = Trial(repeat=0, stage="tuning", evaluate_on="validation", **_template(study, entry, problem, options))
     examples = min(trial.train_examples, left)
     _check_size("batch_size" if trial.chunk is None else "chunk", trial.chunk or trial.batch_size, examples, problem)
     judged = study.tune.validation_examples
@@ -108,7 +116,7 @@ def _examples(trial: Trial) -> int:
     return trial.epochs * trial.train_examples
 
 
-def _template(study: Study, entry: Entry, problem: Problem) -> dict[str, Any]:
+def _template(study: Study, entry: Entry, problem: Problem, options: dict[str, Any]) -> dict[str, Any]:
     """What all repeats of an entry share."""
     budget = {
         key: getattr(study, key) if getattr(entry, key) is None else getattr(entry, key)
@@ -121,10 +129,15 @@ def _template(study: Study, entry: Entry, problem: Problem) -> dict[str, Any]:
     if unknown:
         raise UserError(f"{unknown[0]}: an optimizer cannot override it. Write it above the first [[optimizer]]")
     kind = optimizers.find(entry.kind, study.folder)
+    try:
+        options = problems.resolve(problem, options | entry.problem_options) if entry.problem_options else options
+    except UserError as error:
+        raise UserError(f"problem_options.{error}") from None
     return {
         **budget,
         "label": entry.name,
         "problem": study.problem,
+        "problem_options": options,
         "optimizer": entry.kind,
         "hyperparameters": optimizers.resolve(kind, entry.options),
         "schedule": _schedule(entry.schedule),

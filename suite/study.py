@@ -182,6 +182,8 @@ class Entry(BaseModel):
     train_examples: PositiveInt | None = None
     test_every: PositiveInt | None = None
     schedule: Schedule | None = None
+    problem_options: dict[str, Any] | None = None
+    """Options of the problem that differ from the study's for this entry."""
 
     @property
     def options(self) -> dict[str, Any]:

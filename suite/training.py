@@ -11,7 +11,8 @@ update, so after five updates they are still 0.9⁵ = 59% of their start and the
 
 **Metrics.** `train/loss` and `train/accuracy` are running values, as the source paper takes them: the mean over the
 epoch's examples, each measured in training mode when its batch was trained on. The test metrics are taken in evaluation
-mode over all test examples. `train/step_loss` is the loss of each update's batch.
+mode over all test examples. `train/step_loss` is the loss of each update's batch. A problem whose `metrics` name no
+accuracy has losses alone.
 
 **Diverged.** A training loss that is not finite (looked at every 128 updates and at the end of each epoch), or a weight
 that is not finite at the end.
@@ -101,7 +102,8 @@ def train(
         if run.outcome is Outcome.OK:
             step, mean = len(losses), sum(map(math.prod, zip(epoch, sizes, strict=True))) / sum(sizes)
             run.points.append(Point("train/loss", number, step, mean))
-            run.points.append(Point("train/accuracy", number, step, accuracy))
+            if "accuracy" in problem.metrics:
+                run.points.append(Point("train/accuracy", number, step, accuracy))
             run.outcome, run.reason = stall.judge(losses)
         if run.outcome is not Outcome.OK:
             break
@@ -111,7 +113,10 @@ def train(
             yield
             loss, accuracy = evaluation.read()
             evaluate_seconds += time.perf_counter() - started
-            run.points += [Point("test/loss", number, step, loss), Point("test/accuracy", number, step, accuracy)]
+            run.points.append(Point("test/loss", number, step, loss))
+            if "accuracy" in problem.metrics:
+                run.points.append(Point("test/accuracy", number, step, accuracy))
+            run.points += [Point(name, number, step, value) for name, value in problem.readings(network).items()]
     run.timing = Timing(train=train_seconds, evaluate=evaluate_seconds, examples=examples)
     return run
 

@@ -129,7 +129,7 @@ def _network(trial: Trial, problem: Problem) -> nn.Module:
     """The network with its initial weights, drawn on the CPU so that every device starts from the same."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_seed(trial, "initialisation"))
-        return problem.network()
+        return problem.network(**trial.problem_options)
 
 
 def _seed(trial: Trial, stream: str) -> int:

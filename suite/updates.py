@@ -100,7 +100,8 @@ class Updates:
                 loss = self._problem.loss(outputs, targets) * (len(part) / size)
             loss.backward()
             total += loss.detach()
-            self.correct += self._problem.correct(outputs.detach(), targets)
+            if "accuracy" in self._problem.metrics:
+                self.correct += self._problem.correct(outputs.detach(), targets)
         self.losses.masked_fill_(self._numbers == self._number, total)
         self._number += 1
         if self._ours:

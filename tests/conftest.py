@@ -101,6 +101,19 @@ def fashion_mnist():
 
 
 @pytest.fixture(scope="session")
+def airfoil(tmp_path_factory):
+    """The root of the airfoil data, in a cache of the tests' own; the file lies beside the repository or nowhere."""
+    from suite import data
+
+    folder = Path(__file__).parents[2] / "shared" / "data"
+    if not (folder / "airfoil_self_noise.dat").is_file():
+        pytest.skip(f"the airfoil data is not in {folder}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAVINE_CACHE", str(tmp_path_factory.mktemp("airfoil")))
+        return data.ensure(data.AIRFOIL, folder)
+
+
+@pytest.fixture(scope="session")
 def browser(tmp_path_factory):
     """A headless Chromium with a profile of its own, which asks no outside host for anything."""
     from selenium import webdriver

@@ -257,12 +257,29 @@ def test_doctor_tells_versions_devices_and_places(call):
 
 
 @pytest.mark.data
-def test_data_tells_where_everything_is(call, fashion_mnist):
-    """`data` shows every place and the folder that is used, whole."""
+def test_data_tells_where_everything_is(call, here, monkeypatch, fashion_mnist, airfoil):
+    """`data` shows every place of every data set and the folder that is used, whole."""
+    (here / "both").mkdir()
+    for root, name in ((fashion_mnist, "FashionMNIST"), (airfoil, "airfoil")):
+        (here / "both" / name).symlink_to(root / name)
+    monkeypatch.setenv("RAVINE_DATA", str(here / "both"))
     status, out, _ = call("data")
     assert status == 0
-    assert "\twhole" in out
-    assert f"Used: {fashion_mnist}" in out
+    for name in ("Fashion-MNIST", "Airfoil self-noise"):
+        assert re.search(rf"(?m)^{name}\tRAVINE_DATA\t.*\twhole$", out), name
+    assert out.splitlines()[-1] == f"Used: {here / 'both'}"
+
+
+@pytest.mark.data
+def test_data_tells_what_is_missing(call, here, fashion_mnist):
+    """A folder that holds one data set and not the other: the one is used, the other a line and exit status 2."""
+    one = here / "one"
+    one.mkdir()
+    (one / "FashionMNIST").symlink_to(fashion_mnist / "FashionMNIST")
+    status, out, err = call("data", "--data", one)
+    assert status == 2
+    assert f"Used: {one}" in out
+    assert err.startswith(f"ravine: --data: {one}: holds none of its files. Give a folder with the whole of Airfoil")
 
 
 def test_version(call):

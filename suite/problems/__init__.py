@@ -1,9 +1,13 @@
 """The registry of problems."""
 
+import inspect
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from suite.errors import UserError, did_you_mean
 from suite.loading import load
+from suite.problems.airfoil import AirfoilLinear
 from suite.problems.classification import Classification
 from suite.problems.digits import DigitsMlp
 from suite.problems.fashion_mnist import FashionMnistCnn
@@ -11,8 +15,9 @@ from suite.problems.fashion_mnist_2c2d import FashionMnist2c2d
 from suite.problems.fashion_mnist_logistic import FashionMnistLogistic
 from suite.problems.fashion_mnist_mlp import FashionMnistMlp
 from suite.problems.problem import Data, Problem
+from suite.problems.surfaces import OnSurface
 
-__all__ = ["PROBLEMS", "Classification", "Data", "Problem", "find"]
+__all__ = ["PROBLEMS", "Classification", "Data", "Problem", "find", "resolve"]
 
 PROBLEMS: dict[str, Problem] = {
     "fashion_mnist_cnn": FashionMnistCnn(),
@@ -20,6 +25,8 @@ PROBLEMS: dict[str, Problem] = {
     "fashion_mnist_mlp": FashionMnistMlp(),
     "fashion_mnist_logistic": FashionMnistLogistic(),
     "digits_mlp": DigitsMlp(),
+    "airfoil_linear": AirfoilLinear(),
+    "surface": OnSurface(),
 }
 
 
@@ -40,8 +47,31 @@ def find(key: str, folder: Path | None = None) -> Problem:
             raise UserError(
                 f"problem: {key} has no {lacking[0]}. Write it in its class, as suite.problems.Problem says"
             )
+        if "accuracy" in found.metrics and type(found).correct is Problem.correct:
+            raise UserError(
+                f'problem: {key} has an accuracy but no method "correct". Write it, or metrics = ("loss",) in its class'
+            )
         return found
     if key not in PROBLEMS:
         names = ", ".join(PROBLEMS)
         raise UserError(f'problem: there is no "{key}".{did_you_mean(key, PROBLEMS)} There are: {names}')
     return PROBLEMS[key]
+
+
+def resolve(problem: Problem, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Every option of a problem: the defaults of its `network` with what is given over them, checked.
+
+    Raises:
+        UserError: in one line that starts with the option's name; the problem has no such option, or refuses its value.
+    """
+    known = {name: option.default for name, option in inspect.signature(problem.network).parameters.items()}
+    for name in given:
+        if name not in known:
+            has = f"It has {', '.join(known)}" if known else "It has none: remove it"
+            raise UserError(f"{name}: {problem.key} has no such option.{did_you_mean(name, known)} {has}")
+    if given:
+        try:
+            problem.network(**given)
+        except (TypeError, ValueError) as error:
+            raise UserError(" ".join(str(error).split())) from None
+    return known | dict(given)

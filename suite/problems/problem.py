@@ -38,6 +38,8 @@ class Problem(ABC):
     test_examples: ClassVar[int]
     chance_loss: ClassVar[float]
     """The loss of the best constant prediction: what a network reaches that has learnt nothing."""
+    metrics: ClassVar[tuple[str, ...]] = ("loss", "accuracy")
+    """What is measured in training and in the test. Where predictions are not right or wrong: `("loss",)` alone."""
     smallest_batch: ClassVar[int] = 1
     """Batch normalisation needs two examples where a channel has one value for each."""
     data_set: ClassVar[DataSet | None] = None
@@ -48,7 +50,11 @@ class Problem(ABC):
 
     @abstractmethod
     def network(self) -> nn.Module:
-        """A new network with PyTorch's default initialisation, drawn from torch's global generator (seeded around it)."""
+        """A new network, initialised from torch's global generator (seeded around it): by PyTorch's defaults, as a rule.
+
+        What a study may vary of it, its `problem_options`, are keyword arguments with defaults. A value that they
+        cannot have raises ValueError: `<name>: expected ..., got ...`.
+        """
 
     @abstractmethod
     def load(self, root: Path | None) -> Data:
@@ -66,6 +72,10 @@ class Problem(ABC):
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The mean loss over a batch."""
 
-    @abstractmethod
+    def readings(self, network: nn.Module) -> dict[str, float]:  # noqa: ARG002
+        """What else is recorded after each evaluation, by the name of its metric: by default nothing."""
+        return {}
+
     def correct(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """How many predictions of a batch are right."""
+        """How many predictions of a batch are right: for problems that have an accuracy, and only asked of them."""
+        raise NotImplementedError

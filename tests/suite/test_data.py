@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -546,6 +547,42 @@ def test_torchvision_out_of_reach_is_a_reason(tmp_path, monkeypatch):
 
 
 # The data set itself
+
+
+def test_a_data_set_without_a_package_has_one_place_less(tiny):
+    """Where no system packages it, no such place is asked."""
+    bare = dataclasses.replace(tiny, package_folder=None)
+    assert [row.what for row in data.status(bare)] == ["cache"]
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_file_is_fetched_by_its_address(tiny, tmp_path, raw, packed):
+    """A zip archive is unpacked, a plain file taken as it is; both are verified and end in the cache."""
+    served, files = tmp_path / "served", {}
+    served.mkdir()
+    for name, content in CONTENT.items():
+        files[name] = content
+        if not packed:
+            break
+    if packed:
+        with zipfile.ZipFile(served / "all+of it.zip", "w") as archive:
+            for name, content in files.items():
+                archive.writestr(name, content)
+    else:
+        (served / "a-images").write_bytes(files["a-images"])
+    address = f"{served.as_uri()}/{'all+of%20it.zip' if packed else 'a-images'}"
+    kept = {name: digest for name, digest in tiny.files.items() if name in files}
+    data_set = dataclasses.replace(tiny, files=kept, ways={"address": functools.partial(fetching.by_url, address)})
+    assert data.ensure(data_set) == tmp_path / "cache"
+    assert {path.name: path.read_bytes() for path in raw.iterdir()} == files
+
+
+def test_an_address_out_of_reach_is_a_reason(tiny, tmp_path):
+    """The line says which address could not be read, and why."""
+    address = (tmp_path / "nowhere.zip").as_uri()
+    line = refusal(dataclasses.replace(tiny, ways={"address": functools.partial(fetching.by_url, address)}))
+    assert "address: " in line
+    assert "No such file" in line
 
 
 def test_importing_loads_neither_torch_nor_torchvision():

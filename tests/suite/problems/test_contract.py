@@ -8,6 +8,7 @@ from torch import nn
 
 from suite.problems import PROBLEMS, Classification
 
+FIXED = {"surface"}  # starts from one place
 every = pytest.mark.parametrize("key", PROBLEMS)
 classification = [key for key, problem in PROBLEMS.items() if isinstance(problem, Classification)]
 
@@ -23,14 +24,14 @@ def test_a_problem_is_registered_under_its_own_key_and_says_what_and_whence_it_i
 
 @every
 def test_the_weights_are_drawn_from_the_seeded_generator(key):
-    """One seed gives one network, another seed another, and no two networks share a parameter."""
+    """One seed gives one network, another seed another where the start is not fixed, and no two share a parameter."""
     problem, networks = PROBLEMS[key], []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
         networks.append([p.detach() for p in problem.network().parameters()])
     one, same, other = networks
     assert all(torch.equal(a, b) and a.data_ptr() != b.data_ptr() for a, b in zip(one, same, strict=True))
-    assert any(not torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    assert any(not torch.equal(a, b) for a, b in zip(one, other, strict=True)) is (key not in FIXED)
 
 
 @every

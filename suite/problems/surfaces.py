@@ -1,0 +1,75 @@
+"""A function of two variables as a problem: the parameters are the two variables, and every update is a step of a path."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from suite.problems.problem import Data, Problem
+from suite.surfaces import SURFACES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+
+class Place(nn.Module):
+    """A place x = (x₁, x₂) on a surface, in float64; its output is f(x), once for each input."""
+
+    def __init__(self, surface: str) -> None:
+        super().__init__()
+        self.formula = SURFACES[surface].formula
+        self.x = nn.Parameter(torch.tensor(SURFACES[surface].start, dtype=torch.float64))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """f(x) of shape (n,), whatever the n inputs are."""
+        height: Tensor = self.formula(self.x[0], self.x[1])
+        return height.expand(len(inputs))
+
+
+class OnSurface(Problem):
+    """min f(x₁, x₂) from a fixed start: the loss is f, in float64, and an epoch is one update.
+
+    There is one example, which says nothing, so nothing varies between repeats. After each test x₁ and x₂ are recorded
+    as `path/x1` and `path/x2`, and `test/loss` is f there.
+
+    Options:
+        surface: A key of `suite.surfaces.SURFACES`.
+    """
+
+    key = "surface"
+    summary = f"a function of two variables: {', '.join(SURFACES)} (problem_options: surface); its path is recorded"
+    source = "Zhang, Lipton, Li, Smola 2021, arXiv 2106.11342, 11.6 (the valley); Beale 1958; Rosenbrock 1960"
+    train_examples = 1
+    test_examples = 1
+    chance_loss = math.inf  # no path is told to have stalled
+    metrics = ("loss",)
+
+    def network(self, surface: str = "valley") -> nn.Module:
+        """A place at the start of the surface."""
+        if surface not in SURFACES:
+            raise ValueError(f'surface: expected one of {", ".join(SURFACES)}, got "{surface}"')
+        return Place(surface)
+
+    def load(self, root: Path | None) -> Data:  # noqa: ARG002, D102 (see Problem)
+        return Data(*self.sample(1), *self.sample(1))
+
+    def sample(self, n: int) -> tuple[Tensor, Tensor]:  # noqa: D102
+        return torch.zeros(n, 1), torch.zeros(n)
+
+    def prepare(self, inputs: Tensor) -> Tensor:
+        """As they are; they say nothing."""
+        return inputs
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:  # noqa: ARG002
+        """f: the mean of the outputs, which are all the same."""
+        return outputs.mean()
+
+    def readings(self, network: nn.Module) -> dict[str, float]:
+        """Where the optimizer is."""
+        x1, x2 = next(network.parameters()).tolist()
+        return {"path/x1": x1, "path/x2": x2}

@@ -1,0 +1,134 @@
+"""`suite.problems.airfoil`: the data, its standardisation and the loss are those of the source."""
+
+import dataclasses
+import math
+import statistics
+
+import numpy as np
+import pytest
+import torch
+
+from suite.errors import UserError
+from suite.plan import plan
+from suite.problems import PROBLEMS, resolve
+from suite.records import Outcome
+from suite.seeds import seed_for
+from suite.study import load, reference
+from suite.trial import run_trial
+
+PROBLEM = PROBLEMS["airfoil_linear"]
+LEAST_SQUARES = 0.241688  # sources, section 4
+
+
+@pytest.fixture(scope="module")
+def data(airfoil):
+    """The standardised rows."""
+    return PROBLEM.load(airfoil)
+
+
+@pytest.fixture(scope="module")
+def trials():
+    """The first repeat of each optimizer of the study, by label."""
+    return {trial.label: trial for trial in plan(load("airfoil")) if trial.repeat == 0}
+
+
+def test_each_column_is_standardised_over_all_rows(airfoil, data):
+    """Minus the mean over all 1,503 rows, divided by the population deviation: worked out with the standard library."""
+    lines = (airfoil / "airfoil" / "airfoil_self_noise.dat").read_text(encoding="ascii").splitlines()
+    columns = list(zip(*(map(float, line.split()) for line in lines), strict=True))
+    assert len(lines) == 1_503
+    ours = torch.cat([data.train_inputs, data.train_targets[:, None]], dim=1)
+    assert ours.shape == (1_500, 6)
+    for column, found in zip(columns, ours.T, strict=True):
+        mean, deviation = statistics.fmean(column), statistics.pstdev(column)
+        expected = [(value - mean) / deviation for value in column[:1_500]]
+        assert found.tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def test_it_is_tested_on_the_rows_it_is_trained_on(data):
+    """As the source does: the printed number is the loss over the training rows."""
+    assert torch.equal(data.train_inputs, data.test_inputs)
+    assert torch.equal(data.train_targets, data.test_targets)
+    assert PROBLEM.train_examples == PROBLEM.test_examples == len(data.test_targets)
+
+
+def test_least_squares_reaches_what_the_sources_say(data):
+    """The smallest loss, ½ the mean squared residual of least squares with a bias, is 0.241688; a constant's is chance."""
+    x, y = np.column_stack([data.train_inputs.numpy(), np.ones(1_500)]), data.train_targets.double().numpy()
+    best = np.linalg.lstsq(x, y)[0]
+    w = torch.from_numpy(x) @ torch.from_numpy(best)
+    assert PROBLEM.loss(w, data.train_targets.double()).item() == pytest.approx(LEAST_SQUARES, abs=1e-6)
+    assert PROBLEM.chance_loss == pytest.approx(y.var() / 2, rel=1e-5)
+
+
+def test_the_initialisation_is_an_option():
+    """`normal` draws weights of deviation 0.01 and sets the bias to 0; `default` is nn.Linear's own, within ±1/√5."""
+    weights, defaults = [], []
+    torch.manual_seed(0)
+    for _ in range(200):
+        layer = PROBLEM.network()[0]
+        weights.append(layer.weight.detach())
+        assert layer.bias.item() == 0
+        layer = PROBLEM.network("default")[0]
+        defaults += [*layer.weight.detach().flatten().tolist(), layer.bias.item()]
+    assert torch.cat(weights).std().item() == pytest.approx(0.01, rel=0.1)
+    assert max(map(abs, defaults)) == pytest.approx(1 / math.sqrt(5), rel=0.01)
+
+
+def test_an_option_that_does_not_exist_is_told():
+    """An unknown option and an unknown value of one are each told with what there is."""
+    with pytest.raises(UserError, match=r'initialization: airfoil_linear .* Did you mean "initialisation"\?'):
+        resolve(PROBLEM, {"initialization": "normal"})
+    with pytest.raises(UserError, match=r'initialisation: expected one of normal, default, got "zero"'):
+        resolve(PROBLEM, {"initialisation": "zero"})
+
+
+def test_a_trial_is_the_source_s_loop(airfoil, data, trials):
+    """Momentum on batches of 10 in a seeded order, written out in numpy's float64, ends at the same loss."""
+    trial = trials["Momentum 0.02/0.9"]
+    result = run_trial(trial, data=airfoil)
+    assert result.outcome is Outcome.OK, result.reason
+    seed = {name: seed_for(0, "airfoil_linear", "final", 0, name) for name in ("initialisation", "order")}
+    torch.manual_seed(seed["initialisation"])
+    w = np.append(PROBLEM.network()[0].weight.detach().double().numpy(), 0.0)
+    x, y = np.column_stack([data.train_inputs.numpy(), np.ones(1_500)]), data.train_targets.double().numpy()
+    order, v = torch.Generator().manual_seed(seed["order"]), np.zeros(6)
+    for _ in range(2):
+        for batch in torch.randperm(1_500, generator=order).numpy().reshape(150, 10):
+            v = 0.9 * v + 0.02 * x[batch].T @ (x[batch] @ w - y[batch]) / 10
+            w = w - v
+    values = {point.metric: point.value for point in result.points}
+    assert values["test/loss"] == pytest.approx(((x @ w - y) ** 2).mean() / 2, rel=1e-5)
+    assert set(values) == {"train/step_loss", "train/loss", "test/loss"}
+
+
+def test_the_torch_class_beside_a_rule_starts_elsewhere(trials):
+    """Each of the seven rules has its torch class, which starts from PyTorch's default initialisation."""
+    rules = [label for label in trials if not label.endswith("(torch)")]
+    assert len(rules) == 7
+    assert len(trials) == 14
+    for label in rules:
+        ours, theirs = trials[label], trials[f"{label} (torch)"]
+        assert theirs.optimizer.startswith("torch.optim:")
+        assert (ours.problem_options, theirs.problem_options) == (
+            {"initialisation": "normal"},
+            {"initialisation": "default"},
+        )
+
+
+def test_every_printed_number_has_its_label(trials):
+    """The reference has eleven numbers, each for an optimizer of the study, none below least squares."""
+    printed = {label: numbers["test/loss"] for label, numbers in reference("airfoil")["results"].items()}
+    assert len(printed) == 11
+    assert printed.keys() <= trials.keys()
+    assert min(printed.values()) > LEAST_SQUARES
+
+
+def test_the_printed_numbers_lie_in_the_measured_spread(airfoil, trials):
+    """AdaDelta's two numbers, which ε sets apart by 0.02, lie between the lowest and the highest of ten repeats."""
+    printed = reference("airfoil")["results"]
+    for label in ("AdaDelta", "AdaDelta (torch)"):
+        runs = [run_trial(dataclasses.replace(trials[label], repeat=repeat), data=airfoil) for repeat in range(10)]
+        losses = [[p.value for p in run.points if p.metric == "test/loss"][-1] for run in runs]
+        assert min(losses) < printed[label]["test/loss"] < max(losses)
+        assert min(losses) > LEAST_SQUARES

@@ -1,0 +1,58 @@
+"""A regression of one's own, written as a user would: no accuracy, and an option; named `line:LINE`."""
+
+import torch
+from torch import nn
+
+from suite.problems import Data, Problem
+
+
+class Line(Problem):
+    """y = 2x + 1 with a little noise, a straight line through it."""
+
+    key = "line"
+    summary = "a straight line through 60 noisy points"
+    source = "made up for the tests"
+    train_examples = 60
+    test_examples = 20
+    chance_loss = 1.4
+    metrics = ("loss",)
+
+    def network(self, start: float = 0.0):
+        if not isinstance(start, float):
+            raise ValueError(f'start: expected a number, got "{start}"')  # noqa: TRY004 (as a problem tells it)
+        layer = nn.Linear(1, 1)
+        nn.init.constant_(layer.weight, start)
+        return layer
+
+    def load(self, root):
+        draw = torch.Generator().manual_seed(7)
+        x = torch.rand(80, 1, generator=draw) * 2 - 1
+        y = 2 * x + 1 + 0.1 * torch.randn(80, 1, generator=draw)
+        return Data(x[:60], y[:60], x[60:], y[60:])
+
+    def sample(self, n):
+        return torch.zeros(n, 1), torch.ones(n, 1)
+
+    def prepare(self, inputs):
+        return inputs
+
+    def loss(self, outputs, targets):
+        return nn.functional.mse_loss(outputs, targets)
+
+
+class Uncounted(Line):
+    """Says that it has an accuracy, and has no method for it."""
+
+    metrics = ("loss", "accuracy")
+
+
+LINE, UNCOUNTED = Line(), Uncounted()
+
+
+class Halving(torch.optim.SGD):
+    """Gradient descent whose learning rate is halved by its own step."""
+
+    def step(self, closure=None):
+        super().step(closure)
+        for group in self.param_groups:
+            group["lr"] /= 2
