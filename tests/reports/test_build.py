@@ -76,7 +76,7 @@ def test_the_manifest_says_what_was_run_and_where(sample, small) -> None:
     manifest = json.loads((small.folder / "manifest.json").read_text())
     study, trials, store = sample.small()
     assert manifest["study"]["optimizer"][0] == {"name": "MBSGD", "kind": "sgd", "lr": 0.01} | dict.fromkeys(
-        ("batch_size", "chunk", "epochs", "train_examples", "test_every", "schedule")
+        ("batch_size", "chunk", "epochs", "train_examples", "test_every", "schedule", "problem_options")
     )
     assert manifest["study"]["margin"] == 0.002
     assert (manifest["name"], manifest["overrides"], manifest["complete"]) == ("small", [], True)
