@@ -120,7 +120,7 @@ def build(study: Study, trials: Sequence[Trial], store: Reader, folder: Path) ->
     if not frames.recorded:
         raise UserError(f"nothing is recorded for the study {study.name} yet. Run `{command(study)}` first")
     contents = _gather(study, trials, frames)
-    contents.pictures += _draw(contents)
+    contents.pictures += [*_paths(contents), *_draw(contents)]
     with _replacing(folder) as fresh:
         _write(contents, fresh)
     sheets = contents.sheets
@@ -277,6 +277,21 @@ def _draw(contents: _Contents) -> Iterator[Picture]:
                 f"{label}: each repeat (thin), their mean with its pointwise {band} band; grey: the other optimizers."
             )
             yield _picture(figure, f"optimizer-{slug}", caption, f"Panels: the repeats of {label} over epochs.", label)
+
+
+def _paths(contents: _Contents) -> Iterator[Picture]:
+    """The paths of optimizers on a function of two variables, where these are what was trained."""
+    import matplotlib.style
+
+    from reports import figures, paths
+
+    ways = paths.places(contents.frames)
+    if len(ways):
+        with matplotlib.style.context(["default", dict(figures.STYLE)]):
+            figure = paths.small_multiples(ways, contents.looks)
+            caption = "The paths from the start (ring): a dot for each update, contour lines, and each minimum (star)."
+            names = ", ".join(ways["label"].unique())
+            yield _picture(figure, "paths", caption, f"Panels: paths over contour lines of {names}.")
 
 
 def _picture(figure: Figure, name: str, caption: str, alt: str, label: str = "") -> Picture:
