@@ -146,7 +146,7 @@ def build(
     if tuning is not None and len(tuning):
         contents.tuning = _tuning(contents, tuning)
         contents.tuning_pictures += _draw_tuning(contents.tuning)
-    contents.pictures += [*_draw(contents), *_draw_sections(contents)]
+    contents.pictures += [*_paths(contents), *_draw(contents), *_draw_sections(contents)]
     with _replacing(folder) as fresh:
         _write(contents, fresh)
     sheets = contents.sheets
@@ -352,6 +352,21 @@ def _draw_sections(contents: _Contents) -> Iterator[Picture]:
             for drawing in section.draw(contents.looks):
                 picture = _picture(drawing.figure, drawing.name, drawing.caption, drawing.alt)
                 yield replace(picture, section=section.anchor)
+
+
+def _paths(contents: _Contents) -> Iterator[Picture]:
+    """The paths of optimizers on a function of two variables, where these are what was trained."""
+    import matplotlib.style
+
+    from reports import figures, paths
+
+    ways = paths.places(contents.frames)
+    if len(ways):
+        with matplotlib.style.context(["default", dict(figures.STYLE)]):
+            figure = paths.small_multiples(ways, contents.looks)
+            caption = "The paths from the start (ring): a dot for each update, contour lines, and each minimum (star)."
+            names = ", ".join(ways["label"].unique())
+            yield _picture(figure, "paths", caption, f"Panels: paths over contour lines of {names}.")
 
 
 def _picture(figure: Figure, name: str, caption: str, alt: str, label: str = "") -> Picture:

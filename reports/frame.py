@@ -14,6 +14,7 @@ import pandas as pd
 from suite.errors import UserError
 from suite.records import Configuration, Outcome, Trial, TrialRecord
 from suite.study import Study, reference, shipped
+from suite.surfaces import SURFACES, Surface
 from suite.tuning_importances import importances
 
 if TYPE_CHECKING:
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
 __all__ = [
     "ENVIRONMENT",
     "MISSING",
+    "SURFACES",
     "Frames",
     "Reader",
     "Study",
+    "Surface",
     "Trial",
     "TrialRecord",
     "TuningReader",
@@ -75,7 +78,7 @@ class Frames:
     Attributes:
         trials: A row per planned trial, in the order of the plan: `label`, `kind`, `repeat`, `trial_id`, `outcome`
             (`missing` without a record), `reason`, `epochs`, `batch_size`, `train_examples`, `examples_per_second`,
-            `train_seconds`, `total_seconds`, `weights`, `hyperparameters`, and the keys of `ENVIRONMENT`.
+            `train_seconds`, `total_seconds`, `weights`, `hyperparameters`, `problem_options`, and the keys of `ENVIRONMENT`.
         points: A row per measured value: `label`, `repeat`, `outcome`, `trial_id`, `metric`, `epoch`, `step`, `value`.
             A trial that two labels share has its points under both.
         planned: How many trials each label has in the plan. Its order is the order of the labels.
@@ -235,6 +238,7 @@ def _row(trial: Trial, record: TrialRecord | None) -> dict[str, Any]:
         "total_seconds": record.timing.total if record else float("nan"),
         "weights": record.weights if record else "",
         "hyperparameters": dict(trial.hyperparameters),
+        "problem_options": dict(trial.problem_options),
     }
     environment = record.environment if record else {}
     return row | {key: environment.get(key, "") for key in ENVIRONMENT}
