@@ -44,7 +44,7 @@ def choices(
         Column(f"{name}, own setting", rank=1),
         Column(f"{name}, tuned"),
         Column("Tuned − own"),
-        Column(f"{of}, tuned", rank=3),
+        *([Column(f"{of}, tuned", rank=3)] if of != name else []),  # what the gap is taken of, unless it stands there
         Column("Gap", rank=2),
         Column("Gap of own setting", rank=3),
     )
@@ -62,7 +62,7 @@ def choices(
                 Cell(notes.plus_minus(pair["own"], pair["own low"], pair["own high"], own), pair["own"]),
                 Cell(notes.plus_minus(pair["tuned"], pair["tuned low"], pair["tuned high"], tuned), pair["tuned"]),
                 Cell(difference, pair["difference"]),
-                Cell(test, left["test"]),
+                *([Cell(test, left["test"])] if of != name else []),
                 Cell(_signed(left["gap"], left["low"], left["high"], gap), left["gap"]),
                 Cell(_signed(left["own gap"], left["own low"], left["own high"], gap), left["own gap"]),
             )

@@ -32,10 +32,26 @@ def texts(sheet):
 def test_the_choices_have_setting_difference_and_gap_with_intervals(sheets) -> None:
     """A: differences −0.3, −0.2, −0.4; gap 0.7 − 0.5, own gap 1 − 1 without a sign. B was kept; C has dashes, not zeros."""
     rows = texts(sheets[0])
-    differences = ["−0.30 ± 0.25", "0.70 ± 0.25", "+0.20 ± 0.25", "0.00 ± 0.25"]
+    differences = ["−0.30 ± 0.25", "+0.20 ± 0.25", "0.00 ± 0.25"]
     assert rows["A"] == ["lr 0.001", "0.50", "1.00 ± 0.25", "0.70 ± 0.25", *differences]
     assert rows["B"][4] == "kept"
     assert set(rows["C"]) == {"–"}
+
+
+def test_what_the_gap_is_taken_of_stands_there_once(made, rates, final) -> None:
+    """Chosen by loss and scored by accuracy, the test loss has a column of its own; scored by loss, it has one already."""
+    chosen = choices.best(made({"A": rates([1.0, 0.5, 2.0])}))
+    scores = final({"A": [0.9, 1.0, 1.1], "A, tuned": [0.6, 0.8, 0.7]})
+    compared = choices.against_own(scores, "test/loss", ["A"])
+    heads = {
+        metric: [
+            column.title
+            for column in tables.choices(chosen, compared, choices.gaps(chosen, scores), metric=metric).columns
+        ]
+        for metric in ("test/loss", "test/accuracy")
+    }
+    assert heads["test/loss"].count("Test loss, tuned") == 1
+    assert {"Test loss, tuned", "Test accuracy, tuned"} <= set(heads["test/accuracy"])
 
 
 def test_the_widths_are_told_with_their_ends(sheets) -> None:
