@@ -408,7 +408,7 @@ def _place(study: Study, device: str) -> str:
     if warning:
         print(f"ravine: warning: {warning}", file=sys.stderr)
     if study.compiled:
-        check_compiler()
+        check_compiler(place)
     return place
 
 

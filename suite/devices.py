@@ -52,16 +52,17 @@ def check_precision(precision: str, device: str) -> str | None:
     return None
 
 
-def check_compiler() -> None:
+def check_compiler(device: str) -> None:
     """Refuse compiled steps where there is nothing to compile them with.
 
     Raises:
-        UserError: The C++ compiler that torch would call is not there.
+        UserError: The compiler that torch would call for this device is not there.
     """
-    name = os.environ.get("CXX", "g++")
+    language, name = ("C++", os.environ.get("CXX", "g++")) if device == "cpu" else ("C", os.environ.get("CC", "gcc"))
     if not shutil.which(name):
         raise UserError(
-            f"compiled: there is no C++ compiler {name} here. Install it (apt-get install g++), or write compiled = false"
+            f"compiled: there is no {language} compiler {name} here. Install it (apt-get install g++), or write "
+            "compiled = false"
         )
 
 
@@ -84,7 +85,7 @@ def arithmetic(precision: str) -> Iterator[None]:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, deterministic cuBLAS raises
     cudnn: Any = torch.backends.cudnn
     deterministic_mode: Any = torch.utils.deterministic
-    backends = (torch.backends.cuda.matmul, cudnn.conv)
+    backends = (torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn)
     threads, fill = torch.get_num_threads(), deterministic_mode.fill_uninitialized_memory
     deterministic = torch.get_deterministic_debug_mode()
     before = [backend.fp32_precision for backend in backends]

@@ -28,16 +28,24 @@ class Evaluation:
         inputs: All examples, as they are stored, on the network's device.
         targets: Likewise.
         precision: `bfloat16` computes the forward pass under autocast.
+        captured: Whether parameters stay where they are in memory, so that the work may be captured (`suite.graphs`).
     """
 
     def __init__(
-        self, problem: Problem, network: nn.Module, inputs: Tensor, targets: Tensor, precision: Precision
+        self,
+        problem: Problem,
+        network: nn.Module,
+        inputs: Tensor,
+        targets: Tensor,
+        precision: Precision,
+        *,
+        captured: bool = False,
     ) -> None:
         self._problem, self._network, self._precision = problem, network, precision
         self._inputs, self._targets = inputs, targets
         self._loss = torch.zeros((), dtype=torch.float64, device=inputs.device)
         self._correct = torch.zeros((), dtype=torch.int64, device=inputs.device)
-        self._work = Repeated(self._evaluate, inputs.device)
+        self._work = Repeated(self._evaluate, inputs.device, captured=captured)
 
     def begin(self) -> None:
         """Evaluate the network as it is; a GPU works on after this returns."""

@@ -112,6 +112,10 @@ class Place:
     def stop(self) -> None:
         """End the processes."""
         with self._lock:
+            if self._gathering is not None:
+                self._gathering.cancel()
+            for _, future in self._waiting:
+                future.cancel()
             self._waiting.clear()
         self._pool.stop()
         self._pool.join()
@@ -127,9 +131,14 @@ class Place:
                         self._gathering.start()
                     return
                 batch = self._batch()
+                try:
+                    task = self._pool.schedule(_run, args=([trial for trial, _ in batch], *self._arguments))
+                except RuntimeError as error:  # the pool has stopped or broken: whoever waits is told
+                    for _, future in batch:
+                        future.set_exception(error)
+                    continue
                 self._free -= 1
                 self._running += len(batch)
-                task = self._pool.schedule(_run, args=([trial for trial, _ in batch], *self._arguments))
                 task.add_done_callback(partial(self._done, batch))
 
     def _gathered(self) -> None:
@@ -194,7 +203,22 @@ def _context(device: str) -> ForkServerContext:
 def _run(trials: list[Trial], slots: int, device: str, data: Path | None, folder: Path | None) -> list[TrialResult]:
     from suite.trial import run_trials
 
+    if not _sound(device):
+        os._exit(1)  # whatever it ran from now on would fail; another process takes its place
     return run_trials(trials, slots, device=device, data=data, folder=folder)
+
+
+def _sound(device: str) -> bool:
+    """Whether the device still works for this process: an illegal access on CUDA breaks it for good."""
+    if device == "cpu":
+        return True
+    import torch
+
+    try:
+        torch.cuda.synchronize(device)
+    except RuntimeError:
+        return False
+    return True
 
 
 def prepare_worker() -> None:

@@ -39,10 +39,12 @@ class Repeated:
     Args:
         work: Reads and writes tensors in place, the same each time, and never asks the device for a value.
         device: Where these tensors lie.
+        captured: Whether to capture at all; otherwise the work is done plainly each time.
     """
 
-    def __init__(self, work: Callable[[], None], device: torch.device) -> None:
-        self._work, self._device, self._warm_up = work, device, WARM_UP
+    def __init__(self, work: Callable[[], None], device: torch.device, *, captured: bool = True) -> None:
+        self._work, self._device = work, device
+        self._warm_up = WARM_UP if captured else -1
 
     def __call__(self) -> None:
         """Do the work once."""

@@ -70,6 +70,11 @@ def tuning(study: Study) -> tuple[Trial, ...]:
     """
     plan(study)
     problem, tune = problems.find(study.problem, study.folder), study.tune
+    if not problem.held_out:
+        raise UserError(
+            f"{study.place}: problem: {study.problem} is tested on the examples it is trained on, so a tuning would choose "
+            "on the test set. Tune on a problem with test examples of its own"
+        )
     held = validation_examples(problem.train_examples)
     left = problem.train_examples - held
     wanted = {"train_examples": (tune.train_examples, left), "validation_examples": (tune.validation_examples, held)}

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from suite.evaluation import Evaluation
+from suite.optimizers.rule import Rule
 from suite.records import Outcome, Point, Timing, Trial
 from suite.schedules import warmup_updates
 from suite.updates import Updates
@@ -88,7 +89,8 @@ def train(
     tested = set(trial.tested_epochs())
     stall = _Stall(problem.chance_loss, STALL_AFTER + warmup_updates(trial.schedule, trial.updates))
     updates = Updates(trial, problem, data, network, optimizer, scheduler)
-    evaluation = Evaluation(problem, network, data.test_inputs, data.test_targets, trial.precision)
+    ours = isinstance(optimizer, Rule)
+    evaluation = Evaluation(problem, network, data.test_inputs, data.test_targets, trial.precision, captured=ours)
     for number in range(1, trial.epochs + 1):
         started = time.perf_counter()
         done = yield from train_epoch(trial, network, updates, order)

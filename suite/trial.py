@@ -128,7 +128,7 @@ def _trained(
 def _network(trial: Trial, problem: Problem) -> nn.Module:
     """The network with its initial weights, drawn on the CPU so that every device starts from the same."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(_seed(trial, "initialisation"))
+        torch.default_generator.manual_seed(_seed(trial, "initialisation"))  # of the CPU alone
         return problem.network(**trial.problem_options)
 
 

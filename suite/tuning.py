@@ -11,8 +11,9 @@ seeded by (study's seed, optimizer, number of the configuration) and sees the re
 pending of its own. So the workers, the order in which trials end, and interruptions change nothing: an interrupted search
 is the same as an undisturbed one, number for number.
 
-**Recorded.** Trials are recorded the moment they end and found again by their id, so none is run twice. A batch is told to
-Optuna when all of it is there. What a killed process leaves pending in Optuna's storage is taken up by the next. A failed
+**Recorded.** Trials are recorded the moment they end and found again by their id, so what one process ran the next does not
+(within one process a configuration that is proposed twice is trained twice). A batch is told to Optuna when all of it is
+there. What a killed process leaves pending in Optuna's storage is taken up by the next. A failed
 trial holds up its optimizer's search after its batch; it is run again the next time.
 """
 

@@ -44,15 +44,13 @@ class Updates:
         self._optimizer, self._scheduler = optimizer, scheduler
         device = data.train_inputs.device
         examples, self._batch = trial.train_examples, _batch(trial)
-        # A rule of ours steps within the captured work; another's optimizer may read numbers from Python, so it steps
-        # after it. Captured work writes gradients where they are, as flat parameters want it anyway.
+        # A rule of ours steps within the captured work, and writes in place. Another's optimizer may put new tensors in
+        # the place of parameters and gradients, or read numbers from Python: with it nothing is captured.
         self._ours = isinstance(optimizer, Rule)
-        self._in_place = self._ours or device.type == "cuda"
         self._order = torch.zeros(examples, dtype=torch.int64, device=device)
         self._within = torch.arange(self._batch, device=device)
         self._numbers = torch.arange(trial.updates_per_epoch, device=device)
         self._number = torch.zeros((), dtype=torch.int64, device=device)
-        self._first = True
         self.losses = torch.zeros(trial.updates_per_epoch, device=device)
         """The loss of each update's batch in this epoch."""
         self.correct = torch.zeros((), dtype=torch.int64, device=device)
@@ -61,7 +59,9 @@ class Updates:
         """The number of examples of each update: the last batch of an epoch holds what is left."""
         if examples % self._batch:
             self.sizes.append(examples % self._batch)
-        self._work = {size: Repeated(partial(self._update, size), device) for size in set(self.sizes)}
+        self._work = {
+            size: Repeated(partial(self._update, size), device, captured=self._ours) for size in set(self.sizes)
+        }
 
     def begin(self, order: Tensor) -> None:
         """Begin an epoch.
@@ -75,22 +75,14 @@ class Updates:
 
     def update(self, number: int) -> None:
         """Do the update of this number, from 0, of the epoch; they come in order."""
-        if self._in_place and not self._ours and not self._first:
-            self._optimizer.zero_grad(set_to_none=False)
         self._work[self.sizes[number]]()
-        if not self._ours:
-            self._optimizer.step()
         if self._scheduler is not None:
             self._scheduler.step()
-        self._first = False
 
     def _update(self, size: int) -> None:
         """The work of an update of `size` examples."""
         data, trial = self._data, self._trial
-        if self._ours:
-            self._optimizer.zero_grad(set_to_none=False)
-        elif not self._in_place:
-            self._optimizer.zero_grad(set_to_none=True)
+        self._optimizer.zero_grad(set_to_none=not self._ours)  # flat gradients stay where they are
         batch = self._order.index_select(0, self._number * self._batch + self._within[:size])
         total = torch.zeros((), device=batch.device)
         for part in batch.split(_part(trial, size)):
@@ -102,10 +94,9 @@ class Updates:
             total += loss.detach()
             if "accuracy" in self._problem.metrics:
                 self.correct += self._problem.correct(outputs.detach(), targets)
-        self.losses.masked_fill_(self._numbers == self._number, total)
+        torch.where(self._numbers == self._number, total, self.losses, out=self.losses)  # masked_fill_ would wait
         self._number += 1
-        if self._ours:
-            self._optimizer.step()
+        self._optimizer.step()
 
 
 def autocast(precision: Precision, device: str) -> torch.autocast:

@@ -148,7 +148,8 @@ class Rule(Optimizer):
         """From now on step counts and learning rates are tensors beside the parameters, read where a step computes.
 
         So a step can be captured in a CUDA graph, and a compiled one is not compiled anew for each number. Construct
-        learning-rate schedulers before: they take a tensor for their own arithmetic otherwise.
+        learning-rate schedulers before: they take a tensor for their own arithmetic otherwise. Load a state before a step
+        is captured: it brings tensors of its own. A copy or an unpickled optimizer is not capturable until it is told.
         """
         self._by_tensor = True
         for group in self.param_groups:
@@ -160,7 +161,7 @@ class Rule(Optimizer):
     def compile(self) -> None:
         """From now on steps run compiled: one pass over the elements. It takes seconds once, and a C++ compiler.
 
-        The bits of a compiled step differ from those of a plain one.
+        The bits of a compiled step differ from those of a plain one. A copy or an unpickled optimizer steps plainly.
         """
         self.capturable()
         self._compiled = True  # one pass needs no pieces
@@ -235,6 +236,8 @@ class Rule(Optimizer):
         except ValueError:
             self.param_groups.pop()
             raise
+        if self._by_tensor:
+            self.capturable()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over a copy of what load_state_dict or pickle brings, if it is of this class."""

@@ -40,6 +40,7 @@ class AirfoilLinear(Problem):
     test_examples = ROWS
     chance_loss = 0.493244
     metrics = ("loss",)
+    held_out = False
     data_set = AIRFOIL
 
     def network(self, initialisation: str = "normal") -> nn.Module:

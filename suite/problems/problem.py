@@ -43,6 +43,8 @@ class Problem(ABC):
     smallest_batch: ClassVar[int] = 1
     """Batch normalisation needs two examples where a channel has one value for each."""
     data_set: ClassVar[DataSet | None] = None
+    held_out: ClassVar[bool] = True
+    """Whether no test example is trained on. Where it is not so, nothing can be tuned without looking at the test set."""
 
     def digests(self) -> dict[str, str]:
         """From file to digest: which data a trial of this problem is about."""
@@ -51,6 +53,9 @@ class Problem(ABC):
     @abstractmethod
     def network(self) -> nn.Module:
         """A new network, initialised from torch's global generator (seeded around it): by PyTorch's defaults, as a rule.
+
+        On CUDA its work is captured once and played again (`suite.graphs`), with that of `prepare`, `loss` and `correct`:
+        what Python itself counts or draws there, or reads from a tensor, would stay as it was the first time.
 
         What a study may vary of it, its `problem_options`, are keyword arguments with defaults. A value that they
         cannot have raises ValueError: `<name>: expected ..., got ...`.

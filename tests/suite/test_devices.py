@@ -85,9 +85,9 @@ def test_a_missing_compiler_is_told(monkeypatch, tmp_path):
     """Compiled steps without the compiler that torch would call end in one line; with it nothing is said."""
     monkeypatch.setenv("CXX", str(tmp_path / "no-such-compiler"))
     with pytest.raises(UserError, match=r"compiled: there is no C\+\+ compiler .*no-such-compiler here. Install it"):
-        devices.check_compiler()
+        devices.check_compiler("cpu")
     there = tmp_path / "compiler"
     there.write_text("#!/bin/sh\n")
     there.chmod(0o755)
     monkeypatch.setenv("CXX", str(there))
-    devices.check_compiler()
+    devices.check_compiler("cpu")

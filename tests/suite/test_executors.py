@@ -49,6 +49,19 @@ def test_trials_that_take_turns_in_a_process_give_the_same_bits(write_study):
         place.stop()
 
 
+def test_nobody_waits_for_a_place_that_has_stopped(write_study):
+    """What is submitted to it, and what waited for a slot, ends at once."""
+    path = write_study(repeats=1)
+    trial, *_ = plan(load(path))
+    place = Place(1, 8, "cpu", None, path.parent)
+    waiting = place.submit(trial)  # gathered
+    place.stop()
+    assert waiting.cancelled()
+    with pytest.raises(RuntimeError):
+        for future in [place.submit(trial) for _ in range(8)]:
+            future.result(timeout=60)
+
+
 def test_a_killed_process_loses_the_trials_in_its_slots(write_study):
     """Trials that took turns with the deadly one are lost with it, and later ones are not."""
     path = write_study(repeats=1)

@@ -40,6 +40,7 @@ class Recording(TorchDispatchMode):
         self.operations = []
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        assert function is not torch.ops.aten._local_scalar_dense.default, "a number was read from a tensor"
         result = function(*args, **(kwargs or {}))
         self.operations.append((function, args, kwargs or {}, result))
         return result
@@ -110,6 +111,35 @@ def test_a_recording_shows_what_a_graph_would_get_wrong(monkeypatch):
     plain = _end("adam", schedule=SCHEDULE, capturable=False)
     monkeypatch.setattr(suite.graphs, "capture", record)
     assert not _equal(_end("adam", schedule=SCHEDULE, capturable=False), plain)
+
+
+def test_anothers_optimizer_is_never_captured(monkeypatch):
+    """It may put new tensors in the place of parameters, which a graph would not see: training and evaluation are plain."""
+
+    class Replaces(torch.optim.SGD):
+        @torch.no_grad()
+        def step(self, closure=None):
+            for param in self.param_groups[0]["params"]:
+                param.data = param.data - 0.1 * param.grad
+
+    def end():
+        torch.manual_seed(1)
+        network = BLOBS.network()
+        order = torch.Generator().manual_seed(2)
+        for _ in train(TRIAL, BLOBS, BLOBS.load(None), network, Replaces(network.parameters()), None, order):
+            pass
+        return [p.detach() for p in network.parameters()]
+
+    plain = end()
+    monkeypatch.setattr(suite.graphs, "capture", record)
+    assert all(torch.equal(x, y) for x, y in zip(end(), plain, strict=True))
+
+
+def test_a_number_read_from_a_tensor_is_told():
+    """What would break a capture on CUDA breaks a recording."""
+    work = Repeated(lambda: torch.ones(()).item(), torch.device("cpu"))
+    with pytest.raises(AssertionError, match="a number was read"), Recording():
+        work()
 
 
 def test_work_is_done_once_a_call(monkeypatch):

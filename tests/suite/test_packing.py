@@ -42,6 +42,15 @@ def test_one_that_breaks_leaves_the_others_alone(write_study):
     assert _bits(results[2]) == _bits(run_trial(other, folder=path.parent))
 
 
+def test_the_initial_weights_are_drawn_from_the_cpus_generator_alone(write_study, monkeypatch):
+    """On CUDA the present generator of the device is the trial's noise, which drawing a network must not seed."""
+    path = write_study()
+    trial, *_ = plan(load(path))
+    alone = run_trial(trial, folder=path.parent)
+    monkeypatch.setattr(torch, "manual_seed", None)
+    assert _bits(run_trial(trial, folder=path.parent)) == _bits(alone)
+
+
 def test_precisions_are_not_mixed(write_study):
     """Precision is the process's: two of them in one pack are refused."""
     path = write_study()

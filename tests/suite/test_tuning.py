@@ -315,6 +315,17 @@ def test_a_tuning_that_cannot_be_fair_or_run_is_refused(write_study, extra, told
     assert all(line.startswith("toy_study.toml: ") for line in str(caught.value).splitlines())
 
 
+def test_a_problem_that_is_tested_on_what_it_is_trained_on_is_refused(write_study, monkeypatch):
+    """Its validation split would be a part of the test set."""
+    study = load(write_study())
+    assert tuning.searches(study)
+    monkeypatch.setattr(type(trials.problems.find(study.problem, study.folder)), "held_out", False)
+    with pytest.raises(
+        UserError, match=r"toy_study.toml: problem: toy:BLOBS is tested on the examples it is trained on"
+    ):
+        tuning.searches(study)
+
+
 def test_a_problem_too_small_to_split_is_refused(write_study, monkeypatch):
     """Of five training examples none can be held out."""
     study = load(write_study(extra="[tune]\ntrain_examples = 5\nepochs = 1\n"))
