@@ -39,16 +39,17 @@ def test_arithmetic_sets_and_restores():
             torch.are_deterministic_algorithms_enabled(),
             torch.backends.cuda.matmul.fp32_precision,
             cudnn.conv.fp32_precision,
+            cudnn.rnn.fp32_precision,
             cudnn.benchmark,
         )
 
     torch.set_num_threads(2)
     before = state()
     with devices.arithmetic("float32"):
-        assert state() == (1, True, "ieee", "ieee", False)
+        assert state() == (1, True, "ieee", "ieee", "ieee", False)
     assert state() == before
     with devices.arithmetic("tf32"):
-        assert state()[2:4] == ("tf32", "tf32")
+        assert state()[2:5] == ("tf32", "tf32", "tf32")
     with pytest.raises(ValueError, match="inside"), devices.arithmetic("float32"):
         raise ValueError("inside")
     assert state() == before
