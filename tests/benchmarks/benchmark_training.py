@@ -34,7 +34,7 @@ RAVINE = [
 def benchmark_usual_loop(benchmark, fashion_mnist, precision, loaders, evaluated):
     """Images one by one from the data set, channels first, a synchronisation for each batch, all cores as threads."""
     _measure(benchmark, [["usual", "--threads", CORES, "--loaders", loaders]], 1, evaluated)
-    benchmark.extra_info |= {"who": f"usual loop, {loaders} loader processes", "precision": precision}
+    benchmark.extra_info |= {"who": f"usual loop, loaders: {loaders}", "precision": precision}
 
 
 @pytest.mark.parametrize("evaluated", [0, EVALUATED], ids=["training", "with evaluation"])
@@ -46,7 +46,7 @@ def benchmark_ravine(benchmark, fashion_mnist, precision, trials, evaluated):
     else:
         peers = [["ravine", "--precision", precision]] * trials
     _measure(benchmark, peers, trials, evaluated)
-    benchmark.extra_info |= {"who": f"Ravine, {trials} trials at a time", "precision": precision}
+    benchmark.extra_info |= {"who": f"Ravine, {trials} at a time", "precision": precision}
 
 
 def _measure(benchmark, peers, trials, evaluated):
