@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 import textwrap
 from pathlib import Path
@@ -27,6 +28,13 @@ name = "Adam"
 kind = "adam"
 lr = 0.05
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c():
+    """What tests start hears Ctrl-C, also where this process was started as a background job, which ignores it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
