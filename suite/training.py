@@ -32,7 +32,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from suite.evaluation import Evaluation
-from suite.optimizers.rule import Rule
 from suite.records import Outcome, Point, Timing, Trial
 from suite.schedules import warmup_updates
 from suite.updates import Updates
@@ -89,8 +88,8 @@ def train(
     tested = set(trial.tested_epochs())
     stall = _Stall(problem.chance_loss, STALL_AFTER + warmup_updates(trial.schedule, trial.updates))
     updates = Updates(trial, problem, data, network, optimizer, scheduler)
-    ours = isinstance(optimizer, Rule)
-    evaluation = Evaluation(problem, network, data.test_inputs, data.test_targets, trial.precision, captured=ours)
+    test = data.test_inputs, data.test_targets
+    evaluation = Evaluation(problem, network, *test, trial.precision, captured=updates.captured)
     for number in range(1, trial.epochs + 1):
         started = time.perf_counter()
         done = yield from train_epoch(trial, network, updates, order)

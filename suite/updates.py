@@ -46,7 +46,8 @@ class Updates:
         examples, self._batch = trial.train_examples, _batch(trial)
         # A rule of ours steps within the captured work, and writes in place. Another's optimizer may put new tensors in
         # the place of parameters and gradients, or read numbers from Python: with it nothing is captured.
-        self._ours = isinstance(optimizer, Rule)
+        self.captured = isinstance(optimizer, Rule)
+        """Whether parameters and gradients stay where they are in memory, so that work on them may be captured."""
         self._order = torch.zeros(examples, dtype=torch.int64, device=device)
         self._within = torch.arange(self._batch, device=device)
         self._numbers = torch.arange(trial.updates_per_epoch, device=device)
@@ -60,7 +61,7 @@ class Updates:
         if examples % self._batch:
             self.sizes.append(examples % self._batch)
         self._work = {
-            size: Repeated(partial(self._update, size), device, captured=self._ours) for size in set(self.sizes)
+            size: Repeated(partial(self._update, size), device, captured=self.captured) for size in set(self.sizes)
         }
 
     def begin(self, order: Tensor) -> None:
@@ -82,7 +83,7 @@ class Updates:
     def _update(self, size: int) -> None:
         """The work of an update of `size` examples."""
         data, trial = self._data, self._trial
-        self._optimizer.zero_grad(set_to_none=not self._ours)  # flat gradients stay where they are
+        self._optimizer.zero_grad(set_to_none=not self.captured)  # flat gradients stay where they are
         batch = self._order.index_select(0, self._number * self._batch + self._within[:size])
         total = torch.zeros((), device=batch.device)
         for part in batch.split(_part(trial, size)):

@@ -38,7 +38,7 @@ ALLOWED = {  # from a module of suite to those that it may import; all may impor
     "suite.packing": set(),
     "suite.updates": {"suite.graphs", "suite.optimizers", "suite.problems"},
     "suite.evaluation": {"suite.graphs", "suite.problems", "suite.updates"},
-    "suite.training": {"suite.evaluation", "suite.optimizers", "suite.problems", "suite.schedules", "suite.updates"},
+    "suite.training": {"suite.evaluation", "suite.problems", "suite.schedules", "suite.updates"},
     "suite.trial": {
         "suite.devices",
         "suite.flat",

@@ -15,6 +15,7 @@ from toy import BLOBS, DROPOUT_BLOBS
 import suite.graphs
 from suite.graphs import WARM_UP, Repeated
 from suite.optimizers import OPTIMIZERS
+from suite.packing import Lane, in_turns
 from suite.records import Trial
 from suite.schedules import scheduler
 from suite.training import train
@@ -71,11 +72,8 @@ def _end(kind, problem=BLOBS, schedule=None, trial=TRIAL, capturable=True):
     if capturable:
         optimizer.capturable()
     run = train(trial, problem, problem.load(None), network, optimizer, steps, torch.Generator().manual_seed(2))
-    try:
-        while True:
-            next(run)
-    except StopIteration as end:
-        return [p.detach().clone() for p in network.parameters()], end.value.points
+    (end,) = in_turns([Lane(run, 0, "cpu")], 1)
+    return [p.detach().clone() for p in network.parameters()], end.points
 
 
 def _equal(a, b):

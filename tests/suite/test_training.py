@@ -9,6 +9,7 @@ from torch import nn
 from toy import BLOBS, NOISE, Blobs
 
 from suite.optimizers import SGD, Momentum
+from suite.packing import Lane, in_turns
 from suite.problems import PROBLEMS
 from suite.records import Outcome, Trial
 from suite.schedules import scheduler
@@ -40,16 +41,8 @@ def _run(trial, problem=BLOBS, kind=SGD, lr=0.1, schedule=None):
     optimizer = kind(network.parameters(), lr=lr)
     steps = scheduler(schedule, optimizer, trial.updates)
     order = torch.Generator().manual_seed(2)
-    return _value(train(trial, problem, problem.load(None), network, optimizer, steps, order)), network
-
-
-def _value(generator):
-    """What a generator comes to."""
-    while True:
-        try:
-            next(generator)
-        except StopIteration as end:
-            return end.value
+    run = train(trial, problem, problem.load(None), network, optimizer, steps, order)
+    return in_turns([Lane(run, 0, "cpu")], 1)[0], network
 
 
 def _values(run, metric):
