@@ -8,7 +8,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from reports import build, paths
+from reports import build, paths, writing
 from reports.figures import styles
 from reports.frame import SURFACES, Frames
 
@@ -97,6 +97,6 @@ def test_a_report_has_the_figure_of_the_paths(frames):
     """The report's pictures hold the paths in every format, with a text for those who cannot see them."""
     (picture,) = build._paths(SimpleNamespace(frames=frames, looks=styles(frames.labels)))
     assert picture.name == "paths"
-    assert picture.files.keys() == build.FORMATS.keys()
+    assert picture.files.keys() == writing.FORMATS.keys()
     assert all(picture.files.values())
     assert "In, Out, Far" in picture.alt
