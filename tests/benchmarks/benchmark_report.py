@@ -46,7 +46,7 @@ def _result(trial):
     return TrialResult(trial=trial, outcome=Outcome.OK, points=tuple(points), weights="0" * 64, timing=timing)
 
 
-@pytest.mark.parametrize("trials", [100])
+@pytest.mark.parametrize("trials", [1000])
 def benchmark_large_report(benchmark, tmp_path, trials):
     """`ravine report`: seconds from the command to the last file, and the most memory it held."""
     entries = "".join(f'[[optimizer]]\nname = "{kind}"\nkind = "{kind}"\n' for kind in KINDS)
