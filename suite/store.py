@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlparse
 
 from suite.errors import UserError
-from suite.holding import hold, without_password
+from suite.holding import check_address, check_sqlite, hold, resolved, without_password
 from suite.records import (
     SCHEMA,
     Configuration,
@@ -60,6 +60,8 @@ VIEW = "ravine.view."
 EPOCH_POINTS = 20
 STEP_POINTS = 20
 PAGE = 1000
+SCHEMES = ("sqlite", "postgresql", "mysql", "mssql", "http", "https")
+"""What a store's address begins with."""
 _TUNING = "tags.`ravine.kind` = 'tuning'"
 
 
@@ -69,11 +71,24 @@ def locate(store: str | None, out: Path) -> str:
     Args:
         store: A URI that MLflow takes (`sqlite:///…`, `postgresql://…`, `http://…`), or a folder for a store of its own.
         out: The folder of generated files.
+
+    Raises:
+        UserError: It is empty, a file, or no URI of a store.
     """
-    uri = store or os.environ.get("MLFLOW_TRACKING_URI") or str(out)
-    if uri.startswith(SQLITE):
-        return f"{SQLITE}{Path(uri.removeprefix(SQLITE)).resolve()}"  # MLflow takes relative ones, artifacts do not
-    return uri if "://" in uri else f"{SQLITE}{Path(uri).resolve() / 'mlflow.db'}"
+    given = os.environ.get("MLFLOW_TRACKING_URI") if store is None else store
+    what = "MLFLOW_TRACKING_URI" if store is None else "--store"
+    uri = str(out) if store is None and not given else (given or "")
+    mend = f"Write a folder, or one of {', '.join(f'{scheme}://…' for scheme in SCHEMES)}"
+    if not uri:
+        raise UserError(f"{what}: it is empty. {mend}, or leave {what} out")
+    if uri.startswith(SQLITE) and uri != SQLITE:
+        return f"{SQLITE}{resolved(uri.removeprefix(SQLITE), what)}"  # MLflow takes relative ones, artifacts do not
+    if "://" not in uri:
+        if os.path.isfile(uri):  # noqa: PTH113 (never raises)
+            raise UserError(f"{what}: {uri}: it is a file. Write sqlite:///{uri} if it is a database, or give a folder")
+        return f"{SQLITE}{resolved(uri, what) / 'mlflow.db'}"
+    check_address(uri, SCHEMES[1:], what, mend)
+    return uri
 
 
 def exists(uri: str) -> bool:
@@ -108,6 +123,8 @@ class Store:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it would look up an outside host
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         with self._told("opened"):
+            if self.file:
+                check_sqlite(self.file, {"experiments", "runs"}, "MLflow", "--store")
             if self.root:
                 self.root.mkdir(parents=True, exist_ok=True)
             from filelock import FileLock
