@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 LARGEST_FILE = 1_000_000
 """Bytes. The largest study that comes with Ravine has four thousand; a hundred optimizers with all options have fifty."""
 LONGEST_TEXT = 500
+DEEPEST = 20
 LARGEST_INTEGER = 2**63 - 1
 """What TOML allows; tables, databases and generators of random numbers have no room for more."""
 
@@ -43,23 +44,25 @@ def read(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: cannot be read: {str(error)[:100]}. Write shorter numbers and lists") from None
 
 
-def mistakes(value: Any, where: str = "") -> Iterator[str]:
+def mistakes(value: Any, where: str = "", depth: int = 0) -> Iterator[str]:
     """A line for each key and each value that no study can hold, with its place in the file.
 
     Keys and texts are short and print on one line: they become names in tables, pages and databases, and parts of
     messages. Whole numbers are TOML's, of 64 bits; there are no dates; and what a study hands on to a problem as it is
     has to be finite, as JSON is.
     """
-    if isinstance(value, dict):
+    if depth > DEEPEST:
+        yield f"{where}: more than {DEEPEST} tables and lists within each other. Write fewer"
+    elif isinstance(value, dict):
         for key, inner in value.items():
             told = "is empty" if not key else _odd(key)
             if told:
                 yield f"{f'{where}: ' if where else ''}the key {shown(key)} {told}. Write a word, or remove it"
             else:
-                yield from mistakes(inner, f"{where}.{key}" if where else key)
+                yield from mistakes(inner, f"{where}.{key}" if where else key, depth + 1)
     elif isinstance(value, list):
         for at, inner in enumerate(value, 1):
-            yield from mistakes(inner, f"{where}[{at}]")
+            yield from mistakes(inner, f"{where}[{at}]", depth + 1)
     elif told := _wrong(value, where):
         yield f"{where}: {told}"
 

@@ -24,6 +24,7 @@ import hashlib
 import itertools
 import json
 import math
+import os
 import warnings
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
@@ -356,7 +357,7 @@ class Storage:
             mend = "Is the server up?"
             if self.file:
                 mend = "Remove it to start anew (recorded trials are not run again)"
-                mend = mend if self.file.is_file() else "Give the path of a file"
+                mend = mend if os.path.isfile(self.file) else "Give the path of a file"  # noqa: PTH113 (never raises)
             raise UserError(
                 f"{self.place}: Optuna's storage cannot be {done}: {why}. {mend}, or choose another with --storage"
             ) from error

@@ -44,8 +44,6 @@ def serve(uri: str, port: int, ready: Callable[[str], object], host: str = HOST)
     """
     port = _free(port, host)
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", host, "--port", str(port)]
-    if host != HOST:
-        command += ["--allowed-hosts", "*"]  # MLflow's default serves names of this machine alone
     quiet = {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # two processes instead of eight

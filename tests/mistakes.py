@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-import datetime
+import datetime as dt
 import json
 import re
 import tomllib
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 STUDIES = {name: path.read_bytes() for name, path in shipped().items()}
 DOCUMENTS = {name: tomllib.loads(raw.decode()) for name, raw in STUDIES.items()}
 
-MEND = re.compile(
-    r"(?:[.;?)] |^)(?:Write|For example|An example|Remove|Change|Choose|Give|Mend|Put|Save|Shorten|Install|Leave|Use|Add|"
-    r"Widen|Tune on|Known keys|Did you mean|It has|It uses|They have|There are|Name one|Is the|Set|Move|Start|Try|Wait|Rename|Run|Here are|Update|Point|Delete|Find)\b"
+_MENDS = (
+    "Add|An example|Change|Choose|Delete|Did you mean|Find|For example|Give|Here are|Install|Is the|It has|It uses|Known keys|"
+    "Leave|Mend|Move|Name one|Put|Remove|Rename|Run|Save|Set|Shorten|Start|There are|They have|Try|Tune on|Update|Use|Wait|"
+    "Widen|Write|--storage chooses|--store chooses"
 )
+MEND = re.compile(rf"(?:[.;?)] |^)(?:{_MENDS})\b")
 """How the mend begins that every line of a message has: what to write or do, or what there is to choose from."""
 
 TEXTS = st.one_of(
@@ -100,9 +102,7 @@ SCALARS = st.one_of(
     TEXTS,
     NUMBERS,
     st.booleans(),
-    st.sampled_from(
-        [datetime.date(2020, 2, 29), datetime.time(1, 2), datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)]
-    ),
+    st.sampled_from([dt.date(2020, 2, 29), dt.time(1, 2), dt.datetime(2020, 1, 1, tzinfo=dt.UTC)]),
 )
 
 KEYS = st.one_of(
@@ -244,7 +244,7 @@ def _inline(value: Any) -> str:
         return _quoted(value)
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, datetime.date | datetime.time):
+    if isinstance(value, dt.date | dt.time):
         return value.isoformat()
     return repr(value)
 
