@@ -39,7 +39,7 @@ from suite.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     import pandas as pd
     from mlflow import MlflowClient
@@ -298,7 +298,9 @@ class Store:
             for run in older:
                 self._client.delete_run(run.info.run_id)
                 if self.root:  # a deleted run keeps its files otherwise, some megabytes for each report
-                    shutil.rmtree(self._folder(run.info.artifact_uri), ignore_errors=True)
+                    old = self._folder(run.info.artifact_uri).resolve()
+                    if old.is_relative_to((self.root / "artifacts").resolve()):  # whatever a store of others says
+                        shutil.rmtree(old, ignore_errors=True)
 
     def _experiment(self, study: Study) -> str:
         """The id of the study's experiment, made where it is not there; its view is there from now on."""
@@ -361,7 +363,7 @@ class Store:
         frames = []
         for record in records:
             with self._told("read"), self._artifact(record, HISTORY) as path:
-                frame = pd.read_parquet(path)
+                frame = _read_history(path, record)
             frame.insert(0, "trial_id", record.trial.id)
             frames.append(frame)
         columns = ["trial_id", "metric", "epoch", "step", "value"]
@@ -440,12 +442,25 @@ def _preferred(record: TrialRecord) -> tuple[bool, float]:
 
 
 def _record(run: Run) -> TrialRecord:
+    """The record of a run.
+
+    Raises:
+        UserError: It was written by a newer Ravine, or not by Ravine at all.
+    """
     tags = run.data.tags
-    schema = int(tags["ravine.schema"])
-    if schema > SCHEMA:
-        raise UserError(
-            f"run {run.info.run_id}: its record has schema {schema}, this Ravine reads up to {SCHEMA}. Update Ravine"
-        )
+    try:
+        schema = int(tags["ravine.schema"])
+        if schema <= SCHEMA:
+            return _of_tags(run, tags)
+    except (KeyError, TypeError, ValueError) as error:
+        told = f"run {run.info.run_id}: its record cannot be read ({type(error).__name__}: {str(error)[:100]})"
+        raise UserError(f"{told}. Delete that run: ravine ui shows it") from error
+    raise UserError(
+        f"run {run.info.run_id}: its record has schema {schema}, this Ravine reads up to {SCHEMA}. Update Ravine"
+    )
+
+
+def _of_tags(run: Run, tags: Mapping[str, str]) -> TrialRecord:
     return TrialRecord(
         run_id=run.info.run_id,
         trial=Trial.from_description(json.loads(tags["ravine.description"]), tags["ravine.label"]),
@@ -573,6 +588,23 @@ def _mlflow_step(point: Point) -> int:
 
 def _finite(value: float) -> float:
     return value if math.isfinite(value) else math.nan  # MLflow gives infinity back as 1.8e308
+
+
+def _read_history(path: Path, record: TrialRecord) -> pd.DataFrame:
+    """A history as `_write_history` wrote it. Parquet holds values alone: whatever lies there, nothing of it is run."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path, columns=["metric", "epoch", "step", "value"])
+        plain = pa.schema(
+            [("metric", pa.string()), ("epoch", pa.int32()), ("step", pa.int32()), ("value", pa.float64())]
+        )
+        frame: pd.DataFrame = table.cast(plain).to_pandas()
+    except (ValueError, pa.ArrowException) as error:
+        told = f"{path}: no history of {record.trial.name}: {' '.join(str(error).split())[:200]}"
+        raise UserError(f"{told}. Delete the run {record.run_id}, and run the study again") from error
+    return frame
 
 
 def _write_history(path: Path, points: Sequence[Point]) -> None:

@@ -237,6 +237,11 @@ class Study(BaseModel):
     path: Path | None = Field(default=None, exclude=True)
     overrides: tuple[str, ...] = Field(default=(), exclude=True)
 
+    @field_validator("name")
+    @classmethod
+    def _names_a_folder(cls, name: str) -> str:
+        return naming.check(name)
+
     @model_validator(mode="after")
     def _labels_are_unique(self) -> Self:
         twice = [name for name, count in Counter(entry.name for entry in self.optimizer).items() if count > 1]
@@ -353,7 +358,7 @@ def load(study: str | Path, generated: Path | None = None) -> Study:
     told = [f"{path}: {mistake}" for mistake in reading.mistakes(values)]
     if told:
         raise UserError(_told(path, told))
-    return _check(values, place=str(path), name=naming.check(path.stem, str(path)), path=path.resolve())
+    return _check(values, place=str(path), name=path.stem, path=path.resolve())
 
 
 def shipped() -> dict[str, Path]:
