@@ -1,6 +1,6 @@
 """What people get wrong in study files, options and the environment: one line with the place and the mend, status 2.
 
-Some hundred study files are tried here; `tox -e faults` tries thousands of them.
+Some hundred study files are tried here, the same each time; `tox -e mistakes` tries thousands, others each time.
 """
 
 import os
