@@ -53,23 +53,30 @@ def test_every_number_is_that_of_its_ok_trials(sample, tmp_path_factory, table):
         return
     report = build(study, trials, store, tmp_path_factory.mktemp("bad") / "report")
     told = json.loads(json.dumps(summary(report, "sample"), allow_nan=False))
+    _check_estimates(told, table, own)
+    _check_pairs(told, own)
+    _check_words(report, told, table, own)
+    none = {label for label in labels if not own[label]}
+    assert not {label for tier in told["tiers"] for label in tier} & none
+    assert not set(told["not_told_from_the_best"]) & none
+
+
+def _check_estimates(told, table, own):
+    """Counts, means and intervals, and the best mean first."""
     rows = {row["label"]: row for row in told["estimates"]}
-    assert set(rows) == set(labels)
-    for label, row in rows.items():
-        counts = table[labels.index(label)]
-        assert (row["ok"], row["run"], row["planned"]) == (
-            len(own[label]),
-            sum(outcome != "missing" for outcome in counts),
-            len(counts),
-        )
+    assert set(rows) == set(own)
+    for (label, scores), counts in zip(own.items(), table, strict=True):
+        row, run = rows[label], sum(outcome != "missing" for outcome in counts)
+        assert (row["ok"], row["run"], row["planned"]) == (len(scores), run, len(counts))
         mean = row["test/accuracy"]
-        if own[label]:
-            assert math.isclose(mean, fmean(own[label].values()), rel_tol=1e-12)
-        else:
-            assert mean is None
-        assert (row["test/accuracy_low"] is None) == (len(own[label]) < 2)
+        assert math.isclose(mean, fmean(scores.values()), rel_tol=1e-12) if scores else mean is None
+        assert (row["test/accuracy_low"] is None) == (len(scores) < 2)
     ranked = [row["test/accuracy"] for row in told["estimates"] if row["test/accuracy"] is not None]
     assert all(one >= other for one, other in pairwise(ranked)), "the best is not first"
+
+
+def _check_pairs(told, own):
+    """Differences over the repeats that both have, and no verdict from too few."""
     for pair in told["pairs"]:
         first, second = own[pair["first"]], own[pair["second"]]
         shared = first.keys() & second.keys()
@@ -78,19 +85,23 @@ def test_every_number_is_that_of_its_ok_trials(sample, tmp_path_factory, table):
             assert math.isclose(pair["difference"], fmean(first[r] - second[r] for r in shared), abs_tol=1e-12)
         if len(shared) < told["repeats_for_a_verdict"]:
             assert pair["verdict"] not in {"better", "worse"}
-    none = [label for label in labels if not own[label]]
-    assert not {label for tier in told["tiers"] for label in tier} & set(none)
-    assert not set(told["not_told_from_the_best"]) & set(none)
+
+
+def _check_words(report, told, table, own):
+    """What has no score, what did not end ok and what is missing stands on the page."""
     page, text = report.page.read_text(encoding="utf-8"), (report.folder / "table.md").read_text(encoding="utf-8")
-    if len(none) == len(labels):
+    if not any(own.values()):
         assert "No optimizer has a test accuracy: no trial reached the end of its budget." in report.answer
-    for label in labels:
-        odd = [outcome for outcome in table[labels.index(label)] if outcome not in {"ok", "missing"}]
-        if odd:
+    for (label, scores), counts, row in zip(own.items(), table, sorted(told["estimates"], key=_at), strict=True):
+        assert row["label"] == label
+        if set(counts) - {"ok", "missing"}:
             assert f"{label}: " in page
             assert "why it ended" in page
-        if label in none and rows[label]["run"]:
+        if row["run"] and not scores:
             assert "No score: no repeat ended ok" in text
-    lacking = sum(outcome == "missing" for row in table for outcome in row)
-    assert ("Incomplete: " in page) == bool(lacking)
-    assert "nan" not in text.casefold().replace("nandam", "")
+    assert ("Incomplete: " in page) == any("missing" in counts for counts in table)
+    assert "nan" not in text.casefold()
+
+
+def _at(row):
+    return LABELS.index(row["label"])
