@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING
 
-from suite.errors import UserError
+from suite.errors import UserError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,11 +81,10 @@ def _free(port: int, host: str = HOST) -> int:
     """The port, or the next one that nothing listens on."""
     try:
         with socket.socket() as probe:
-            probe.bind((host, 0))
-    except OSError as error:
-        raise UserError(
-            f"--host: {host}: no IPv4 address of this machine ({error.strerror}). Write {HOST}, or {EVERYWHERE} for all"
-        ) from None
+            probe.bind((host or "nowhere.invalid", 0))  # an empty one would be all addresses
+    except (OSError, UnicodeError):  # a name of hundreds of letters
+        told = f"--host: {shown(host)}: no IPv4 address of this machine"
+        raise UserError(f"{told}. Write {HOST}, or {EVERYWHERE} for all addresses") from None
     for candidate in range(port, min(port + 100, 65536)):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
