@@ -65,6 +65,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks the letter ± shows a question mark
+    os.environ["MPLBACKEND"] = "agg"  # figures go to files; matplotlib cannot be imported where this names no backend
     try:
         _check_words()
         app()
