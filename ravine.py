@@ -6,7 +6,9 @@ import functools
 import io
 import json
 import math
+import os
 import sys
+import unicodedata
 from collections import Counter
 from enum import StrEnum
 from pathlib import Path
@@ -65,12 +67,24 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks the letter ± shows a question mark
+    os.environ["MPLBACKEND"] = "agg"  # figures go to files; matplotlib cannot be imported where this names no backend
     try:
+        _check_words()
         app()
     except UserError as error:
-        for line in str(error).splitlines():
+        for line in str(error).split("\n"):
             print(f"ravine: {line}", file=sys.stderr)
         sys.exit(2)
+
+
+def _check_words() -> None:
+    """Refuse control characters and ends of lines in arguments and in what the environment says to Ravine."""
+    told = {f"argument {at}": word for at, word in enumerate(sys.argv[1:], 1)}
+    told |= {name: os.environ.get(name, "") for name in ("RAVINE_DATA", "RAVINE_CACHE", "MLFLOW_TRACKING_URI")}
+    for place, text in told.items():
+        odd = next((mark for mark in text if unicodedata.category(mark) in {"Cc", "Zl", "Zp"}), None)
+        if odd:
+            raise UserError(f"{place}: it holds the character U+{ord(odd):04X}, which does not print. Leave it out")
 
 
 def _command(function: Callable[P, R]) -> Callable[P, R]:
@@ -291,10 +305,13 @@ def status(
 def ui(
     study: Annotated[str | None, typer.Argument(help="Open this study. Default: all studies of the store.")] = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Where to listen; the next free one if taken.")] = 5000,
+    host: Annotated[str, typer.Option(help="Where to listen; any other address than 127.0.0.1 lets others in.")] = (
+        "127.0.0.1"
+    ),
     store: StoreOption = None,
 ) -> None:
-    """Open the MLflow UI on the store, on 127.0.0.1, until Ctrl-C."""
-    from suite.ui import serve
+    """Open the MLflow UI on the store, on 127.0.0.1 unless told otherwise, until Ctrl-C."""
+    from suite.ui import is_open, serve
 
     records = _open(store, create=False)
     names = [study] if study else records.studies()
@@ -310,7 +327,10 @@ def ui(
     if records.uri.startswith("http"):
         ready(records.uri.rstrip("/") + "/")
         return
-    raise typer.Exit(serve(records.uri, port, ready))
+    if is_open(host):
+        told = "whoever can reach this machine can read and delete what is recorded: it asks for no password. Leave it out to be alone"
+        print(f"ravine: warning: --host {host}: {told}", file=sys.stderr)
+    raise typer.Exit(serve(records.uri, port, ready, host))
 
 
 class Listed(StrEnum):
@@ -359,8 +379,11 @@ def doctor(data: DataOption = None, store: StoreOption = None) -> None:
     )
     rows += [["GPU", ", ".join(gpus) or "none"]]
     rows += [["data", f"{name}, {what}: {state} ({folder})"] for name, what, folder, state in _data_rows(data)]
-    records = _existing(store)
-    found = f"{records.place}: {', '.join(records.studies()) or 'no study'}" if records else "nothing recorded yet"
+    try:
+        records = _existing(store)
+        found = f"{records.place}: {', '.join(records.studies()) or 'no study'}" if records else "nothing recorded yet"
+    except UserError as error:
+        found = str(error)
     _print_table(["what", "found"], [*rows, ["store", found]])
 
 

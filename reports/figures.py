@@ -295,7 +295,9 @@ def repeats(
         else:
             ax.plot(run["epoch"], run["value"], color=QUIET, ls=(0, (2, 1.5)), lw=0.7, alpha=0.9, zorder=3)
             ax.plot(run["epoch"].iloc[-1:], run["value"].iloc[-1:], "x", color=QUIET, ms=4, mew=1, zorder=4)
-    ax.add_collection(LineCollection(whole, colors=look.color, linewidths=0.7, alpha=0.55, zorder=3))  # a hundred are one
+    ax.add_collection(
+        LineCollection(whole, colors=look.color, linewidths=0.7, alpha=0.55, zorder=3)
+    )  # a hundred are one
     ax.autoscale_view()
     x, y, low, high = (mean[name].to_numpy(dtype=float) for name in ("epoch", "mean", "low", "high"))
     if len(mean) > 1:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NO_VALUE = "–"
 _WIDEST_LABEL = 24
+_FORMULA = ("=", "+", "-", "@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +103,17 @@ def printed(compared: pd.DataFrame, estimates: pd.DataFrame, *, heading: str, re
 
 
 def csv(frame: pd.DataFrame) -> str:
-    """The raw numbers in full precision; an empty field is a number that does not exist."""
-    return str(frame.to_csv(index=False, lineterminator="\n"))
+    """The raw numbers in full precision; an empty field is a number that does not exist.
+
+    A text that a spreadsheet would run as a formula, since it begins with = + - or @, gets an apostrophe before it.
+    """
+    texts = [name for name in frame.columns if frame[name].dtype.kind not in "biuf"]
+    inert = frame.assign(**{str(name): frame[name].map(_inert) for name in texts})
+    return str(inert.to_csv(index=False, lineterminator="\n"))
+
+
+def _inert(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.lstrip().startswith(_FORMULA) else value
 
 
 def markdown(sheet: Sheet) -> str:

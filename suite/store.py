@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlparse
 
 from suite.errors import UserError
-from suite.holding import hold, without_password
+from suite.holding import check_address, check_sqlite, hold, resolved, without_password
 from suite.records import (
     SCHEMA,
     Configuration,
@@ -39,9 +39,10 @@ from suite.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     import pandas as pd
+    import pyarrow as pa
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
@@ -60,6 +61,8 @@ VIEW = "ravine.view."
 EPOCH_POINTS = 20
 STEP_POINTS = 20
 PAGE = 1000
+SCHEMES = ("sqlite", "postgresql", "mysql", "mssql", "http", "https")
+"""What a store's address begins with."""
 _TUNING = "tags.`ravine.kind` = 'tuning'"
 
 
@@ -69,11 +72,24 @@ def locate(store: str | None, out: Path) -> str:
     Args:
         store: A URI that MLflow takes (`sqlite:///…`, `postgresql://…`, `http://…`), or a folder for a store of its own.
         out: The folder of generated files.
+
+    Raises:
+        UserError: It is empty, a file, or no URI of a store.
     """
-    uri = store or os.environ.get("MLFLOW_TRACKING_URI") or str(out)
-    if uri.startswith(SQLITE):
-        return f"{SQLITE}{Path(uri.removeprefix(SQLITE)).resolve()}"  # MLflow takes relative ones, artifacts do not
-    return uri if "://" in uri else f"{SQLITE}{Path(uri).resolve() / 'mlflow.db'}"
+    given = os.environ.get("MLFLOW_TRACKING_URI") if store is None else store
+    what = "MLFLOW_TRACKING_URI" if store is None else "--store"
+    uri = str(out) if store is None and not given else (given or "")
+    mend = f"Write a folder, or one of {', '.join(f'{scheme}://…' for scheme in SCHEMES)}"
+    if not uri:
+        raise UserError(f"{what}: it is empty. {mend}, or leave {what} out")
+    if uri.startswith(SQLITE) and uri != SQLITE:
+        return f"{SQLITE}{resolved(uri.removeprefix(SQLITE), what)}"  # MLflow takes relative ones, artifacts do not
+    if "://" not in uri:
+        if os.path.isfile(uri):  # noqa: PTH113 (never raises)
+            raise UserError(f"{what}: {uri}: it is a file. Write sqlite:///{uri} if it is a database, or give a folder")
+        return f"{SQLITE}{resolved(uri, what) / 'mlflow.db'}"
+    check_address(uri, SCHEMES[1:], what, mend)
+    return uri
 
 
 def exists(uri: str) -> bool:
@@ -108,6 +124,8 @@ class Store:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it would look up an outside host
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         with self._told("opened"):
+            if self.file:
+                check_sqlite(self.file, {"experiments", "runs"}, "MLflow", "--store")
             if self.root:
                 self.root.mkdir(parents=True, exist_ok=True)
             from filelock import FileLock
@@ -281,7 +299,9 @@ class Store:
             for run in older:
                 self._client.delete_run(run.info.run_id)
                 if self.root:  # a deleted run keeps its files otherwise, some megabytes for each report
-                    shutil.rmtree(self._folder(run.info.artifact_uri), ignore_errors=True)
+                    old = self._folder(run.info.artifact_uri).resolve()
+                    if old.is_relative_to((self.root / "artifacts").resolve()):  # whatever a store of others says
+                        shutil.rmtree(old, ignore_errors=True)
 
     def _experiment(self, study: Study) -> str:
         """The id of the study's experiment, made where it is not there; its view is there from now on."""
@@ -342,12 +362,11 @@ class Store:
         import numpy as np
         import pandas as pd
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         ids, tables = list[str](), list[pa.Table]()
         for record in records:
             with self._told("read"), self._artifact(record, HISTORY) as path:
-                tables.append(pq.read_table(path, columns=["metric", "epoch", "step", "value"]))
+                tables.append(_read_history(path, record))
             ids.append(record.trial.id)
         if not tables:
             return pd.DataFrame(columns=["trial_id", "metric", "epoch", "step", "value"])
@@ -429,12 +448,25 @@ def _preferred(record: TrialRecord) -> tuple[bool, float]:
 
 
 def _record(run: Run) -> TrialRecord:
+    """The record of a run.
+
+    Raises:
+        UserError: It was written by a newer Ravine, or not by Ravine at all.
+    """
     tags = run.data.tags
-    schema = int(tags["ravine.schema"])
-    if schema > SCHEMA:
-        raise UserError(
-            f"run {run.info.run_id}: its record has schema {schema}, this Ravine reads up to {SCHEMA}. Update Ravine"
-        )
+    try:
+        schema = int(tags["ravine.schema"])
+        if schema <= SCHEMA:
+            return _of_tags(run, tags)
+    except (KeyError, TypeError, ValueError) as error:
+        told = f"run {run.info.run_id}: its record cannot be read ({type(error).__name__}: {str(error)[:100]})"
+        raise UserError(f"{told}. Delete that run: ravine ui shows it") from error
+    raise UserError(
+        f"run {run.info.run_id}: its record has schema {schema}, this Ravine reads up to {SCHEMA}. Update Ravine"
+    )
+
+
+def _of_tags(run: Run, tags: Mapping[str, str]) -> TrialRecord:
     return TrialRecord(
         run_id=run.info.run_id,
         trial=Trial.from_description(json.loads(tags["ravine.description"]), tags["ravine.label"]),
@@ -562,6 +594,23 @@ def _mlflow_step(point: Point) -> int:
 
 def _finite(value: float) -> float:
     return value if math.isfinite(value) else math.nan  # MLflow gives infinity back as 1.8e308
+
+
+def _read_history(path: Path, record: TrialRecord) -> pa.Table:
+    """A history as `_write_history` wrote it. Parquet holds values alone: whatever lies there, nothing of it is run."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path, columns=["metric", "epoch", "step", "value"])
+        plain = pa.schema(
+            [("metric", pa.string()), ("epoch", pa.int32()), ("step", pa.int32()), ("value", pa.float64())]
+        )
+        table = table.cast(plain)
+    except (ValueError, pa.ArrowException) as error:
+        told = f"{path}: no history of {record.trial.name}: {' '.join(str(error).split())[:200]}"
+        raise UserError(f"{told}. Delete the run {record.run_id}, and run the study again") from error
+    return table.set_column(0, "metric", table["metric"].dictionary_encode())
 
 
 def _write_history(path: Path, points: Sequence[Point]) -> None:

@@ -6,8 +6,9 @@ What needs an optimizer's or a problem's own knowledge (its options, its number 
 from __future__ import annotations
 
 import hashlib
-import math
+import os
 import re
+import sys
 import tomllib
 from collections import Counter
 from importlib import resources
@@ -25,7 +26,8 @@ from pydantic import (
     model_validator,
 )
 
-from suite.errors import UserError, did_you_mean
+from suite import naming, reading
+from suite.errors import UserError, did_you_mean, shown
 from suite.records import Precision  # noqa: TC001 (pydantic reads it)
 
 if TYPE_CHECKING:
@@ -35,14 +37,15 @@ if TYPE_CHECKING:
 def _size(value: Any) -> Any:
     if value == "full" or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
         return value
-    raise ValueError(f'expected a whole number > 0, or "full", got {_toml(value)}. For example 256')
+    raise ValueError(f'expected a whole number > 0, or "full", got {shown(value)}. For example 256')
 
 
 Size = Annotated[int | Literal["full"], BeforeValidator(_size)]
 
 
-LONGEST_NAME = 120
 LONGEST_LABEL = 80
+MOST_LINES = 20
+"""So many mistakes are told at a time."""
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -67,12 +70,12 @@ def _ends(value: Any) -> Any:
     """Two different finite numbers, the low one first."""
     numbers = isinstance(value, list | tuple) and all(map(_is_number, value))
     if not numbers or len(value) != 2:
-        raise ValueError(f"expected the two ends of a range, got {_toml(value)}. For example [0.001, 1.0]")
+        raise ValueError(f"expected the two ends of a range, got {shown(value)}. For example [0.001, 1.0]")
     low, high = map(float, value)
     if low == high:
-        raise ValueError(f"the range {_toml(value)} is empty. Write two different ends, or values = [{value[0]}]")
+        raise ValueError(f"the range {shown(value)} is empty. Write two different ends, or values = [{value[0]}]")
     if low > high:
-        raise ValueError(f"the range {_toml(value)} is inverted. Write [{value[1]}, {value[0]}]")
+        raise ValueError(f"the range {shown(value)} is inverted. Write [{value[1]}, {value[0]}]")
     return (low, high)
 
 
@@ -80,12 +83,12 @@ def _choices(value: Any) -> Any:
     """Different finite numbers."""
     numbers = isinstance(value, list | tuple) and all(map(_is_number, value))
     if not numbers or not value or len(set(value)) < len(value):
-        raise ValueError(f"expected a list of different numbers, got {_toml(value)}. For example [0.9, 0.99]")
+        raise ValueError(f"expected a list of different numbers, got {shown(value)}. For example [0.9, 0.99]")
     return tuple(map(float, value))
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 Ends = Annotated[tuple[float, float], BeforeValidator(_ends)]
@@ -112,7 +115,7 @@ class Range(BaseModel):
             raise ValueError(f"a logarithmic range starts above 0, got {self.log[0]}. Write, for example, 1e-5")
         if self.one_minus_log and not 0 < self.one_minus_log[0] < self.one_minus_log[1] <= 1:
             raise ValueError(
-                f"1 − value has to lie in (0, 1], got {_toml(list(self.one_minus_log))}. For example [0.001, 0.5]"
+                f"1 − value has to lie in (0, 1], got {shown(list(self.one_minus_log))}. For example [0.001, 0.5]"
             )
         return self
 
@@ -236,6 +239,11 @@ class Study(BaseModel):
     path: Path | None = Field(default=None, exclude=True)
     overrides: tuple[str, ...] = Field(default=(), exclude=True)
 
+    @field_validator("name")
+    @classmethod
+    def _names_a_folder(cls, name: str) -> str:
+        return naming.check(name)
+
     @model_validator(mode="after")
     def _labels_are_unique(self) -> Self:
         twice = [name for name, count in Counter(entry.name for entry in self.optimizer).items() if count > 1]
@@ -344,8 +352,9 @@ def report_name(name: str, overrides: Sequence[str]) -> str:
     if not overrides:
         return name
     name = re.sub(r"[^\w.,=+@-]+", "_", f"{name}@{','.join(overrides)}")
-    if len(name) > LONGEST_NAME:
-        name = f"{name[:LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    if len(name.encode()) > naming.LONGEST_NAME:
+        short = name.encode()[: naming.LONGEST_NAME].decode(errors="ignore")
+        name = f"{short}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
     return name
 
 
@@ -371,18 +380,13 @@ def read(path: Path) -> dict[str, Any]:
     """The tables of a study file.
 
     Raises:
-        UserError: It is not TOML, or cannot be read.
+        UserError: It is not TOML, cannot be read, or holds what no study can.
     """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{path}: not TOML: {error}. Mend the file there; https://toml.io shows the format") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text (byte {error.start}). Save the file as UTF-8") from None
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits, lists in lists in lists
-        raise UserError(f"{path}: cannot be read: {str(error)[:100]}. Write shorter numbers and lists") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}. Give the path of a study file") from None
+    values = reading.read(path)
+    told = [f"{path}: {mistake}" for mistake in reading.mistakes(values)]
+    if told:
+        raise UserError(_told(path, told))
+    return values
 
 
 def shipped() -> dict[str, Path]:
@@ -409,10 +413,10 @@ def find(study: str, generated: Path | None) -> Path:
     """The file of a study, by its name or its path; see `load`."""
     if study.endswith(".toml") or "/" in study:
         path = Path(study)
-        if not path.is_file():
+        if not os.path.isfile(path):  # noqa: PTH113 (never raises)
             raise UserError(f"{path}: no such file. Give the path of a study file, or a name of `ravine list studies`")
         return path
-    if generated and (generated / f"{study}.toml").is_file():
+    if generated and os.path.isfile(generated / f"{study}.toml"):  # noqa: PTH113
         return generated / f"{study}.toml"
     known = shipped()
     if study not in known:
@@ -455,7 +459,13 @@ def check(
         lines = [
             _line(shared if keys.intersection(mistake["loc"][:1]) else place, values, mistake) for mistake in mistakes
         ]
-        raise UserError("\n".join(lines)) from None
+        raise UserError(_told(place, lines)) from None
+
+
+def _told(place: object, lines: Sequence[str]) -> str:
+    """The first mistakes, and how many more there are."""
+    more = len(lines) - MOST_LINES
+    return "\n".join([*lines[:MOST_LINES], *([f"{place}: {more} more mistakes. Mend these first"] if more > 0 else [])])
 
 
 def _line(place: str, values: dict[str, Any], mistake: dict[str, Any]) -> str:
@@ -464,32 +474,30 @@ def _line(place: str, values: dict[str, Any], mistake: dict[str, Any]) -> str:
     given, kind = mistake["input"], mistake["type"]
     at = f"{place}: {where}: " if where else f"{place}: "
     if kind == "extra_forbidden":
-        model = _model(where)
+        model = _model(mistake["loc"])
         fields = list(model.model_fields)
         known = [field for field in fields if field not in _OWN_KEYS]
         return f"{at}unknown key.{did_you_mean(str(mistake['loc'][-1]), known)} Known keys: {', '.join(known)}"
     if kind == "missing":
-        return f"{at}missing. Write it, for example {_example(str(mistake['loc'][-1]))}"
+        return f"{at}missing. Write it, for example {_example(mistake['loc'])}"
     wanted = mistake["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     wanted = _WORDS.get(kind, wanted)
     if kind == "value_error":
         return f"{place}: {where}.{wanted}" if where and re.match(r"[a-z_]+: ", wanted) else f"{at}{wanted}"
-    mend = ""
+    mend = f"For example {_example(mistake['loc'])}"
     if isinstance(given, str) and re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", given.strip(), re.IGNORECASE):
-        mend = f". Write it without quotes: {mistake['loc'][-1]} = {given.strip()}"
-    elif kind in {"literal_error", "greater_than", "int_type", "float_type", "string_type", "model_type", "tuple_type"}:
-        mend = f". For example {_example(where.rsplit('.', 1)[-1])}"
-    return f"{at}expected {wanted}, got {_toml(given)}{mend}"
+        mend = f"Write it without quotes: {mistake['loc'][-1]} = {given.strip()}"
+    return f"{at}expected {wanted}, got {shown(given)}. {mend}"
 
 
-def _model(where: str) -> type[BaseModel]:
-    """Whose key an unknown key should have been."""
-    if "schedule" in where:
-        return Schedule
-    if where.startswith("tune.space."):
+def _model(loc: tuple[int | str, ...]) -> type[BaseModel]:
+    """Whose key the last word of a place is."""
+    if loc[0] == "optimizer" and len(loc) > 2:
+        return Schedule if loc[2] == "schedule" and len(loc) > 3 else Entry
+    if loc[:2] == ("tune", "space") and len(loc) > 4:
         return Range
-    models: dict[str, type[BaseModel]] = {"tune": Tune, "tuned": Tuned}
-    return models.get(where.partition(".")[0], Study)
+    models: dict[str | int, type[BaseModel]] = {"tune": Tune, "tuned": Tuned}
+    return models.get(loc[0], Study) if len(loc) > 1 else Study
 
 
 _WORDS = {
@@ -497,27 +505,77 @@ _WORDS = {
     "model_type": "a table",
     "dict_type": "a table",
     "string_type": "text in quotes",
+    "string_too_short": "some text",
+    "string_too_long": f"at most {LONGEST_LABEL} characters",
+    "too_short": "at least one",
     "int_type": "a whole number",
     "int_from_float": "a whole number",
-    "int_parsing_size": "a smaller whole number",
     "float_type": "a number",
+    "bool_type": "true or false",
 }
 
-_EXAMPLES = {
-    "title": 'title = "My study"',
-    "problem": 'problem = "fashion_mnist_cnn"',
-    "repeats": "repeats = 10",
-    "epochs": "epochs = 5",
-    "optimizer": '[[optimizer]] with name = "Adam", kind = "adam", lr = 0.001',
-    "name": 'name = "Adam"',
-    "kind": 'kind = "adam"',
-    "precision": 'precision = "float32"',
-    "schedule": 'schedule = { kind = "cosine", warmup = 0.05 }',
+_EXAMPLES: dict[type[BaseModel], dict[str, str]] = {
+    Study: {
+        "title": 'title = "My study"',
+        "problem": 'problem = "fashion_mnist_cnn"',
+        "problem_options": 'problem_options = { surface = "valley" }',
+        "repeats": "repeats = 10",
+        "epochs": "epochs = 5",
+        "batch_size": "batch_size = 256",
+        "chunk": "chunk = 256",
+        "train_examples": "train_examples = 10_000",
+        "test_every": "test_every = 1",
+        "precision": 'precision = "float32"',
+        "compiled": "compiled = true",
+        "seed": "seed = 0",
+        "score": 'score = "test/accuracy"',
+        "margin": "margin = 0.002",
+        "reference": 'reference = "paper"',
+        "modules": 'modules = "my_optimizers"',
+        "optimizer": '[[optimizer]] with name = "Adam", kind = "adam", lr = 0.001',
+        "tune": "[tune] with trials = 20",
+        "tuned": "[tuned] as `ravine tune` writes it",
+    },
+    Entry: {
+        "name": 'name = "Adam"',
+        "kind": 'kind = "adam"',
+        "schedule": 'schedule = { kind = "cosine", warmup = 0.05 }',
+    },
+    Schedule: {
+        "kind": 'kind = "cosine"',
+        "warmup": "warmup = 0.05",
+        "final": "final = 0.1",
+        "gamma": "gamma = 0.1",
+        "milestones": "milestones = [0.5, 0.75]",
+    },
+    Tune: {
+        "trials": "trials = 20",
+        "batch": "batch = 4",
+        "repeats": "repeats = 1",
+        "objective": 'objective = "validation/loss"',
+        "sampler": 'sampler = "tpe"',
+        "prune": "prune = true",
+        "points": "points = 9",
+        "parameters": 'parameters = ["lr"]',
+        "validation_examples": "validation_examples = 1_000",
+        "space": "[tune.space.adam] with lr = { log = [1e-5, 1.0] }",
+    },
+    Tuned: {
+        "study": 'study = "quick_tuning"',
+        "trials": "trials = 20",
+        "optuna": "[tuned.optuna] as `ravine tune` writes it",
+    },
 }
 
 
-def _example(key: str) -> str:
-    return _EXAMPLES.get(key, f"{key} = 1")
+def _example(loc: tuple[int | str, ...]) -> str:
+    """What could stand at a place."""
+    if loc[:2] == ("tune", "space"):
+        return "[tune.space.adam] with lr = { log = [1e-5, 1.0] }"
+    model, key = _model(loc), str(next(word for word in reversed(loc) if isinstance(word, str) and "-" not in word))
+    if model is Entry and len(loc) == 2:
+        key = "optimizer"
+    return _EXAMPLES[model].get(key) or _EXAMPLES[Study].get(key) or f"{key} = 1"
 
 
 def _where(loc: tuple[int | str, ...], values: dict[str, Any]) -> str:
@@ -534,15 +592,3 @@ def _where(loc: tuple[int | str, ...], values: dict[str, Any]) -> str:
         elif not key.startswith(("constrained-", "literal[", "int", "function-")):
             parts.append(key)
     return ".".join(parts)
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, str):
-        return f'"{value}"'
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, dict):
-        return "a table"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_toml, value))}]"
-    return str(value)

@@ -24,6 +24,7 @@ import hashlib
 import itertools
 import json
 import math
+import os
 import warnings
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
@@ -34,7 +35,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from suite import plan, problems, runner, spaces
 from suite.errors import UserError
-from suite.holding import hold, without_password
+from suite.holding import check_address, check_sqlite, hold, resolved, without_password
 from suite.pruning import hopeless
 from suite.records import Configuration, Outcome, State, Trial, TrialRecord, TrialResult, canonical
 from suite.seeds import seed_for
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from suite.study import Study, Tune
 
 GRID_POINTS = 9
+MOST_POINTS = 10_000
 SQLITE = "sqlite:///"
 OPTUNA_TABLES = {"studies", "trials", "trial_params", "version_info"}
 CONFIGURATION, RUN, PROTOCOL = "ravine.configuration", "ravine.run", "ravine.protocol"
@@ -87,6 +89,12 @@ class Search:
     def examples(self) -> int:
         """How many training examples the search may go through at most."""
         return self.configurations * self.tune.repeats * self.base.epochs * self.base.train_examples
+
+    @property
+    def points(self) -> int:
+        """How many points the grid would have."""
+        each = (len(found.values or ()) or self.tune.points or GRID_POINTS for found in self.space.values())
+        return math.prod(each) if self.tune.sampler == "grid" else 0
 
     @cached_property
     def grid(self) -> list[dict[str, float]]:
@@ -146,7 +154,13 @@ def searches(study: Study) -> tuple[Search, ...]:
     bases, problem = plan.tuning(study), problems.find(study.problem, study.folder)
     spaces.check_parameters(study, [base.hyperparameters for base in bases])
     found, mistakes = [], []
+    labels = {entry.name for entry in study.optimizer}
     for entry, base in zip(study.optimizer, bases, strict=True):
+        if tuned_label(entry.name) in labels:
+            mistakes.append(
+                f'{study.place}: "{tuned_label(entry.name)}": what the tuning of "{entry.name}" will be called. '
+                "Remove that entry, or give it another name"
+            )
         if len(tuned_label(entry.name)) > LONGEST_LABEL:
             mistakes.append(
                 f'{study.place}: "{entry.name}": too long for "{tuned_label(entry.name)}". Shorten the name'
@@ -155,6 +169,11 @@ def searches(study: Study) -> tuple[Search, ...]:
             ranges = spaces.space(study, entry, base.hyperparameters)
             judged_on = base.evaluate_examples or validation_examples(problem.train_examples)
             found.append(Search(study.tune, study.name, base, ranges, problem.chance_loss, judged_on))
+            if found[-1].points > MOST_POINTS:
+                mistakes.append(
+                    f'{study.place}: tune.points: the grid of "{entry.name}" has {found[-1].points:,} points, more than '
+                    f'{MOST_POINTS:,}. Write fewer, or parameters = ["lr"]'
+                )
         except UserError as error:
             mistakes.append(str(error))
     if mistakes:
@@ -256,11 +275,18 @@ def locate(storage: str | None, beside: Path) -> str:
     Args:
         storage: A URL of a database (`sqlite:///…`, `postgresql://…`), or the path of a SQLite file.
         beside: The folder of the default file.
+
+    Raises:
+        UserError: It is empty, or no such address.
     """
-    url = storage or str(beside / "optuna.db")
+    url = str(beside / "optuna.db") if storage is None else storage
+    mend = "Write the path of a SQLite file, or one of sqlite:///…, postgresql://…, mysql://…"
+    if url in {"", SQLITE}:
+        raise UserError(f"--storage: it is empty. {mend}, or leave --storage out")
     if "://" in url and not url.startswith(SQLITE):
+        check_address(url, ("postgresql", "mysql"), "--storage", mend)
         return url
-    return f"{SQLITE}{Path(url.removeprefix(SQLITE)).resolve()}"
+    return f"{SQLITE}{resolved(url.removeprefix(SQLITE), '--storage')}"
 
 
 class Storage:
@@ -301,7 +327,8 @@ class Storage:
         """Optuna would make its tables in whatever database it is given."""
         import sqlalchemy
 
-        if self.file and not self.file.exists():
+        if self.file:
+            check_sqlite(self.file, OPTUNA_TABLES, "Optuna", "--storage")
             return
         engine = sqlalchemy.create_engine(self.url)
         try:
@@ -327,7 +354,10 @@ class Storage:
         except (OSError, OptunaError, SQLAlchemyError, RuntimeError, ValueError) as error:
             cause = error.__cause__ if isinstance(error.__cause__, SQLAlchemyError) else error
             why = without_password(" ".join(str(getattr(cause, "orig", None) or cause).split())[:200]).rstrip(".")
-            mend = "Remove it to start anew (recorded trials are not run again)" if self.file else "Is the server up?"
+            mend = "Is the server up?"
+            if self.file:
+                mend = "Remove it to start anew (recorded trials are not run again)"
+                mend = mend if os.path.isfile(self.file) else "Give the path of a file"  # noqa: PTH113 (never raises)
             raise UserError(
                 f"{self.place}: Optuna's storage cannot be {done}: {why}. {mend}, or choose another with --storage"
             ) from error

@@ -11,36 +11,44 @@ import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING
 
-from suite.errors import UserError
+from suite.errors import UserError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 HOST = "127.0.0.1"
+"""This machine alone. The UI asks nobody for a password, and lets everybody delete."""
+EVERYWHERE = "0.0.0.0"  # noqa: S104 (named, not bound)
 PATIENCE = 60.0
 
 
-def serve(uri: str, port: int, ready: Callable[[str], object]) -> int:
+def is_open(host: str) -> bool:
+    """Whether other machines can reach what listens on this address."""
+    return host != "localhost" and not host.startswith("127.")
+
+
+def serve(uri: str, port: int, ready: Callable[[str], object], host: str = HOST) -> int:
     """Serve the UI until it is stopped; call `ready` with its address once it answers.
 
     Args:
         uri: The store's tracking URI, a database.
         port: Where to listen; the next free one where this is taken.
         ready: Told the address, such as http://127.0.0.1:5000/.
+        host: The address of this machine to listen on.
 
     Returns:
         The exit status of the server.
 
     Raises:
-        UserError: The server did not come up.
+        UserError: The server did not come up, or `host` is no address of this machine.
     """
-    port = _free(port)
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", HOST, "--port", str(port)]
+    port = _free(port, host)
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", host, "--port", str(port)]
     quiet = {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # two processes instead of eight
     }
-    address = f"http://{HOST}:{port}/"
+    address = f"http://{HOST if host == EVERYWHERE else host}:{port}/"
     with subprocess.Popen(
         command, env=os.environ | quiet, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as server:
@@ -69,13 +77,19 @@ def _await(server: subprocess.Popen[str], address: str) -> None:
     raise UserError(f"the MLflow UI did not answer at {address} within {PATIENCE:.0f} s. Try another --port")
 
 
-def _free(port: int) -> int:
+def _free(port: int, host: str = HOST) -> int:
     """The port, or the next one that nothing listens on."""
+    try:
+        with socket.socket() as probe:
+            probe.bind((host or "nowhere.invalid", 0))  # an empty one would be all addresses
+    except (OSError, UnicodeError):  # a name of hundreds of letters
+        told = f"--host: {shown(host)}: no IPv4 address of this machine"
+        raise UserError(f"{told}. Write {HOST}, or {EVERYWHERE} for all addresses") from None
     for candidate in range(port, min(port + 100, 65536)):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind((HOST, candidate))
+                probe.bind((host, candidate))
             except OSError:
                 continue
             return candidate

@@ -472,7 +472,11 @@ def test_a_failed_tuning_ends_with_status_1(call, write_study):
         ("[tune.space.adam]\nlr = { log = [1, 0.1] }", [], "tune.space.adam.lr.log: the range [1, 0.1] is inverted"),
         ("[tune.space.adam]\nrho = { log = [0.1, 1] }", [], "tune.space.adam.rho: Adam has no such hyperparameter"),
         ("", ["--trials", "0"], "command line: tune.trials: expected greater than 0, got 0"),
-        ("", ["--storage", "toy.py"], "toy.py: Optuna's storage cannot be opened: file is not a database"),
+        (
+            "",
+            ["--storage", "toy.py"],
+            "toy.py: it is a file, but no SQLite database. Move it away; --storage chooses another",
+        ),
         ("", ["--storage", "out/mlflow.db"], "out/mlflow.db: it is a database of something else (tables "),
         ("", ["--optimizer", "nag"], '--optimizer: "nag" is neither a label nor a kind'),
     ],

@@ -1,7 +1,6 @@
 """Checks the options that a study gives an optimizer, and fills in the rest."""
 
 import inspect
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
-from suite.errors import UserError, did_you_mean
+from suite.errors import UserError, did_you_mean, shown
 from suite.optimizers.rule import OPTIONS, Rule, check_options
 
 # What other libraries and the papers call our options.
@@ -88,9 +87,9 @@ def _checked(cls: type[Optimizer], name: str, value: Any, option: Parameter) -> 
     if kind != "other" and not (value is None and default is None):
         return _number(cls, name, value, option)
     if _are_numbers(default) and not (_are_numbers(value) and len(value) == len(default)):
-        raise UserError(_wrong(name, f"{len(default)} finite numbers", value, _toml(default)))
+        raise UserError(_wrong(name, f"{len(default)} finite numbers", value, shown(default)))
     if isinstance(default, str) and not isinstance(value, str):
-        raise UserError(_wrong(name, "a text", value, _toml(default)))
+        raise UserError(_wrong(name, "a text", value, shown(default)))
     return _finite(name, _frozen(value))
 
 
@@ -98,10 +97,10 @@ def _number(cls: type[Optimizer], name: str, value: Any, option: Parameter) -> f
     kind = _kind(option)
     expected = "a whole number" if kind == "int" else _expected_number(cls, name)
     if isinstance(value, str) and _is_numeral(value):
-        raise UserError(f"{name}: expected {expected}, got {_toml(value)}. Write it without quotes: {name} = {value}")
+        raise UserError(f"{name}: expected {expected}, got {shown(value)}. Write it without quotes: {name} = {value}")
     if not _is_number(value) or (kind == "int" and value != int(value)) or (name == "lr" and value <= 0):
         example = option.default if _is_number(option.default) else 0.01
-        raise UserError(_wrong(name, expected, value, _toml(example)))
+        raise UserError(_wrong(name, expected, value, shown(example)))
     whole = kind == "int" or (kind == "number" and value == int(value))
     return int(value) if whole else float(value)
 
@@ -151,21 +150,16 @@ def _frozen(value: Any) -> Any:
 
 
 def _finite(name: str, value: Any) -> Any:
-    for x in value if isinstance(value, tuple) else (value,):
-        if isinstance(x, float) and not math.isfinite(x):
-            raise UserError(f"{name}: expected a finite number, got {x}. Write a number")
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    for each in inner:
+        _finite(name, each)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{name}: expected a finite number, got {value}. Write a number")
     return value
 
 
 def _wrong(name: str, expected: str, value: object, example: str) -> str:
-    return f"{name}: expected {expected}, got {_toml(value)}. Write, for instance, {name} = {example}"
-
-
-def _toml(value: object) -> str:
-    """The value as a study file has it."""
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_toml, value))}]"
-    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, str | bool) else str(value)
+    return f"{name}: expected {expected}, got {shown(value)}. Write, for instance, {name} = {example}"
 
 
 def _construct(cls: type[Optimizer], options: Mapping[str, Any], given: Mapping[str, object]) -> None:
@@ -184,7 +178,8 @@ def _construct(cls: type[Optimizer], options: Mapping[str, Any], given: Mapping[
 
 def _told(cls: type[Optimizer], name: str, refusal: Exception) -> str:
     text = " ".join(str(refusal).split()) or type(refusal).__name__
-    return text if text.startswith(f"{name}: ") else f"{name}: {cls.__name__} refuses it: {text}"
+    named = text if text.startswith(f"{name}: ") else f"{name}: {cls.__name__} refuses it: {text}"
+    return f"{named.rstrip('.')}. Write another value"
 
 
 def _refusal(cls: type[Optimizer], options: Mapping[str, Any]) -> Exception | None:

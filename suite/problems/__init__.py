@@ -72,6 +72,8 @@ def resolve(problem: Problem, given: Mapping[str, Any]) -> dict[str, Any]:
     if given:
         try:
             problem.network(**given)
-        except (TypeError, ValueError) as error:
-            raise UserError(" ".join(str(error).split())) from None
+        except Exception as error:  # noqa: BLE001 - a problem of the user's own may raise anything
+            why = " ".join(str(error).split()) or type(error).__name__
+            named = why if why.partition(":")[0] in given else f"{', '.join(given)}: {problem.key} refuses it: {why}"
+            raise UserError(f"{named.rstrip('.')}. Write another value") from None
     return known | dict(given)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from suite.data import AIRFOIL
+from suite.errors import shown
 from suite.problems.problem import Data, Problem
 
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ class AirfoilLinear(Problem):
     def network(self, initialisation: str = "normal") -> nn.Module:
         """One linear layer with an output of shape (n,); see the class for its initialisation."""
         if initialisation not in INITIALISATIONS:
-            raise ValueError(f'initialisation: expected one of {", ".join(INITIALISATIONS)}, got "{initialisation}"')
+            raise ValueError(
+                f"initialisation: expected one of {', '.join(INITIALISATIONS)}, got {shown(initialisation)}"
+            )
         layer = nn.Linear(FEATURES, 1)
         if initialisation == "normal":
             nn.init.normal_(layer.weight, std=0.01)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from suite.errors import shown
 from suite.problems.problem import Data, Problem
 from suite.surfaces import SURFACES
 
@@ -52,7 +53,7 @@ class OnSurface(Problem):
     def network(self, surface: str = "valley") -> nn.Module:
         """A place at the start of the surface."""
         if surface not in SURFACES:
-            raise ValueError(f'surface: expected one of {", ".join(SURFACES)}, got "{surface}"')
+            raise ValueError(f"surface: expected one of {', '.join(SURFACES)}, got {shown(surface)}")
         return Place(surface)
 
     def load(self, root: Path | None) -> Data:  # noqa: ARG002, D102 (see Problem)

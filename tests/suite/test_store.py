@@ -250,7 +250,7 @@ def test_a_store_that_cannot_be_made_is_told_in_one_line(here):
     """Where a file stands in the way of the folder, the line names the store and the mend."""
     (here / "file").write_text("x", encoding="utf-8")
     with pytest.raises(UserError, match=r"the store cannot be opened: .*--store chooses another") as caught:
-        Store(locate("file", here), here)
+        Store(locate("file/below", here), here)
     assert "\n" not in str(caught.value)
 
 

@@ -417,10 +417,10 @@ def _another_optuna_version(path):
 @pytest.mark.parametrize(
     ("make", "told"),
     [
-        (_no_database, "Optuna's storage cannot be opened: file is not a database. Remove it"),
+        (_no_database, "it is a file, but no SQLite database. Move it away; --storage chooses another"),
         (_another_database, "it is a database of something else (tables songs, ...), not of Optuna. --storage chooses"),
         (_another_optuna_version, "Optuna's storage cannot be opened: "),
-        (lambda path: path.mkdir(), "Optuna's storage cannot be opened: unable to open database file"),
+        (lambda path: path.mkdir(), "Optuna's storage cannot be opened: [Errno 21] Is a directory"),
     ],
 )
 def test_a_broken_or_foreign_storage_is_one_line(here, make, told):

@@ -119,8 +119,8 @@ def test_open_constructors_take_more():
             {"momentum": "0.9"},
             'momentum: expected a number >= 0 and < 1, got "0.9". Write it without quotes: momentum = 0.9',
         ),
-        (Momentum, {"momentum": 1}, "momentum: expected a number >= 0 and < 1, got 1.0"),
-        (Adam, {"betas": [0.9, 1]}, "betas: expected two numbers >= 0 and < 1, got (0.9, 1.0)"),
+        (Momentum, {"momentum": 1}, "momentum: expected a number >= 0 and < 1, got 1.0. Write another value"),
+        (Adam, {"betas": [0.9, 1]}, "betas: expected two numbers >= 0 and < 1, got (0.9, 1.0). Write another value"),
         (
             Adam,
             {"betas": [0.9]},
@@ -132,7 +132,7 @@ def test_open_constructors_take_more():
             'betas: expected 2 finite numbers, got [0.9, "x"]. Write, for instance, betas = [0.9, 0.999]',
         ),
         (Adam, {"betas": 0.9}, "betas: expected 2 finite numbers, got 0.9. Write, for instance, betas = [0.9, 0.999]"),
-        (Adam, {"eps": 0}, "eps: expected a number > 0, got 0.0"),
+        (Adam, {"eps": 0}, "eps: expected a number > 0, got 0.0. Write another value"),
         (
             RMSProp,
             {"bias_correction": "true"},
@@ -155,19 +155,23 @@ def test_open_constructors_take_more():
         ),
         (Needy, {}, "radius: Needy has no default for it. Write radius = a value"),
         (Needy, {"radius": 1, "mode": 3}, 'mode: expected a text, got 3. Write, for instance, mode = "fast"'),
-        (Needy, {"radius": 1, "mode": "odd"}, "mode: Needy refuses it: 'odd'"),
+        (Needy, {"radius": 1, "mode": "odd"}, "mode: Needy refuses it: 'odd'. Write another value"),
         (Needy, {"radius": "1"}, 'radius: expected a number, got "1". Write it without quotes: radius = 1'),
         (Needy, {"radius": 1, "limit": "x"}, 'limit: expected a number, got "x". Write, for instance, limit = 0.01'),
-        (torch.optim.SGD, {"lr": 0.1, "momentum": -1}, "momentum: SGD refuses it: Invalid momentum value: -1.0"),
+        (
+            torch.optim.SGD,
+            {"lr": 0.1, "momentum": -1},
+            "momentum: SGD refuses it: Invalid momentum value: -1.0. Write another value",
+        ),
         (
             torch.optim.SGD,
             {"lr": 0.1, "nesterov": True},
-            "nesterov: SGD refuses it: Nesterov momentum requires a momentum and zero dampening",
+            "nesterov: SGD refuses it: Nesterov momentum requires a momentum and zero dampening. Write another value",
         ),
         (
             torch.optim.SGD,
             {"fused": True, "differentiable": True},
-            "fused, differentiable: SGD refuses it: `fused` does not support `differentiable`",
+            "fused, differentiable: SGD refuses it: `fused` does not support `differentiable`. Write another value",
         ),
     ],
 )

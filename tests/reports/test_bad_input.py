@@ -1,0 +1,107 @@
+"""Whatever is missing, diverged or failed in a store: a report that says so, and no number that is not its trials' own."""
+
+import json
+import math
+from itertools import pairwise
+from statistics import fmean
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from reports.build import build
+from reports.frame import UserError
+from reports.summary import summary
+from suite.records import Outcome
+
+LABELS = ("MBSGD", "Adam", "AdaGrad")
+OUTCOMES = st.sampled_from(["ok", "ok", "ok", "diverged", "stalled", "failed", "missing"])
+TABLES = st.integers(1, 7).flatmap(
+    lambda repeats: st.lists(st.lists(OUTCOMES, min_size=repeats, max_size=repeats), min_size=1, max_size=3)
+)
+FEW = settings(max_examples=15, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@FEW
+@given(table=TABLES)
+@example(table=[["ok"]])
+@example(table=[["ok"], ["ok"], ["ok"]])
+@example(table=[["diverged"] * 6])
+@example(table=[["diverged"] * 6, ["ok"] * 6])
+@example(table=[["diverged"] * 6, ["diverged"] * 6, ["stalled"] * 6])
+@example(table=[["ok"] * 6, ["ok"] + ["failed"] * 5])
+@example(table=[["ok"] * 3 + ["missing"] * 3, ["missing"] * 3 + ["ok"] * 3])
+@pytest.mark.usefixtures("no_figures")
+def test_every_number_is_that_of_its_ok_trials(sample, tmp_path_factory, table):
+    """Means, counts, pairs and tiers follow from the ok trials alone; who has none is never ranked, and it is said."""
+    labels = LABELS[: len(table)]
+    study = sample.study(labels, repeats=len(table[0]), epochs=2, batch_size=64, train_examples=128)
+    trials = sample.plan(study, apart=True)
+    store, own = sample.Store(), {label: {} for label in labels}
+    for trial in trials:
+        outcome = table[labels.index(trial.label)][trial.repeat]
+        points = sample.curve(trial, until=None if outcome == "ok" else 3)
+        if outcome == "ok":
+            own[trial.label][trial.repeat] = [p.value for p in points if p.metric == "test/accuracy"][-1]
+        if outcome != "missing":
+            store.add(trial, points, Outcome(outcome), reason="" if outcome == "ok" else "why it ended")
+    if not store.all:
+        with pytest.raises(
+            UserError, match=r"^nothing is recorded for the study sample yet\. Run `ravine run sample` first$"
+        ):
+            build(study, trials, store, tmp_path_factory.mktemp("none") / "report")
+        return
+    report = build(study, trials, store, tmp_path_factory.mktemp("bad") / "report")
+    told = json.loads(json.dumps(summary(report, "sample"), allow_nan=False))
+    _check_estimates(told, table, own)
+    _check_pairs(told, own)
+    _check_words(report, told, table, own)
+    none = {label for label in labels if not own[label]}
+    assert not {label for tier in told["tiers"] for label in tier} & none
+    assert not set(told["not_told_from_the_best"]) & none
+
+
+def _check_estimates(told, table, own):
+    """Counts, means and intervals, and the best mean first."""
+    rows = {row["label"]: row for row in told["estimates"]}
+    assert set(rows) == set(own)
+    for (label, scores), counts in zip(own.items(), table, strict=True):
+        row, run = rows[label], sum(outcome != "missing" for outcome in counts)
+        assert (row["ok"], row["run"], row["planned"]) == (len(scores), run, len(counts))
+        mean = row["test/accuracy"]
+        assert math.isclose(mean, fmean(scores.values()), rel_tol=1e-12) if scores else mean is None
+        assert (row["test/accuracy_low"] is None) == (len(scores) < 2)
+    ranked = [row["test/accuracy"] for row in told["estimates"] if row["test/accuracy"] is not None]
+    assert all(one >= other for one, other in pairwise(ranked)), "the best is not first"
+
+
+def _check_pairs(told, own):
+    """Differences over the repeats that both have, and no verdict from too few."""
+    for pair in told["pairs"]:
+        first, second = own[pair["first"]], own[pair["second"]]
+        shared = first.keys() & second.keys()
+        assert pair["n"] == len(shared)
+        if shared:
+            assert math.isclose(pair["difference"], fmean(first[r] - second[r] for r in shared), abs_tol=1e-12)
+        if len(shared) < told["repeats_for_a_verdict"]:
+            assert pair["verdict"] not in {"better", "worse"}
+
+
+def _check_words(report, told, table, own):
+    """What has no score, what did not end ok and what is missing stands on the page."""
+    page, text = report.page.read_text(encoding="utf-8"), (report.folder / "table.md").read_text(encoding="utf-8")
+    if not any(own.values()):
+        assert "No optimizer has a test accuracy: no trial reached the end of its budget." in report.answer
+    for (label, scores), counts, row in zip(own.items(), table, sorted(told["estimates"], key=_at), strict=True):
+        assert row["label"] == label
+        if set(counts) - {"ok", "missing"}:
+            assert f"{label}: " in page
+            assert "why it ended" in page
+        if row["run"] and not scores:
+            assert "No score: no repeat ended ok" in text
+    assert ("Incomplete: " in page) == any("missing" in counts for counts in table)
+    assert "nan" not in text.casefold()
+
+
+def _at(row):
+    return LABELS.index(row["label"])

@@ -1,0 +1,276 @@
+"""What a study or a store of someone else's cannot do: leave its folder, run code, or be reached from outside."""
+
+import ast
+import os
+import pickle
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+import ravine
+from reports.build import slugs
+from suite.errors import UserError
+from suite.loading import load as load_object
+from suite.records import Outcome
+from suite.store import Store, locate
+from suite.study import Study, load
+
+ROOT = Path(ravine.__file__).parent
+SOURCES = [ROOT / "ravine.py", *(ROOT / "suite").rglob("*.py"), *(ROOT / "reports").rglob("*.py")]
+FEW = settings(max_examples=40, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+# --- servers ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "host", "warned"),
+    [
+        ([], "127.0.0.1", False),
+        (["--host", "127.0.0.1"], "127.0.0.1", False),
+        (["--host", "localhost"], "localhost", False),
+        (["--host", "0.0.0.0"], "0.0.0.0", True),
+    ],
+)
+def test_the_ui_listens_on_this_machine_alone_unless_told_otherwise(call, monkeypatch, options, host, warned):
+    """The server is started for 127.0.0.1; another address is the user's word, and a warning says what it opens."""
+    started = []
+
+    class Server:
+        """A server that ends at once."""
+
+        stderr, returncode = None, 1
+
+        def __init__(self, command, **_):
+            started.append(command)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def poll(self):
+            return 1
+
+        terminate = poll
+
+    monkeypatch.setattr("suite.ui.subprocess.Popen", Server)
+    status, _, err = call("ui", *options)
+    assert status == 2  # the server ended at once
+    (command,) = started
+    assert command[command.index("--host") + 1] == host
+    assert ("warning: --host 0.0.0.0: whoever can reach this machine can read and delete" in err) is warned
+
+
+def test_nothing_else_listens():
+    """No source but the UI's binds a socket or names the address that stands for all."""
+    for path in SOURCES:
+        text = path.read_text(encoding="utf-8")
+        if path.name != "ui.py":
+            assert not re.search(r"\.bind\(|\.listen\(|create_server|socketserver|http\.server|0\.0\.0\.0", text), path
+
+
+# --- names -----------------------------------------------------------------------------------------------------------
+
+ENTRY = {"name": "a", "kind": "sgd"}
+STUDY = {"title": "t", "problem": "digits_mlp", "repeats": 1, "epochs": 1, "optimizer": [ENTRY]}
+ODD = st.sampled_from(
+    [
+        "..",
+        ".",
+        "",
+        "/etc/passwd",
+        "../x",
+        "a/../../b",
+        "a\\..\\b",
+        "C:\\x",
+        "con",
+        "NUL.x",
+        "a\0b",
+        "~",
+        "$HOME",
+        "x" * 300,
+    ]
+)
+MARKS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
+
+
+@FEW
+@given(name=ODD | MARKS | st.text("./\\ab", max_size=6))
+def test_a_study_cannot_be_named_out_of_its_folder(name):
+    """Whatever a file is called, the name of its study is that of one folder, or it is refused."""
+    try:
+        study = Study.model_validate({**STUDY, "name": name})
+    except ValidationError:
+        return
+    except UserError as error:
+        pytest.fail(f"told before its place is known: {error}")
+    out = Path("/out/reports")
+    assert Path(os.path.normpath(out / study.report_name)).parent == out
+    assert "\\" not in study.report_name
+    assert study.report_name.casefold().partition(".")[0] not in {"con", "nul", "aux", "prn"}
+    assert len(f".{study.report_name}_tuned.4194304.new".encode()) < 255
+
+
+@FEW
+@given(labels=st.lists((ODD | MARKS | st.text("é中/.", max_size=80)).filter(bool), min_size=1, max_size=4, unique=True))
+def test_labels_stay_inside_a_folder(labels):
+    """`name@overrides` with any label, and the figure of any optimizer, are one file name of a length that exists."""
+    told = (f"optimizer={'+'.join(labels)}",)
+    study = Study.model_validate({**STUDY, "name": "own"}).model_copy(update={"overrides": told})
+    out = Path("/out/reports")
+    assert Path(os.path.normpath(out / study.report_name)).parent == out
+    assert len(f".{study.report_name}.4194304.new".encode()) < 255
+    names = list(slugs(labels).values())
+    assert len(set(names)) == len(labels)
+    assert all(re.fullmatch(r"[a-z0-9-]+", name) and len(name) < 100 for name in names)
+
+
+@pytest.mark.parametrize(
+    "stem", ["..", "...", "con", "COM1", "nul.x", "a\\b", "a'b", " a", "a ", "-x", ".hidden", "x" * 121]
+)
+def test_a_file_with_such_a_name_is_told(tmp_path, stem):
+    """The line says which name cannot be, and to rename the file."""
+    path = tmp_path / f"{stem}.toml"
+    path.write_text(
+        'title = "t"\nproblem = "digits_mlp"\nrepeats = 1\nepochs = 1\n[[optimizer]]\nname = "a"\nkind = "sgd"\n'
+    )
+    with pytest.raises(UserError) as caught:
+        load(path)
+    assert str(caught.value).startswith(f"{path}: name: ")
+    assert "Rename the file: letters, digits, blanks" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "spec", ["../x:Y", "/etc/x:Y", "a/b:C", "..a:B", "a..b:C", "a:b.c", "a\0b:C", "a b:C", "a:", "CON\\x:Y"]
+)
+def test_a_module_is_named_not_pathed(tmp_path, spec):
+    """`package.module:object` cannot name a file outside the folder and the installed packages."""
+    with pytest.raises(UserError, match=r'expected "package.module:Name"'):
+        load_object(spec, tmp_path, key="kind", wanted=object, example="a:B")
+
+
+def test_a_store_of_others_cannot_have_files_removed(here):
+    """A report's older run that says its files lie elsewhere loses nothing there when the report is written again."""
+    store = Store(locate(None, here / "out"), here / "out")
+    study = Study.model_validate({**STUDY, "name": "own"})
+    victim, report = here / "victim", here / "report"
+    for folder in (victim, report):
+        folder.mkdir()
+        (folder / "precious.txt").write_text("x", encoding="utf-8")
+    store.write_report(study, report)
+    from sqlalchemy import create_engine, text
+
+    engine = create_engine(store.uri)
+    with engine.begin() as database:
+        database.execute(text("UPDATE runs SET artifact_uri = :uri"), {"uri": victim.as_uri()})
+    engine.dispose()
+    store.write_report(study, report)
+    assert (victim / "precious.txt").is_file()
+
+
+# --- code in data ----------------------------------------------------------------------------------------------------
+
+UNSAFE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+CALLS = {
+    "read_pickle",
+    "to_pickle",
+    "allow_pickle",
+    "torch.load",
+    "torch.save",
+    "unsafe_load",
+    "load_model",
+    "eval",
+    "exec",
+}
+
+
+def test_no_source_loads_a_pickle():
+    """No module imports what unpickles, and none calls `torch.load`, `read_pickle`, `eval` or the like."""
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                assert not {alias.name.partition(".")[0] for alias in node.names} & UNSAFE, path
+            elif isinstance(node, ast.ImportFrom):
+                assert (node.module or "").partition(".")[0] not in UNSAFE, path
+            elif isinstance(node, ast.Call):
+                called = ast.unparse(node.func)
+                assert not {called, called.rpartition(".")[2]} & (CALLS - {"eval", "exec"}), f"{path}: {called}"
+                assert called not in {"eval", "exec"}, path
+            elif isinstance(node, ast.keyword):
+                assert node.arg not in CALLS, path
+
+
+class Bomb:
+    """Unpickled, it leaves a file."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.mark),)
+
+
+@pytest.mark.parametrize("poison", ["pickle", "text", "other columns", "object column"])
+def test_a_poisoned_history_is_told_and_never_run(call, write_study, here, poison):
+    """A history that is no table of numbers is named with its run and the mend; a pickle in its place stays data."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = write_study(repeats=1)
+    assert call("run", path, "--workers", 1)[0] == 0
+    history = next((here / "out/artifacts/toy_study").rglob("history.parquet"))
+    bomb = pickle.dumps(Bomb(here / "exploded"))
+    if poison == "pickle":
+        history.write_bytes(bomb)
+    elif poison == "text":
+        history.write_text("metric,epoch\n", encoding="utf-8")
+    elif poison == "other columns":
+        pq.write_table(pa.table({"metric": ["a"], "pickle": [bomb]}), history)
+    else:
+        columns = {"metric": ["a"], "epoch": [1], "step": [1], "value": pa.array([bomb], pa.binary())}
+        pq.write_table(pa.table(columns), history)
+    status, out, err = call("report", path)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert re.match(
+        rf"ravine: {history}: no history of (SGD|Adam) r0: .*\. Delete the run \w+, and run the study again\n", err
+    )
+    assert not (here / "exploded").exists()
+    pickle.loads(bomb)
+    assert (here / "exploded").exists(), "the bomb of this test is real"
+
+
+@pytest.mark.parametrize(
+    ("tag", "value"),
+    [
+        ("ravine.description", "no JSON"),
+        ("ravine.description", "[]"),
+        ("ravine.description", '{"label": 1, "other": 2}'),
+        ("ravine.outcome", "splendid"),
+        ("ravine.timing", '{"os.system": 1}'),
+        ("ravine.schema", "one"),
+        ("ravine.environment", "{"),
+    ],
+)
+def test_a_record_that_ravine_did_not_write_is_told(store, tag, value):
+    """A run with other tags than Ravine's own is one line with the run and the mend."""
+    from mlflow import MlflowClient
+
+    from suite.records import Trial, TrialResult
+
+    study = Study.model_validate({**STUDY, "name": "own"})
+    trial = Trial(
+        label="a", problem="p", optimizer="sgd", hyperparameters={}, batch_size=1, epochs=1, train_examples=1, repeat=0
+    )
+    run = store.write(study, TrialResult(trial=trial, outcome=Outcome.OK))
+    MlflowClient(store.uri).set_tag(run, tag, value)
+    with pytest.raises(UserError) as caught:
+        store.records([trial.id])
+    assert str(caught.value).startswith(f"run {run}: its record cannot be read (")
+    assert str(caught.value).endswith(". Delete that run: ravine ui shows it")
