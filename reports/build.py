@@ -375,7 +375,7 @@ def _picture(figure: Figure, name: str, caption: str, alt: str, label: str = "")
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         figure.draw_without_rendering()
         figure.draw_without_rendering()  # once more: what stands beside the axes moves with them
-        figure.set_layout_engine("none")  # the layout is done, once for all formats
+        figure.set_layout_engine(None)  # the layout is done, once for all formats ("none" would draw each of them twice)
         for ending, metadata in FORMATS.items():
             buffer = io.BytesIO()
             figure.savefig(buffer, format=ending, metadata=dict(metadata))
