@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from reports.comparison import Test
     from suite.executors import LocalProcesses
+    from suite.parts import StudyFile
     from suite.records import Configuration, Trial, TrialRecord
     from suite.store import Store
     from suite.study import Study
@@ -43,6 +44,7 @@ app = typer.Typer(
 )
 
 StudyArgument = Annotated[str, typer.Argument(help="A name of `ravine list studies`, or the path of a study file.")]
+Part = Annotated[list[str] | None, typer.Option(help="Only this part of a study that has parts; may be repeated.")]
 Repeats = Annotated[int | None, typer.Option(help="Run so many repeats instead of the study's.")]
 Epochs = Annotated[int | None, typer.Option(help="Train every optimizer for so many epochs.")]
 TrainExamples = Annotated[int | None, typer.Option(help="Train on the first so many examples only.")]
@@ -106,6 +108,7 @@ def _options(
 @_command
 def run(
     study: StudyArgument,
+    part: Part = None,
     repeats: Repeats = None,
     epochs: Epochs = None,
     train_examples: TrainExamples = None,
@@ -120,23 +123,31 @@ def run(
     ] = False,
 ) -> None:
     """Run what is missing of a study, then print its table and where the report is."""
-    from reports.build import check_place
+    from reports.writing import check_place
     from suite import executors
     from suite.plan import plan
 
-    chosen = _study(study, repeats, epochs, train_examples, precision, optimizer)
-    trials = plan(chosen)
-    place = _place(chosen, device)
+    chosen = _studies(study, part, repeats, epochs, train_examples, precision, optimizer)
+    planned = [(each, plan(each)) for each in chosen.parts]
+    place = _place(chosen.parts, device)
     if dry_run:
-        _show_plan(chosen, trials, _existing(store), place, workers)
+        for each, trials in planned:
+            if chosen.divided:
+                print(f"Part {each.part}:")
+            _show_plan(each, trials, _existing(store), place, workers)
         return
-    check_place(_report_folder(chosen))
+    for name in dict.fromkeys((*(each.report_name for each in chosen.parts), chosen.report_name)):
+        check_place(OUT / "reports" / name)
     executors.begin(place)  # it imports torch while this process imports MLflow
     records = _open(store, create=True)
+    failed = 0
     with records.held():
         records.sweep()
-        failed = _train(chosen, trials, records, place, workers, data)
-        _report(chosen, trials, records)
+        for each, trials in planned:
+            if chosen.divided:
+                print(f"Part {each.part}:", file=sys.stderr)
+            failed += _train(each, trials, records, place, workers, data)
+        _report(chosen, planned, records)
     if failed:
         raise typer.Exit(1)
 
@@ -144,6 +155,7 @@ def run(
 @_command
 def tune(
     study: StudyArgument,
+    part: Part = None,
     trials: Annotated[int | None, typer.Option(help="Try so many configurations of each optimizer.")] = None,
     repeats: Repeats = None,
     epochs: Epochs = None,
@@ -163,14 +175,14 @@ def tune(
     ] = False,
 ) -> None:
     """Tune every optimizer of a study under one budget, then run own and tuned settings on fresh repeats."""
-    from reports.build import check_place
+    from reports.writing import check_place
     from suite import executors, tuned, tuning
+    from suite.parts import load
     from suite.plan import plan
-    from suite.study import load
 
-    chosen = _study(study, repeats, epochs, train_examples, precision, optimizer, trials)
+    chosen = _studies(study, part, repeats, epochs, train_examples, precision, optimizer, trials).one()
     searches = tuning.searches(chosen)
-    place = _place(chosen, device)
+    place = _place((chosen,), device)
     if dry_run:
         _show_searches(chosen, searches, _existing(store), place, workers)
         return
@@ -189,9 +201,9 @@ def tune(
             raise typer.Exit(1)
         final = load(tuned.write(chosen, searches, tried, folder))
         print(f"Tuned study: {OUT / 'studies' / f'{name}.toml'}", flush=True)
-        final_trials = plan(final)
-        failed = _train(final, final_trials, records, place, workers, data)
-        _report(final, final_trials, records)
+        planned = plan(final.one())
+        failed = _train(final.one(), planned, records, place, workers, data)
+        _report(final, [(final.one(), planned)], records)
     if failed:
         raise typer.Exit(1)
 
@@ -208,6 +220,7 @@ class Tests(StrEnum):
 @_command
 def report(
     study: StudyArgument,
+    part: Part = None,
     repeats: Repeats = None,
     epochs: Epochs = None,
     train_examples: TrainExamples = None,
@@ -222,15 +235,17 @@ def report(
     """Build tables, figures and the HTML page of a study again from the store, without training."""
     from suite.plan import plan
 
-    chosen = _study(study, repeats, epochs, train_examples, precision, optimizer)
-    trials, records = plan(chosen), _open(store, create=False)
-    records.include(chosen, records.records([trial.id for trial in trials]).values())
-    _report(chosen, trials, records, test.value, as_json=as_json)
+    chosen = _studies(study, part, repeats, epochs, train_examples, precision, optimizer)
+    planned, records = [(each, plan(each)) for each in chosen.parts], _open(store, create=False)
+    for each, trials in planned:
+        records.include(each, records.records([trial.id for trial in trials]).values())
+    _report(chosen, planned, records, test.value, as_json=as_json)
 
 
 @_command
 def status(
     study: StudyArgument,
+    part: Part = None,
     repeats: Repeats = None,
     epochs: Epochs = None,
     train_examples: TrainExamples = None,
@@ -249,28 +264,27 @@ def status(
     from suite.progress import duration
     from suite.records import Outcome
 
-    chosen = _study(study, repeats, epochs, train_examples, precision, optimizer)
-    trials, place = plan(chosen), resolve(device)
-    records = _existing(store)
-    done = records.records([trial.id for trial in trials]) if records else {}
-    todo = runner.missing(trials, done)
+    chosen = _studies(study, part, repeats, epochs, train_examples, precision, optimizer)
+    place, records = resolve(device), _existing(store)
     kinds = [*(outcome.value for outcome in Outcome), "missing"]
-    counts = {entry.name: dict.fromkeys(kinds, 0) for entry in chosen.optimizer}
-    for trial in trials:
-        counts[trial.label][done[trial.id].outcome.value if trial.id in done else "missing"] += 1
-    expected = _expected(chosen, todo, done, place)[0] if todo else {}
-    left = sum(expected.values()) / (workers or default_workers(place))
+    told = dict[str, Any]()
+    for each in chosen.parts:
+        trials = plan(each)
+        done = records.records([trial.id for trial in trials]) if records else {}
+        todo = runner.missing(trials, done)
+        counts = {entry.name: dict.fromkeys(kinds, 0) for entry in each.optimizer}
+        for trial in trials:
+            counts[trial.label][done[trial.id].outcome.value if trial.id in done else "missing"] += 1
+        expected = _expected(each, todo, done, place)[0] if todo else {}
+        left = sum(expected.values()) / (workers or default_workers(place))
+        told[each.name] = {"optimizers": counts, "seconds_left": left if math.isfinite(left) else None}
+        if not as_json:
+            _print_table([each.part or "optimizer", *kinds], [[name, *row.values()] for name, row in counts.items()])
+            count = sum(row["missing"] + row["failed"] for row in counts.values())
+            print(f"{len(trials) - count} of {len(trials)} trials are done; {duration(left)} left.")
     if as_json:
-        print(
-            json.dumps(
-                {"study": chosen.name, "optimizers": counts, "seconds_left": left if math.isfinite(left) else None},
-                indent=1,
-            )
-        )
-        return
-    _print_table(["optimizer", *kinds], [[name, *row.values()] for name, row in counts.items()])
-    count = sum(row["missing"] + row["failed"] for row in counts.values())
-    print(f"{len(trials) - count} of {len(trials)} trials are done; {duration(left)} left.")
+        whole = {"study": chosen.name, "parts": told} if chosen.divided else {"study": chosen.name} | told[chosen.name]
+        print(json.dumps(whole, indent=1))
 
 
 @_command
@@ -353,7 +367,7 @@ def doctor(data: DataOption = None, store: StoreOption = None) -> None:
 @_command
 def _list(what: Annotated[Listed, typer.Argument(help="What to list.")], as_json: Json = False) -> None:
     """List what there is, with defaults and sources."""
-    rows = {"optimizers": _optimizers, "problems": _problems, "studies": _studies}[what.value]()
+    rows = {"optimizers": _optimizers, "problems": _problems, "studies": _shipped}[what.value]()
     if as_json:
         print(json.dumps(rows, indent=1))
         return
@@ -372,42 +386,49 @@ def _problems() -> list[dict[str, str]]:
     return [{"key": key, "what": problem.summary, "source": problem.source} for key, problem in PROBLEMS.items()]
 
 
-def _studies() -> list[dict[str, str]]:
-    from suite.study import load, shipped
+def _shipped() -> list[dict[str, str]]:
+    from suite.parts import load
+    from suite.study import shipped
 
     return [{"name": name, "title": load(path).title} for name, path in shipped().items()]
 
 
-def _study(
+def _studies(
     name: str,
+    parts: list[str] | None,
     repeats: int | None,
     epochs: int | None,
     train_examples: int | None,
     precision: str | None,
     optimizers: list[str] | None,
     trials: int | None = None,
-) -> Study:
-    from suite.study import load
+) -> StudyFile:
+    from suite.parts import load
 
-    return load(name, OUT / "studies").override(
-        repeats=repeats,
-        epochs=epochs,
-        train_examples=train_examples,
-        precision=precision,
-        trials=trials,
-        optimizers=tuple(optimizers or ()),
+    return (
+        load(name, OUT / "studies")
+        .only(parts or ())
+        .override(
+            repeats=repeats,
+            epochs=epochs,
+            train_examples=train_examples,
+            precision=precision,
+            trials=trials,
+            optimizers=tuple(optimizers or ()),
+        )
     )
 
 
-def _place(study: Study, device: str) -> str:
-    """The device that is used, checked for what the study wants; a warning where its precision is slow there."""
+def _place(studies: Iterable[Study], device: str) -> str:
+    """The device that is used, checked for what the studies want; a warning where their precision is slow there."""
     from suite.devices import check_compiler, check_precision, resolve
 
     place = resolve(device)
-    warning = check_precision(study.precision, place)
-    if warning:
-        print(f"ravine: warning: {warning}", file=sys.stderr)
-    if study.compiled:
+    for precision in dict.fromkeys(study.precision for study in studies):
+        warning = check_precision(precision, place)
+        if warning:
+            print(f"ravine: warning: {warning}", file=sys.stderr)
+    if any(study.compiled for study in studies):
         check_compiler(place)
     return place
 
@@ -587,31 +608,43 @@ def _show_tuned(study: Study, searches: tuple[Search, ...], tried: Mapping[str, 
         print(f"ravine: warning: {study.place}: {line}", file=sys.stderr)
 
 
-def _report_folder(study: Study) -> Path:
-    return OUT / "reports" / study.report_name
-
-
 def _report(
-    study: Study, trials: tuple[Trial, ...], store: Store, test: Test = "max-t", *, as_json: bool = False
+    chosen: StudyFile,
+    planned: Iterable[tuple[Study, tuple[Trial, ...]]],
+    store: Store,
+    test: Test = "max-t",
+    *,
+    as_json: bool = False,
 ) -> None:
-    """Build and keep the report, print its table and its place, or its numbers."""
+    """Build and keep the report of each part and, where there are several, that on the whole; print tables or numbers."""
     from rich.console import Console
 
-    from reports import frame, tables
+    from reports import frame, overview, tables
     from reports.build import build
+    from reports.summary import summary
 
-    folder = _report_folder(study)
-    built = build(study, trials, store, folder, tuning=frame.tuning(study, store), test=test)
-    store.write_report(study, folder)
-    if as_json:
-        from reports.summary import summary
-
-        print(json.dumps(summary(built, study.name), indent=1, ensure_ascii=False, allow_nan=False))
-        return
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
-    console.print(tables.screen(built.sheet, console.width))
-    console.print(built.answer, markup=False)
-    console.print(f"Report: {built.page}", soft_wrap=True, markup=False)
+    reports = []
+    for study, trials in planned:
+        folder = OUT / "reports" / study.report_name
+        built = build(study, trials, store, folder, tuning=frame.tuning(study, store), test=test)
+        store.write_report(study, folder)
+        reports.append((study, built))
+        if not as_json:
+            console.print(tables.screen(built.sheet, console.width))
+            console.print(built.answer, markup=False)
+            console.print(f"Report: {built.page}", soft_wrap=True, markup=False)
+    whole = overview.build(chosen, reports, OUT / "reports" / chosen.report_name) if len(reports) > 1 else None
+    if as_json:
+        told = [summary(built, study.name) for study, built in reports]
+        print(
+            json.dumps(
+                overview.summary(whole, told) if whole else told[0], indent=1, ensure_ascii=False, allow_nan=False
+            )
+        )
+    elif whole:
+        console.print(whole.answer, markup=False)
+        console.print(f"Report on all parts: {whole.page}", soft_wrap=True, markup=False)
 
 
 def _data_rows(folder: Path | None) -> list[list[str]]:

@@ -5,45 +5,28 @@ The same records give the same bytes: nothing here asks for the time, the machin
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import io
 import json
-import os
 import re
-import shutil
-import tempfile
 import unicodedata
-import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reports import answers, comparison_section, notes, scores, tables, target_section, verdicts
+from reports import answers, comparison_section, notes, scores, tables, target_section, verdicts, writing
 from reports import estimates as estimating
 from reports.frame import Frames, Reader, Study, Trial, UserError, command, load, reference, settings
+from reports.writing import Picture, picture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     import pandas as pd
-    from matplotlib.figure import Figure
 
     from reports.comparison import Test
     from reports.figures import Style
     from reports.sections import Section
     from reports.tuning.section import Section as Tuning
     from reports.verdicts import Comparison
-
-FORMATS: Mapping[str, Mapping[str, Any]] = {
-    "svg": {"Date": None, "Creator": None},
-    "png": {"Software": None},
-    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-}
-"""The formats of every figure, each with the metadata that would differ between two builds, or two versions, left out."""
-
-MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +44,7 @@ class Report:
         answer: The sentence on top of the page.
         comparison: The verdicts on all pairs.
         targets: A row per target and label with its time to the target; None where nothing was followed over time.
+        times: The same with a row per target and trial.
     """
 
     folder: Path
@@ -73,23 +57,7 @@ class Report:
     answer: str
     comparison: Comparison
     targets: pd.DataFrame | None
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A drawn figure: its file's name without an ending, its caption, what it shows, and its bytes by format, its part."""
-
-    name: str
-    caption: str
-    alt: str
-    files: Mapping[str, bytes]
-    label: str = ""
-    section: str = ""
-
-    @property
-    def uri(self) -> str:
-        """The figure as an address that needs no file and no network."""
-        return "data:image/svg+xml;base64," + base64.b64encode(self.files["svg"]).decode()
+    times: pd.DataFrame | None
 
 
 @dataclass(slots=True)
@@ -138,7 +106,7 @@ def build(
         UserError: Nothing is recorded yet, the study's reference does not exist, or `folder` holds something that is
             no report.
     """
-    check_place(folder)
+    writing.check_place(folder)
     frames = load(store, trials)
     if not frames.recorded:
         raise UserError(f"nothing is recorded for the study {study.name} yet. Run `{command(study)}` first")
@@ -147,7 +115,7 @@ def build(
         contents.tuning = _tuning(contents, tuning)
         contents.tuning_pictures += _draw_tuning(contents.tuning)
     contents.pictures += [*_paths(contents), *_draw(contents), *_draw_sections(contents)]
-    with _replacing(folder) as fresh:
+    with writing.replacing(folder) as fresh:
         _write(contents, fresh)
     sheets = contents.sheets
     return Report(
@@ -160,25 +128,14 @@ def build(
         reference=sheets[1] if len(sheets) > 1 else None,
         answer=_answer(contents),
         comparison=contents.comparison,
-        targets=next((part.data["targets"] for part in contents.sections if "targets" in part.data), None),
+        targets=_raw(contents, "targets"),
+        times=_raw(contents, "times"),
     )
 
 
-def check_place(folder: Path) -> None:
-    """See that a report can be written to `folder`, before hours are spent on what goes into it.
-
-    Raises:
-        UserError: The folder holds something that is no report, or its place cannot be written.
-    """
-    if folder.exists() and not (folder.is_dir() and ((folder / MANIFEST).is_file() or not any(folder.iterdir()))):
-        raise UserError(f"{folder}: holds something that is no report. Give a new folder, or move it away")
-    nearest = next(parent for parent in folder.absolute().parents if parent.exists())
-    try:
-        with tempfile.TemporaryFile(dir=nearest):  # nothing is made before there is something to report
-            pass
-    except OSError as error:
-        told = f"{folder.parent}: reports cannot be written there: {error.strerror}"
-        raise UserError(f"{told}. Move what stands in the way, or start in another folder") from None
+def _raw(contents: _Contents, name: str) -> pd.DataFrame | None:
+    """The raw numbers of this name that a part of the report has."""
+    return next((section.data[name] for section in contents.sections if name in section.data), None)
 
 
 def slugs(labels: Sequence[str]) -> dict[str, str]:
@@ -263,7 +220,7 @@ def _draw_tuning(section: Tuning) -> Iterator[Picture]:
 
     with matplotlib.style.context(["default", dict(figures.STYLE)]):
         for figure, name, caption, alt in section.figures():
-            yield _picture(figure, name, caption, alt)
+            yield picture(figure, name, caption, alt)
 
 
 def _draw(contents: _Contents) -> Iterator[Picture]:
@@ -289,7 +246,7 @@ def _draw(contents: _Contents) -> Iterator[Picture]:
                 f"{name} after the last epoch: mean with its {band} interval (bar), and the repeats (small dots). "
                 "Best mean on top."
             )
-            yield _picture(figure, "final-score", caption, f"Dot plot: {name.lower()} of {whom}, mean and interval.")
+            yield picture(figure, "final-score", caption, f"Dot plot: {name.lower()} of {whom}, mean and interval.")
 
         if any(len(frame) for frame in shown.values()):
             figure = figures.overview(
@@ -303,7 +260,7 @@ def _draw(contents: _Contents) -> Iterator[Picture]:
             if lost:
                 caption += f" No curve, since no repeat ended ok: {', '.join(lost)}."
             names = ", ".join(scores.title(metric).lower() for metric in shown)
-            yield _picture(figure, "convergence", caption, f"Panels: {names} of {whom} over epochs.")
+            yield picture(figure, "convergence", caption, f"Panels: {names} of {whom} over epochs.")
 
         steps = estimating.by_update(points)
         if figures.is_curve(steps):
@@ -318,7 +275,7 @@ def _draw(contents: _Contents) -> Iterator[Picture]:
                     f"Each point is the mean over a window of {' or '.join(map(str, lengths))} updates, windows side by side."
                 )
             )
-            yield _picture(figure, "training-loss-by-update", caption, f"Curves: training loss of {whom} by update.")
+            yield picture(figure, "training-loss-by-update", caption, f"Curves: training loss of {whom} by update.")
 
         for metric, frame in curves.items():
             if not figures.is_curve(frame):
@@ -327,7 +284,7 @@ def _draw(contents: _Contents) -> Iterator[Picture]:
             figures.convergence(frame, ax, looks, metric=metric)
             name = scores.title(metric)
             caption = f"{name} over epochs: mean over the repeats with its pointwise {band} band."
-            yield _picture(figure, slugs([name])[name], caption, f"Curves: {name.lower()} of {whom} over epochs.")
+            yield picture(figure, slugs([name])[name], caption, f"Curves: {name.lower()} of {whom} over epochs.")
 
         for label, slug in slugs(contents.frames.labels).items():
             own = points[(points["label"] == label) & points["metric"].isin(list(shown))]
@@ -338,7 +295,7 @@ def _draw(contents: _Contents) -> Iterator[Picture]:
             caption = (
                 f"{label}: each repeat (thin), their mean with its pointwise {band} band; grey: the other optimizers."
             )
-            yield _picture(figure, f"optimizer-{slug}", caption, f"Panels: the repeats of {label} over epochs.", label)
+            yield picture(figure, f"optimizer-{slug}", caption, f"Panels: the repeats of {label} over epochs.", label)
 
 
 def _draw_sections(contents: _Contents) -> Iterator[Picture]:
@@ -350,8 +307,8 @@ def _draw_sections(contents: _Contents) -> Iterator[Picture]:
     with matplotlib.style.context(["default", dict(figures.STYLE)]):
         for section in contents.sections:
             for drawing in section.draw(contents.looks):
-                picture = _picture(drawing.figure, drawing.name, drawing.caption, drawing.alt)
-                yield replace(picture, section=section.anchor)
+                drawn = picture(drawing.figure, drawing.name, drawing.caption, drawing.alt)
+                yield replace(drawn, section=section.anchor)
 
 
 def _paths(contents: _Contents) -> Iterator[Picture]:
@@ -366,21 +323,7 @@ def _paths(contents: _Contents) -> Iterator[Picture]:
             figure = paths.small_multiples(ways, contents.looks)
             caption = "The paths from the start (ring): a dot for each update, contour lines, and each minimum (star)."
             names = ", ".join(ways["label"].unique())
-            yield _picture(figure, "paths", caption, f"Panels: paths over contour lines of {names}.")
-
-
-def _picture(figure: Figure, name: str, caption: str, alt: str, label: str = "") -> Picture:
-    files = {}
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
-        figure.draw_without_rendering()
-        figure.draw_without_rendering()  # once more: what stands beside the axes moves with them
-        figure.set_layout_engine(None)  # the layout is done, once for all formats ("none" would draw each of them twice)
-        for ending, metadata in FORMATS.items():
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format=ending, metadata=dict(metadata))
-            files[ending] = buffer.getvalue()
-    return Picture(name, caption, alt, files, label)
+            yield picture(figure, "paths", caption, f"Panels: paths over contour lines of {names}.")
 
 
 def _answer(contents: _Contents) -> str:
@@ -391,10 +334,7 @@ def _answer(contents: _Contents) -> str:
 
 def _write(contents: _Contents, folder: Path) -> None:
     """Every file of the report, the manifest last: it holds the digests of all others."""
-    (folder / "figures").mkdir()
-    for picture in contents.pictures + contents.tuning_pictures:
-        for ending, data in picture.files.items():
-            (folder / "figures" / f"{picture.name}.{ending}").write_bytes(data)
+    writing.save(contents.pictures + contents.tuning_pictures, folder)
     texts = {"table.csv": tables.csv(contents.estimates), "scores.csv": tables.csv(contents.scores)}
     if contents.compared is not None:
         texts["reference.csv"] = tables.csv(contents.compared)
@@ -408,29 +348,12 @@ def _write(contents: _Contents, folder: Path) -> None:
         texts[f"{stem}.tex"] = tables.latex(sheet)
         texts[f"{stem}.html"] = _render("table.html.j2", contents, sheet=sheet)
     texts["report.md"] = _render("report.md.j2", contents)
-    texts["index.html"] = _render("index.html.j2", contents, files=sorted([*texts, "index.html", MANIFEST]))
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8", newline="\n")
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    digests = {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-    manifest = json.dumps(_manifest(contents, digests), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    (folder / MANIFEST).write_text(manifest + "\n", encoding="utf-8", newline="\n")
+    texts["index.html"] = _render("index.html.j2", contents, files=sorted([*texts, "index.html", writing.MANIFEST]))
+    writing.save_texts(texts, folder)
+    writing.finish(folder, _manifest(contents))
 
 
 def _render(template: str, contents: _Contents, **more: Any) -> str:
-    """A page from its template. HTML is escaped by the template engine, Markdown by the filter `md`."""
-    import jinja2
-
-    engine = jinja2.Environment(
-        loader=jinja2.PackageLoader("reports"),
-        autoescape=jinja2.select_autoescape(["html.j2"]),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    engine.filters |= {"md": tables.escape_markdown, "sort_key": tables.sort_key}
-    engine.globals |= {"markdown": tables.markdown, "digest": _digest, "source": _source}
     study, frames, table = contents.study, contents.frames, contents.estimates
     values = {
         "study": study,
@@ -456,7 +379,7 @@ def _render(template: str, contents: _Contents, **more: Any) -> str:
         "ok": int(table["ok"].sum()),
         "table": table,
     }
-    return engine.get_template(template).render(values | more)
+    return writing.render(template, values | more)
 
 
 def _settings(contents: _Contents) -> list[dict[str, Any]]:
@@ -477,23 +400,10 @@ def _settings(contents: _Contents) -> list[dict[str, Any]]:
     ]
 
 
-def _source(name: str) -> str:
-    """The text of a file beside the templates, to be put into the page as it is."""
-    from markupsafe import Markup
-
-    return Markup((Path(__file__).parent / "templates" / name).read_text(encoding="utf-8"))  # noqa: S704
-
-
-def _digest(text: str) -> str:
-    """What the page's content policy allows: this script alone."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(str(text).encode()).digest()).decode()
-
-
-def _manifest(contents: _Contents, files: Mapping[str, str]) -> dict[str, Any]:
+def _manifest(contents: _Contents) -> dict[str, Any]:
     study, frames = contents.study, contents.frames
     trials = frames.trials[["trial_id", "label", "repeat", "outcome", "reason", "weights"]]
     return {
-        "manifest": 1,
         "study": study.model_dump(mode="json"),
         "name": study.name,
         "overrides": list(study.overrides),
@@ -513,28 +423,4 @@ def _manifest(contents: _Contents, files: Mapping[str, str]) -> dict[str, Any]:
         },
         "data": contents.data,
         "trials": [{str(key): value for key, value in row.items()} for row in trials.to_dict(orient="records")],
-        "files": dict(files),
     }
-
-
-@contextmanager
-def _replacing(folder: Path) -> Iterator[Path]:
-    """A fresh folder that takes the place of `folder` when the block ends, and disappears if it fails."""
-    fresh, old = (folder.with_name(f".{folder.name}.{os.getpid()}.{word}") for word in ("new", "old"))
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.parent.glob(f".{folder.name}.*.new"):  # of processes that were killed
-        shutil.rmtree(leftover, ignore_errors=True)
-    fresh.mkdir()
-    try:
-        yield fresh
-        if folder.exists():
-            folder.rename(old)
-        try:
-            fresh.rename(folder)
-        except BaseException:
-            if old.exists():
-                old.rename(folder)
-            raise
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)

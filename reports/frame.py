@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pandas as pd
 
 from suite.errors import UserError
+from suite.parts import StudyFile
 from suite.records import Configuration, Outcome, Trial, TrialRecord
 from suite.study import Study, reference, shipped
 from suite.surfaces import SURFACES, Surface
@@ -27,6 +28,7 @@ __all__ = [
     "Frames",
     "Reader",
     "Study",
+    "StudyFile",
     "Surface",
     "Trial",
     "TrialRecord",
@@ -208,14 +210,18 @@ def settings(study: Study, trials: Sequence[Trial]) -> dict[str, str]:
     return told
 
 
-def command(study: Study) -> str:
-    """The command line that runs the study again, quoted for a shell; it names no folder of this machine."""
-    named = study.path is None or study.path in {path.resolve() for path in shipped().values()}
-    generated = study.path is not None and study.path.parts[-3:-1] == ("out", "studies")
-    words = ["ravine", "run", study.name if study.path is None or named or generated else study.path.name]
+def command(study: Study | StudyFile) -> str:
+    """The command line that runs a study, or all parts of a file, again, for a shell; it names no folder of this machine."""
+    path, name = study.path, study.name
+    if isinstance(study, Study) and study.part:
+        name = name.removesuffix(f".{study.part}")
+    named = path is None or path in {path.resolve() for path in shipped().values()}
+    generated = path is not None and path.parts[-3:-1] == ("out", "studies")
+    words = ["ravine", "run", name if path is None or named or generated else path.name]
+    words += ["--part", study.part] if isinstance(study, Study) and study.part else []
     for override in study.overrides:
         key, _, value = override.partition("=")
-        if key == "optimizer":
+        if key == "optimizer" and isinstance(study, Study):
             words += [word for entry in study.optimizer for word in ("--optimizer", entry.name)]
         else:
             words += [f"--{key.replace('_', '-')}", value]

@@ -241,6 +241,8 @@ class Study(BaseModel):
     tuned: Tuned | None = None
 
     name: str = Field(default="study", exclude=True)
+    part: str = Field(default="", exclude=True)
+    """Which part of its file it is, where the file has parts (`suite.parts`)."""
     path: Path | None = Field(default=None, exclude=True)
     overrides: tuple[str, ...] = Field(default=(), exclude=True)
 
@@ -273,17 +275,13 @@ class Study(BaseModel):
         if self.path is None:
             return self.name
         here = Path.cwd()
-        return str(self.path.relative_to(here) if self.path.is_relative_to(here) else self.path)
+        path = str(self.path.relative_to(here) if self.path.is_relative_to(here) else self.path)
+        return f'{path}: part "{self.part}"' if self.part else path
 
     @property
     def report_name(self) -> str:
         """The name of the report's folder: the study's, and after an @ what the command line changed."""
-        if not self.overrides:
-            return self.name
-        name = re.sub(r"[^\w.,=+@-]+", "_", f"{self.name}@{','.join(self.overrides)}")
-        if len(name) > LONGEST_NAME:
-            name = f"{name[:LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-        return name
+        return report_name(self.name, self.overrides)
 
     def override(
         self,
@@ -320,7 +318,8 @@ class Study(BaseModel):
         told = tuple(f"{key}={value}" for key, value in changed.items())
         told += (f"trials={trials}",) if trials is not None else ()
         told += (f"optimizer={'+'.join(optimizers)}",) if optimizers else ()
-        return _check(values, place="command line", name=self.name, path=self.path, overrides=self.overrides + told)
+        own = {"name": self.name, "part": self.part, "path": self.path, "overrides": self.overrides + told}
+        return check(values, place="command line", own=own)
 
     def _tune_with(self, trials: int | None, budget: Sequence[str], kept: list[Entry]) -> dict[str, Any]:
         """`[tune]` with the command line's number of trials and budget, and the spaces of the entries that are kept."""
@@ -331,9 +330,16 @@ class Study(BaseModel):
         tune = {key: value for key, value in tune.items() if key not in budget}
         return tune if trials is None else tune | {"trials": trials}
 
-    def _named(self, wanted: str) -> list[Entry]:
+    def has(self, wanted: str) -> bool:
+        """Whether an entry has this label or kind."""
+        return bool(self._fitting(wanted))
+
+    def _fitting(self, wanted: str) -> list[Entry]:
         found = [entry for entry in self.optimizer if wanted in {entry.name, entry.kind}]
-        found = found or [e for e in self.optimizer if wanted.casefold() in {e.name.casefold(), e.kind.casefold()}]
+        return found or [e for e in self.optimizer if wanted.casefold() in {e.name.casefold(), e.kind.casefold()}]
+
+    def _named(self, wanted: str) -> list[Entry]:
+        found = self._fitting(wanted)
         if not found:
             names = [entry.name for entry in self.optimizer]
             raise UserError(
@@ -341,6 +347,16 @@ class Study(BaseModel):
                 f"{did_you_mean(wanted, names + [e.kind for e in self.optimizer])} It has: {', '.join(names)}"
             )
         return found
+
+
+def report_name(name: str, overrides: Sequence[str]) -> str:
+    """The name of a report's folder: that of what it is about, and after an @ what the command line changed."""
+    if not overrides:
+        return name
+    name = re.sub(r"[^\w.,=+@-]+", "_", f"{name}@{','.join(overrides)}")
+    if len(name) > LONGEST_NAME:
+        name = f"{name[:LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return name
 
 
 def load(study: str | Path, generated: Path | None = None) -> Study:
@@ -354,9 +370,21 @@ def load(study: str | Path, generated: Path | None = None) -> Study:
     Raises:
         UserError: No such study, not TOML, or one line for each mistake in it with its place and the mend.
     """
-    path = _find(str(study), generated)
+    path = find(str(study), generated)
+    values = read(path)
+    if "part" in values:
+        raise UserError(f"{path}: the study has parts. Load it with suite.parts.load")
+    return check(values, place=str(path), own={"name": path.stem, "path": path.resolve()})
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The tables of a study file.
+
+    Raises:
+        UserError: It is not TOML, or cannot be read.
+    """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{path}: not TOML: {error}. Mend the file there; https://toml.io shows the format") from None
     except UnicodeDecodeError as error:
@@ -365,7 +393,6 @@ def load(study: str | Path, generated: Path | None = None) -> Study:
         raise UserError(f"{path}: cannot be read: {str(error)[:100]}. Write shorter numbers and lists") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}. Give the path of a study file") from None
-    return _check(values, place=str(path), name=path.stem, path=path.resolve())
 
 
 def shipped() -> dict[str, Path]:
@@ -388,7 +415,8 @@ def reference(name: str) -> dict[str, Any]:
     return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
-def _find(study: str, generated: Path | None) -> Path:
+def find(study: str, generated: Path | None) -> Path:
+    """The file of a study, by its name or its path; see `load`."""
     if study.endswith(".toml") or "/" in study:
         path = Path(study)
         if not path.is_file():
@@ -406,21 +434,38 @@ def _find(study: str, generated: Path | None) -> Path:
     return known[study]
 
 
-def _check(
-    values: dict[str, Any], *, place: str, name: str, path: Path | None, overrides: tuple[str, ...] = ()
+_OWN_KEYS = frozenset({"name", "part", "path", "overrides"})
+
+
+def check(
+    values: dict[str, Any], *, place: str, own: dict[str, Any], shared: str = "", keys: frozenset[str] = frozenset()
 ) -> Study:
-    own = {"name": name, "path": path, "overrides": overrides}
-    if own.keys() & values.keys():
+    """The study that these tables are.
+
+    Args:
+        values: By key, as TOML has them.
+        place: What messages begin with.
+        own: What is no key of a file: where the study came from.
+        shared: What messages begin with instead where they speak of a key of `keys`.
+        keys: See `shared`.
+
+    Raises:
+        UserError: One line for each mistake.
+    """
+    if _OWN_KEYS & values.keys():
         raise UserError(
-            f"{place}: {min(own.keys() & values.keys())}: unknown key. Remove it; a study is named by its file"
+            f"{place}: {min(_OWN_KEYS & values.keys())}: unknown key. Remove it; a study is named by its file"
         )
     try:
         return Study.model_validate({**values, **own})
     except ValidationError as error:
-        mistakes = [dict(mistake) for mistake in error.errors()]
+        mistakes: list[dict[str, Any]] = [dict(mistake) for mistake in error.errors()]
         if len(mistakes) > 1:  # entries with mistakes are not counted as entries: that is no second mistake
             mistakes = [mistake for mistake in mistakes if mistake["type"] != "too_short"]
-        raise UserError("\n".join(_line(place, values, mistake) for mistake in mistakes)) from None
+        lines = [
+            _line(shared if keys.intersection(mistake["loc"][:1]) else place, values, mistake) for mistake in mistakes
+        ]
+        raise UserError("\n".join(lines)) from None
 
 
 def _line(place: str, values: dict[str, Any], mistake: dict[str, Any]) -> str:
@@ -431,7 +476,7 @@ def _line(place: str, values: dict[str, Any], mistake: dict[str, Any]) -> str:
     if kind == "extra_forbidden":
         model = _model(where)
         fields = list(model.model_fields)
-        known = [field for field in fields if field not in {"name", "path", "overrides"}]
+        known = [field for field in fields if field not in _OWN_KEYS]
         return f"{at}unknown key.{did_you_mean(str(mistake['loc'][-1]), known)} Known keys: {', '.join(known)}"
     if kind == "missing":
         return f"{at}missing. Write it, for example {_example(str(mistake['loc'][-1]))}"

@@ -103,6 +103,30 @@ def test_overrides_have_a_report_of_their_own(call, write_study, here):
     assert [folder.name for folder in (here / "out/reports").iterdir()] == ["toy_study@repeats=1,optimizer=adam"]
 
 
+def test_a_study_with_parts(call, write_study, here):
+    """Every part runs and has its report, the whole has one over them; `--part` chooses, and status speaks of each."""
+    path = write_study(repeats=1)
+    parts = '[[part]]\nname = "one"\n[[part]]\nname = "two"\nepochs = 3\n'
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("[[optimizer]]", f"{parts}\n[[optimizer]]", 1), encoding="utf-8"
+    )
+    status, out, err = call("run", path, "--part", "two")
+    assert (status, [folder.name for folder in (here / "out/reports").iterdir()]) == (0, ["toy_study.two"])
+    status, out, err = call("run", path)
+    assert status == 0
+    assert "Part one:" in err
+    assert "Report on all parts: out/reports/toy_study/index.html" in out
+    page = (here / "out/reports/toy_study.two/index.html").read_text(encoding="utf-8")
+    assert "ravine run toy_study.toml --part two" in page
+    told = json.loads(call("status", path, "--json")[1])
+    assert [each["optimizers"]["SGD"]["ok"] for each in told["parts"].values()] == [1, 1]
+    assert [each["study"] for each in json.loads(call("report", path, "--json")[1])["parts"]] == [
+        "toy_study.one",
+        "toy_study.two",
+    ]
+    assert call("tune", path)[0] == 2
+
+
 def test_dry_run_shows_the_plan_and_runs_nothing(call, write_study, here):
     """Every trial with its id, what is done and what is missing, and the expected time; nothing is written."""
     path = write_study()

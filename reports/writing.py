@@ -1,0 +1,160 @@
+"""Writes what reports are made of: figures in all formats, pages from templates, a manifest, a folder in one piece.
+
+The same records give the same bytes: nothing here asks for the time, the machine or a random number.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reports import tables
+from reports.frame import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from matplotlib.figure import Figure
+
+FORMATS: Mapping[str, Mapping[str, Any]] = {
+    "svg": {"Date": None, "Creator": None},
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+"""The formats of every figure, each with the metadata that would differ between two builds, or two versions, left out."""
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A drawn figure: its file's name without an ending, its caption, what it shows, and its bytes by format, its part."""
+
+    name: str
+    caption: str
+    alt: str
+    files: Mapping[str, bytes]
+    label: str = ""
+    section: str = ""
+
+    @property
+    def uri(self) -> str:
+        """The figure as an address that needs no file and no network."""
+        return "data:image/svg+xml;base64," + base64.b64encode(self.files["svg"]).decode()
+
+
+def check_place(folder: Path) -> None:
+    """See that a report can be written to `folder`, before hours are spent on what goes into it.
+
+    Raises:
+        UserError: The folder holds something that is no report, or its place cannot be written.
+    """
+    if folder.exists() and not (folder.is_dir() and ((folder / MANIFEST).is_file() or not any(folder.iterdir()))):
+        raise UserError(f"{folder}: holds something that is no report. Give a new folder, or move it away")
+    nearest = next(parent for parent in folder.absolute().parents if parent.exists())
+    try:
+        with tempfile.TemporaryFile(dir=nearest):  # nothing is made before there is something to report
+            pass
+    except OSError as error:
+        told = f"{folder.parent}: reports cannot be written there: {error.strerror}"
+        raise UserError(f"{told}. Move what stands in the way, or start in another folder") from None
+
+
+def picture(figure: Figure, name: str, caption: str, alt: str, label: str = "") -> Picture:
+    """A figure, drawn in every format."""
+    files = {}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        figure.draw_without_rendering()
+        figure.draw_without_rendering()  # once more: what stands beside the axes moves with them
+        figure.set_layout_engine(None)  # the layout is done, once for all formats ("none" would have each draw twice)
+        for ending, metadata in FORMATS.items():
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=ending, metadata=dict(metadata))
+            files[ending] = buffer.getvalue()
+    return Picture(name, caption, alt, files, label)
+
+
+def save(pictures: Iterable[Picture], folder: Path) -> None:
+    """Write figures to `figures/` of a report's folder."""
+    (folder / "figures").mkdir()
+    for each in pictures:
+        for ending, data in each.files.items():
+            (folder / "figures" / f"{each.name}.{ending}").write_bytes(data)
+
+
+def save_texts(texts: Mapping[str, str], folder: Path) -> None:
+    """Write pages and tables by file name."""
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+
+
+def finish(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Write the manifest of a report, last: `files` in it holds the digests of all others."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    digests = {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    whole = {"manifest": 1, **manifest, "files": digests}
+    text = json.dumps(whole, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    save_texts({MANIFEST: text + "\n"}, folder)
+
+
+def render(template: str, values: Mapping[str, Any]) -> str:
+    """A page from its template. HTML is escaped by the template engine, Markdown by the filter `md`."""
+    import jinja2
+
+    engine = jinja2.Environment(
+        loader=jinja2.PackageLoader("reports"),
+        autoescape=jinja2.select_autoescape(["html.j2"]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    engine.filters |= {"md": tables.escape_markdown, "sort_key": tables.sort_key}
+    engine.globals |= {"markdown": tables.markdown, "digest": _digest, "source": _source}
+    return engine.get_template(template).render(values)
+
+
+def _source(name: str) -> str:
+    """The text of a file beside the templates, to be put into the page as it is."""
+    from markupsafe import Markup
+
+    return Markup((Path(__file__).parent / "templates" / name).read_text(encoding="utf-8"))  # noqa: S704
+
+
+def _digest(text: str) -> str:
+    """What the page's content policy allows: this script alone."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(str(text).encode()).digest()).decode()
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """A fresh folder that takes the place of `folder` when the block ends, and disappears if it fails."""
+    fresh, old = (folder.with_name(f".{folder.name}.{os.getpid()}.{word}") for word in ("new", "old"))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in folder.parent.glob(f".{folder.name}.*.new"):  # of processes that were killed
+        shutil.rmtree(leftover, ignore_errors=True)
+    fresh.mkdir()
+    try:
+        yield fresh
+        if folder.exists():
+            folder.rename(old)
+        try:
+            fresh.rename(folder)
+        except BaseException:
+            if old.exists():
+                old.rename(folder)
+            raise
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
