@@ -155,7 +155,7 @@ def window(surface: Surface, paths: pd.DataFrame) -> Window:
     near = places_[(np.abs(places_ - middle) <= 1.1 * reach).all(axis=1)]
     seen = np.vstack([known, near])
     low, high = seen.min(axis=0), seen.max(axis=0)
-    margin = np.maximum(0.08 * (high - low), 0.15 * reach)
+    margin = np.maximum(0.08 * (high - low), 0.25 * reach)
     (a, c), (b, d) = (low - margin).tolist(), (high + margin).tolist()
     return (a, b, c, d)
 
@@ -173,10 +173,10 @@ def drawable(way: pd.DataFrame, shown: Window) -> np.ndarray[Any, Any]:
     return np.asarray(middle + at * np.minimum(1, far / np.maximum(np.hypot(*at.T), far / 2))[:, None])
 
 
-def leaves(way: pd.DataFrame, shown: Window) -> bool:
-    """Whether a path leaves what is shown."""
+def outside(way: pd.DataFrame, shown: Window) -> bool:
+    """Whether a path ends outside of what is shown."""
     a, b, c, d = shown
-    return not bool((way["x1"].between(a, b) & way["x2"].between(c, d)).all())
+    return not (a <= way["x1"].iloc[-1] <= b and c <= way["x2"].iloc[-1] <= d)
 
 
 def _surface(options: Mapping[str, Any]) -> str:
