@@ -45,6 +45,7 @@ class Report:
         comparison: The verdicts on all pairs.
         targets: A row per target and label with its time to the target; None where nothing was followed over time.
         times: The same with a row per target and trial.
+        emblem: A figure that stands for the report on a page about several; None where it has none.
     """
 
     folder: Path
@@ -58,6 +59,7 @@ class Report:
     comparison: Comparison
     targets: pd.DataFrame | None
     times: pd.DataFrame | None
+    emblem: Picture | None = None
 
 
 @dataclass(slots=True)
@@ -132,6 +134,7 @@ def build(
         comparison=contents.comparison,
         targets=_raw(contents, "targets"),
         times=_raw(contents, "times"),
+        emblem=next((drawn for drawn in contents.pictures if contents.grounds), None),
     )
 
 

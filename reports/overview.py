@@ -87,6 +87,7 @@ def build(file: StudyFile, reports: Parts, folder: Path) -> Overview:
             "title": study.title,
             "problem": study.problem,
             "answer": report.answer,
+            "emblem": report.emblem,
             "page": os.path.relpath(report.page, folder).replace(os.sep, "/"),
         }
         for study, report in reports
@@ -140,7 +141,9 @@ def stand(reports: Parts) -> Standing | None:
     An optimizer whose every repeat of a part diverged or stalled ranks last there.
     """
     if any(report.frames.on_surfaces for _, report in reports):
-        return None  # each surface has learning rates of its own, and what can be said of four functions is said of each
+        return (
+            None  # each surface has learning rates of its own, and what can be said of four functions is said of each
+        )
     known = [(study, report) for study, report in reports if report.estimates[study.score].notna().any()]
     shared = [label for label in (known[0][1].frames.labels if known else ()) if _is_everywhere(label, known)]
     if len(known) < 2 or len(shared) < 3:

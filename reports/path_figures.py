@@ -1,4 +1,4 @@
-"""Paths on surfaces become pictures: over contour lines, and height over steps. Nothing is computed that a reader could cite."""
+"""Paths on surfaces become pictures, over contour lines and as height over steps. Nothing to cite is computed here."""
 
 from __future__ import annotations
 
@@ -95,7 +95,9 @@ def path(way: pd.DataFrame, ax: Axes, look: Style, shown: Window, *, dashed: boo
     """
     x1, x2 = drawable(way, shown).T
     dash = look.line if dashed else "-"
-    ax.plot(x1, x2, color=look.color, ls=dash, lw=1.0, marker="o", ms=2.4, mec="none", markevery=dots(len(x1)), zorder=3)
+    ax.plot(
+        x1, x2, color=look.color, ls=dash, lw=1.0, marker="o", ms=2.4, mec="none", markevery=dots(len(x1)), zorder=3
+    )
     ax.plot(x1[:1], x2[:1], "o", mfc="white", mec=look.color, ms=4.2, zorder=4)
     ax.set(xlim=shown[:2], ylim=shown[2:])
     return ax
@@ -198,7 +200,16 @@ def stage(
     ax.set_xlabel("$x_1$", labelpad=1)
     ax.set_title("$x_2$", fontsize=8, pad=3)
     handles = [
-        Line2D([], [], color=looks[label].color, ls=looks[label].line, marker="o", ms=4, mec="none", label=textwrap.fill(name, 24))
+        Line2D(
+            [],
+            [],
+            color=looks[label].color,
+            ls=looks[label].line,
+            marker="o",
+            ms=4,
+            mec="none",
+            label=textwrap.fill(name, 24),
+        )
         for name, label in racers
     ]
     legend = figure.legend(
@@ -209,9 +220,7 @@ def stage(
     return figure, ax, shown
 
 
-def descent(
-    paths: pd.DataFrame, ended: pd.DataFrame, families: Sequence[Family], looks: Mapping[str, Style]
-) -> Figure:
+def descent(paths: pd.DataFrame, ended: pd.DataFrame, families: Sequence[Family], looks: Mapping[str, Style]) -> Figure:
     """Height over steps on a logarithmic scale: a panel for each optimizer, a line for each learning rate, the darkest highest.
 
     Args:
@@ -271,7 +280,9 @@ def together(paths: pd.DataFrame, racers: Sequence[tuple[str, str]], looks: Mapp
 
 def _tell(ax: Axes, end: pd.Series[Any], *, lowest: bool, away: bool) -> None:
     """How a path ended: its height, in bold where it is the lowest of its row, or that it diverges."""
-    text, color = ("diverges", ALARM) if end["diverges"] else (notes.compact(float(end["height"])), INK if lowest else QUIET)
+    text, color = (
+        ("diverges", ALARM) if end["diverges"] else (notes.compact(float(end["height"])), INK if lowest else QUIET)
+    )
     text += ", ends outside" if away and not end["diverges"] else ""
     backed = {"facecolor": "white", "edgecolor": "none", "pad": 1.2, "alpha": 0.85}
     weight = "bold" if lowest or end["diverges"] else "normal"

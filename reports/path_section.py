@@ -1,4 +1,4 @@
-"""The part of the report on paths: where the optimizers went on a surface, at which learning rates, and how fast they came down."""
+"""The part of the report on paths: where optimizers went on a surface, at which learning rates, and how fast."""
 
 from __future__ import annotations
 
@@ -103,12 +103,14 @@ def _answer(ground: Ground, *, named: bool) -> str:
     if any(len(family.labels) > 1 for family in ground.families):
         text += "; each at the best of its learning rates"
     lost = int(ground.ended["diverges"].sum())
-    text += f". {lost} of {len(ground.ended)} paths diverge{'s' if lost == 1 else ''}." if lost else ". No path diverges."
+    text += (
+        f". {lost} of {len(ground.ended)} paths diverge{'s' if lost == 1 else ''}." if lost else ". No path diverges."
+    )
     return text
 
 
 def _at(family: Family, end: pd.Series[float]) -> str:
-    return f"{family.name} at η = {end['lr']:g}" if math.isfinite(end["lr"]) else family.name
+    return f"{family.name} at η\u00a0=\u00a0{end['lr']:g}" if math.isfinite(end["lr"]) else family.name
 
 
 def section(on: tuple[Ground, ...]) -> Section:
@@ -135,7 +137,10 @@ def sheet(ground: Ground, *, name: str, heading: str, remarks: tuple[str, ...] =
     """A row for each optimizer, a column for each learning rate: the height at the end, the lowest of a row in bold."""
     rates = sorted({rate for family in ground.families for rate in family.labels})
     end = ground.ended.set_index("label")
-    columns = [Column("Optimizer", "left"), *(Column(f"η={rate:g}" if math.isfinite(rate) else "No η") for rate in rates)]
+    columns = [
+        Column("Optimizer", "left"),
+        *(Column(f"η={rate:g}" if math.isfinite(rate) else "No η") for rate in rates),
+    ]
     columns += [Column("Steps to 1%", rank=1)]
     order = {family.name: at for at, (family, _) in enumerate(ground.ranked())}
     rows = []
@@ -155,8 +160,10 @@ def sheet(ground: Ground, *, name: str, heading: str, remarks: tuple[str, ...] =
         cells.append(Cell("never" if math.isnan(near) else f"{near:.0f}", near))
         rows.append(tuple(cells))
     told = (
-        f"f − lowest after {int(ground.ended['steps'].max())} steps; bold: the best learning rate of a row, by which rows are "
-        "sorted. Diverges: it left the numbers, or ended higher than it began, at half of its greatest height or more.",
+        (
+            f"f − lowest after {int(ground.ended['steps'].max())} steps; bold: the best learning rate of a row, by which rows "
+            "are sorted. Diverges: it left the numbers, or ended higher than it began, at half of its greatest height or more."
+        ),
         f"Steps to 1%: the first step at which the path with the best learning rate is at {NEAR:.0%} of its first height.",
     )
     return Sheet(name, heading, tuple(columns), tuple(rows), (*told, *remarks))
@@ -166,7 +173,8 @@ def _words(ground: Ground) -> str:
     surface = SURFACES[ground.key]
     start, minima = _place(surface.start), listed([_place(at) for at in surface.minima])
     few = "a minimum" if len(surface.minima) == 1 else "minima"
-    return f"f(x₁, x₂) = {surface.text}, from {start}, with {few} at {minima}, where f = {surface.lowest:g} ({surface.source})."
+    lowest = f"{surface.lowest:g}".replace("-", "−")
+    return f"f(x₁, x₂) = {surface.text}, from {start}, with {few} at {minima}, where f = {lowest} ({surface.source})."
 
 
 def _place(at: tuple[float, float]) -> str:
@@ -200,7 +208,10 @@ def _draw(on: tuple[Ground, ...], styled: Mapping[str, Style]) -> Iterator[Drawi
         )
         yield Drawing(figure, _name("paths", ground, on), caption, f"Panels: paths over contour lines of {names}.")
         figure = path_figures.descent(ground.paths, ground.ended, ground.families, styled)
-        caption = "Height f − lowest over steps on a logarithmic scale, a line for each learning rate; a line that leaves at the top diverges."
+        caption = (
+            "Height f − lowest over steps on a logarithmic scale, a line for each learning rate, darker the higher it is; a line "
+            "that does not come back from the top diverges."
+        )
         yield Drawing(figure, _name("descent", ground, on), caption, f"Panels: height over steps of {names}.")
         if len(racers) > 1:
             figure = path_figures.together(ground.paths, racers, styled)

@@ -169,8 +169,9 @@ def drawable(way: pd.DataFrame, shown: Window) -> np.ndarray[Any, Any]:
     a, b, c, d = shown
     middle, far = np.array([(a + b) / 2, (c + d) / 2]), _FAR * max(b - a, d - c)
     at = way[["x1", "x2"]].to_numpy(dtype=float)
-    at = at[np.isfinite(at).all(axis=1)] - middle
-    return np.asarray(middle + at * np.minimum(1, far / np.maximum(np.hypot(*at.T), far / 2))[:, None])
+    at = at[np.isfinite(at).all(axis=1)]
+    away = np.hypot(*(at - middle).T)[:, None]
+    return np.where(away > far, middle + (at - middle) * (far / np.maximum(away, far)), at)
 
 
 def outside(way: pd.DataFrame, shown: Window) -> bool:

@@ -250,10 +250,12 @@ def _ticks(shown: Window) -> tuple[tuple[str, float, float, str], ...]:
 
     a, b, c, d = shown
     found = [("x₁", WIDTH - 8.0, HEIGHT - 6.0, "end"), ("x₂", 6.0, 16.0, "start")]
-    for value in MaxNLocator(6).tick_values(a, b):
-        if a + 0.06 * (b - a) < value < b - 0.06 * (b - a):
-            found.append((f"{value:g}", round((value - a) / (b - a) * WIDTH, 1), HEIGHT - 6.0, "middle"))
-    for value in MaxNLocator(5).tick_values(c, d):
-        if c + 0.08 * (d - c) < value < d - 0.08 * (d - c):
-            found.append((f"{value:g}", 6.0, round((d - value) / (d - c) * HEIGHT + 4, 1), "start"))
+    for low, high, many in ((a, b, 6), (c, d, 5)):
+        across = many == 6
+        for value in MaxNLocator(many).tick_values(low, high):
+            share = (value - low) / (high - low)
+            if across and 0.06 < share < 0.94:
+                found.append((f"{value:g}", round(share * WIDTH, 1), HEIGHT - 6.0, "middle"))
+            elif not across and 0.08 < share < 0.92:
+                found.append((f"{value:g}", 6.0, round((1 - share) * HEIGHT + 4, 1), "start"))
     return tuple((text.replace("-", "−"), x, y, anchor) for text, x, y, anchor in found)

@@ -78,7 +78,9 @@ def picture(figure: Figure, name: str, caption: str, alt: str, label: str = "") 
         if figure.get_layout_engine() is not None:
             figure.draw_without_rendering()
             figure.draw_without_rendering()  # once more: what stands beside the axes moves with them
-            figure.set_layout_engine(None)  # it is done, once for all formats ("none" would have each format draw twice)
+            figure.set_layout_engine(
+                None
+            )  # it is done, once for all formats ("none" would have each format draw twice)
         for ending, metadata in FORMATS.items():
             buffer = io.BytesIO()
             figure.savefig(buffer, format=ending, metadata=dict(metadata))
