@@ -18,7 +18,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from reports import figures, notes
 from reports.figures import INK, QUIET
 from reports.frame import SURFACES
-from reports.paths import best, drawable, outside, window
+from reports.paths import best, by_label, drawable, outside, window
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,7 +61,7 @@ def _fewer(line: Array) -> Array:
     whole = Path(line)
     whole.simplify_threshold = 1.0
     drawn = whole.cleaned(simplify=True)
-    kept = np.asarray(drawn.vertices)[np.isin(drawn.codes, (Path.MOVETO, Path.LINETO))]
+    kept = np.asarray(drawn.vertices)[np.isin(np.asarray(drawn.codes), (Path.MOVETO, Path.LINETO))]
     return kept if np.array_equal(kept[-1], line[-1]) else np.vstack([kept, line[-1:]])
 
 
@@ -138,7 +138,7 @@ def small_multiples(
     surface = SURFACES[families[0].surface]
     shown = window(surface, paths)
     ways = dict(iter(paths.groupby("label")))
-    told = ended.set_index("label")
+    told = by_label(ended)
     for row, family in enumerate(families):
         look = looks[next(iter(family.labels.values()))]
         middle = axes[row, 0].get_position()
@@ -165,7 +165,7 @@ def small_multiples(
             ax.tick_params(labelleft=column == 0, labelbottom=row == len(families) - 1, labelsize=6.5, length=2)
             if label in ways:
                 path(ways[label], ax, looks[label], shown)
-                _tell(ax, told.loc[label], lowest=label == lowest, away=outside(ways[label], shown))
+                _tell(ax, told[label], lowest=label == lowest, away=outside(ways[label], shown))
             else:
                 ax.text(0.5, 0.5, "not recorded", transform=ax.transAxes, ha="center", color=QUIET, fontsize=6.5)
     figure.text((_LEFT / _WIDTH + 0.995) / 2, 0.08 / high, "$x_1$", ha="center", fontsize=8)
@@ -194,7 +194,7 @@ def stage(
     own = paths[paths["label"].isin([label for _, label in racers])]
     surface = SURFACES[own["surface"].iloc[0]]
     shown = window(surface, own)
-    figure = Figure(figsize=(7.2, 4.05), layout="none")
+    figure = Figure(figsize=(7.2, 4.05))
     ax = figure.add_axes((0.05, 0.1, 0.675, 0.84))
     ground(surface, ax, shown)
     ax.set_xlabel("$x_1$", labelpad=1)
@@ -278,7 +278,7 @@ def together(paths: pd.DataFrame, racers: Sequence[tuple[str, str]], looks: Mapp
     return figure
 
 
-def _tell(ax: Axes, end: pd.Series[Any], *, lowest: bool, away: bool) -> None:
+def _tell(ax: Axes, end: Mapping[str, Any], *, lowest: bool, away: bool) -> None:
     """How a path ended: its height, in bold where it is the lowest of its row, or that it diverges."""
     text, color = (
         ("diverges", ALARM) if end["diverges"] else (notes.compact(float(end["height"])), INK if lowest else QUIET)

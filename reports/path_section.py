@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reports import notes
 from reports.answers import listed
 from reports.frame import SURFACES
-from reports.paths import NEAR, best, ends, families, places
+from reports.paths import NEAR, best, by_label, ends, families, places
 from reports.sections import Drawing, Section
 from reports.tables import NO_VALUE, Cell, Column, Sheet
 
@@ -52,11 +52,11 @@ class Ground:
         found = [(family.name, best(family, self.ended)) for family in self.families]
         return [(name, label) for name, label in found if label]
 
-    def ranked(self) -> list[tuple[Family, pd.Series[float]]]:
+    def ranked(self) -> list[tuple[Family, dict[str, Any]]]:
         """Each optimizer that has a best label with where that ended, the lowest first."""
-        by_label = self.ended.set_index("label")
+        end = by_label(self.ended)
         found = [(family, best(family, self.ended)) for family in self.families]
-        told = [(family, by_label.loc[label]) for family, label in found if label]
+        told = [(family, end[label]) for family, label in found if label]
         return sorted(told, key=lambda pair: float(pair[1]["height"]))
 
 
@@ -109,7 +109,7 @@ def _answer(ground: Ground, *, named: bool) -> str:
     return text
 
 
-def _at(family: Family, end: pd.Series[float]) -> str:
+def _at(family: Family, end: Mapping[str, Any]) -> str:
     return f"{family.name} at η\u00a0=\u00a0{end['lr']:g}" if math.isfinite(end["lr"]) else family.name
 
 
@@ -136,7 +136,7 @@ def races(on: tuple[Ground, ...], styled: Mapping[str, Style]) -> dict[str, Race
 def sheet(ground: Ground, *, name: str, heading: str, remarks: tuple[str, ...] = ()) -> Sheet:
     """A row for each optimizer, a column for each learning rate: the height at the end, the lowest of a row in bold."""
     rates = sorted({rate for family in ground.families for rate in family.labels})
-    end = ground.ended.set_index("label")
+    end = by_label(ground.ended)
     columns = [
         Column("Optimizer", "left"),
         *(Column(f"η={rate:g}" if math.isfinite(rate) else "No η") for rate in rates),
@@ -149,14 +149,14 @@ def sheet(ground: Ground, *, name: str, heading: str, remarks: tuple[str, ...] =
         cells = [Cell(family.name, family.name)]
         for rate in rates:
             label = family.labels.get(rate)
-            if label is None or label not in end.index:
+            if label is None or label not in end:
                 cells.append(Cell(NO_VALUE if label is None else "missing", math.nan))
-            elif end.loc[label, "diverges"]:
+            elif end[label]["diverges"]:
                 cells.append(Cell("diverges", math.inf))
             else:
-                height = float(end.loc[label, "height"])
+                height = float(end[label]["height"])
                 cells.append(Cell(notes.compact(height), height, best=label == lowest))
-        near = float(end.loc[lowest, "near"]) if lowest else math.nan
+        near = float(end[lowest]["near"]) if lowest else math.nan
         cells.append(Cell("never" if math.isnan(near) else f"{near:.0f}", near))
         rows.append(tuple(cells))
     told = (
@@ -209,8 +209,8 @@ def _draw(on: tuple[Ground, ...], styled: Mapping[str, Style]) -> Iterator[Drawi
         yield Drawing(figure, _name("paths", ground, on), caption, f"Panels: paths over contour lines of {names}.")
         figure = path_figures.descent(ground.paths, ground.ended, ground.families, styled)
         caption = (
-            "Height f − lowest over steps on a logarithmic scale, a line for each learning rate, darker the higher it is; a line "
-            "that does not come back from the top diverges."
+            "Height f − lowest over steps on a logarithmic scale, a line for each learning rate, darker the higher it is; a "
+            "line that does not come back from the top diverges."
         )
         yield Drawing(figure, _name("descent", ground, on), caption, f"Panels: height over steps of {names}.")
         if len(racers) > 1:

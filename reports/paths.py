@@ -113,17 +113,18 @@ def ends(paths: pd.DataFrame, frames: Frames) -> pd.DataFrame:
         the start; NaN where there is none) and `diverges`: it left the numbers, or it ended higher than it began, at
         half of its greatest height or more.
     """
-    known = frames.trials[frames.trials["outcome"] != MISSING].drop_duplicates("label").set_index("label")
+    recorded = frames.trials[frames.trials["outcome"] != MISSING].drop_duplicates("label")
+    known = {row["label"]: row for row in recorded.to_dict(orient="records")}
     rows = []
     for label, way in paths.groupby("label", sort=False):
         heights, last = way["height"].to_numpy(), way.iloc[-1]
-        lost = known.loc[label, "outcome"] != "ok" or not math.isfinite(heights[-1])
+        lost = known[label]["outcome"] != "ok" or not math.isfinite(heights[-1])
         close = way.loc[heights <= NEAR * heights[0], "step"]
         rows.append(
             {
                 "label": label,
                 "surface": last["surface"],
-                "lr": float(known.loc[label, "hyperparameters"].get("lr", math.nan)),
+                "lr": float(known[label]["hyperparameters"].get("lr", math.nan)),
                 "steps": int(last["step"]),
                 "x1": last["x1"],
                 "x2": last["x2"],
@@ -139,7 +140,14 @@ def ends(paths: pd.DataFrame, frames: Frames) -> pd.DataFrame:
 def best(family: Family, ended: pd.DataFrame) -> str | None:
     """The label that ended lowest, the first of equals; None where all diverged or none is recorded."""
     own = ended[ended["label"].isin(list(family.labels.values())) & ~ended["diverges"]]
-    return str(own.loc[own["height"].idxmin(), "label"]) if len(own) else None
+    return str(own.sort_values("height", kind="stable")["label"].iloc[0]) if len(own) else None
+
+
+def by_label(ended: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """The rows of `ends` by their label."""
+    return {
+        str(row["label"]): {str(key): value for key, value in row.items()} for row in ended.to_dict(orient="records")
+    }
 
 
 def window(surface: Surface, paths: pd.DataFrame) -> Window:
@@ -171,7 +179,7 @@ def drawable(way: pd.DataFrame, shown: Window) -> np.ndarray[Any, Any]:
     at = way[["x1", "x2"]].to_numpy(dtype=float)
     at = at[np.isfinite(at).all(axis=1)]
     away = np.hypot(*(at - middle).T)[:, None]
-    return np.where(away > far, middle + (at - middle) * (far / np.maximum(away, far)), at)
+    return np.asarray(np.where(away > far, middle + (at - middle) * (far / np.maximum(away, far)), at))
 
 
 def outside(way: pd.DataFrame, shown: Window) -> bool:

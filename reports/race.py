@@ -138,11 +138,11 @@ def race(
     racers, chosen = [], []
     for family in families:
         first = next(iter(family.labels.values()))
-        label = best(family, ended)
-        chosen.append(label)
+        winner = best(family, ended)
+        chosen.append(winner)
         rates = {label: f"{rate:g}" if np.isfinite(rate) else "" for rate, label in family.labels.items()}
         look = looks[first]
-        racers.append(Racer(family.name, look.color, look.dash, ways[label] if label else None, rates))
+        racers.append(Racer(family.name, look.color, look.dash, ways[winner] if winner else None, rates))
     choices: list[tuple[str, tuple[str | None, ...]]] = [("each at its best learning rate", tuple(chosen))]
     every = sorted({rate for family in families for rate in family.labels if np.isfinite(rate)})
     for rate in every:
@@ -187,7 +187,7 @@ def gif(paths: pd.DataFrame, racers: Sequence[tuple[str, str]], looks: Mapping[s
         moving.append((line, head))
     counter = ax.text(0.99, 0.985, "", transform=ax.transAxes, ha="right", va="top", fontsize=8, zorder=6)
     ax.set(xlim=shown[:2], ylim=shown[2:])
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
     ground = canvas.copy_from_bbox(figure.bbox)
     images = []
