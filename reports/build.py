@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from reports import answers, comparison_section, notes, path_section, scores, tables, target_section, verdicts, writing
 from reports import estimates as estimating
-from reports.frame import Frames, Reader, Study, Trial, UserError, command, load, reference, settings
+from reports.frame import STEP_LOSS, Frames, Reader, Study, Trial, UserError, command, load, reference, settings
 from reports.writing import Picture, picture
 
 if TYPE_CHECKING:
@@ -281,10 +281,10 @@ def _draw(contents: _Contents) -> Iterator[Picture]:
             names = ", ".join(scores.title(metric).lower() for metric in shown)
             yield picture(figure, "convergence", caption, f"Panels: {names} of {whom} over epochs.")
 
-        steps = estimating.by_update(points)
+        steps = estimating.by_update(contents.frames.updates)
         if figures.is_curve(steps):
             figure, ax = figures.single()
-            figures.convergence(steps, ax, looks, metric=scores.STEP_LOSS, along="update")
+            figures.convergence(steps, ax, looks, metric=STEP_LOSS, along="update")
             lengths = sorted({int(length) for length in steps["window"]})
             caption = f"Training loss by update: mean over the repeats with its pointwise {band} band. "
             caption += (

@@ -9,7 +9,7 @@ import pandas as pd
 
 from reports.frame import MISSING
 from reports.intervals import LEVEL, METHOD, t_band, t_interval
-from reports.scores import STEP_LOSS, higher_is_better
+from reports.scores import higher_is_better
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -131,27 +131,32 @@ def by_epoch(points: pd.DataFrame, metric: str, level: float = LEVEL) -> pd.Data
     return _curves(chosen, "epoch", level)
 
 
-def by_update(points: pd.DataFrame, level: float = LEVEL, windows: int = WINDOWS) -> pd.DataFrame:
+def by_update(updates: pd.DataFrame, level: float = LEVEL, windows: int = WINDOWS) -> pd.DataFrame:
     """Mean curves of each update's own loss with pointwise intervals.
 
     The updates of a run are cut into at most `windows` windows of equal length (the last may be shorter), and each
     repeat counts with its mean over the window: no value enters two windows. Up to `windows` updates nothing is
     averaged.
 
+    Args:
+        updates: A row per update (`Frames.updates`); only those of ok trials count.
+        level: Of the intervals.
+        windows: How many at most.
+
     Returns:
         `label`, `update` (the middle of the window, from 1), `mean`, `low`, `high`, `n`, `window` (its length).
     """
-    chosen = points[(points["metric"] == STEP_LOSS) & (points["outcome"] == "ok")]
-    if chosen.empty:
-        return pd.DataFrame(columns=["label", "update", "mean", "low", "high", "n", "window"])
-    length = -(-chosen.groupby("label")["step"].transform("max") // windows)
-    chosen = chosen.assign(window=length, block=(chosen["step"] - 1) // length)
-    keys = ["label", "repeat", "window", "block"]
-    means = chosen.groupby(keys, sort=False, as_index=False).agg(value=("value", "mean"))
-    middle = chosen.groupby(["label", "block"], sort=False)["step"].agg(lambda step: (step.min() + step.max()) / 2)
-    means = means.merge(middle.rename("update").reset_index(), on=["label", "block"])
-    lengths = means.drop_duplicates("label")[["label", "window"]]
-    return _curves(means, "update", level).merge(lengths, on="label")
+    parts = [pd.DataFrame(columns=["label", "update", "mean", "low", "high", "n", "window"])]
+    chosen = updates[updates["outcome"] == "ok"]
+    for label, own in chosen.groupby("label", sort=False, observed=True):
+        length = -(-int(own["step"].max()) // windows)
+        own = own.assign(block=(own["step"] - 1) // length)  # noqa: PLW2901
+        means = own.pivot_table(index="block", columns="repeat", values="value", aggfunc="mean")
+        edges = own.groupby("block")["step"].agg(["min", "max"])
+        band = t_band(means.to_numpy().T, level)
+        part = {"label": str(label), "update": edges.mean(axis=1).to_numpy(), "mean": band.mean, "low": band.low}
+        parts.append(pd.DataFrame(part | {"high": band.high, "n": band.n, "window": length}))
+    return pd.concat(parts[1:], ignore_index=True) if len(parts) > 1 else parts[0]
 
 
 def _curves(points: pd.DataFrame, along: str, level: float) -> pd.DataFrame:

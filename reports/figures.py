@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
@@ -285,14 +286,17 @@ def repeats(
         return _once(own, curves, ax, look, label=label, metric=metric)
     for _, curve in curves[curves["label"] != label].groupby("label", sort=False):
         ax.plot(curve["epoch"], curve["mean"], "-" if len(curve) > 1 else ".", ms=4, color=FAINT, lw=0.8, zorder=1)
+    whole = []
     for _, run in own.groupby("repeat", sort=True):
-        ok = bool((run["outcome"] == "ok").all())
-        color, style = (look.color, "-") if ok else (QUIET, (0, (2, 1.5)))
-        ax.plot(run["epoch"], run["value"], color=color, ls=style, lw=0.7, alpha=0.55 if ok else 0.9, zorder=3)
-        if not ok:
-            ax.plot(run["epoch"].iloc[-1:], run["value"].iloc[-1:], "x", color=QUIET, ms=4, mew=1, zorder=4)
-        elif len(run) == 1:
+        if (run["outcome"] == "ok").all() and len(run) > 1:
+            whole.append(run[["epoch", "value"]].to_numpy(dtype=float))
+        elif (run["outcome"] == "ok").all():
             ax.plot(run["epoch"], run["value"], "o", color=look.color, ms=2.6, mec="none", alpha=0.35, zorder=3)
+        else:
+            ax.plot(run["epoch"], run["value"], color=QUIET, ls=(0, (2, 1.5)), lw=0.7, alpha=0.9, zorder=3)
+            ax.plot(run["epoch"].iloc[-1:], run["value"].iloc[-1:], "x", color=QUIET, ms=4, mew=1, zorder=4)
+    ax.add_collection(LineCollection(whole, colors=look.color, linewidths=0.7, alpha=0.55, zorder=3))  # a hundred are one
+    ax.autoscale_view()
     x, y, low, high = (mean[name].to_numpy(dtype=float) for name in ("epoch", "mean", "low", "high"))
     if len(mean) > 1:
         ax.fill_between(x, low, high, color=look.color, alpha=0.22, linewidth=0, zorder=2)

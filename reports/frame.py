@@ -6,9 +6,10 @@ What the other modules of `reports` need of the suite's types they take from her
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import pandas as pd
 
 from suite.errors import UserError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ENVIRONMENT",
     "MISSING",
+    "STEP_LOSS",
     "SURFACES",
     "Frames",
     "Reader",
@@ -60,7 +62,11 @@ ENVIRONMENT = (
 )
 """What a record says about where it ran; empty text where it does not."""
 
+STEP_LOSS = "train/step_loss"
+"""The training loss of each update's own batch."""
+
 _POINTS = ("trial_id", "metric", "epoch", "step", "value")
+_UPDATES = ("label", "repeat", "outcome", "step", "value")
 
 
 class Reader(Protocol):
@@ -84,11 +90,14 @@ class Frames:
         points: A row per measured value: `label`, `repeat`, `outcome`, `trial_id`, `metric`, `epoch`, `step`, `value`.
             A trial that two labels share has its points under both.
         planned: How many trials each label has in the plan. Its order is the order of the labels.
+        updates: A row per update with the loss of its own batch: `label`, `repeat`, `outcome`, `step`, `value`. Apart, since
+            there are thousands of them for each other value; `label` and `outcome` are categories.
     """
 
     trials: pd.DataFrame
     points: pd.DataFrame
     planned: dict[str, int]
+    updates: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(_UPDATES)))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -117,10 +126,29 @@ def load(store: Reader, trials: Sequence[Trial]) -> Frames:
     records = store.records({trial.id for trial in trials})
     table = pd.DataFrame([_row(trial, records.get(trial.id)) for trial in trials])
     points = store.points(records.values())[list(_POINTS)] if records else pd.DataFrame(columns=list(_POINTS))
+    of_updates = points["metric"] == STEP_LOSS
+    updates = _updates(points[of_updates], table)
+    points = points[~of_updates]
     points = points.astype({"trial_id": str, "metric": str, "epoch": "int64", "step": "int64", "value": "float64"})
     points = table[["trial_id", "label", "repeat", "outcome"]].merge(points, on="trial_id", how="inner")
     planned = {str(label): int(count) for label, count in table.groupby("label", sort=False).size().items()}
-    return Frames(trials=table, points=points, planned=planned)
+    return Frames(trials=table, points=points, planned=planned, updates=updates)
+
+
+def _updates(points: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """The losses of updates, under each label that has their trial."""
+    where = points.groupby("trial_id", sort=False, observed=True).indices
+    rows = table[table["trial_id"].isin(list(where))]
+    if rows.empty:
+        return pd.DataFrame(columns=list(_UPDATES))
+    places = [where[trial] for trial in rows["trial_id"]]
+    lengths = [len(place) for place in places]
+    found = points[["step", "value"]].iloc[np.concatenate(places)].reset_index(drop=True)
+    found.insert(0, "repeat", rows["repeat"].to_numpy().repeat(lengths))
+    for at, name in ((0, "label"), (2, "outcome")):
+        told = pd.Categorical(rows[name], categories=rows[name].unique())
+        found.insert(at, name, pd.Series(told.repeat(lengths)))
+    return found.astype({"step": "int64", "value": "float64"})
 
 
 class TuningReader(Protocol):

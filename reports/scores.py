@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 METRICS = ("train/loss", "train/accuracy", "test/loss", "test/accuracy")
 """The metrics of a report, in the order of its columns."""
 
-STEP_LOSS = "train/step_loss"
-"""The training loss of each update's own batch."""
-
 TUNED = ", tuned"
 """How the label of a tuned entry ends."""
 
@@ -52,7 +49,7 @@ def final(frames: Frames, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
 
 def measured(frames: Frames, score: str) -> tuple[str, ...]:
     """The metrics that these trials have, in the order of `METRICS`; the study's score always, and first if unusual."""
-    known = set(frames.points["metric"])
+    known = set(frames.points["metric"].unique())
     return (() if score in METRICS else (score,)) + tuple(m for m in METRICS if m in known or m == score)
 
 

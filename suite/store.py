@@ -338,17 +338,23 @@ class Store:
         return sorted(known, key=lambda tried: (tried.optuna, tried.number))
 
     def points(self, records: Iterable[TrialRecord]) -> pd.DataFrame:
-        """The whole history of these records: columns trial_id, metric, epoch, step, value."""
+        """The whole history of these records: columns trial_id and metric (categories), epoch, step, value."""
+        import numpy as np
         import pandas as pd
+        import pyarrow as pa
+        import pyarrow.parquet as pq
 
-        frames = []
+        ids, tables = list[str](), list[pa.Table]()
         for record in records:
             with self._told("read"), self._artifact(record, HISTORY) as path:
-                frame = pd.read_parquet(path)
-            frame.insert(0, "trial_id", record.trial.id)
-            frames.append(frame)
-        columns = ["trial_id", "metric", "epoch", "step", "value"]
-        return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
+                tables.append(pq.read_table(path, columns=["metric", "epoch", "step", "value"]))
+            ids.append(record.trial.id)
+        if not tables:
+            return pd.DataFrame(columns=["trial_id", "metric", "epoch", "step", "value"])
+        frame: pd.DataFrame = pa.concat_tables(tables).unify_dictionaries().to_pandas()
+        codes = np.repeat(np.arange(len(ids)), [len(table) for table in tables])
+        frame.insert(0, "trial_id", pd.Series(pd.Categorical.from_codes(codes, pd.Index(ids))))
+        return frame
 
     def studies(self) -> list[str]:
         """The names of the studies that have records here."""

@@ -106,6 +106,15 @@ def overhead(results):
     return grid(["", "measured", "n"], rows)
 
 
+def report(results):
+    """What a large report takes."""
+    found = [each for each in results["benchmarks"] if each["group"] == "a large report"]
+    rows = [
+        [f"{_info(x)['trials']:,}", f"{x['stats']['median']:.0f}", f"{_info(x)['gigabytes']:.1f}", "1"] for x in found
+    ]
+    return grid(["trials of 25 epochs", "seconds", "GB at most", "n"], rows) if rows else None
+
+
 def floor(results):
     """What the device can, what a step computes, and the share that is reached."""
     found = [each for each in results["benchmarks"] if each["group"] == "the floor"]
@@ -164,6 +173,7 @@ TABLES = {
     "training": training,
     "steps": steps,
     "overhead": overhead,
+    "report": report,
     "floor": floor,
     "profile": profile,
 }

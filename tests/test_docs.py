@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from suite import tuning
+from suite.parts import load as load_file
 from suite.plan import plan
 from suite.study import load, shipped
 
@@ -73,10 +74,12 @@ def test_the_set_up_commands_are_what_tox_has():
 
 
 def test_the_study_of_the_readme_is_valid(here):
-    """The example can be copied into a file, its second part below the first, planned and searched."""
-    blocks = _blocks("README.md", "toml")
+    """The example can be copied into a file, its second part below the first, planned and searched; with parts, too."""
+    *blocks, parts = _blocks("README.md", "toml")
     assert len(blocks) == 2
     (here / "own.toml").write_text("\n".join(blocks), encoding="utf-8")
+    (here / "own_parts.toml").write_text(f"{blocks[0]}\n{parts}", encoding="utf-8")
+    assert [study.name for study in load_file(here / "own_parts.toml").parts] == ["own_parts.mlp", "own_parts.digits"]
     assert len(plan(load(here / "own.toml"))) == 12
     assert [search.configurations for search in tuning.searches(load(here / "own.toml"))] == [30, 30]
 

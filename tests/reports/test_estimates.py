@@ -108,10 +108,10 @@ def test_short_runs_show_every_update(sample) -> None:
     """Up to the number of windows nothing is averaged."""
     trials = sample.plan(sample.study(["Adam"], repeats=2, epochs=1, batch_size=64, train_examples=512))
     store = sample.fill(sample.Store(), trials)
-    curve = estimates.by_update(load(store, trials).points)
+    curve = estimates.by_update(load(store, trials).updates)
     assert curve["update"].tolist() == list(range(1, 9))  # 512 / 64 = 8 updates
     assert set(curve["window"]) == {1}
-    losses = load(store, trials).points.query("metric == 'train/step_loss' and step == 5")["value"]
+    losses = load(store, trials).updates.query("step == 5")["value"]
     assert curve["mean"].iloc[4] == pytest.approx(losses.mean())
 
 
@@ -121,7 +121,7 @@ def test_long_runs_are_averaged_over_windows_that_do_not_overlap(sample) -> None
     store = sample.Store()
     for trial in trials:
         store.add(trial, [Point("train/step_loss", 1, step, step + 10.0 * trial.repeat) for step in range(1, 11)])
-    curve = estimates.by_update(load(store, trials).points, windows=4)
+    curve = estimates.by_update(load(store, trials).updates, windows=4)
     assert curve["update"].tolist() == [2, 5, 8, 10]
     assert curve["mean"].tolist() == [7, 10, 13, 15]  # the mean of the repeats lies 5 above the first
     assert set(curve["window"]) == {3}
@@ -129,9 +129,9 @@ def test_long_runs_are_averaged_over_windows_that_do_not_overlap(sample) -> None
 
 def test_no_points_make_empty_curves(sample) -> None:
     """A study whose trials all failed has no curve, and that is no error."""
-    points = load(sample.Store(), sample.plan(sample.study(["Adam"]))).points
-    assert estimates.by_epoch(points, "train/loss").empty
-    assert estimates.by_update(points).empty
+    frames = load(sample.Store(), sample.plan(sample.study(["Adam"])))
+    assert estimates.by_epoch(frames.points, "train/loss").empty
+    assert estimates.by_update(frames.updates).empty
 
 
 def test_means_do_not_depend_on_the_order_of_the_records(made) -> None:

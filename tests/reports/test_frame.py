@@ -41,8 +41,9 @@ def test_a_trial_that_two_labels_share_has_its_points_under_both(sample) -> None
     trials = sample.plan(study)
     assert trials[0].id == trials[1].id
     frames = load(sample.fill(sample.Store(), trials), trials)
-    counts = frames.points.groupby("label").size()
-    assert counts["A"] == counts["B"] > 0
+    for points in (frames.points, frames.updates):
+        counts = points.groupby("label", observed=True).size()
+        assert counts["A"] == counts["B"] > 0
     assert list(frames.trials["outcome"]) == ["ok", "ok"]
 
 
@@ -149,3 +150,4 @@ def test_the_real_store_gives_the_same_frames(sample, store) -> None:
     order = ["label", "repeat", "metric", "step"]
     sort = [frames.points.sort_values(order, ignore_index=True) for frames in (ours, theirs)]
     pd.testing.assert_frame_equal(*sort)
+    pd.testing.assert_frame_equal(ours.updates, theirs.updates)
