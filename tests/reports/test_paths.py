@@ -80,6 +80,14 @@ def test_how_each_path_ended(frames):
     assert ended.loc["GD 0.6", "steps"] == 2
 
 
+def test_a_path_that_is_coming_back_does_not_diverge():
+    """It ends higher than it began, 19.6 after 10.5, but far below its greatest height, 1801.6."""
+    frames = of({"Adam 2": (2.0, "valley", "ok", [(-4.0, 30.0), (-4.0, 3.0)])})
+    (ended,) = paths.ends(paths.places(frames), frames).to_dict(orient="records")
+    assert ended["height"] == pytest.approx(19.6)
+    assert not ended["diverges"]
+
+
 def test_the_best_learning_rate_is_that_which_ends_lowest_and_never_one_that_diverges(frames, ground):
     """GD's is 0.4; an optimizer whose paths all diverge has none."""
     gd, adam, *_ = ground.families
