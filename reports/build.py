@@ -11,7 +11,7 @@ import unicodedata
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from reports import answers, comparison_section, notes, scores, tables, target_section, verdicts, writing
+from reports import answers, comparison_section, notes, path_section, scores, tables, target_section, verdicts, writing
 from reports import estimates as estimating
 from reports.frame import STEP_LOSS, Frames, Reader, Study, Trial, UserError, command, load, reference, settings
 from reports.writing import Picture, picture
@@ -45,6 +45,7 @@ class Report:
         comparison: The verdicts on all pairs.
         targets: A row per target and label with its time to the target; None where nothing was followed over time.
         times: The same with a row per target and trial.
+        emblem: A figure that stands for the report on a page about several; None where it has none.
     """
 
     folder: Path
@@ -58,6 +59,7 @@ class Report:
     comparison: Comparison
     targets: pd.DataFrame | None
     times: pd.DataFrame | None
+    emblem: Picture | None = None
 
 
 @dataclass(slots=True)
@@ -77,6 +79,8 @@ class _Contents:
     sections: list[Section] = field(default_factory=list)
     sheets: list[tables.Sheet] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
+    grounds: tuple[path_section.Ground, ...] = ()
+    """The paths, where all trials are on surfaces: there is no chance, so nothing is compared by repeats."""
     tuning: Tuning | None = None
     tuning_pictures: list[Picture] = field(default_factory=list)
 
@@ -114,7 +118,7 @@ def build(
     if tuning is not None and len(tuning):
         contents.tuning = _tuning(contents, tuning)
         contents.tuning_pictures += _draw_tuning(contents.tuning)
-    contents.pictures += [*_paths(contents), *_draw(contents), *_draw_sections(contents)]
+    contents.pictures += [*(() if contents.grounds else _draw(contents)), *_draw_sections(contents)]
     with writing.replacing(folder) as fresh:
         _write(contents, fresh)
     sheets = contents.sheets
@@ -130,6 +134,7 @@ def build(
         comparison=contents.comparison,
         targets=_raw(contents, "targets"),
         times=_raw(contents, "times"),
+        emblem=next((drawn for drawn in contents.pictures if contents.grounds), None),
     )
 
 
@@ -177,6 +182,8 @@ def _gather(study: Study, trials: Sequence[Trial], frames: Frames, test: Test) -
         looks=styles(frames.labels),
         comparison=compared,
     )
+    if frames.on_surfaces:
+        return _on_surfaces(contents)
     if len(compared.means) > 1:
         contents.sections.append(comparison_section.comparison(compared))
     timed = target_section.time_to_target(frames, study.score, list(table["label"]))
@@ -201,6 +208,18 @@ def _gather(study: Study, trials: Sequence[Trial], frames: Frames, test: Test) -
         )
         heading = "Printed numbers beside ours"
         contents.sheets.append(tables.printed(contents.compared, table, heading=heading, remarks=sources))
+    return contents
+
+
+def _on_surfaces(contents: _Contents) -> _Contents:
+    """What the report on a study holds whose trials are all on surfaces."""
+    contents.grounds = path_section.grounds(contents.frames)
+    contents.looks |= path_section.looks(contents.frames)
+    first, *others = contents.grounds
+    remarks = notes.beneath(contents.frames, contents.estimates, contents.study.score)
+    contents.sheets.append(path_section.sheet(first, name="estimates", heading=contents.study.title, remarks=remarks))
+    sheets = tuple(path_section.sheet(on, name=f"heights-{on.key}", heading=f"On {on.key}") for on in others)
+    contents.sections.append(replace(path_section.section(contents.grounds), sheets=sheets))
     return contents
 
 
@@ -308,26 +327,13 @@ def _draw_sections(contents: _Contents) -> Iterator[Picture]:
         for section in contents.sections:
             for drawing in section.draw(contents.looks):
                 drawn = picture(drawing.figure, drawing.name, drawing.caption, drawing.alt)
-                yield replace(drawn, section=section.anchor)
-
-
-def _paths(contents: _Contents) -> Iterator[Picture]:
-    """The paths of optimizers on a function of two variables, where these are what was trained."""
-    import matplotlib.style
-
-    from reports import figures, paths
-
-    ways = paths.places(contents.frames)
-    if len(ways):
-        with matplotlib.style.context(["default", dict(figures.STYLE)]):
-            figure = paths.small_multiples(ways, contents.looks)
-            caption = "The paths from the start (ring): a dot for each update, contour lines, and each minimum (star)."
-            names = ", ".join(ways["label"].unique())
-            yield picture(figure, "paths", caption, f"Panels: paths over contour lines of {names}.")
+                yield replace(drawn, section=section.anchor, files={**drawn.files, **drawing.also})
 
 
 def _answer(contents: _Contents) -> str:
-    """The verdict, then the best mean with its interval."""
+    """The verdict, then the best mean with its interval; on surfaces, who came nearest to a minimum."""
+    if contents.grounds:
+        return path_section.answer(contents.grounds)
     told = (answers.verdict(contents.comparison), notes.headline(contents.estimates, contents.study.score))
     return " ".join(text for text in told if text)
 
@@ -361,7 +367,10 @@ def _render(template: str, contents: _Contents, **more: Any) -> str:
         "pictures": contents.pictures,
         "answer": _answer(contents),
         "sections": contents.sections,
-        "caution": notes.CAUTION,
+        "caution": path_section.CAUTION if contents.grounds else notes.CAUTION,
+        "races": path_section.races(contents.grounds, contents.looks),
+        "on_surfaces": bool(contents.grounds),
+        "diverged": sum(int(ground.ended["diverges"].sum()) for ground in contents.grounds),
         "incomplete": notes.incomplete(frames),
         "failures": notes.failures(frames),
         "measured": notes.measured_how(study, frames, contents.data),

@@ -105,6 +105,11 @@ class Frames:
         return tuple(self.planned)
 
     @property
+    def on_surfaces(self) -> bool:
+        """Whether every trial is on a surface: start and function are fixed, so repeats are equal, and an epoch is a step."""
+        return all(options.get("surface") in SURFACES for options in self.trials["problem_options"])
+
+    @property
     def recorded(self) -> int:
         """How many of the planned trials have a record."""
         return int((self.trials["outcome"] != MISSING).sum())

@@ -27,6 +27,7 @@ VARIED = (
     "What varies between repeats: the initial weights and the order of the data, by seed. All repeats share one "
     "training set and one test set, so no interval speaks of other data."
 )
+FIXED = "Nothing varies between repeats: start, function and rule fix the path."
 _REASON = 160
 
 
@@ -35,6 +36,16 @@ def number(value: float, digits: int) -> str:
     if not math.isfinite(value):
         return "–"
     return f"{value:,.{digits}f}".replace("-", "−")
+
+
+def compact(value: float) -> str:
+    """A number of any size with two significant digits: `0.089`, `1.8e-5`, `34`, `5.6e6`; an en dash where there is none."""
+    if not math.isfinite(value):
+        return "–"
+    if value == 0 or 1e-3 <= abs(value) < 1e4:
+        return f"{float(f'{value:.2g}'):,g}".replace("-", "−")
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa}e{int(exponent)}".replace("-", "−")
 
 
 def decimals(halves: Iterable[float], fallback: int = 4) -> int:
@@ -171,6 +182,8 @@ def where(frames: Frames) -> str:
 def beneath(frames: Frames, estimates: pd.DataFrame, score: str) -> tuple[str, ...]:
     """The notes beneath the table of estimates."""
     word = "highest" if higher_is_better(score) else "lowest"
+    if frames.on_surfaces:
+        return tuple(line for line in (incomplete(frames), FIXED, where(frames)) if line)
     lines = [incomplete(frames), *intervals(estimates), f"Sorted by mean {title(score).lower()}, {word} first."]
     lines += [
         *failure_lines(frames),
@@ -186,6 +199,7 @@ def measured_how(study: Study, frames: Frames, data: Mapping[str, str]) -> list[
     size = "the whole training set" if study.batch_size == "full" else f"{study.batch_size} examples"
     budget = f"{study.epochs} epochs, batches of {size}"
     budget += f", {study.train_examples:,} training examples" if study.train_examples else ", all training examples"
+    budget = f"{study.epochs} steps" if frames.on_surfaces else budget
     own = [
         entry.name
         for entry in study.optimizer
@@ -195,7 +209,12 @@ def measured_how(study: Study, frames: Frames, data: Mapping[str, str]) -> list[
         ("Problem", study.problem),
         ("Options of the problem", ", ".join(f"{key} = {value}" for key, value in study.problem_options.items())),
         ("Budget", budget + (f"; {', '.join(own)} as in the table of settings" if own else "")),
-        ("Repeats", f"{study.repeats}, the same seeds for every optimizer; root seed {study.seed}"),
+        (
+            "Repeats",
+            f"{study.repeats}. {FIXED}"
+            if frames.on_surfaces
+            else f"{study.repeats}, the same seeds for every optimizer; root seed {study.seed}",
+        ),
         ("Precision", study.precision),
         (
             "Evaluated",

@@ -87,6 +87,7 @@ def build(file: StudyFile, reports: Parts, folder: Path) -> Overview:
             "title": study.title,
             "problem": study.problem,
             "answer": report.answer,
+            "emblem": report.emblem,
             "page": os.path.relpath(report.page, folder).replace(os.sep, "/"),
         }
         for study, report in reports
@@ -100,6 +101,7 @@ def build(file: StudyFile, reports: Parts, folder: Path) -> Overview:
         "sheet": sheet,
         "pictures": pictures,
         "looks": looks,
+        "races": {},
         "command": command(file),
         "score": "",
         "higher": False,
@@ -138,6 +140,10 @@ def stand(reports: Parts) -> Standing | None:
 
     An optimizer whose every repeat of a part diverged or stalled ranks last there.
     """
+    if any(report.frames.on_surfaces for _, report in reports):
+        return (
+            None  # each surface has learning rates of its own, and what can be said of four functions is said of each
+        )
     known = [(study, report) for study, report in reports if report.estimates[study.score].notna().any()]
     shared = [label for label in (known[0][1].frames.labels if known else ()) if _is_everywhere(label, known)]
     if len(known) < 2 or len(shared) < 3:
@@ -215,6 +221,8 @@ def _costs(reports: Sequence[Report], labels: Sequence[str]) -> Array:
 
 def _answer(standing: Standing | None, reports: Parts) -> str:
     many = len(reports)
+    if all(report.frames.on_surfaces for _, report in reports):
+        return f"{many} surfaces, each with its own page: no ranking over functions that were chosen to differ."
     if standing is None:
         return f"{many} parts, each with its own page. No ranking over them: it takes three optimizers that two parts share."
     ranks, labels = standing.ranks, standing.labels

@@ -17,17 +17,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A figure that is not written yet: its file's name, its caption, and what it shows."""
+    """A figure that is not written yet: its file's name, its caption, what it shows, and files of it in further formats."""
 
     figure: Figure
     name: str
     caption: str
     alt: str
+    also: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of the page: its anchor, its heading, its sentences, its tables, and the figures that it draws when asked."""
+    """A part of the page: its anchor, heading, sentences, tables, the figures it draws when asked; `first`: before all else."""
 
     anchor: str
     heading: str
@@ -36,3 +37,4 @@ class Section:
     draw: Callable[[Mapping[str, Style]], Iterator[Drawing]] = field(default=lambda _: iter(()))
     data: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     """Raw numbers by file name, without an ending."""
+    first: bool = False

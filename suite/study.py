@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -29,6 +30,7 @@ from pydantic import (
 from suite import naming, reading
 from suite.errors import UserError, did_you_mean, shown
 from suite.records import Precision  # noqa: TC001 (pydantic reads it)
+from suite.sweeps import spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -173,7 +175,10 @@ def tuned_label(label: str) -> str:
 
 
 class Entry(BaseModel):
-    """One `[[optimizer]]`: its label, its kind, its own budget where it has one; all other keys are its options."""
+    """One `[[optimizer]]`: its label, its kind, its own budget where it has one; all other keys are its options.
+
+    `lr = [0.1, 0.01]` makes an entry of each learning rate, named `<name> <rate>` (`suite.sweeps`).
+    """
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
@@ -199,6 +204,11 @@ class Entry(BaseModel):
         if name != name.strip() or not name.isprintable():
             raise ValueError("expected one line of text without blanks at its ends")
         return name
+
+
+def _spread(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """An entry that lists learning rates is one for each of them."""
+    return spread(entries, LONGEST_LABEL)
 
 
 class Study(BaseModel):
@@ -229,7 +239,7 @@ class Study(BaseModel):
     """A file of `studies/references/` whose printed numbers stand beside ours, matched by label."""
     modules: str | None = None
     """Where `module:name` is looked up, seen from the study's file; default: beside it. Tuned studies use it."""
-    optimizer: Annotated[tuple[Entry, ...], Field(strict=False, min_length=1)]
+    optimizer: Annotated[tuple[Entry, ...], Field(strict=False, min_length=1), AfterValidator(_spread)]
     tune: Tune = Field(default_factory=Tune)
     tuned: Tuned | None = None
 

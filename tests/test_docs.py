@@ -105,7 +105,7 @@ def test_every_other_shipped_study_runs(status, name, monkeypatch, request):
         monkeypatch.setenv("RAVINE_DATA", str(request.getfixturevalue("airfoil")))
     one = "nag_paper" if name.startswith("paper") else "adam"
     optimizers = [] if name == "batch_size" else ["--optimizer", one]
-    small = SMALL[:4] if name == "valley" else SMALL  # it has one example
+    small = SMALL[:4] if name == "surfaces" else SMALL  # it has one example
     assert status("run", name, *small, *optimizers) == 0
 
 

@@ -1,102 +1,166 @@
-"""`reports.paths`: the paths of the records, from the start of their surface on, and what a figure shows of them."""
+"""`reports.paths` and `reports.path_section`: which paths are one optimizer's, how each ended, what is said."""
 
-from types import SimpleNamespace
+import math
 
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
+from ways import DOWN, WAYS, of
 
-from reports import build, paths, writing
-from reports.figures import styles
+from reports import notes, path_section, paths
 from reports.frame import SURFACES, Frames
-
-WAYS = {  # label: surface, outcome, places after each update
-    "In": ("valley", "ok", [(-4.0, 1.0), (-2.0, 0.5), (-1.0, 0.25)]),
-    "Out": ("valley", "ok", [(-4.0, 90.0), (-3.0, -900.0)]),
-    "Lost": ("valley", "diverged", [(-4.0, 1e9)]),
-    "Far": ("beale", "ok", [(1.5, 0.7)]),
-}
 
 
 @pytest.fixture
 def frames():
-    """Four labels, one repeat each: two on the valley, one diverged there, one on Beale's function."""
-    trials, points = [], []
-    for label, (surface, outcome, places) in WAYS.items():
-        trials.append({"label": label, "repeat": 0, "problem_options": {"surface": surface}, "outcome": outcome})
-        for step, at in enumerate(places, 1):
-            common = {"label": label, "repeat": 0, "outcome": outcome, "epoch": step, "step": step}
-            values = {"path/x1": at[0], "path/x2": at[1], "test/loss": 0.0}
-            points += [common | {"metric": metric, "value": value} for metric, value in values.items()]
-    return Frames(pd.DataFrame(trials), pd.DataFrame(points), dict.fromkeys(WAYS, 1))
+    """Paths that come in, run off, leave the numbers and come back on the valley, one on Beale's function, one missing."""
+    return of(WAYS)
+
+
+@pytest.fixture
+def ground(frames):
+    """What is recorded on the valley."""
+    return path_section.grounds(frames)[0]
 
 
 def test_a_path_begins_at_the_start_of_its_surface(frames):
-    """Step 0 is the start, the recorded places follow in order; a trial that diverged has no path."""
+    """Step 0 is the start, the recorded places follow with their heights; a trial without a record has no path."""
     table = paths.places(frames)
-    assert list(table["label"].unique()) == ["In", "Out", "Far"]
-    own = table[table["label"] == "In"]
+    assert list(table["label"].unique()) == ["GD 0.4", "GD 0.6", "GD 2", "Adam 0.4", "Far"]
+    own = table[table["label"] == "GD 0.4"]
     assert own["step"].tolist() == [0, 1, 2, 3]
-    assert list(zip(own["x1"], own["x2"], strict=True)) == [(-5.0, -2.0), *WAYS["In"][2]]
+    assert list(zip(own["x1"], own["x2"], strict=True)) == [(-5.0, -2.0), *DOWN]
+    assert own["height"].tolist() == pytest.approx([0.1 * a * a + 2 * b * b for a, b in [(-5, -2), *DOWN]])
     assert table[table["label"] == "Far"][["x1", "x2"]].to_numpy().tolist() == [[1.0, 1.0], [1.5, 0.7]]
 
 
-def test_trials_without_a_surface_have_no_paths(frames):
-    """Other problems' records give an empty frame, and their report no such figure."""
-    other = Frames(
-        frames.trials.assign(problem_options=[{}] * 4),
-        frames.points[frames.points["metric"] == "test/loss"],
-        frames.planned,
+def test_repeats_which_are_equal_are_one_path(frames):
+    """A second repeat of a label adds no place."""
+    again = frames.points.assign(repeat=1)
+    more = Frames(
+        pd.concat([frames.trials, frames.trials.assign(repeat=1)]), pd.concat([frames.points, again]), frames.planned
     )
-    assert paths.places(other).empty
-    assert list(build._paths(SimpleNamespace(frames=other, looks=styles(other.labels)))) == []
+    pd.testing.assert_frame_equal(paths.places(more), paths.places(frames))
+
+
+def test_labels_that_differ_in_the_learning_rate_alone_are_one_optimizer(frames):
+    """By rule, options and surface, the lowest rate first, named by what their labels have in common."""
+    found = {family.name: dict(family.labels) for family in paths.families(frames)}
+    assert found["GD"] == {0.4: "GD 0.4", 0.6: "GD 0.6", 2.0: "GD 2"}
+    assert found["Adam"] == {0.4: "Adam 0.4"}
+    assert [family.surface for family in paths.families(frames)] == ["valley", "valley", "beale", "valley"]
+
+
+def test_optimizers_of_one_name_are_told_apart_by_their_options(frames):
+    """Two momentums with different γ are two rows, each with its γ."""
+    trials = frames.trials.copy()
+    gammas = {"GD 0.4": 0.5, "GD 0.6": 0.25, "GD 2": 0.25}
+    trials["hyperparameters"] = [
+        {**options, "momentum": gammas.get(label, 0.0)}
+        for label, options in zip(trials["label"], trials["hyperparameters"], strict=True)
+    ]
+    names = [family.name for family in paths.families(Frames(trials, frames.points, frames.planned))]
+    assert names[:2] == ["GD (momentum 0.5)", "GD (momentum 0.25)"]
+
+
+def test_how_each_path_ended(frames):
+    """Its height, the first step at 1% of the first height, and whether it diverges: not where it came back down."""
+    ended = paths.ends(paths.places(frames), frames).set_index("label")
+    assert ended["diverges"].to_dict() == {
+        "GD 0.4": False,
+        "GD 0.6": True,
+        "GD 2": True,
+        "Adam 0.4": False,
+        "Far": False,
+    }
+    assert ended.loc["GD 0.4", "height"] == pytest.approx(0.1 * 0.1**2 + 2 * 0.01**2)
+    assert ended.loc["GD 0.4", "near"] == 3
+    assert math.isnan(ended.loc["Adam 0.4", "near"])
+    assert ended.loc["GD 2", "height"] == math.inf
+    assert ended.loc["GD 0.6", "steps"] == 2
+
+
+def test_a_path_that_is_coming_back_does_not_diverge():
+    """It ends higher than it began, 19.6 after 10.5, but far below its greatest height, 1801.6."""
+    frames = of({"Adam 2": (2.0, "valley", "ok", [(-4.0, 30.0), (-4.0, 3.0)])})
+    (ended,) = paths.ends(paths.places(frames), frames).to_dict(orient="records")
+    assert ended["height"] == pytest.approx(19.6)
+    assert not ended["diverges"]
+
+
+def test_the_best_learning_rate_is_that_which_ends_lowest_and_never_one_that_diverges(frames, ground):
+    """GD's is 0.4; an optimizer whose paths all diverge has none."""
+    gd, adam, *_ = ground.families
+    assert paths.best(gd, ground.ended) == "GD 0.4"
+    assert paths.best(adam, ground.ended) == "Adam 0.4"
+    lost = ground.ended.assign(diverges=True)
+    assert paths.best(gd, lost) is None
 
 
 def test_the_window_holds_what_matters_and_no_path_that_runs_away(frames):
     """Start, minimum and the places near them are inside; a place 900 away does not widen the frame."""
     table = paths.places(frames)
-    a, b, c, d = paths.window(SURFACES["valley"], table[table["surface"] == "valley"])
-    for x1, x2 in [(-5, -2), (0, 0), *WAYS["In"][2]]:
+    a, b, c, d = shown = paths.window(SURFACES["valley"], table[table["surface"] == "valley"])
+    for x1, x2 in [(-5, -2), (0, 0), *DOWN]:
         assert a < x1 < b
         assert c < x2 < d
-    assert max(map(abs, (a, b, c, d))) < 10
+    assert max(map(abs, shown)) < 15
+    assert paths.outside(table[table["label"] == "GD 0.6"], shown)
+    assert not paths.outside(table[table["label"] == "Adam 0.4"], shown)
 
 
-def test_the_contours_are_of_the_function():
-    """Every drawn line has one height, the lowest of them a thousandth of the highest, and a star marks the minimum."""
-    ax = Figure().subplots()
-    f = SURFACES["valley"].formula
-    paths.contours(SURFACES["valley"], ax, (-6.0, 1.0, -3.0, 3.0))
-    heights = []
-    for line in ax.collections[0].get_paths():
-        if len(line.vertices):
-            heights.append(f(*line.vertices.T))
-            assert np.ptp(heights[-1]) <= 0.02 * heights[-1].mean() + 1e-3
-    assert np.mean(heights[-1]) / np.mean(heights[0]) == pytest.approx(10 ** (3 * (len(heights) - 1) / 11), rel=0.1)
-    assert ax.lines[0].get_xydata().tolist() == [[0, 0]]
+def test_what_is_drawn_of_a_path_that_runs_away_keeps_its_direction(frames):
+    """Far places come nearer along their ray from the window's middle; places inside stay to the bit; nothing overflows."""
+    table = paths.places(frames)
+    shown = (-6.0, 2.0, -3.0, 3.0)
+    drawn = paths.drawable(table[table["label"] == "GD 2"], shown)
+    assert drawn[0].tolist() == [-5.0, -2.0]
+    middle = np.array([-2.0, 0.0])
+    for at, true in zip(drawn[1:], [(-4.0, 1e9), (3.0, 1e200)], strict=True):
+        assert np.hypot(*(at - middle)) == pytest.approx(8_000)
+        ray = (np.array(true) - middle) / np.hypot(*(np.array(true) - middle))
+        assert (at - middle) / 8_000 == pytest.approx(ray)
+    inside = paths.drawable(table[table["label"] == "GD 0.4"], shown)
+    assert inside.tolist() == [[-5.0, -2.0], *map(list, DOWN)]
 
 
-def test_small_multiples_draw_every_place_in_the_labels_colour(frames):
-    """A panel per label with its whole path; one that runs away says so, and the panels of a surface share limits."""
-    looks = styles(frames.labels)
-    figure = paths.small_multiples(paths.places(frames), looks)
-    titles = [ax.get_title(loc="left") or ax.get_title() for ax in figure.axes]
-    assert titles == ["In", "Out", "Far"]
-    panels = dict(zip(titles, figure.axes, strict=True))
-    way = panels["In"].lines[1]
-    assert way.get_xydata().tolist() == [[-5.0, -2.0], *map(list, WAYS["In"][2])]
-    assert to_hex(way.get_color()) == looks["In"].color
-    assert [text.get_text() for text in panels["Out"].texts] == ["leaves the frame"]
-    assert [text.get_text() for text in panels["In"].texts] == []
-    assert panels["In"].get_xlim() == panels["Out"].get_xlim() != panels["Far"].get_xlim()
+def test_the_answer_names_who_ends_lowest_and_counts_what_diverges(ground):
+    """With learning rate and height, no interval and no verdict; two of the four paths on the valley diverge."""
+    text = path_section.answer((ground,))
+    expected = (
+        "GD at η\u00a0=\u00a00.4 ends lowest after 3 steps, 0.0012 above the minimum; each at the best of its learning"
+    )
+    assert text == f"{expected} rates. 2 of 4 paths diverge."
 
 
-def test_a_report_has_the_figure_of_the_paths(frames):
-    """The report's pictures hold the paths in every format, with a text for those who cannot see them."""
-    (picture,) = build._paths(SimpleNamespace(frames=frames, looks=styles(frames.labels)))
-    assert picture.name == "paths"
-    assert picture.files.keys() == writing.FORMATS.keys()
-    assert all(picture.files.values())
-    assert "In, Out, Far" in picture.alt
+def test_a_surface_where_all_diverges_has_no_winner():
+    """The answer says so."""
+    on = path_section.grounds(of({"GD 2": WAYS["GD 2"]}))
+    assert path_section.answer(on) == "Every path diverges."
+
+
+def test_the_table_has_a_row_for_each_optimizer_and_a_column_for_each_rate(ground):
+    """Sorted by the best end; the best of a row is bold; what diverges says so and sorts last."""
+    sheet = path_section.sheet(ground, name="estimates", heading="The valley")
+    assert [column.title for column in sheet.columns] == ["Optimizer", "η=0.1", "η=0.4", "η=0.6", "η=2", "Steps to 1%"]
+    rows = {row[0].text: [cell.text for cell in row[1:]] for row in sheet.rows}
+    assert rows["GD"] == ["–", "0.0012", "diverges", "diverges", "3"]
+    assert rows["Adam"] == ["–", "0.9", "–", "–", "never"]
+    assert list(rows) == ["GD", "Adam", "Gone"]
+    assert [cell.best for cell in sheet.rows[0]] == [False, False, True, False, False, False]
+
+
+def test_numbers_of_any_size_are_told_with_two_digits():
+    """Plain between a thousandth and ten thousand, with an exponent beyond."""
+    told = [0.0, 0.0887, 1.5, 5600, 1.84e-5, 5.6e6, -2e-9, math.nan]
+    assert [notes.compact(value) for value in told] == ["0", "0.089", "1.5", "5,600", "1.8e−5", "5.6e6", "−2.0e−9", "–"]
+
+
+def test_trials_without_a_surface_have_no_paths(frames):
+    """Other problems' records are on no surface, and one such trial is enough."""
+    assert frames.on_surfaces
+    some = frames.trials.assign(problem_options=[{}, *frames.trials["problem_options"][1:]])
+    assert not Frames(some, frames.points, frames.planned).on_surfaces
+    none = Frames(frames.trials.assign(problem_options=[{}] * len(frames.trials)), frames.points, frames.planned)
+    assert paths.places(none).empty
+    assert path_section.grounds(none) == ()

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from suite.errors import UserError
+from suite.optimizers import OPTIMIZERS
+from suite.parts import load
 from suite.plan import plan
 from suite.problems import PROBLEMS, resolve
 from suite.records import Outcome
-from suite.study import load
 from suite.surfaces import SURFACES
 from suite.trial import run_trial
 
@@ -21,8 +22,8 @@ every = pytest.mark.parametrize("key", SURFACES)
 
 @pytest.fixture(scope="module")
 def trials():
-    """The trials of the study `valley` by label."""
-    return {trial.label: trial for trial in plan(load("valley"))}
+    """The trials of the part `valley` of the study `surfaces`, by label."""
+    return {trial.label: trial for trial in plan(load("surfaces").only(["valley"]).one())}
 
 
 def _last(result, metric):
@@ -68,7 +69,7 @@ def test_the_functions_are_the_known_ones():
     [
         ("GD 0.4", -0.943467, -0.000073),
         ("GD 0.6", -0.387814, -1673.365109),
-        ("Momentum 0.4/0.5", -0.062843, 0.001202),
+        ("Momentum 0.4", -0.062843, 0.001202),
         ("AdaGrad 0.4", -2.382563, -0.158591),
     ],
 )
@@ -93,9 +94,9 @@ def test_a_trial_ends_where_the_source_prints(trials, label, x1, x2):
 def test_the_largest_stable_learning_rate(trials, kind, gamma, bound):
     """Just below 2/λ, 2(1+γ)/λ, 2(1+γ)/((1+2γ)λ) with λ = 4 the path comes in, just above it goes off."""
     for factor, stable in ((0.98, True), (1.02, False)):
-        options = trials["GD 0.4"].hyperparameters if gamma is None else trials["Momentum 0.4/0.5"].hyperparameters
+        options = trials["GD 0.4"].hyperparameters if gamma is None else trials["Momentum 0.4"].hyperparameters
         if kind == "nag":
-            options = trials["NAG 0.4/0.5"].hyperparameters
+            options = trials["NAG 0.4"].hyperparameters
         trial = dataclasses.replace(
             trials["GD 0.4"], optimizer=kind, hyperparameters={**options, "lr": factor * bound}, epochs=400
         )
@@ -103,9 +104,23 @@ def test_the_largest_stable_learning_rate(trials, kind, gamma, bound):
         assert (abs(x2) < 2) is stable, (factor, x2)
 
 
-def test_a_path_that_leaves_the_numbers_is_told():
+def test_the_study_has_every_optimizer_on_every_surface_at_several_rates(trials):
+    """Four parts, one a surface; in each every rule of the registry has the same four learning rates."""
+    study = load("surfaces")
+    assert [part.problem_options["surface"] for part in study.parts] == list(SURFACES)
+    for part in study.parts:
+        rates = {}
+        for trial in plan(part):
+            rates.setdefault(trial.optimizer, []).append(trial.hyperparameters["lr"])
+        assert set(rates) == set(OPTIMIZERS)
+        assert {len(own) for own in rates.values()} == {4}
+        assert len(set(map(tuple, rates.values()))) == 1
+    assert list(trials)[:2] == ["GD 0.1", "GD 0.4"]
+
+
+def test_a_path_that_leaves_the_numbers_is_told(trials):
     """η = 10 on Rosenbrock overflows: the outcome is diverged, with the update, and no exception."""
-    trial = next(trial for trial in plan(load("valley")) if trial.label == "GD 0.4")
+    trial = trials["GD 0.4"]
     steep = dataclasses.replace(
         trial, problem_options={"surface": "rosenbrock"}, hyperparameters={**trial.hyperparameters, "lr": 10.0}
     )

@@ -1,0 +1,203 @@
+"""Tests of a page of paths: what it says, its files, and the race on it in a real browser."""
+
+import json
+import re
+import time
+
+import pytest
+
+from reports.build import build
+from suite.plan import plan
+from suite.study import load
+from suite.trial import run_trials
+
+HOSTILE = "<script>document.title='taken'</script>"
+STUDY = f"""
+title = "On the valley"
+problem = "surface"
+problem_options = {{ surface = "valley" }}
+repeats = 1
+epochs = 20
+batch_size = 1
+score = "test/loss"
+optimizer = [
+  {{ name = "GD", kind = "sgd", lr = [0.4, 0.6] }},
+  {{ name = "Momentum", kind = "momentum", lr = [0.4, 0.6], momentum = 0.5 }},
+  {{ name = "{HOSTILE}", kind = "adam", lr = [0.4, 2.0] }},
+]
+"""
+browser_test = pytest.mark.browser
+quiet = pytest.mark.filterwarnings("ignore::ResourceWarning")
+
+
+@pytest.fixture(scope="module")
+def valley(sample, tmp_path_factory):
+    """The report of three optimizers at two learning rates each, really run on the valley."""
+    folder = tmp_path_factory.mktemp("valley")
+    (folder / "valley.toml").write_text(STUDY, encoding="utf-8")
+    study = load(folder / "valley.toml")
+    trials, store = plan(study), sample.Store()
+    for result in run_trials(trials, 1):
+        store.add(result.trial, result.points, result.outcome, reason=result.reason)
+    return build(study, trials, store, folder / "report")
+
+
+@pytest.fixture
+def race(browser, valley):
+    """A function: the page at a width, for one who wants motion or does not, the race in view; it returns the browser."""
+
+    def open_(width=1440, motion="no-preference"):
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        media = {"features": [{"name": "prefers-reduced-motion", "value": motion}]}
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+        browser.get_log("browser")
+        browser.get(valley.page.as_uri())
+        browser.execute_script("document.querySelector('.race').scrollIntoView({behavior: 'instant', block: 'center'})")
+        return browser
+
+    yield open_
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def _step(page):
+    return int(page.execute_script("return document.querySelector('.race input').value"))
+
+
+def _until(page, reached, seconds=20):
+    end = time.monotonic() + seconds
+    while not reached(_step(page)):
+        assert time.monotonic() < end, f"still at step {_step(page)}"
+        time.sleep(0.05)
+
+
+def _click(page, selector):
+    page.execute_script("document.querySelector(arguments[0]).click()", selector)
+
+
+def _points(page, at):
+    text = page.execute_script(
+        "return document.querySelectorAll('.race .way polyline')[arguments[0]].getAttribute('points')", at
+    )
+    return [float(part) for part in re.split(r"[ ,]+", text.strip()) if part]
+
+
+@browser_test
+@quiet
+def test_the_race_plays_when_it_is_seen_and_can_be_paused(race):
+    """It sets out from the start by itself, a click stops it where it is, another lets it go on."""
+    page = race()
+    _until(page, lambda step: 2 <= step < 15)
+    assert page.find_element("css selector", ".play").text == "Pause"
+    _click(page, ".play")
+    held = _step(page)
+    seen = _points(page, 0)
+    assert len(seen) in {2 * (held + 1), 2 * (held + 2)}
+    time.sleep(1.0)
+    assert (_step(page), _points(page, 0)) == (held, seen)
+    assert page.find_element("css selector", ".play").text == "Play"
+    _click(page, ".play")
+    _until(page, lambda step: step > held)
+    assert page.get_log("browser") == []
+
+
+@browser_test
+@quiet
+def test_one_who_wants_no_motion_sees_the_whole_paths_at_rest(race):
+    """Nothing moves before it is asked for; every path is there to its last step."""
+    page = race(motion="reduce")
+    time.sleep(1.0)
+    assert _step(page) == 20
+    assert page.find_element("css selector", ".play").text == "Play"
+    assert len(_points(page, 0)) == 2 * 21
+
+
+@browser_test
+@quiet
+def test_the_slider_shows_a_step_with_its_heights(race, valley):
+    """At step 3 a path has four places, and the height beside each name is that of step 3."""
+    page = race(motion="reduce")
+    page.execute_script(
+        "const s = document.querySelector('.race input'); s.value = 3; s.dispatchEvent(new Event('input'))"
+    )
+    assert page.find_element("css selector", ".race output").text == "step 3 of 20"
+    assert len(_points(page, 0)) == 8
+    data = json.loads(page.execute_script("return document.querySelector('.race').dataset.race"))
+    told = page.find_elements("css selector", ".race .height")
+    assert told[0].text == data["ways"]["GD 0.4"]["f"][3]
+
+
+@browser_test
+@quiet
+def test_another_learning_rate_shows_what_diverges(race):
+    """All at η = 0.6: gradient descent diverges, momentum does not, and Adam, which has no such rate, is not there."""
+    page = race(motion="reduce")
+    texts = [option.text for option in page.find_elements("css selector", ".race option")]
+    assert texts == ["each at its best learning rate", "all at η = 0.4", "all at η = 0.6"]
+    page.execute_script(
+        "const s = document.querySelector('.race select'); s.value = '2'; s.dispatchEvent(new Event('change'))"
+    )
+    told = [each.text for each in page.find_elements("css selector", ".race .height")]
+    assert told == ["diverges", "1.8e−5", "–"]
+    assert _points(page, 2) == []
+    assert max(map(abs, _points(page, 0))) > 1000
+
+
+@browser_test
+@quiet
+def test_a_click_on_a_name_hides_its_path(race):
+    """And the next one shows it again."""
+    page = race(motion="reduce")
+    shown = "return getComputedStyle(document.querySelector('.race .way')).display"
+    assert page.execute_script(shown) != "none"
+    _click(page, ".racers button")
+    assert page.execute_script(shown) == "none"
+    _click(page, ".racers button")
+    assert page.execute_script(shown) != "none"
+
+
+@browser_test
+@quiet
+@pytest.mark.parametrize("width", [375, 1440])
+def test_the_page_of_a_race_fits(race, width):
+    """Nothing is wider than a phone or a desk, nothing is loaded or complained of, no label runs as a script."""
+    page = race(width)
+    assert page.execute_script("return document.documentElement.scrollWidth") <= width
+    inner = "const f = document.querySelector('.race'); return f.scrollWidth <= f.clientWidth"
+    assert page.execute_script(inner)
+    assert page.get_log("browser") == []
+    assert page.title == "On the valley · Ravine"
+    assert HOSTILE in [each.text for each in page.find_elements("css selector", ".race .who")]
+
+
+def test_a_report_on_surfaces_speaks_of_no_chance(valley):
+    """No interval, no comparison of pairs, no word of seeds; every figure is there, the race also as a GIF."""
+    text = valley.page.read_text(encoding="utf-8")
+    for wrong in ("initial weights", "Student t", "No verdict", "needs at least", "same seeds", "Each optimizer</h2>"):
+        assert wrong not in text, wrong
+    assert "Nothing varies between repeats" in text
+    assert valley.answer.startswith("Momentum at η\u00a0=\u00a00.6 ends lowest after 20 steps")
+    figures = {path.name for path in (valley.folder / "figures").iterdir()}
+    stems = ("race", "paths", "descent", "descents")
+    assert figures == {f"{stem}.{ending}" for stem in stems for ending in ("svg", "png", "pdf")} | {"race.gif"}
+    assert "(figures/race.gif)" in (valley.folder / "report.md").read_text(encoding="utf-8")
+
+
+def test_the_page_shows_the_whole_race_without_its_script(valley):
+    """The drawn paths are those of the best learning rates, and what plays them stays hidden until the script shows it."""
+    text = valley.page.read_text(encoding="utf-8")
+    drawn = re.findall(r"<polyline[^>]* points=\"([^\"]*)\"", text)
+    assert [len(points.split()) for points in drawn] == [21, 21, 21]
+    assert '<div class="controls" hidden>' in text
+
+
+def test_the_same_records_give_the_same_page(valley, sample, tmp_path):
+    """Every file of a second build is that of the first, to the byte."""
+    folder = valley.folder
+    study = load(folder.parent / "valley.toml")
+    trials, store = plan(study), sample.Store()
+    for result in run_trials(trials, 1):
+        store.add(result.trial, result.points, result.outcome, reason=result.reason)
+    again = build(study, trials, store, tmp_path / "report").folder
+    files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    assert [str(name) for name in files if (folder / name).read_bytes() != (again / name).read_bytes()] == []
