@@ -328,8 +328,8 @@ def ui(
         ready(records.uri.rstrip("/") + "/")
         return
     if is_open(host):
-        told = "whoever can reach this machine can read and delete what is recorded: it asks for no password. Leave it out to be alone"
-        print(f"ravine: warning: --host {host}: {told}", file=sys.stderr)
+        told = "whoever can reach this machine can read and delete what is recorded: there is no password"
+        print(f"ravine: warning: --host {host}: {told}. Leave it out to be alone", file=sys.stderr)
     raise typer.Exit(serve(records.uri, port, ready, host))
 
 
