@@ -64,14 +64,14 @@ def grows(path: np.ndarray) -> bool:
 
 
 def largest_stable(kind: str, curvatures: tuple[float, ...] = VALLEY, **options: float) -> float:
-    """The largest learning rate that does not diverge, by bisection on whether the path grows; relatively to 1e-6."""
-    high = 0.01
-    while not grows(descend(kind, curvatures, 300, lr=high, **options)):
+    """The largest learning rate that does not diverge, by bisection on whether the path grows; relatively to 2e-6."""
+    high = 0.1
+    while not grows(descend(kind, curvatures, 200, lr=high, **options)):
         high *= 2
     low = high / 2
-    while high - low > 1e-6 * high:
+    while high - low > 2e-6 * high:
         middle = (low + high) / 2
-        if grows(descend(kind, curvatures, 300, lr=middle, **options)):
+        if grows(descend(kind, curvatures, 200, lr=middle, **options)):
             high = middle
         else:
             low = middle
