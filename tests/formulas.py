@@ -73,7 +73,7 @@ def walk(
             now = {python(name): value[t - 1] if isinstance(value, list) else value for name, value in symbols.items()}
             names |= {"t": t, "g": g[i]} | now
             for name, code in lines:
-                names[name] = eval(code, {"__builtins__": {}}, names)  # noqa: S307 (a formula of our own pages)
+                names[name] = eval(code, {"__builtins__": {}}, names)
             path.append(names["θ"])
         paths.append(path)
     return [list(place) for place in zip(*paths, strict=True)]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from formulas import python, walk
+
 from suite.optimizers import OPTIMIZERS, describe, find
 from suite.optimizers.rule import Rule
 

@@ -359,7 +359,7 @@ def test_the_state_of_another_class_is_refused():
     with pytest.raises(ValueError, match='indefinite: expected "absolute", "shift" or "keep", got \'perhaps\''):
         Newton([x]).load_state_dict(state)
     del state["param_groups"][0]["indefinite"]
-    with pytest.raises(ValueError, match="state_dict: expected the options of Newton, .'indefinite'. are missing"):
+    with pytest.raises(ValueError, match=r"state_dict: expected the options of Newton, \['indefinite'\] are missing"):
         Newton([x]).load_state_dict(state)
 
 
@@ -385,13 +385,11 @@ kind = "newton"
     [
         (
             {"problem": "digits_mlp"},
-            'optimizer[2] ("N").kind: newton solves for all parameters together, 1,000 at most; digits_mlp has 4,810. '
-            "Take a smaller problem, or another optimizer",
+            'optimizer[2] ("N").kind: newton solves for all parameters together, 1,000 at most; digits_mlp has 4,810. Take',
         ),
         (
             {"more": 'precision = "bfloat16"'},
-            'optimizer[2] ("N").kind: newton differentiates the loss twice, which bfloat16 is too coarse for. '
-            'Write precision = "float32"',
+            'optimizer[2] ("N").kind: newton differentiates the loss twice, which bfloat16 is too coarse for. Write',
         ),
         (
             {"option": 'indefinite = "abs"'},
