@@ -261,7 +261,7 @@ TABLES = {
 # --- figure ----------------------------------------------------------------------------------------------------------
 
 
-def draw(path: Path) -> None:
+def draw(path: Path, points: int = 28) -> None:
     """The page's figure: the shrinking of the distance per step, over η on the valley and over κ at the best settings."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -273,7 +273,7 @@ def draw(path: Path) -> None:
     for kind, options in (("sgd", {}), ("momentum", {"momentum": 0.5}), ("nag", {"momentum": 0.5})):
         gamma = options.get("momentum")
         bound, called = BOUNDS[kind][1](gamma, VALLEY[1]), kind + (f", γ = {gamma}" if gamma else "")
-        rates = np.linspace(0.03, 0.84, 28)
+        rates = np.linspace(0.03, 0.84, points)
         found = [_shrinks(descend(kind, VALLEY, 120, lr=float(lr), **options)) for lr in rates]
         left.plot(rates, found, color=colours[kind], marker="o", markersize=3, lw=1, label=called)
         left.axvline(bound, color=colours[kind], ls="--", lw=1)

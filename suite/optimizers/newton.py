@@ -160,6 +160,7 @@ class Newton(Optimizer):
             return g, (g, value)
 
         theta = torch.cat([param.detach().reshape(-1) for param in moved])
+        value: Tensor
         H, (g, value) = jacrev(gradient, has_aux=True, chunk_size=ROWS)(theta)
         theta, g, H = theta.double(), g.double(), H.double()
         decay = group["weight_decay"]

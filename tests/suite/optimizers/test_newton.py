@@ -46,6 +46,8 @@ def walk(loss, start, steps=1, **options):
         (lambda x: -(x**2) / 2, 1.0, {}, [2.0, 4.0]),
         (lambda x: -(x**2) / 2, 1.0, {"indefinite": "keep"}, [0.0, 0.0]),
         (lambda x: -(x**2) / 2, 1.0, {"indefinite": "shift", "eps": 0.5}, [3.0, 9.0]),
+        # x² has h = 2 > ε: nothing is shifted
+        (lambda x: x**2, 1.0, {"indefinite": "shift", "eps": 0.5}, [0.0, 0.0]),
         # h + λ = −1 + ½: |h + λ| = ½ and the step 2x
         (lambda x: -(x**2) / 2, 1.0, {"damping": 0.5}, [3.0, 9.0]),
         # 2x + 1 has no curvature: g/ε = 2/½
