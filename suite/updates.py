@@ -12,6 +12,8 @@ from suite.graphs import Repeated
 from suite.optimizers.rule import Rule
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor, nn
     from torch.optim import Optimizer
     from torch.optim.lr_scheduler import LRScheduler
@@ -100,10 +102,11 @@ class Updates:
                 self.correct += self._problem.correct(outputs.detach(), targets)
         torch.where(self._numbers == self._number, total, self.losses, out=self.losses)  # masked_fill_ would wait
         self._number += 1
+        step: Callable[..., object] = self._optimizer.step
         if getattr(self._optimizer, "takes_loss", False):
-            self._optimizer.step(partial(self._loss, batch))
+            step(partial(self._loss, batch))
         else:
-            self._optimizer.step()
+            step()
 
     def _loss(self, batch: Tensor, *theta: Tensor) -> Tensor:
         """The loss of a batch as a function of the parameters, in the network's order; the buffers stay as they are."""
