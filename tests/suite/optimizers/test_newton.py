@@ -301,9 +301,10 @@ def test_batch_norm_sees_each_batch_once(write_study):
 
 def test_what_is_not_finite_becomes_a_diverged_trial():
     """An infinite Hessian makes θ NaN, whatever the decomposition would raise; a trial that leaves the numbers diverges."""
-    x = torch.tensor([0.0, 1.0], requires_grad=True)
-    Newton([x]).step(lambda x: x.sqrt().sum())
-    assert torch.isnan(x).all()
+    for loss, start in ((lambda x: x.sqrt().sum(), [0.0, 1.0]), (lambda x: x.sum().sqrt(), [0.0, 0.0, 0.0])):
+        x = torch.tensor(start, requires_grad=True)
+        Newton([x]).step(loss)
+        assert torch.isnan(x).all()
     far = trial("surface", 1, batch_size=1, chunk=None, epochs=60, options={"lr": 1e200})
     result = run_trial(dataclasses.replace(far, problem_options={"surface": "rosenbrock"}))
     assert result.outcome is Outcome.DIVERGED
