@@ -343,20 +343,24 @@ class Listed(StrEnum):
 
 @_command
 def data(data: DataOption = None) -> None:
-    """Find or fetch the data sets, and print where they are and whether they are whole."""
+    """Find or fetch the data sets, and print where they are and whether they are whole. Status 2 where there is none."""
     from suite import data as datasets
+    from suite.problems import PROBLEMS
 
-    used, mistakes = [], []
+    used, missing = [], {}
     for data_set in datasets.DATA_SETS:
         try:
             used.append(datasets.ensure(data_set, data))
         except UserError as error:
-            mistakes.append(str(error))
+            missing[data_set.name] = str(error)
     _print_table(["data set", "place", "folder", "state"], _data_rows(data))
     for folder in dict.fromkeys(used):
         print(f"Used: {folder}")
-    if mistakes:
-        raise UserError("\n".join(mistakes))
+    if not used:
+        raise UserError("\n".join(missing.values()))
+    for name, why in missing.items():
+        needed = ", ".join(key for key, each in PROBLEMS.items() if each.data_set and each.data_set.name == name)
+        print(f"ravine: warning: {name} is missing, so these cannot run: {needed}. {why}", file=sys.stderr)
 
 
 @_command

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+import torch
 
 from suite import optimizers, problems
 from suite.errors import UserError, did_you_mean
@@ -138,6 +141,8 @@ def _template(study: Study, entry: Entry, problem: Problem, options: dict[str, A
         options = problems.resolve(problem, options | entry.problem_options) if entry.problem_options else options
     except UserError as error:
         raise UserError(f"problem_options.{error}") from None
+    if getattr(kind, "takes_loss", False):
+        _check_second_order(study, entry.kind, getattr(kind, "most_parameters", math.inf), problem, options)
     return {
         **budget,
         "label": entry.name,
@@ -151,6 +156,22 @@ def _template(study: Study, entry: Entry, problem: Problem, options: dict[str, A
         "seed": study.seed,
         "data": problem.digests() | digest(study.problem, study.folder) | digest(entry.kind, study.folder),
     }
+
+
+def _check_second_order(study: Study, kind: str, most: float, problem: Problem, options: dict[str, Any]) -> None:
+    """Refuse what an optimizer that differentiates the loss twice cannot train."""
+    if study.precision == "bfloat16":
+        raise UserError(
+            f'kind: {kind} differentiates the loss twice, which bfloat16 is too coarse for. Write precision = "float32"'
+        )
+    if most < math.inf:
+        with torch.random.fork_rng(devices=[]):
+            count = sum(p.numel() for p in problem.network(**options).parameters() if p.requires_grad)
+        if count > most:
+            raise UserError(
+                f"kind: {kind} solves for all parameters together, {most:,} at most; {study.problem} has {count:,}. "
+                "Take a smaller problem, or another optimizer"
+            )
 
 
 def _check_budget(budget: dict[str, Any], problem: Problem) -> None:

@@ -33,6 +33,7 @@ LEARNING_RATES = {
     "adamax": (1e-5, 1.0),
     "nadam": (1e-5, 1.0),
     "nadam_paper": (1e-5, 1.0),
+    "newton": (1e-4, 10.0),  # η = 1 is the rule itself
 }
 OTHER_LEARNING_RATES = (1e-5, 1.0)
 DEFAULTS = {

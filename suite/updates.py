@@ -6,11 +6,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
+from torch.func import functional_call
 
 from suite.graphs import Repeated
 from suite.optimizers.rule import Rule
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor, nn
     from torch.optim import Optimizer
     from torch.optim.lr_scheduler import LRScheduler
@@ -27,7 +30,8 @@ class Updates:
         problem: Gives the loss.
         data: On the device of the network.
         network: Any module from the problem's inputs to its outputs.
-        optimizer: Over the network's parameters, as they are or flat (`suite.flat`).
+        optimizer: Over the network's parameters, as they are or flat (`suite.flat`). Where its class says
+            `takes_loss = True`, its `step` is handed the loss of the batch as a function of the parameters.
         scheduler: Stepped after every update; None for a constant learning rate.
     """
 
@@ -48,6 +52,7 @@ class Updates:
         # the place of parameters and gradients, or read numbers from Python: with it nothing is captured.
         self.captured = isinstance(optimizer, Rule)
         """Whether parameters and gradients stay where they are in memory, so that work on them may be captured."""
+        self._names = [name for name, _ in network.named_parameters()]
         self._order = torch.zeros(examples, dtype=torch.int64, device=device)
         self._within = torch.arange(self._batch, device=device)
         self._numbers = torch.arange(trial.updates_per_epoch, device=device)
@@ -97,7 +102,25 @@ class Updates:
                 self.correct += self._problem.correct(outputs.detach(), targets)
         torch.where(self._numbers == self._number, total, self.losses, out=self.losses)  # masked_fill_ would wait
         self._number += 1
-        self._optimizer.step()
+        step: Callable[..., object] = self._optimizer.step
+        if getattr(self._optimizer, "takes_loss", False):
+            step(partial(self._loss, batch))
+        else:
+            step()
+
+    def _loss(self, batch: Tensor, *theta: Tensor) -> Tensor:
+        """The loss of a batch as a function of the parameters, in the network's order; the buffers stay as they are."""
+        data, trial = self._data, self._trial
+        total = torch.zeros((), device=batch.device)
+        for part in batch.split(_part(trial, len(batch))):
+            values = dict(zip(self._names, theta, strict=True))
+            values |= {name: buffer.clone() for name, buffer in self._network.named_buffers()}
+            with autocast(trial.precision, batch.device.type):
+                inputs = self._problem.prepare(data.train_inputs.index_select(0, part))
+                outputs = functional_call(self._network, values, (inputs,))
+                loss = self._problem.loss(outputs, data.train_targets.index_select(0, part))
+            total = total + loss * (len(part) / len(batch))
+        return total
 
 
 def autocast(precision: Precision, device: str) -> torch.autocast:

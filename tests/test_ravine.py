@@ -295,15 +295,28 @@ def test_data_tells_where_everything_is(call, here, monkeypatch, fashion_mnist, 
 
 
 @pytest.mark.data
-def test_data_tells_what_is_missing(call, here, fashion_mnist):
-    """A folder that holds one data set and not the other: the one is used, the other a line and exit status 2."""
+def test_data_tells_what_is_missing_and_who_needs_it(call, here, fashion_mnist):
+    """A folder with one data set and not the other: status 0, and a warning with the problems that cannot run and the mend."""
     one = here / "one"
     one.mkdir()
     (one / "FashionMNIST").symlink_to(fashion_mnist / "FashionMNIST")
     status, out, err = call("data", "--data", one)
-    assert status == 2
+    assert status == 0
     assert f"Used: {one}" in out
-    assert err.startswith(f"ravine: --data: {one}: holds none of its files. Give a folder with the whole of Airfoil")
+    told = "ravine: warning: Airfoil self-noise is missing, so these cannot run: airfoil_linear. "
+    assert err.startswith(f"{told}--data: {one}: holds none of its files. Give a folder with the whole of Airfoil")
+
+
+def test_data_without_any_data_set_is_a_mistake(call, here):
+    """A folder that holds no data set at all: status 2, and a line for each with the mend."""
+    (here / "none").mkdir()
+    status, out, err = call("data", "--data", here / "none")
+    assert status == 2
+    assert "Used" not in out
+    told = re.findall(
+        r"(?m)^(?:ravine: )?--data: .*none: holds none of its files. Give a folder with the whole of (.*?) \(", err
+    )
+    assert told == ["Fashion-MNIST", "Airfoil self-noise"]
 
 
 def test_version(call):

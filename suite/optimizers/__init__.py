@@ -21,6 +21,7 @@ from suite.optimizers.nadam import NAdam
 from suite.optimizers.nadam_paper import NAdamPaper
 from suite.optimizers.nag import NAG
 from suite.optimizers.nag_paper import NAGPaper
+from suite.optimizers.newton import Newton
 from suite.optimizers.options import constructor_options, resolve
 from suite.optimizers.rmsprop import RMSProp
 from suite.optimizers.sgd import SGD
@@ -37,6 +38,7 @@ __all__ = [
     "NAGPaper",
     "NAdam",
     "NAdamPaper",
+    "Newton",
     "RMSProp",
     "describe",
     "find",
@@ -55,6 +57,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adamax": AdaMax,
     "nadam": NAdam,
     "nadam_paper": NAdamPaper,
+    "newton": Newton,
 }
 
 

@@ -74,6 +74,10 @@ def _flag(value: object) -> bool:
     return isinstance(value, bool)
 
 
+def _indefinite(value: object) -> bool:
+    return isinstance(value, str) and value in {"absolute", "shift", "keep"}
+
+
 # What an option must be, the same in every class that has it: in words, and as a test of the value.
 OPTIONS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "lr": ("a number >= 0", _learning_rate),
@@ -86,6 +90,9 @@ OPTIONS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "weight_decay": ("a number >= 0", _at_least_zero),
     "bias_correction": ("True or False", _flag),
     "eps_inside_sqrt": ("True or False", _flag),
+    "damping": ("a number >= 0", _at_least_zero),
+    "indefinite": ('"absolute", "shift" or "keep"', _indefinite),
+    "diagonal": ("True or False", _flag),
 }
 
 
@@ -232,7 +239,7 @@ class Rule(Optimizer):
         check_options({**self.defaults, **param_group})
         super().add_param_group(param_group)
         try:
-            _check_parameters(type(self).__name__, param_group)
+            check_parameters(type(self).__name__, param_group)
         except ValueError:
             self.param_groups.pop()
             raise
@@ -264,7 +271,8 @@ class Rule(Optimizer):
             self.capturable()
 
 
-def _check_parameters(optimizer: str, group: Mapping[str, Any]) -> None:
+def check_parameters(optimizer: str, group: Mapping[str, Any]) -> None:
+    """Raise ValueError, naming the parameter, for the first of a group that is sparse, complex or of integers."""
     for index, param in enumerate(group["params"]):
         if param.layout != torch.strided or not param.is_floating_point():
             raise ValueError(

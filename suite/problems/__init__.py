@@ -10,6 +10,7 @@ from suite.loading import load
 from suite.problems.airfoil import AirfoilLinear
 from suite.problems.classification import Classification
 from suite.problems.digits import DigitsMlp
+from suite.problems.digits_logistic import DigitsLogistic
 from suite.problems.fashion_mnist import FashionMnistCnn
 from suite.problems.fashion_mnist_2c2d import FashionMnist2c2d
 from suite.problems.fashion_mnist_logistic import FashionMnistLogistic
@@ -25,6 +26,7 @@ PROBLEMS: dict[str, Problem] = {
     "fashion_mnist_mlp": FashionMnistMlp(),
     "fashion_mnist_logistic": FashionMnistLogistic(),
     "digits_mlp": DigitsMlp(),
+    "digits_logistic": DigitsLogistic(),
     "airfoil_linear": AirfoilLinear(),
     "surface": OnSurface(),
 }

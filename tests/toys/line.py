@@ -56,3 +56,22 @@ class Halving(torch.optim.SGD):
         super().step(closure)
         for group in self.param_groups:
             group["lr"] /= 2
+
+
+class Backtracking(torch.optim.Optimizer):
+    """Gradient descent whose learning rate is halved, each step anew, until the loss falls by a tenth of η |g|²."""
+
+    takes_loss = True
+
+    def __init__(self, params, lr=8.0):
+        super().__init__(params, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, loss):
+        (group,) = self.param_groups
+        theta, gradient = list(group["params"]), [p.grad for p in group["params"]]
+        before, slope, lr = loss(*theta), sum((g**2).sum() for g in gradient), group["lr"]
+        while loss(*(p - lr * g for p, g in zip(theta, gradient, strict=True))) > before - 0.1 * lr * slope:
+            lr /= 2
+        for p, g in zip(theta, gradient, strict=True):
+            p.sub_(lr * g)

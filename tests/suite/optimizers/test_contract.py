@@ -11,7 +11,7 @@ import torch
 from torch.optim import lr_scheduler
 
 from suite.optimizers import OPTIMIZERS, find, rule
-from suite.optimizers.rule import OPTIONS
+from suite.optimizers.rule import OPTIONS, Rule
 
 KINDS = (*OPTIMIZERS, "torch.optim:AdamW")
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -38,10 +38,18 @@ def loss_of(params):
 
 
 def advance(optimizer, params, steps):
-    """Take some steps down the quadratic."""
+    """Take some steps down the quadratic; an optimizer that differentiates by itself is handed the function."""
     for _ in range(steps):
         optimizer.zero_grad()
         loss_of(params).backward()
+        step(optimizer)
+
+
+def step(optimizer):
+    """One step, with the gradients that are there or, where it is wanted, the quadratic as a function."""
+    if getattr(optimizer, "takes_loss", False):
+        optimizer.step(lambda *theta: loss_of(theta))
+    else:
         optimizer.step()
 
 
@@ -64,6 +72,18 @@ def kind(request):
 @pytest.fixture(params=tuple(OPTIMIZERS))
 def own(request):
     """A kind of our own, for what we promise beyond torch."""
+    return request.param
+
+
+@pytest.fixture(params=[kind for kind, cls in OPTIMIZERS.items() if issubclass(cls, Rule)])
+def rule_kind(request):
+    """A kind whose rule is element by element: it steps by p.grad alone, and each parameter has a state of its own."""
+    return request.param
+
+
+@pytest.fixture(params=[kind for kind in KINDS if not getattr(find(kind), "takes_loss", False)])
+def by_gradient(request):
+    """A kind that steps by p.grad alone, torch's among them."""
     return request.param
 
 
@@ -109,13 +129,13 @@ def test_resumes_exactly(kind, dtype):
     assert identical(whole, parts)
 
 
-def test_resume_casts_state_to_the_parameter(own):
+def test_resume_casts_state_to_the_parameter(rule_kind):
     """State of float32 parameters loads into float64 ones as float64, and the step count goes on."""
     params = parameters(torch.float32)
-    optimizer = make(own, params)
+    optimizer = make(rule_kind, params)
     advance(optimizer, params, 3)
     params = parameters(torch.float64)
-    other = make(own, params)
+    other = make(rule_kind, params)
     other.load_state_dict(optimizer.state_dict())
     for param in params:
         assert other.state[param]["step"] == 3
@@ -152,12 +172,12 @@ def test_copies_and_pickles(kind):
         assert identical(params, others)
 
 
-def test_refuses_the_state_of_another_class(own):
+def test_refuses_the_state_of_another_class(rule_kind):
     """A state_dict with other state, fewer options or one out of range is refused, and nothing of it is kept."""
     params = parameters()
     stranger = torch.optim.RAdam(params)
     advance(stranger, params, 1)
-    optimizer = make(own, params)
+    optimizer = make(rule_kind, params)
     before = copy.deepcopy(optimizer.state_dict())
     with pytest.raises(ValueError, match="state_dict: expected the state of"):
         optimizer.load_state_dict(stranger.state_dict())
@@ -179,16 +199,16 @@ def test_leaves_gradients_alone(kind):
     loss_of(params).backward()
     grads = [param.grad for param in params]
     before = [grad.clone() for grad in grads]
-    optimizer.step()
-    optimizer.step()
+    step(optimizer)
+    step(optimizer)
     assert all(param.grad is grad for param, grad in zip(params, grads, strict=True))
     assert identical(grads, before)
 
 
-def test_closure(kind):
+def test_closure(by_gradient):
     """A step under no_grad gives its closure gradients, returns the closure's loss, and moves by these gradients."""
     params, others = parameters(), parameters()
-    optimizer = make(kind, params)
+    optimizer = make(by_gradient, params)
 
     def closure():
         assert torch.is_grad_enabled()
@@ -203,7 +223,7 @@ def test_closure(kind):
         assert not torch.is_grad_enabled()
     assert loss.item() == first
     assert optimizer.step() is None
-    advance(make(kind, others), others, 1)
+    advance(make(by_gradient, others), others, 1)
     assert not identical(params, others)  # the step without a closure moved as well
     assert all(param.requires_grad and param.grad_fn is None for param in params)
 
@@ -219,26 +239,26 @@ def test_zero_grad(kind):
     assert all(param.grad is None for param in params)
 
 
-def test_groups_have_their_own_options(kind):
+def test_groups_have_their_own_options(by_gradient):
     """Groups given at first or added later move as they would alone with their options."""
     settings = [{"lr": 0.01}, {"lr": 0.03, "weight_decay": 0.5}, {"lr": 0.02}]
     together = parameters()[:3]
     groups = [{"params": [param], **options} for param, options in zip(together, settings, strict=True)]
-    optimizer = find(kind)(groups[:2])
+    optimizer = find(by_gradient)(groups[:2])
     optimizer.add_param_group(groups[2])
     advance(optimizer, together, 5)
     for k, options in enumerate(settings):
         params = parameters()[:3]
-        alone = find(kind)([params[k]], **options)
+        alone = find(by_gradient)([params[k]], **options)
         advance(alone, params, 5)
         assert torch.equal(params[k], together[k])
         assert not torch.equal(params[k], parameters()[k])
 
 
-def test_parameters_without_gradient_stay(kind):
+def test_parameters_without_gradient_stay(by_gradient):
     """A parameter without gradient keeps its value, takes no state, and counts its steps from its first gradient."""
     params = parameters()
-    optimizer = make(kind, params, weight_decay=0.1)
+    optimizer = make(by_gradient, params, weight_decay=0.1)
     (params[1] ** 2).sum().backward()
     for _ in range(3):
         optimizer.step()
@@ -248,7 +268,7 @@ def test_parameters_without_gradient_stay(kind):
     optimizer.step()
     late = parameters()[0]
     late.grad = torch.ones((), dtype=torch.float64)
-    make(kind, [late], weight_decay=0.1).step()
+    make(by_gradient, [late], weight_decay=0.1).step()
     assert torch.equal(params[0], late)
 
 
@@ -339,12 +359,12 @@ def test_named_parameters(kind):
     assert identical(params, others)
 
 
-def test_memory_format(own):
+def test_memory_format(rule_kind):
     """A channels-last parameter and its contiguous copy take the same steps, and keep their layouts, state as well."""
     plain = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
     last = plain.detach().clone().to(memory_format=torch.channels_last).requires_grad_()
     for param in (plain, last):
-        optimizer = make(own, [param])
+        optimizer = make(rule_kind, [param])
         (param**2).sum().backward()
         optimizer.step()  # the step that lays out the state
         state = [x for name, x in optimizer.state[param].items() if name != "step"]
@@ -383,6 +403,11 @@ BAD = [
     ("eps", float("nan")),
     ("bias_correction", 1),
     ("eps_inside_sqrt", "yes"),
+    ("damping", -1.0),
+    ("damping", float("inf")),
+    ("indefinite", "abs"),
+    ("indefinite", ["keep"]),
+    ("diagonal", 1),
 ]
 
 
@@ -416,10 +441,10 @@ def test_eps_zero_is_refused_wherever_there_is_a_root(own):
     assert ("eps" in OPTIMIZERS[own](parameters()).defaults) is divides
 
 
-def test_zero_gradients_move_nothing(own):
+def test_zero_gradients_move_nothing(rule_kind):
     """A gradient that has always been zero is no 0/0: the parameter stays."""
     params = parameters()
-    optimizer = make(own, params)
+    optimizer = make(rule_kind, params)
     for _ in range(3):
         for param in params:
             param.grad = torch.zeros_like(param)
@@ -428,11 +453,11 @@ def test_zero_gradients_move_nothing(own):
 
 
 @pytest.mark.parametrize("named", [False, True])
-def test_refuses_sparse_gradients(own, named):
+def test_refuses_sparse_gradients(rule_kind, named):
     """A sparse gradient is refused by parameter and layout before any parameter moves or takes state."""
     first, second = parameters()[:2]
     pairs = [("first", first), ("second", second)]
-    optimizer = make(own, pairs if named else [first, second])
+    optimizer = make(rule_kind, pairs if named else [first, second])
     first.grad, second.grad = torch.ones_like(first), torch.ones_like(second).to_sparse()
     which = "second" if named else "1"
     with pytest.raises(RuntimeError, match=rf"grad: .* torch.sparse_coo for parameter {which} of shape \(3, 2\)"):
@@ -441,7 +466,7 @@ def test_refuses_sparse_gradients(own, named):
     assert not optimizer.state
 
 
-def test_refuses_complex_gradients(own):
+def test_refuses_complex_gradients(rule_kind):
     """A complex gradient, which torch allows where a parameter says so, is refused by its dtype."""
     (param,) = parameters()[:1]
     if not hasattr(param, "grad_dtype"):
@@ -449,7 +474,7 @@ def test_refuses_complex_gradients(own):
     param.grad_dtype = torch.complex128
     param.grad = torch.ones((), dtype=torch.complex128)
     with pytest.raises(RuntimeError, match=r"grad: .* torch.complex128, .* for parameter 0 of shape \(\)"):
-        make(own, [param]).step()
+        make(rule_kind, [param]).step()
 
 
 @pytest.mark.parametrize(
@@ -496,11 +521,11 @@ def options_of(own):
 
 
 @pytest.mark.parametrize("more", [False, True], ids=["defaults", "options"])
-def test_capturable(own, more):
+def test_capturable(rule_kind, more):
     """With step counts and learning rates in tensors, as a captured step has them, steps are the same, and so resumed."""
-    options = options_of(own) if more else {}
+    options = options_of(rule_kind) if more else {}
     params, others = parameters(), parameters()
-    optimizer, plain = make(own, params, **options), make(own, others, **options)
+    optimizer, plain = make(rule_kind, params, **options), make(rule_kind, others, **options)
     schedulers = [lr_scheduler.StepLR(each, step_size=2) for each in (optimizer, plain)]
     advance(optimizer, params, 1)
     advance(plain, others, 1)
@@ -515,7 +540,7 @@ def test_capturable(own, more):
     assert optimizer.state[params[0]]["step"] is count
     assert (rate.item(), count.item()) == (plain.param_groups[0]["lr"], 6)
     assert all(torch.allclose(x, y, rtol=1e-12, atol=0) for x, y in zip(params, others, strict=True))
-    again = make(own, params, **options)
+    again = make(rule_kind, params, **options)
     again.capturable()
     again.load_state_dict(optimizer.state_dict())
     advance(again, params, 1)
@@ -524,10 +549,10 @@ def test_capturable(own, more):
     assert all(torch.allclose(x, y, rtol=1e-12, atol=0) for x, y in zip(params, others, strict=True))
 
 
-def test_capturable_writes_in_place(own):
+def test_capturable_writes_in_place(rule_kind):
     """No tensor that a step reads or writes is replaced by another, so a captured step can be played again."""
     params = parameters()
-    optimizer = make(own, params)
+    optimizer = make(rule_kind, params)
     optimizer.capturable()
     advance(optimizer, params, 1)
     before = {name: x.data_ptr() for name, x in optimizer.state[params[1]].items()}
@@ -535,14 +560,14 @@ def test_capturable_writes_in_place(own):
     assert {name: x.data_ptr() for name, x in optimizer.state[params[1]].items()} == before
 
 
-def test_pieces_equal_the_whole(own, monkeypatch):
+def test_pieces_equal_the_whole(rule_kind, monkeypatch):
     """A large tensor that is worked through in pieces ends where it would as a whole, weight decay and state included."""
     start = torch.randn(1000, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     ends = []
     for size in (128, 10**6):
         monkeypatch.setattr(rule, "PIECE", size)
         param = start.clone().requires_grad_()
-        optimizer = make(own, [param], weight_decay=0.1)
+        optimizer = make(rule_kind, [param], weight_decay=0.1)
         advance(optimizer, [param], 3)
         ends.append([param, *(x for name, x in optimizer.state[param].items() if name != "step")])
     assert all(torch.allclose(x, y, rtol=1e-12, atol=0) for x, y in zip(*ends, strict=True))
@@ -551,12 +576,12 @@ def test_pieces_equal_the_whole(own, monkeypatch):
 
 @pytest.mark.compiler
 @pytest.mark.skipif(not shutil.which(os.environ.get("CXX", "g++")), reason="there is no C++ compiler here")
-def test_compiled(own):
+def test_compiled(rule_kind):
     """Compiled steps equal plain ones but for rounding, under a schedule, without being compiled anew for each number."""
     graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
-    options = options_of(own)
+    options = options_of(rule_kind)
     params, others = ([torch.linspace(-1, 2, 100).requires_grad_()] for _ in range(2))
-    optimizer, plain = make(own, params, **options), make(own, others, **options)
+    optimizer, plain = make(rule_kind, params, **options), make(rule_kind, others, **options)
     schedulers = [lr_scheduler.LambdaLR(each, lambda t: 1 / (1 + t)) for each in (optimizer, plain)]
     optimizer.compile()
     for _ in range(4):

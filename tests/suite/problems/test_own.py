@@ -1,14 +1,18 @@
 """A problem of one's own: a regression without accuracy, with an option, and an optimizer of one's own beside it."""
 
+import itertools
 import json
 import shutil
+import textwrap
 from pathlib import Path
 
 import pytest
 
 from suite.errors import UserError
 from suite.plan import plan
+from suite.records import Outcome
 from suite.study import load
+from suite.trial import run_trial
 
 STUDY = """
 title = "A line"
@@ -88,3 +92,26 @@ def test_a_mistake_about_the_problem_is_one_line(write, changes, told):
         plan(load(write(**changes)))
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_optimizer_of_ones_own_may_ask_for_the_loss(here, write):
+    """With `takes_loss` its step is handed the batch's loss as a function: a line search makes every full batch better."""
+    write()
+    study = """
+    title = "t"
+    problem = "line:LINE"
+    repeats = 1
+    epochs = 30
+    batch_size = "full"
+    score = "test/loss"
+    [[optimizer]]
+    name = "Backtracking"
+    kind = "line:Backtracking"
+    """
+    (here / "search.toml").write_text(textwrap.dedent(study), encoding="utf-8")
+    (trial,) = plan(load(here / "search.toml"))
+    result = run_trial(trial, folder=here)
+    assert result.outcome is Outcome.OK, result.reason
+    losses = [point.value for point in result.points if point.metric == "train/loss"]
+    assert all(after < before for before, after in itertools.pairwise(losses[:8]))
+    assert losses[-1] < 0.02  # the noise has the variance 0.01

@@ -105,7 +105,7 @@ def test_the_largest_stable_learning_rate(trials, kind, gamma, bound):
 
 
 def test_the_study_has_every_optimizer_on_every_surface_at_several_rates(trials):
-    """Four parts, one a surface; in each every rule of the registry has the same four learning rates."""
+    """Four parts, one a surface; in each every rule has the same four learning rates, Newton's with its own step of 1."""
     study = load("surfaces")
     assert [part.problem_options["surface"] for part in study.parts] == list(SURFACES)
     for part in study.parts:
@@ -114,6 +114,7 @@ def test_the_study_has_every_optimizer_on_every_surface_at_several_rates(trials)
             rates.setdefault(trial.optimizer, []).append(trial.hyperparameters["lr"])
         assert set(rates) == set(OPTIMIZERS)
         assert {len(own) for own in rates.values()} == {4}
+        assert 1.0 in rates.pop("newton")
         assert len(set(map(tuple, rates.values()))) == 1
     assert list(trials)[:2] == ["GD 0.1", "GD 0.4"]
 

@@ -1,0 +1,38 @@
+"""Writes the registry's table of docs/sources.md: `tox -e theory`. The rest of the page is written by hand and tested."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from documents import put
+
+from suite.optimizers import OPTIMIZERS, describe
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "sources.md"
+
+
+def registry() -> str:
+    """Every optimizer's formula and defaults, from its docstring and its constructor."""
+    rows = ["| key | formula | defaults |", "| --- | --- | --- |"]
+    for key in OPTIMIZERS:
+        told = describe(key)
+        formula = str(told["formula"]).replace("|", r"\|")
+        defaults = ", ".join(f"{name} = {_toml(value)}" for name, value in told["defaults"].items())
+        rows.append(f"| `{key}` | `{formula}` | {defaults} |")
+    return "\n".join(rows)
+
+
+def _toml(value: object) -> str:
+    """A default as a study file has it."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    return str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else f"{value:g}"
+
+
+def main() -> None:
+    """Write the table."""
+    DOCUMENT.write_text(put(DOCUMENT.read_text(encoding="utf-8"), "registry", registry()), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
