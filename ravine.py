@@ -313,6 +313,52 @@ def ui(
     raise typer.Exit(serve(records.uri, port, ready))
 
 
+@_command
+def export(
+    study: StudyArgument,
+    file: Annotated[Path | None, typer.Argument(help="Where to. Default: out/exports/<study>.zip.")] = None,
+    part: Part = None,
+    repeats: Repeats = None,
+    epochs: Epochs = None,
+    train_examples: TrainExamples = None,
+    optimizer: Optimizer = None,
+    precision: PrecisionOption = None,
+    step_losses: Annotated[
+        int | None,
+        typer.Option(min=100, help="Keep at most so many means of each trial's step losses. Default: all losses."),
+    ] = None,
+    store: StoreOption = None,
+) -> None:
+    """Write the records of a study to one file, to be moved, kept or compared."""
+    from suite import archive
+    from suite.plan import plan
+
+    chosen = _studies(study, part, repeats, epochs, train_examples, precision, optimizer).one()
+    trials = plan(chosen)
+    path = file or OUT / "exports" / f"{chosen.report_name}.zip"
+    archive.check_place(path)
+    recorded = archive.write(chosen, trials, _open(store, create=False), path, step_losses or "all")
+    size = path.stat().st_size
+    count = len({trial.id for trial in trials})
+    print(f"{recorded} of {count} trials of {chosen.report_name} are in {path} ({size / 1000:,.0f} kB).")
+
+
+@_command
+def merge(
+    file: Annotated[Path, typer.Argument(help="An export: a file that `ravine export` wrote.")],
+    store: StoreOption = None,
+) -> None:
+    """Put the records of an export into the store; what is there stays as it is."""
+    from suite import archive, merging
+
+    read = archive.read(file)
+    records = _open(store, create=True)
+    with records.held():
+        records.sweep()
+        merged = merging.merge(read, records)
+    print(f"{read.study.report_name}: {merged.added} trials recorded in {records.place}, {merged.known} were there.")
+
+
 class Listed(StrEnum):
     """What `ravine list` lists."""
 

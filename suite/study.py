@@ -374,15 +374,26 @@ def read(path: Path) -> dict[str, Any]:
         UserError: It is not TOML, or cannot be read.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{path}: not TOML: {error}. Mend the file there; https://toml.io shows the format") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text (byte {error.start}). Save the file as UTF-8") from None
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits, lists in lists in lists
-        raise UserError(f"{path}: cannot be read: {str(error)[:100]}. Write shorter numbers and lists") from None
+        text = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}. Give the path of a study file") from None
+    return parse(text, str(path))
+
+
+def parse(text: bytes, place: str) -> dict[str, Any]:
+    """The tables of the text of a study file, which messages call `place`.
+
+    Raises:
+        UserError: It is not TOML.
+    """
+    try:
+        return tomllib.loads(text.decode())
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{place}: not TOML: {error}. Mend the file there; https://toml.io shows the format") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{place}: not UTF-8 text (byte {error.start}). Save the file as UTF-8") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, lists in lists in lists
+        raise UserError(f"{place}: cannot be read: {str(error)[:100]}. Write shorter numbers and lists") from None
 
 
 def shipped() -> dict[str, Path]:
