@@ -136,10 +136,9 @@ class Archive:
         return self.measured[self.measured["trial_id"].isin([record.trial.id for record in records])]
 
 
-def baseline(study: str) -> Path | None:
-    """The export of a study that comes with Ravine, if there is one."""
-    path = Path(str(resources.files("studies"))) / "baselines" / f"{study}.zip"
-    return path if path.is_file() else None
+def baselines() -> dict[str, Path]:
+    """The exports that come with Ravine, by the name of their study."""
+    return {path.stem: path for path in sorted((Path(str(resources.files("studies"))) / "baselines").glob("*.zip"))}
 
 
 def check_place(path: Path) -> None:
@@ -411,7 +410,7 @@ def _trial(path: Path, key: str, description: Mapping[str, Any]) -> Trial:
         identity = trial.id
     except (ValidationError, ValueError, TypeError):
         raise _broken(path, f"{RECORDS}: what is filed under {key[:40]!r} describes no trial") from None
-    if identity != key:
+    if identity != key or description.keys() != trial.description().keys():
         raise _broken(path, f"{RECORDS}: the description filed under {key[:40]!r} is that of {identity}")
     return trial
 
