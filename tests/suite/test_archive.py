@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import math
+import re
 import zipfile
 
 import numpy as np
@@ -368,3 +369,48 @@ def test_a_mistake_is_one_line(call, write_study, arguments, told):
     status, out, err = call(*arguments)
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert told in err
+
+
+def test_two_versions_are_compared_from_the_command_line(call, write_study, here):
+    """An export kept from before a change against the study after it: a table, a page, and the same as JSON."""
+    path = write_study(repeats=6)
+    call("run", path, "--epochs", 1)
+    call("export", path, "before.zip", "--epochs", 1)
+    call("run", path)
+    status, out, err = call("compare", "before.zip", path)
+    assert (status, err) == (0, "")
+    assert re.search(r"By test accuracy, toy_study against before is \w+: ", out)
+    assert "Report: out/reports/toy_study_against_before/index.html" in out
+    told = json.loads(call("compare", f"{path}@epochs=1", path, "--json")[1])
+    assert (told["before"], told["paired"], told["test"]) == ("toy_study@epochs=1", True, "max-t")
+    assert [row["label"] for row in told["changes"]] == ["SGD", "Adam"]
+    assert {"what": "epochs", "before": "1", "after": "2"} in told["differs"]
+    status, out, err = call("compare", path, path)
+    assert (status, err.count("\n")) == (2, 1)
+    assert "both are toy_study. Before a change, keep what was: ravine export toy_study before.zip" in err
+    status, _, err = call("compare", f"{path}@epoch=1", path)
+    assert (status, err.count("\n")) == (2, 1)
+    assert 'expected changes after the @, got "epoch=1"' in err
+
+
+def test_the_shipped_run_is_reported_without_a_store(call, write_study, here, monkeypatch):
+    """`--baseline` needs no store and trains nothing; once there are own trials, they are set against the shipped ones."""
+    path = write_study(repeats=6)
+    call("run", path, "--epochs", 1)
+    call("export", path, "shipped.zip", "--epochs", 1)
+    monkeypatch.setattr(archive, "baselines", lambda: {"toy_study": here / "shipped.zip"})
+    (here / "out/mlflow.db").rename(here / "kept.db")
+    status, out, err = call("report", path, "--baseline")
+    assert (status, err) == (0, "")
+    assert "Report: out/reports/toy_study@baseline/index.html" in out
+    assert not (here / "out/mlflow.db").exists()
+    told = json.loads((here / "out/reports/toy_study@baseline/manifest.json").read_text(encoding="utf-8"))
+    assert (told["overrides"], told["complete"], told["study"]["epochs"]) == (["epochs=1"], True, 1)
+    (here / "kept.db").rename(here / "out/mlflow.db")
+    call("run", path)
+    status, out, _ = call("report", path, "--baseline")
+    assert status == 0
+    assert "yours against shipped" in out
+    assert "yours against shipped" in (here / "out/reports/toy_study@baseline/index.html").read_text(encoding="utf-8")
+    status, _, err = call("report", "quick", "--baseline")
+    assert (status, err) == (2, "ravine: no run of quick comes with Ravine. There are: toy_study\n")
