@@ -745,7 +745,10 @@ def _side(words: str, store: str | None) -> Side:
     if words.endswith(".zip"):
         read = archive.read(Path(words))
         return Side(Path(words).stem, read.study, read.trials, frame.load(read, read.trials))
-    name, _, changes = words.partition("@")
+    whole = (
+        Path(words).is_file() or (OUT / "studies" / f"{words}.toml").is_file()
+    )  # tuned studies have an @ in their name
+    name, _, changes = (words, "", "") if whole else words.partition("@")
     chosen = _studies(name, None, **_overrides(words, changes)).one()
     trials = plan(chosen)
     frames = frame.load(_open(store, create=False), trials)

@@ -54,7 +54,7 @@ class Versus:
             after − before, and `verdict` is on after. The labels are one family.
         left_out: Labels of both without two scores on each side.
         same: Labels whose trials are the very same on both sides.
-        all: Verdicts on all pairs of all labels of both versions, as one family of its own.
+        all: Verdicts on all pairs of all labels of both versions, `Adam · before` and `Adam · after`, as a family of its own.
         differs: What differs in how the two were measured: `what`, `before`, `after`.
         fewest: So many repeats are needed before a label gets a verdict.
     """
@@ -106,9 +106,9 @@ def versus(before: Side, after: Side, test: Test | None = None, level: float = L
         )
     test = test or (WELCH if unpaired else "max-t")
     one, two = (verdicts.wide(scores.final(s.frames, [score]), score, s.frames.labels) for s in (before, after))
-    wide = pd.concat([two.add_suffix(f" · {after.name}"), one.add_suffix(f" · {before.name}")], axis=1)
+    wide = pd.concat([two.add_suffix(" · after"), one.add_suffix(" · before")], axis=1)
     enough = [label for label in both if one[label].count() > 1 and two[label].count() > 1]
-    columns = [f"{label} · {side.name}" for label in enough for side in (after, before)]
+    columns = [f"{label} · {side}" for label in enough for side in ("after", "before")]
     matrix = wide[columns].to_numpy(dtype=np.float64)
     changes, fewest = _changes(enough, matrix, higher=higher, margin=margin, level=level, test=test)
     return Versus(

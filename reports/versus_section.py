@@ -75,8 +75,12 @@ def answer(found: Versus) -> str:
         verdict: [str(label) for label in found.changes.loc[found.changes["verdict"] == verdict, "label"]]
         for verdict in (verdicts.BETTER, verdicts.WORSE, verdicts.TIED, verdicts.UNDECIDED)
     }
-    parts = [f"{verdict}: {answers.listed(labels)}" for verdict, labels in by.items() if labels]
-    return f"By {name}, {found.after} against {found.before} is {'; '.join(parts)}."
+    parts = [
+        f"{answers.listed(labels)} {'are' if len(labels) > 1 else 'is'} {verdict}"
+        for verdict, labels in by.items()
+        if labels
+    ]
+    return f"From {found.before} to {found.after}, by {name}: {'; '.join(parts)}."
 
 
 def changes_sheet(found: Versus) -> Sheet:
@@ -87,8 +91,8 @@ def changes_sheet(found: Versus) -> Sheet:
         Column("Optimizer", "left"),
         Column("Verdict", "left"),
         Column("Change", rank=0),
-        Column(found.before, rank=1),
-        Column(found.after, rank=1),
+        Column("Before", rank=1),
+        Column("After", rank=1),
         Column("Adjusted p"),
         Column("n", rank=2),
         Column("Effect (g)", rank=2),
@@ -120,7 +124,7 @@ def changes_sheet(found: Versus) -> Sheet:
             f"{count}: {comparison.NAMES[found.test]}; family error at most {1 - found.level:.0%}. Tied: the interval made for "
             f"all together lies within ±{found.margin:g}."
         ),
-        f"Change: mean of {found.after} minus mean of {found.before}, ± half of its own {found.level:.0%} interval.",
+        f"Before: {found.before}. After: {found.after}. Change: after − before, ± half of its own {found.level:.0%} interval.",
         "Detectable: the true change found with probability 80%.",
         notes.VARIED,
     )
@@ -128,7 +132,7 @@ def changes_sheet(found: Versus) -> Sheet:
 
 
 def _differs(found: Versus) -> Sheet:
-    columns = (Column("What differs", "left"), Column(found.before, "left"), Column(found.after, "left"))
+    columns = (Column("What differs", "left"), Column("Before", "left"), Column("After", "left"))
     rows = [
         tuple(Cell(text or "–", text) for text in (str(row["what"]), str(row["before"]), str(row["after"])))
         for _, row in found.differs.iterrows()

@@ -48,7 +48,7 @@ def test_the_family_is_the_shared_labels_and_another_is_all_pairs(side) -> None:
     found = versus(before, after)
     assert found.changes["label"].tolist() == ["MBSGD", "Adam"], "the order of the new one"
     assert len(found.all.pairs) == 15
-    assert {"Adam · old", "Adam · new", "AdaGrad · new", "NAG · old"} < set(found.all.means)
+    assert {"Adam · before", "Adam · after", "AdaGrad · after", "NAG · before"} < set(found.all.means)
     told = found.differs.set_index("what")
     assert told.loc["NAG", "after"] == "not there"
     assert told.loc["AdaGrad", "before"] == "not there"
@@ -123,7 +123,7 @@ def test_without_a_common_label_all_pairs_are_left(side) -> None:
     """Two versions under two names are compared in the family of all pairs, and the answer says so."""
     found = versus(side("old", ("Adam",)), side("new", ("MBSGD",), up=0.005))
     assert found.changes.empty
-    assert found.all.verdict("MBSGD · new", "Adam · old") == "better"
+    assert found.all.verdict("MBSGD · after", "Adam · before") == "better"
     assert "no optimizer of one name" in versus_section.answer(found)
 
 
@@ -133,7 +133,8 @@ def test_the_page_holds_what_was_found_and_no_markup_of_a_label(side, tmp_path) 
     before, after = side("old", ("Adam", odd)), side("new", ("Adam", odd), up=0.005)
     built = versus_page.build(versus(before, after), tmp_path / "page", "ravine compare old new")
     page = built.page.read_text(encoding="utf-8")
-    assert built.answer.startswith("By test accuracy, new against old is better: Adam and ")
+    assert built.answer.startswith("From old to new, by test accuracy: Adam and ")
+    assert built.answer.endswith(" are better.")
     assert "<img src=x>" not in page
     assert "&lt;img src=x&gt;" in page
     assert r"\$\textbackslash{}alpha\$" in (tmp_path / "page/changes.tex").read_text(encoding="utf-8")

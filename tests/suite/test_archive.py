@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import math
-import re
 import zipfile
 
 import numpy as np
@@ -379,7 +378,7 @@ def test_two_versions_are_compared_from_the_command_line(call, write_study, here
     call("run", path)
     status, out, err = call("compare", "before.zip", path)
     assert (status, err) == (0, "")
-    assert re.search(r"By test accuracy, toy_study against before is \w+: ", out)
+    assert "From before to toy_study, by test accuracy: " in out
     assert "Report: out/reports/toy_study_against_before/index.html" in out
     told = json.loads(call("compare", f"{path}@epochs=1", path, "--json")[1])
     assert (told["before"], told["paired"], told["test"]) == ("toy_study@epochs=1", True, "max-t")
