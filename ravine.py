@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import re
 import sys
 import unicodedata
 from collections import Counter
@@ -21,7 +22,10 @@ from suite.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
+    from rich.console import Console
+
     from reports.comparison import Test
+    from reports.versus import Side
     from suite.executors import LocalProcesses
     from suite.parts import StudyFile
     from suite.records import Configuration, Trial, TrialRecord
@@ -244,11 +248,18 @@ def report(
     test: Annotated[
         Tests, typer.Option(help="How pairs are compared: sign flips, paired t, signed ranks, or unpaired.")
     ] = Tests.MAX_T,
+    baseline: Annotated[
+        bool, typer.Option("--baseline", help="Report on the run that comes with Ravine, and on yours against it.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Build tables, figures and the HTML page of a study again from the store, without training."""
     from suite.plan import plan
 
+    if baseline:
+        own = _studies(study, part, repeats, epochs, train_examples, precision, optimizer)
+        _baseline(own.one(), store, test.value, as_json=as_json)
+        return
     chosen = _studies(study, part, repeats, epochs, train_examples, precision, optimizer)
     planned, records = [(each, plan(each)) for each in chosen.parts], _open(store, create=False)
     for each, trials in planned:
@@ -331,6 +342,85 @@ def ui(
         told = "whoever can reach this machine can read and delete what is recorded: there is no password"
         print(f"ravine: warning: --host {host}: {told}. Leave it out to be alone", file=sys.stderr)
     raise typer.Exit(serve(records.uri, port, ready, host))
+
+
+@_command
+def compare(
+    before: Annotated[str, typer.Argument(help="A study, such as paper or paper@precision=bfloat16, or an export.")],
+    after: Annotated[str, typer.Argument(help="Another, on which the verdicts are.")],
+    test: Annotated[
+        Tests | None, typer.Option(help="Default: sign flips where both drew the same random numbers, else Welch.")
+    ] = None,
+    store: StoreOption = None,
+    as_json: Json = False,
+) -> None:
+    """Did the change help? Set two studies, or two versions of one, side by side."""
+    import shlex
+
+    from reports import tables, versus_page
+    from reports.versus import versus
+
+    one, two = _side(before, store), _side(after, store)
+    if one.name == two.name:
+        raise UserError(f"both are {one.name}. Before a change, keep what was: ravine export {one.name} before.zip")
+    found = versus(one, two, test.value if test else None)
+    words = ["ravine", "compare", before, after, *(["--test", test.value] if test else [])]
+    built = versus_page.build(found, OUT / "reports" / f"{two.name}_against_{one.name}", shlex.join(words))
+    if as_json:
+        told = versus_page.summary(found) | {"report": str(built.page)}
+        print(json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False))
+        return
+    console = _console()
+    if built.sheet:
+        console.print(tables.screen(built.sheet, console.width))
+    console.print(built.answer, markup=False)
+    console.print(f"Report: {built.page}", soft_wrap=True, markup=False)
+
+
+@_command
+def export(
+    study: StudyArgument,
+    file: Annotated[Path | None, typer.Argument(help="Where to. Default: out/exports/<study>.zip.")] = None,
+    part: Part = None,
+    repeats: Repeats = None,
+    epochs: Epochs = None,
+    train_examples: TrainExamples = None,
+    optimizer: Optimizer = None,
+    precision: PrecisionOption = None,
+    step_losses: Annotated[
+        int | None,
+        typer.Option(min=100, help="Keep at most so many means of each trial's step losses. Default: all losses."),
+    ] = None,
+    store: StoreOption = None,
+) -> None:
+    """Write the records of a study to one file, to be moved, kept or compared."""
+    from suite import archive
+    from suite.plan import plan
+
+    chosen = _studies(study, part, repeats, epochs, train_examples, precision, optimizer).one()
+    trials = plan(chosen)
+    path = file or OUT / "exports" / f"{chosen.report_name}.zip"
+    archive.check_place(path)
+    recorded = archive.write(chosen, trials, _open(store, create=False), path, step_losses or "all")
+    size = path.stat().st_size
+    count = len({trial.id for trial in trials})
+    print(f"{recorded} of {count} trials of {chosen.report_name} are in {path} ({size / 1000:,.0f} kB).")
+
+
+@_command
+def merge(
+    file: Annotated[Path, typer.Argument(help="An export: a file that `ravine export` wrote.")],
+    store: StoreOption = None,
+) -> None:
+    """Put the records of an export into the store; what is there stays as it is."""
+    from suite import archive, merging
+
+    read = archive.read(file)
+    records = _open(store, create=True)
+    with records.held():
+        records.sweep()
+        merged = merging.merge(read, records)
+    print(f"{read.study.report_name}: {merged.added} trials recorded in {records.place}, {merged.known} were there.")
 
 
 class Listed(StrEnum):
@@ -644,13 +734,11 @@ def _report(
     as_json: bool = False,
 ) -> None:
     """Build and keep the report of each part and, where there are several, that on the whole; print tables or numbers."""
-    from rich.console import Console
-
     from reports import frame, overview, tables
     from reports.build import build
     from reports.summary import summary
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    console = _console()
     reports = []
     for study, trials in planned:
         folder = OUT / "reports" / study.report_name
@@ -672,6 +760,84 @@ def _report(
     elif whole:
         console.print(whole.answer, markup=False)
         console.print(f"Report on all parts: {whole.page}", soft_wrap=True, markup=False)
+
+
+def _side(words: str, store: str | None) -> Side:
+    """A study of the store, its overrides written as in the name of its report, or an export."""
+    from reports import frame
+    from reports.versus import Side
+    from suite import archive
+    from suite.plan import plan
+
+    if words.endswith(".zip"):
+        read = archive.read(Path(words))
+        return Side(Path(words).stem, read.study, read.trials, frame.load(read, read.trials))
+    whole = (
+        Path(words).is_file() or (OUT / "studies" / f"{words}.toml").is_file()
+    )  # tuned studies have an @ in their name
+    name, _, changes = (words, "", "") if whole else words.partition("@")
+    chosen = _studies(name, None, **_overrides(words, changes)).one()
+    trials = plan(chosen)
+    frames = frame.load(_open(store, create=False), trials)
+    if not frames.recorded:
+        raise UserError(f"nothing is recorded for {chosen.report_name} yet. Run it first: {frame.command(chosen)}")
+    return Side(chosen.report_name, chosen, trials, frames)
+
+
+def _overrides(words: str, changes: str) -> dict[str, Any]:
+    """What stands after the @: `repeats=6,precision=bfloat16`."""
+    keys = ("repeats", "epochs", "train_examples", "precision", "optimizer")
+    given: dict[str, Any] = dict.fromkeys(keys)
+    for change in re.split(rf",(?=(?:{'|'.join(keys)})=)", changes) if changes else []:
+        key, _, value = change.partition("=")
+        if key not in keys or not value or (key in keys[:3] and not (value.isascii() and value.isdecimal())):
+            told = f'"{words}": expected changes after the @, got "{change}"'
+            raise UserError(f"{told}. For example paper@repeats=6,precision=bfloat16")
+        given[key] = int(value) if key in keys[:3] else value
+    label = given.pop("optimizer")
+    return given | {"optimizers": label.split("+") if label else None}
+
+
+def _baseline(study: Study, store: str | None, test: Test, *, as_json: bool) -> None:
+    """Report on the run of a study that comes with Ravine, and on the user's own against it where there is one."""
+    from reports import frame, tables, versus_page, versus_section
+    from reports.build import build
+    from reports.summary import summary
+    from reports.versus import Side, versus
+    from suite import archive
+    from suite.plan import plan
+
+    shipped, found = archive.baselines(), None
+    if study.name not in shipped:
+        raise UserError(f"no run of {study.name} comes with Ravine. There are: {', '.join(shipped) or 'none'}")
+    read, records = archive.read(shipped[study.name]), _existing(store)
+    if records:
+        trials = plan(study)
+        own = frame.load(records, trials)
+        if own.recorded:
+            theirs = Side("shipped", read.study, read.trials, frame.load(read, read.trials))
+            found = versus(theirs, Side("yours", study, trials, own))
+    told = read.study.model_copy(update={"title": f"{read.study.title} (the run that comes with Ravine)"})
+    more = [versus_section.section(found)] if found else []
+    built = build(told, read.trials, read, OUT / "reports" / f"{study.name}@baseline", test=test, more=more)
+    if as_json:
+        numbers = summary(built, study.name) | ({"yours": versus_page.summary(found)} if found else {})
+        print(json.dumps(numbers, indent=1, ensure_ascii=False, allow_nan=False))
+        return
+    console = _console()
+    console.print(tables.screen(built.sheet, console.width))
+    console.print(built.answer, markup=False)
+    if found:
+        if len(found.changes):
+            console.print(tables.screen(versus_section.changes_sheet(found), console.width))
+        console.print(versus_section.answer(found), markup=False)
+    console.print(f"Report: {built.page}", soft_wrap=True, markup=False)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 
 
 def _data_rows(folder: Path | None) -> list[list[str]]:

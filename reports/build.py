@@ -93,6 +93,7 @@ def build(
     *,
     tuning: pd.DataFrame | None = None,
     test: Test = "max-t",
+    more: Sequence[Section] = (),
 ) -> Report:
     """Build the report of a study: page, tables, figures and manifest.
 
@@ -105,6 +106,7 @@ def build(
         folder: Where the report goes. An older report there is replaced.
         tuning: A row per Optuna trial of the run that the study's settings come from (see `reports.tuning.choices`).
         test: How pairs are compared (`comparison.TESTS`).
+        more: Further parts of the report, to stand first.
 
     Raises:
         UserError: Nothing is recorded yet, the study's reference does not exist, or `folder` holds something that is
@@ -115,6 +117,7 @@ def build(
     if not frames.recorded:
         raise UserError(f"nothing is recorded for the study {study.name} yet. Run `{command(study)}` first")
     contents = _gather(study, trials, frames, test)
+    contents.sections[:0] = more
     if tuning is not None and len(tuning):
         contents.tuning = _tuning(contents, tuning)
         contents.tuning_pictures += _draw_tuning(contents.tuning)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     Array = NDArray[np.float64]
+    Columns = tuple[NDArray[np.int_], NDArray[np.int_]]
 
 Test = Literal["max-t", "holm-t", "wilcoxon", "welch"]
 TESTS: tuple[Test, ...] = get_args(Test)
@@ -89,14 +90,22 @@ def pairs(k: int) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
     return first, second
 
 
-def compare(matrix: ArrayLike, rng: np.random.Generator, *, test: Test = "max-t", level: float = LEVEL) -> Differences:
-    """All pairs of a family, with p adjusted so that any false difference is found with probability 1 − `level` at most.
+def compare(
+    matrix: ArrayLike,
+    rng: np.random.Generator,
+    *,
+    test: Test = "max-t",
+    level: float = LEVEL,
+    which: Columns | None = None,
+) -> Differences:
+    """The pairs of a family, with p adjusted so that any false difference is found with probability 1 − `level` at most.
 
     Args:
         matrix: A row per repeat, a column per optimizer.
         rng: Draws the flips of `max-t` where there are too many to make them all.
         test: See `TESTS`.
         level: Of the family.
+        which: The columns of each pair's first and second; default: all pairs.
 
     Raises:
         ValueError: The matrix has not two dimensions, or the test no such name.
@@ -106,7 +115,8 @@ def compare(matrix: ArrayLike, rng: np.random.Generator, *, test: Test = "max-t"
         raise ValueError(f'"matrix" must have two dimensions, got {scores.ndim}. Pass a column per optimizer')
     if test not in TESTS:
         raise ValueError(f'"test" must be one of {", ".join(TESTS)}, got "{test}"')
-    return _unpaired(scores, level) if test == "welch" else _paired(scores, rng, test, level)
+    chosen = pairs(scores.shape[1]) if which is None else which
+    return _unpaired(scores, level, chosen) if test == "welch" else _paired(scores, rng, test, level, chosen)
 
 
 def holm(p: ArrayLike) -> Array:
@@ -197,15 +207,15 @@ def repeats_needed(mean: float, sd: float, joint: float, power: float = POWER, m
     return float(high)
 
 
-def pairing_gain(matrix: ArrayLike) -> Array:
+def pairing_gain(matrix: ArrayLike, which: Columns | None = None) -> Array:
     """What pairing brought each pair: (s₁² + s₂²)/s_d², over the repeats that both have.
 
     So many times as many repeats would be needed without shared seeds; 1 where the pairing brought nothing, below 1 where
-    it hurt. NaN where the differences have no spread.
+    it hurt. NaN where the differences have no spread. `which` is that of `compare`.
     """
     scores = np.asarray(matrix, dtype=np.float64)
     gains = []
-    for one, other in zip(*pairs(scores.shape[1]), strict=True):
+    for one, other in zip(*(which or pairs(scores.shape[1])), strict=True):
         a, b = scores[:, one], scores[:, other]
         shared = np.isfinite(a) & np.isfinite(b)
         spread = np.var((a - b)[shared], ddof=1) if shared.sum() > 1 else 0.0
@@ -220,8 +230,8 @@ def fewest(test: Test, many: int, level: float = LEVEL) -> int:
     return max(FEWEST, flips.enough(1 - alpha))
 
 
-def _paired(scores: Array, rng: np.random.Generator, test: Test, level: float) -> Differences:
-    first, second = pairs(scores.shape[1])
+def _paired(scores: Array, rng: np.random.Generator, test: Test, level: float, which: Columns) -> Differences:
+    first, second = which
     differences = scores[:, first] - scores[:, second]
     known = np.isfinite(differences)
     differences[~known] = np.nan
@@ -251,8 +261,8 @@ def _paired(scores: Array, rng: np.random.Generator, test: Test, level: float) -
     return Differences(first, second, n, mean, sd, se, n - 1.0, p, adjusted, joint, paired=True)
 
 
-def _unpaired(scores: Array, level: float) -> Differences:
-    first, second = pairs(scores.shape[1])
+def _unpaired(scores: Array, level: float, which: Columns) -> Differences:
+    first, second = which
     columns = [column[np.isfinite(column)] for column in scores.T]
     n = np.array([len(column) for column in columns])
     mean = np.array([column.mean() if len(column) else np.nan for column in columns])

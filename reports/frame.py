@@ -14,7 +14,7 @@ import pandas as pd
 
 from suite.errors import UserError
 from suite.parts import StudyFile
-from suite.records import Configuration, Outcome, Trial, TrialRecord
+from suite.records import Configuration, Outcome, Trial, TrialRecord, canonical
 from suite.study import Study, reference, shipped
 from suite.surfaces import SURFACES, Surface
 from suite.tuning_importances import importances
@@ -37,6 +37,7 @@ __all__ = [
     "TuningReader",
     "UserError",
     "command",
+    "draws",
     "importances",
     "load",
     "reference",
@@ -86,7 +87,8 @@ class Frames:
     Attributes:
         trials: A row per planned trial, in the order of the plan: `label`, `kind`, `repeat`, `trial_id`, `outcome`
             (`missing` without a record), `reason`, `epochs`, `batch_size`, `train_examples`, `examples_per_second`,
-            `train_seconds`, `total_seconds`, `weights`, `hyperparameters`, `problem_options`, and the keys of `ENVIRONMENT`.
+            `train_seconds`, `total_seconds`, `weights`, `hyperparameters`, `problem_options`, `draws` (what decides the random
+            numbers of a repeat), and the keys of `ENVIRONMENT`.
         points: A row per measured value: `label`, `repeat`, `outcome`, `trial_id`, `metric`, `epoch`, `step`, `value`.
             A trial that two labels share has its points under both.
         planned: How many trials each label has in the plan. Its order is the order of the labels.
@@ -278,9 +280,24 @@ def _row(trial: Trial, record: TrialRecord | None) -> dict[str, Any]:
         "weights": record.weights if record else "",
         "hyperparameters": dict(trial.hyperparameters),
         "problem_options": dict(trial.problem_options),
+        "draws": draws(trial),
     }
     environment = record.environment if record else {}
     return row | {key: environment.get(key, "") for key in ENVIRONMENT}
+
+
+def draws(trial: Trial) -> str:
+    """What decides, beside the repeat, which weights a trial starts from and which batches it sees: equal texts, equal draws.
+
+    Problem with its options, data, root seed, stage. The digest of the optimizer's own file is not part of it, unless the
+    problem lies in the same file.
+    """
+    own = trial.optimizer.partition(":")[0].replace(".", "/") if ":" in trial.optimizer else ""
+    shared = own == trial.problem.partition(":")[0].replace(".", "/")
+    data = {
+        name: digest for name, digest in trial.data.items() if shared or name not in {f"{own}.py", f"{own}/__init__.py"}
+    }
+    return canonical([trial.problem, trial.problem_options, data, trial.seed, trial.stage])
 
 
 def _text(value: Any) -> str:

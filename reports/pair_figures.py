@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from reports.figures import Style
     from reports.verdicts import Comparison
+    from reports.versus import Versus
 
 FILLS: Mapping[str, str] = {BETTER: "#bcd9ee", WORSE: "#f9d3b4", TIED: "#e3e6ea", UNDECIDED: "#ffffff"}
 """The colour of a verdict: blue against orange, which the colour-blind tell apart; the text says it as well."""
@@ -168,3 +169,40 @@ def _square(x: int, y: int, color: str) -> Any:
     from matplotlib.patches import Rectangle
 
     return Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=color, edgecolor="#c9ced6", lw=0.6)
+
+
+def changes(found: Versus, ax: Axes, looks: Mapping[str, Style]) -> Axes:
+    """How each optimizer's mean changed from one version to the other, with intervals that hold for all together.
+
+    Args:
+        found: The changes.
+        ax: Where to draw.
+        looks: A style per label.
+    """
+    table = found.changes
+    ax.axvspan(-found.margin, found.margin, color=FAINT, alpha=0.45, lw=0, zorder=0)
+    ax.axvline(0, color=QUIET, lw=0.8, zorder=1)
+    heights = range(len(table) - 1, -1, -1)
+    for height, (_, row) in zip(heights, table.iterrows(), strict=True):
+        look, low, high = looks[row["label"]], float(row["joint_low"]), float(row["joint_high"])
+        if math.isfinite(low) and math.isfinite(high):
+            line = "-" if row["verdict"] in {BETTER, WORSE} else (0, (2.2, 1.2))
+            ax.plot([low, high], [height, height], color=look.color, lw=1.6, ls=line, solid_capstyle="butt", zorder=4)
+        mark(ax, float(row["difference"]), height, look)
+        told = f"{SIGNS[row['verdict']]} {row['verdict']}".strip()
+        ax.text(1.01, height, told, transform=ax.get_yaxis_transform(), va="center", fontsize=7.5, color=INK)
+    ax.set_yticks(list(heights), [short(label) for label in table["label"]])
+    for tick in ax.get_yticklabels():
+        tick.set_parse_math(False)
+    ax.set_ylim(-0.65, len(table) - 0.35)
+    ax.margins(x=0.06)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(visible=False, axis="y")
+    ax.spines["left"].set_visible(False)
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+.6g}".replace("-", "−") if value else "0"))
+    better = "▸ better" if found.higher else "◂ better"
+    ax.set_xlabel(
+        f"{title(found.score)}: {short(found.after)} minus {short(found.before)}  ({better})", parse_math=False
+    )
+    return ax

@@ -27,25 +27,26 @@ def summary(report: Report, study: str) -> dict[str, Any]:
         "test_described": answers.how(found) if len(found.pairs) else "",
         "repeats_for_a_verdict": found.fewest,
         "verdicts": found.speaks,
-        "estimates": _rows(report.estimates),
-        "pairs": _rows(found.pairs),
+        "estimates": records(report.estimates),
+        "pairs": records(found.pairs),
         "tiers": found.tiers,
         "letters": found.letters,
         "not_told_from_the_best": list(found.leaders),
         "left_out": list(found.left_out),
-        "detectable_difference": _plain(found.detectable),
-        "repeats_to_part_the_two_best": _plain(found.needed),
-        "targets": _rows(report.targets) if report.targets is not None else [],
+        "detectable_difference": plain(found.detectable),
+        "repeats_to_part_the_two_best": plain(found.needed),
+        "targets": records(report.targets) if report.targets is not None else [],
         "report": str(report.page),
     }
 
 
-def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table as plain JSON values; a blank in a name becomes `_`."""
     rows = frame.to_dict(orient="records")
-    return [{str(key).replace(" ", "_"): _plain(value) for key, value in row.items()} for row in rows]
+    return [{str(key).replace(" ", "_"): plain(value) for key, value in row.items()} for row in rows]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """JSON has neither NaN nor infinity."""
     value = value.item() if hasattr(value, "item") else value
     if isinstance(value, float) and not math.isfinite(value):

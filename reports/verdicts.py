@@ -133,7 +133,7 @@ def compare(
     found = comparison.compare(matrix, rng or np.random.default_rng(SEED), test=test, level=level)
     fewest = comparison.fewest(test, len(found.first), level)
     verdict = judge(found, higher=higher, margin=margin, level=level, fewest=fewest)
-    pairs = _pairs(order, matrix, found, verdict=verdict, sign=sign, level=level)
+    pairs = rows(order, matrix, found, verdict=verdict, sign=sign, level=level)
     apart = pairs[pairs["verdict"].isin([BETTER, WORSE])]
     told = set(zip(apart["first"], apart["second"], strict=True))
     groups = tiers.tiers(order, told)
@@ -171,7 +171,7 @@ def judge(found: Differences, *, higher: bool, margin: float, level: float, fewe
     return np.where(found.n < fewest, UNDECIDED, verdict)
 
 
-def _pairs(
+def rows(
     order: Sequence[str],
     matrix: comparison.Array,
     found: Differences,
@@ -180,6 +180,16 @@ def _pairs(
     sign: float,
     level: float,
 ) -> pd.DataFrame:
+    """A row per pair, as `Comparison.pairs` has them.
+
+    Args:
+        order: The label of each column.
+        matrix: A row per repeat.
+        found: The differences of the pairs.
+        verdict: On the first of each.
+        sign: 1 where more is better, −1 where less is.
+        level: Of the interval of a pair by itself.
+    """
     low, high = found.interval(level)
     joint_low, joint_high = found.joint_interval()
     often = [
@@ -204,7 +214,7 @@ def _pairs(
             "superiority_low": share[:, 1],
             "superiority_high": share[:, 2],
             "detectable": comparison.detectable(found.sd, found.n, found.joint),
-            "pairing_gain": comparison.pairing_gain(matrix),
+            "pairing_gain": comparison.pairing_gain(matrix, (found.first, found.second)),
             "verdict": verdict.astype(object),
         }
     )

@@ -34,14 +34,23 @@ def read(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: cannot be read: {error.strerror}. Give the path of a study file") from None
     if len(raw) > LARGEST_FILE:
         raise UserError(f"{path}: a study file has at most {LARGEST_FILE:,} bytes. Give the path of a study file")
+    return parse(raw, str(path))
+
+
+def parse(raw: bytes, place: str) -> dict[str, Any]:
+    """The values of the text of a TOML file, which messages call `place`.
+
+    Raises:
+        UserError: It is no UTF-8 text, or not TOML.
+    """
     try:
         return tomllib.loads(raw.decode("utf-8-sig"))
     except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{path}: not TOML: {error}. Mend the file there; https://toml.io shows the format") from None
+        raise UserError(f"{place}: not TOML: {error}. Mend the file there; https://toml.io shows the format") from None
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text (byte {error.start}). Save the file as UTF-8") from None
+        raise UserError(f"{place}: not UTF-8 text (byte {error.start}). Save the file as UTF-8") from None
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, lists in lists in lists
-        raise UserError(f"{path}: cannot be read: {str(error)[:100]}. Write shorter numbers and lists") from None
+        raise UserError(f"{place}: cannot be read: {str(error)[:100]}. Write shorter numbers and lists") from None
 
 
 def mistakes(value: Any, where: str = "", depth: int = 0) -> Iterator[str]:

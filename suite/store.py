@@ -199,7 +199,10 @@ class Store:
         from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 
         with self._told("written"):
-            trial, started = result.trial, int(result.started * 1000)
+            trial, started = (
+                result.trial,
+                round(result.started * 1000),
+            )  # a record that is read comes back to the millisecond
             plans = {PLANS: _named(study)} if trial.stage == "final" else {}  # a view of a study shows its final trials
             run = self._client.create_run(
                 self._experiment(study),

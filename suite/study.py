@@ -392,10 +392,23 @@ def read(path: Path) -> dict[str, Any]:
     Raises:
         UserError: It is not TOML, cannot be read, or holds what no study can.
     """
-    values = reading.read(path)
-    told = [f"{path}: {mistake}" for mistake in reading.mistakes(values)]
+    return _known(reading.read(path), str(path))
+
+
+def parse(text: bytes, place: str) -> dict[str, Any]:
+    """The tables of the text of a study file, which messages call `place`.
+
+    Raises:
+        UserError: It is not TOML, or holds what no study can.
+    """
+    return _known(reading.parse(text, place), place)
+
+
+def _known(values: dict[str, Any], place: str) -> dict[str, Any]:
+    """The values, which a study can hold."""
+    told = [f"{place}: {mistake}" for mistake in reading.mistakes(values)]
     if told:
-        raise UserError(_told(path, told))
+        raise UserError(_told(place, told))
     return values
 
 

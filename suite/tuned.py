@@ -13,6 +13,7 @@ import tomlkit
 
 from suite import spaces, tuning
 from suite.study import tuned_label
+from suite.study_file import plain, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -46,12 +47,12 @@ def write(study: Study, searches: Sequence[Search], tried: Mapping[str, Sequence
     values = study.model_dump(exclude_unset=True, exclude={"optimizer", "tune", "tuned", "modules", "title"})
     document.add("title", f"{study.title}: own against tuned settings")
     for key, value in values.items():
-        document.add(key, _plain(value))
+        document.add(key, plain(value))
     if study.folder and any(":" in spec for spec in (study.problem, *(entry.kind for entry in study.optimizer))):
         document.add("modules", os.path.relpath(study.folder, folder.resolve()))
     entries = tomlkit.aot()
     for entry, search in zip(study.optimizer, searches, strict=True):
-        entries.append(_table(entry.model_dump(exclude_unset=True)))
+        entries.append(table(entry.model_dump(exclude_unset=True)))
         entries.append(_tuned(entry, search, tuning.best(tried[search.label], search)))
     document.add("optimizer", entries)
     document.add("tuned", _provenance(study, searches))
@@ -90,43 +91,21 @@ def _tuned(entry: Entry, search: Search, best: Configuration | None) -> Any:
     values = entry.model_dump(exclude_unset=True) | {"name": tuned_label(entry.name)}
     if best is None or best.is_default:
         why = "its own setting is the best that was tried" if best else "nothing that was tried was better than chance"
-        return _table(values, {"name": why})
+        return table(values, {"name": why})
     changed = spaces.with_values(search.base.hyperparameters, best.hyperparameters)
     keys = [key for key, value in changed.items() if value != search.base.hyperparameters[key] or key in values]
     values |= {key: changed[key] for key in keys}
     source = f'Optuna study "{best.optuna}", trial {best.number}: {best.objective} {best.value!r}'
     told = {key: source for key in keys if key == "betas" or key in best.hyperparameters}
-    return _table(values, told)
-
-
-def _table(values: Mapping[str, Any], comments: Mapping[str, str] | None = None) -> Any:
-    table = tomlkit.table()
-    for key, value in values.items():
-        if value is None:
-            continue
-        table.add(key, _plain(value))
-        if comments and key in comments:
-            table[key].comment(comments[key])
-    return table
+    return table(values, told)
 
 
 def _provenance(study: Study, searches: Sequence[Search]) -> Any:
-    table = tomlkit.table()
-    table.add("study", study.name)
-    table.add("trials", searches[0].configurations)
+    told = tomlkit.table()
+    told.add("study", study.name)
+    told.add("trials", searches[0].configurations)
     names = tomlkit.table()
     for search in searches:
         names.add(search.label, search.optuna)
-    table.add("optuna", names)
-    return table
-
-
-def _plain(value: Any) -> Any:
-    """What TOML can hold: lists for tuples, tables in one line, floats that read back to the last bit."""
-    if isinstance(value, dict):
-        table = tomlkit.inline_table()
-        for key, item in value.items():
-            if item is not None:
-                table.add(key, _plain(item))
-        return table
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+    told.add("optuna", names)
+    return told

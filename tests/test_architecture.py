@@ -72,7 +72,10 @@ ALLOWED = {  # from a module of suite to those that it may import; all may impor
         "suite.store",
         "suite.study",
     },
-    "suite.tuned": {"suite.spaces", "suite.study", "suite.tuning"},
+    "suite.study_file": {"suite.study"},
+    "suite.tuned": {"suite.spaces", "suite.study", "suite.study_file", "suite.tuning"},
+    "suite.archive": {"suite.study", "suite.study_file"},
+    "suite.merging": {"suite.archive", "suite.store"},
 }
 
 

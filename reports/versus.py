@@ -1,0 +1,203 @@
+"""Two versions of a study: what a change did to each optimizer that both have, and how all of both compare.
+
+Repeats are paired where both versions drew the same random numbers: problem, options, data, root seed, stage and repeat
+agree, so repeat r starts from the same weights and sees the same batches in both. Else they count as independent (Welch).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from reports import comparison, scores, verdicts
+from reports.frame import ENVIRONMENT, MISSING, UserError, settings
+from reports.intervals import LEVEL
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from reports.comparison import Test
+    from reports.frame import Frames, Study, Trial
+    from reports.verdicts import Comparison
+
+WELCH: Test = "welch"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two versions: what people call it, its study, its plan, and what is recorded of it."""
+
+    name: str
+    study: Study
+    trials: Sequence[Trial]
+    frames: Frames
+
+
+@dataclass(frozen=True, slots=True)
+class Versus:
+    """What was found.
+
+    Attributes:
+        before: The name of the version that differences are taken from.
+        after: The name of the other.
+        score: What was compared.
+        higher: Whether more of it is better.
+        margin: What counts as no difference.
+        level: Of each family.
+        test: The name of the test.
+        unpaired: Why repeats are not paired; empty where they are.
+        changes: A row per label that both versions have, in the order of `after`: `label`, `before`, `after` (means),
+            `n before`, `n after`, and what `Comparison.pairs` has of the pair with `after` first: so `difference` is
+            after − before, and `verdict` is on after. The labels are one family.
+        left_out: Labels of both without two scores on each side.
+        same: Labels whose trials are the very same on both sides.
+        all: Verdicts on all pairs of all labels of both versions, `Adam · before` and `Adam · after`, as a family of its own.
+        differs: What differs in how the two were measured: `what`, `before`, `after`.
+        fewest: So many repeats are needed before a label gets a verdict.
+    """
+
+    before: str
+    after: str
+    score: str
+    higher: bool
+    margin: float
+    level: float
+    test: Test
+    unpaired: str
+    changes: pd.DataFrame
+    left_out: tuple[str, ...]
+    same: tuple[str, ...]
+    all: Comparison
+    differs: pd.DataFrame
+    fewest: int
+
+    @property
+    def speaks(self) -> bool:
+        """Whether any label has the repeats that a verdict needs."""
+        return bool(len(self.changes) and (self.changes["n"] >= self.fewest).any())
+
+
+def versus(before: Side, after: Side, test: Test | None = None, level: float = LEVEL) -> Versus:
+    """Compare two versions of a study, or two studies.
+
+    Args:
+        before: Differences are taken from it.
+        after: Verdicts are on it.
+        test: See `comparison.TESTS`. Default: `max-t` where repeats are paired, else `welch`.
+        level: Of each family.
+
+    Raises:
+        UserError: The two have different scores, or a paired test is asked for and the repeats are not paired.
+    """
+    score = after.study.score
+    if before.study.score != score:
+        raise UserError(
+            f"{before.name} is judged by {before.study.score}, {after.name} by {score}. Write the same score into both studies"
+        )
+    higher, margin = scores.higher_is_better(score), min(before.study.margin, after.study.margin)
+    both = [label for label in after.frames.labels if label in before.frames.planned]
+    unpaired = why_unpaired(before.frames.trials, after.frames.trials)
+    if unpaired and test not in {None, WELCH}:
+        raise UserError(
+            f"--test {test}: it wants paired repeats, and {unpaired}. Leave --test out, or write --test welch"
+        )
+    test = test or (WELCH if unpaired else "max-t")
+    one, two = (verdicts.wide(scores.final(s.frames, [score]), score, s.frames.labels) for s in (before, after))
+    wide = pd.concat([two.add_suffix(" · after"), one.add_suffix(" · before")], axis=1)
+    enough = [label for label in both if one[label].count() > 1 and two[label].count() > 1]
+    columns = [f"{label} · {side}" for label in enough for side in ("after", "before")]
+    matrix = wide[columns].to_numpy(dtype=np.float64)
+    changes, fewest = _changes(enough, matrix, higher=higher, margin=margin, level=level, test=test)
+    return Versus(
+        before=before.name,
+        after=after.name,
+        score=score,
+        higher=higher,
+        margin=margin,
+        level=level,
+        test=test,
+        unpaired=unpaired,
+        changes=changes,
+        left_out=tuple(label for label in both if label not in enough),
+        same=_same(before.frames.trials, after.frames.trials, both),
+        all=verdicts.compare(wide, score=score, higher=higher, margin=margin, test=test, level=level),
+        differs=differs(before, after),
+        fewest=fewest,
+    )
+
+
+def why_unpaired(before: pd.DataFrame, after: pd.DataFrame) -> str:
+    """Why the repeats of two tables of trials (`Frames.trials`) are not paired; empty where they are."""
+    one, two = (table[table["outcome"] != MISSING] for table in (before, after))
+    if set(one["draws"]) != set(two["draws"]):
+        return "the problems, their data, options or root seeds differ"
+    if len(set(one["draws"])) != 1 and {*zip(one["label"], one["draws"], strict=True)} != {
+        *zip(two["label"], two["draws"], strict=True)
+    }:
+        return "optimizers differ in their options of the problem"
+    if not set(one["repeat"]) & set(two["repeat"]):
+        return "they share no repeat"
+    return ""
+
+
+def differs(before: Side, after: Side) -> pd.DataFrame:
+    """What differs in how two versions were measured: `what`, `before`, `after`; where and with what versions included."""
+    pairs = [
+        (key.replace("_", " "), _of(before.study, key), _of(after.study, key))
+        for key in (
+            *("problem", "problem_options", "repeats", "epochs", "batch_size", "chunk", "train_examples", "precision"),
+            *("compiled", "seed", "margin"),
+        )
+    ]
+    one, two = settings(before.study, before.trials), settings(after.study, after.trials)
+    pairs += [(f"settings of {label}", one[label], two[label]) for label in two if label in one]
+    pairs += [(f"{label}", "", "not there") for label in one if label not in two]
+    pairs += [(f"{label}", "not there", "") for label in two if label not in one]
+    for key in ENVIRONMENT:
+        old, new = (", ".join(sorted(set(side.frames.trials[key]) - {""})) for side in (before, after))
+        pairs.append((key.replace("_", " "), old, new))
+    rows = [(what, old, new) for what, old, new in pairs if old != new]
+    return pd.DataFrame(rows, columns=["what", "before", "after"])
+
+
+def _of(study: Study, key: str) -> str:
+    value = getattr(study, key)
+    if isinstance(value, dict):
+        return ", ".join(f"{name} = {item}" for name, item in value.items())
+    return "" if value is None else str(value)
+
+
+def _same(before: pd.DataFrame, after: pd.DataFrame, labels: Sequence[str]) -> tuple[str, ...]:
+    def known(table: pd.DataFrame, label: str) -> set[tuple[Any, ...]]:
+        own = table[(table["label"] == label) & (table["outcome"] != MISSING)]
+        return set(zip(own["trial_id"], own["weights"], strict=True))
+
+    return tuple(label for label in labels if known(before, label) & known(after, label))
+
+
+def _changes(
+    labels: Sequence[str], matrix: comparison.Array, *, higher: bool, margin: float, level: float, test: Test
+) -> tuple[pd.DataFrame, int]:
+    """The table of changes, and the fewest repeats at which it has verdicts; columns are after, before, after, ..."""
+    k = len(labels)
+    which = (np.arange(0, 2 * k, 2), np.arange(1, 2 * k, 2))
+    fewest = comparison.fewest(test, k, level)
+    found = comparison.compare(matrix, np.random.default_rng(verdicts.SEED), test=test, level=level, which=which)
+    verdict = verdicts.judge(found, higher=higher, margin=margin, level=level, fewest=fewest)
+    names = [name for label in labels for name in (label, label)]
+    table = verdicts.rows(names, matrix, found, verdict=verdict, sign=1.0 if higher else -1.0, level=level)
+    columns: Mapping[str, Any] = {
+        "label": list(labels),
+        "before": [_mean(matrix[:, at]) for at in which[1]],
+        "after": [_mean(matrix[:, at]) for at in which[0]],
+        "n before": [int(np.isfinite(matrix[:, at]).sum()) for at in which[1]],
+        "n after": [int(np.isfinite(matrix[:, at]).sum()) for at in which[0]],
+    }
+    return pd.concat([pd.DataFrame(columns), table.drop(columns=["first", "second"])], axis=1), fewest
+
+
+def _mean(column: comparison.Array) -> float:
+    return float(np.nanmean(column))

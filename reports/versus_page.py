@@ -1,0 +1,119 @@
+"""The page that compares two versions of a study, and its numbers for scripts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from reports import comparison_section, tables, versus_section, writing
+from reports.summary import plain, records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from reports.figures import Style
+    from reports.sections import Section
+    from reports.versus import Versus
+    from reports.writing import Picture
+
+CROWDED = 12
+"""Above so many columns the matrix of all pairs has no room for its numbers; the table has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What was built: its address, the answer, and the table of changes for a terminal (None without a common label)."""
+
+    page: Path
+    answer: str
+    sheet: tables.Sheet | None
+
+
+def build(found: Versus, folder: Path, command: str) -> Page:
+    """Build the page; an older one there is replaced.
+
+    Args:
+        found: The comparison.
+        folder: Where it goes.
+        command: The command line that builds it again.
+
+    Raises:
+        UserError: `folder` holds something that is no report.
+    """
+    from reports.figures import styles
+
+    writing.check_place(folder)
+    change, whole = versus_section.section(found), _all(found)
+    sections = [change, *([whole] if whole else [])]
+    looks = styles(list(dict.fromkeys([*found.changes["label"], *found.all.means])))
+    pictures = list(_draw(sections, looks))
+    answer = versus_section.answer(found)
+    sheets = [sheet for section in sections for sheet in section.sheets]
+    texts = {f"{name}.csv": tables.csv(frame) for section in sections for name, frame in section.data.items()}
+    for sheet in sheets:
+        texts |= {f"{sheet.name}.md": tables.markdown(sheet), f"{sheet.name}.tex": tables.latex(sheet)}
+    values: dict[str, Any] = {
+        "before": found.before,
+        "after": found.after,
+        "answer": answer,
+        "sections": sections,
+        "pictures": pictures,
+        "looks": looks,
+        "command": command,
+        "score": "",
+        "higher": found.higher,
+    }
+    with writing.replacing(folder) as fresh:
+        writing.save(pictures, fresh)
+        values["files"] = sorted([*texts, "index.html", writing.MANIFEST])
+        texts["index.html"] = writing.render("versus.html.j2", values)
+        writing.save_texts(texts, fresh)
+        writing.finish(fresh, {"before": found.before, "after": found.after, "command": command, "test": found.test})
+    return Page(folder / "index.html", answer, change.sheets[0] if len(found.changes) else None)
+
+
+def summary(found: Versus) -> dict[str, Any]:
+    """The numbers of a comparison for scripts; a number that does not exist is null."""
+    return {
+        "before": found.before,
+        "after": found.after,
+        "score": found.score,
+        "higher_is_better": found.higher,
+        "answer": versus_section.answer(found),
+        "paired": not found.unpaired,
+        "unpaired_since": found.unpaired,
+        "test": found.test,
+        "level": found.level,
+        "margin": found.margin,
+        "repeats_for_a_verdict": found.fewest,
+        "verdicts": found.speaks,
+        "changes": records(found.changes),
+        "left_out": list(found.left_out),
+        "same_trials": list(found.same),
+        "pairs": records(found.all.pairs),
+        "tiers": found.all.tiers,
+        "differs": records(found.differs),
+        "detectable_change": plain(float(found.changes["detectable"].median())) if len(found.changes) else None,
+    }
+
+
+def _all(found: Versus) -> Section | None:
+    """All pairs of both versions as one family, with its figures where they have room."""
+    if len(found.all.means) < 2:
+        return None
+    whole = comparison_section.comparison(found.all)
+    whole = replace(whole, anchor="all", heading="All pairs of both")
+    return whole if len(found.all.means) <= CROWDED else replace(whole, draw=lambda _: iter(()))
+
+
+def _draw(sections: Sequence[Section], looks: Mapping[str, Style]) -> Iterator[Picture]:
+    import matplotlib.style
+
+    from reports import figures
+
+    with matplotlib.style.context(["default", dict(figures.STYLE)]):
+        for section in sections:
+            for drawing in section.draw(looks):
+                drawn = writing.picture(drawing.figure, drawing.name, drawing.caption, drawing.alt)
+                yield replace(drawn, section=section.anchor)

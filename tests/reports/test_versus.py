@@ -1,0 +1,154 @@
+"""Tests of `reports.versus` and its part of a report: two versions of a study side by side."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from reports import frame, versus_page, versus_section
+from reports.frame import UserError
+from reports.versus import Side, versus
+
+
+@pytest.fixture
+def side(sample):
+    """A version of a study: its labels' scores are shifted by `up`, with a noise that its `draws` decide."""
+
+    def make(name, labels=("Adam", "MBSGD"), *, up=0.0, repeats=8, noise=0.001, draws=0, **keys):
+        import numpy as np
+
+        from suite.records import Point
+
+        study = sample.study(labels, name=name, repeats=repeats, epochs=1, **keys)
+        store = sample.Store()
+        trials = sample.plan(study)
+        for trial in trials:
+            shared = np.random.default_rng([trial.repeat, draws]).normal(0, 0.01)
+            own = np.random.default_rng([trial.repeat, draws, round(up * 1e6), len(trial.label)]).normal(0, noise)
+            store.add(trial, [Point("test/accuracy", 1, trial.updates, 0.9 + up + shared + own)])
+        return Side(name, study, trials, frame.load(store, trials))
+
+    return make
+
+
+def test_a_change_is_found_by_pairs_that_the_noise_of_seeds_would_hide(side) -> None:
+    """A gain of 0.005 beneath a spread of 0.01 that both versions share: better paired, undecided without pairing."""
+    before, after = side("old"), side("new", up=0.005)
+    found = versus(before, after)
+    assert (found.test, found.unpaired) == ("max-t", "")
+    assert found.changes["verdict"].tolist() == ["better", "better"]
+    assert found.changes["difference"].to_numpy() == pytest.approx(0.005, abs=0.002)
+    assert versus(before, after, "welch").changes["verdict"].tolist() == ["undecided", "undecided"]
+    assert versus(after, before).changes["verdict"].tolist() == ["worse", "worse"]
+
+
+def test_the_family_is_the_shared_labels_and_another_is_all_pairs(side) -> None:
+    """Four labels, two of them shared: two changes, and all pairs of the four columns of each side."""
+    before, after = side("old", ("Adam", "NAG", "MBSGD")), side("new", ("MBSGD", "Adam", "AdaGrad"), up=0.005)
+    found = versus(before, after)
+    assert found.changes["label"].tolist() == ["MBSGD", "Adam"], "the order of the new one"
+    assert len(found.all.pairs) == 15
+    assert {"Adam · before", "Adam · after", "AdaGrad · after", "NAG · before"} < set(found.all.means)
+    told = found.differs.set_index("what")
+    assert told.loc["NAG", "after"] == "not there"
+    assert told.loc["AdaGrad", "before"] == "not there"
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"problem": "digits_mlp"}, "the problems, their data, options or root seeds differ"),
+        ({"seed": 1}, "the problems, their data, options or root seeds differ"),
+        ({"data": {"train": "0" * 64}}, "the problems, their data, options or root seeds differ"),
+        ({"problem_options": {"a": 1}}, "the problems, their data, options or root seeds differ"),
+        ({"repeat": 20}, "they share no repeat"),
+    ],
+)
+def test_repeats_are_paired_only_where_they_drew_the_same_numbers(side, sample, changed, why) -> None:
+    """Another problem, option, root seed, data set, or other repeats: Welch, and the reason; a paired test is refused."""
+    before, after = side("old"), side("new", up=0.005)
+    moved = [replace(t, **(changed if "repeat" not in changed else {"repeat": t.repeat + 20})) for t in after.trials]
+    store = sample.Store()
+    for new, old in zip(moved, after.trials, strict=True):
+        points = after.frames.points[after.frames.points["trial_id"] == old.id]
+        from suite.records import Point
+
+        store.add(new, [Point(*row) for row in points[["metric", "epoch", "step", "value"]].itertuples(index=False)])
+    after = Side("new", after.study, moved, frame.load(store, moved))
+    found = versus(before, after)
+    assert (found.test, found.unpaired) == ("welch", why)
+    assert any(why in text for text in versus_section.words(found))
+    with pytest.raises(UserError, match=r"--test max-t: it wants paired repeats, and "):
+        versus(before, after, "max-t")
+
+
+def test_an_edited_file_of_an_optimizer_leaves_the_repeats_paired(sample) -> None:
+    """The optimizer's own file draws no random number; where the problem lies in it as well, nobody can tell."""
+    trial = sample.plan(sample.study(["Adam"]))[0]
+    one, two = (
+        replace(trial, optimizer="own.signs:Signs", data={"train": "a", "own/signs.py": digest}) for digest in "bc"
+    )
+    assert one.id != two.id
+    assert frame.draws(one) == frame.draws(two)
+    beside = [replace(each, problem="own.signs:PROBLEM") for each in (one, two)]
+    assert frame.draws(beside[0]) != frame.draws(beside[1])
+
+
+def test_below_six_repeats_there_is_no_verdict(side) -> None:
+    """However large the change: the answer says how many repeats it takes."""
+    found = versus(side("old", repeats=5), side("new", up=0.3, repeats=5))
+    assert set(found.changes["verdict"]) == {"undecided"}
+    assert versus_section.answer(found) == (
+        "No verdict on new against old yet: 5 repeats count, and a comparison needs at least 6."
+    )
+
+
+def test_the_same_trials_are_told(side) -> None:
+    """A version against its own copy: no change, tied, and the page says that these are the very same trials."""
+    one = side("old")
+    found = versus(one, replace(one, name="copy"))
+    assert found.same == ("Adam", "MBSGD")
+    assert found.changes["difference"].tolist() == [0.0, 0.0]
+    assert found.changes["verdict"].tolist() == ["tied", "tied"]
+    assert any(text.startswith("The very same trials") for text in versus_section.words(found))
+
+
+def test_different_scores_are_refused(side) -> None:
+    """What is judged by a loss is not set against what is judged by an accuracy."""
+    with pytest.raises(UserError, match=r"old is judged by test/loss, new by test/accuracy"):
+        versus(side("old", score="test/loss"), side("new"))
+
+
+def test_without_a_common_label_all_pairs_are_left(side) -> None:
+    """Two versions under two names are compared in the family of all pairs, and the answer says so."""
+    found = versus(side("old", ("Adam",)), side("new", ("MBSGD",), up=0.005))
+    assert found.changes.empty
+    assert found.all.verdict("MBSGD · after", "Adam · before") == "better"
+    assert "no optimizer of one name" in versus_section.answer(found)
+
+
+def test_the_page_holds_what_was_found_and_no_markup_of_a_label(side, tmp_path) -> None:
+    """Page, tables, figures and manifest; a label with HTML and LaTeX in it is text everywhere."""
+    odd = "<img src=x>$\\alpha$ _%"
+    before, after = side("old", ("Adam", odd)), side("new", ("Adam", odd), up=0.005)
+    built = versus_page.build(versus(before, after), tmp_path / "page", "ravine compare old new")
+    page = built.page.read_text(encoding="utf-8")
+    assert built.answer.startswith("From old to new, by test accuracy: Adam and ")
+    assert built.answer.endswith(" are better.")
+    assert "<img src=x>" not in page
+    assert "&lt;img src=x&gt;" in page
+    assert r"\$\textbackslash{}alpha\$" in (tmp_path / "page/changes.tex").read_text(encoding="utf-8")
+    names = {path.name for path in (tmp_path / "page").rglob("*")}
+    assert {"changes.csv", "changes.md", "pairs.csv", "manifest.json", "changes.svg", "changes.pdf"} <= names
+
+
+def test_the_numbers_for_scripts_are_json(side) -> None:
+    """One value without NaN: pairing, test, every change with its interval and verdict."""
+    found = versus(side("old", repeats=6), side("new", repeats=1, up=0.005))
+    told = json.loads(json.dumps(versus_page.summary(found), allow_nan=False))
+    assert told["changes"] == []
+    assert told["left_out"] == ["Adam", "MBSGD"]
+    told = json.loads(json.dumps(versus_page.summary(versus(side("old"), side("new", up=0.005))), allow_nan=False))
+    assert told["paired"] is True
+    assert [row["verdict"] for row in told["changes"]] == ["better", "better"]
+    assert told["changes"][0]["joint_low"] < told["changes"][0]["difference"] < told["changes"][0]["joint_high"]
