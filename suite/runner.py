@@ -7,6 +7,7 @@ from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TYPE_CHECKING
 
+from suite.executors import WorkerLost
 from suite.records import Outcome, TrialResult
 
 if TYPE_CHECKING:
@@ -59,9 +60,10 @@ def run(
 
 
 def settled(future: Future[TrialResult], trial: Trial) -> TrialResult:
-    """The result, or a failed one where the worker itself was lost (out of memory, killed)."""
+    """The result, or a failed one where the worker itself was lost (out of memory, killed) and its second try, too."""
     error = future.exception()
     if error is None:
         return future.result()
-    reason = f"the worker was lost: {type(error).__name__}: {' '.join(str(error).split())}"
+    told = str(error) if isinstance(error, WorkerLost) else f"{type(error).__name__}: {error}"
+    reason = f"the worker was lost: {' '.join(told.split())}"
     return TrialResult(trial=trial, outcome=Outcome.FAILED, reason=reason, started=time.time())

@@ -68,6 +68,34 @@ class DeadlyBlobs(Blobs):
         return super().network()
 
 
+class OnceDeadlyBlobs(Blobs):
+    """Kills its own process the first time that it is run, and notes each time in a file beside this one."""
+
+    key = "once_deadly_blobs"
+
+    def network(self):
+        with Path(__file__).with_name("tries").open("a+") as file:
+            print(os.getpid(), file=file, flush=True)
+            file.seek(0)
+            if len(file.readlines()) == 1:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return super().network()
+
+
+class ContextBlobs(Blobs):
+    """Breaks its process for good, as an illegal access breaks CUDA's context, and raises; notes each time in a file."""
+
+    key = "context_blobs"
+
+    def network(self):
+        from suite import executors
+
+        with Path(__file__).with_name("tries").open("a") as file:
+            print(os.getpid(), file=file)
+        executors._sound = lambda _: False
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+
 class DropoutBlobs(Blobs):
     """Draws random numbers while it trains."""
 
@@ -98,6 +126,7 @@ class Noise(Blobs):
 
 BLOBS, SLOW_BLOBS, DEADLY_BLOBS, NOISE = Blobs(), SlowBlobs(), DeadlyBlobs(), Noise()
 DROPOUT_BLOBS, BUGGY_BLOBS = DropoutBlobs(), BuggyBlobs()
+ONCE_DEADLY_BLOBS, CONTEXT_BLOBS = OnceDeadlyBlobs(), ContextBlobs()
 
 
 class Broken(torch.optim.SGD):
