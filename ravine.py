@@ -115,6 +115,9 @@ def run(
     precision: PrecisionOption = None,
     data: DataOption = None,
     store: StoreOption = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse to add to trials from another environment (device, versions).")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option(help="Show the trials, what is done and the time it would take; run none.")
     ] = False,
@@ -135,7 +138,7 @@ def run(
     records = _open(store, create=True)
     with records.held():
         records.sweep()
-        failed = _train(chosen, trials, records, place, workers, data)
+        failed = _train(chosen, trials, records, place, workers, data, strict=strict)
         _report(chosen, trials, records)
     if failed:
         raise typer.Exit(1)
@@ -271,6 +274,54 @@ def status(
     _print_table(["optimizer", *kinds], [[name, *row.values()] for name, row in counts.items()])
     count = sum(row["missing"] + row["failed"] for row in counts.values())
     print(f"{len(trials) - count} of {len(trials)} trials are done; {duration(left)} left.")
+
+
+@_command
+def verify(
+    study: StudyArgument,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="Only so many of its trials, spread over the optimizers. Default: all.")
+    ] = None,
+    repeats: Repeats = None,
+    epochs: Epochs = None,
+    train_examples: TrainExamples = None,
+    optimizer: Optimizer = None,
+    precision: PrecisionOption = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    workers: Workers = None,
+    data: DataOption = None,
+    store: StoreOption = None,
+    as_json: Json = False,
+) -> None:
+    """Run recorded trials again, record nothing, and compare the weights by their digests."""
+    from suite import verification
+    from suite.plan import plan
+    from suite.progress import Shown
+
+    chosen = _study(study, repeats, epochs, train_examples, precision, optimizer)
+    trials, place = plan(chosen), _place(chosen, device)
+    known = _open(store, create=False).records([trial.id for trial in trials])
+    found = {trial.id: known[trial.id] for trial in trials if trial.id in known}
+    records = verification.sample(found.values(), sample)
+    if not records:
+        raise UserError(f"{chosen.place}: none of its trials is recorded here. Run it first: ravine run {study}")
+    again = [record.trial for record in records]
+    expected = _expected(chosen, again, known, place)[0]
+    with _executor(chosen, place, workers, len(again), data) as executor, Shown(expected, executor.workers) as shown:
+        checks = verification.verify(records, executor, shown.finished)
+    differing = sum(not check.same for check in checks)
+    if as_json:
+        told = {"study": chosen.name, "checked": len(checks), "differing": differing, "planned": len(trials)}
+        print(json.dumps(told | {"trials": [check.told() for check in checks]}, indent=1, ensure_ascii=False))
+    else:
+        _print_table(list(verification.COLUMNS), [check.row() for check in checks])
+        same, others = len(checks) - differing, len(known) - len(checks)
+        print(
+            f"{same} of {len(checks)} trials came to the recorded weights."
+            + (f" {others} other recorded trials were not run." if others else "")
+        )
+    if differing:
+        raise typer.Exit(1)
 
 
 @_command
@@ -424,10 +475,17 @@ def _executor(study: Study, place: str, workers: int | None, most: int, data: Pa
 
 
 def _train(
-    study: Study, trials: tuple[Trial, ...], store: Store, place: str, workers: int | None, data: Path | None
+    study: Study,
+    trials: tuple[Trial, ...],
+    store: Store,
+    place: str,
+    workers: int | None,
+    data: Path | None,
+    *,
+    strict: bool = False,
 ) -> int:
     """Run what is missing of a plan; how many trials failed."""
-    from suite import runner
+    from suite import provenance, runner
     from suite.progress import Shown
     from suite.records import Outcome
 
@@ -437,6 +495,8 @@ def _train(
     if not todo:
         print(f"All {len(trials)} trials are done.", file=sys.stderr)
         return 0
+    if strict:
+        provenance.refuse_others(done.values(), provenance.environment(place))
     with _executor(study, place, workers, len(todo), data) as executor:
         expected = _expected(study, todo, done, place)[0]
         with Shown(expected, executor.workers) as shown:

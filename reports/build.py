@@ -440,6 +440,7 @@ def _render(template: str, contents: _Contents, **more: Any) -> str:
         "sections": contents.sections,
         "caution": notes.CAUTION,
         "incomplete": notes.incomplete(frames),
+        "mixed": notes.mixed(frames),
         "failures": notes.failures(frames),
         "measured": notes.measured_how(study, frames, contents.data),
         "settings": _settings(contents),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pandas as pd
 
 from suite.errors import UserError
-from suite.records import Configuration, Outcome, Trial, TrialRecord
+from suite.records import BITS, Configuration, Outcome, Trial, TrialRecord
 from suite.study import Study, reference, shipped
 from suite.surfaces import SURFACES, Surface
 from suite.tuning_importances import importances
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
 __all__ = [
+    "BITS",
     "ENVIRONMENT",
     "MISSING",
     "SURFACES",

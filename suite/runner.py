@@ -11,7 +11,7 @@ from suite.executors import WorkerLost
 from suite.records import Outcome, TrialResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from suite.executors import Executor
     from suite.records import Trial, TrialRecord
@@ -45,6 +45,15 @@ def run(
         How many trials ended how.
     """
     outcomes: Counter[Outcome] = Counter()
+    for result in results(trials, executor):
+        store.write(study, result)
+        outcomes[result.outcome] += 1
+        finished(result)
+    return outcomes
+
+
+def results(trials: Sequence[Trial], executor: Executor) -> Iterator[TrialResult]:
+    """Run these trials; each result as it comes, a failed one where the worker was lost."""
     waiting = list(reversed(trials))
     running: dict[Future[TrialResult], Trial] = {}
     while waiting or running:
@@ -52,11 +61,7 @@ def run(
             trial = waiting.pop()
             running[executor.submit(trial)] = trial
         for future in wait(running, return_when=FIRST_COMPLETED).done:
-            result = settled(future, running.pop(future))
-            store.write(study, result)
-            outcomes[result.outcome] += 1
-            finished(result)
-    return outcomes
+            yield settled(future, running.pop(future))
 
 
 def settled(future: Future[TrialResult], trial: Trial) -> TrialResult:

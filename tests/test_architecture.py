@@ -69,6 +69,7 @@ ALLOWED = {  # from a module of suite to those that it may import; all may impor
         "suite.study",
     },
     "suite.tuned": {"suite.spaces", "suite.study", "suite.tuning"},
+    "suite.verification": {"suite.executors", "suite.provenance", "suite.runner"},
 }
 
 

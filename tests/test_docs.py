@@ -55,7 +55,7 @@ def test_every_ravine_command_of_the_documents_works(status):
             continue
         _, verb, *rest = shlex.split(command)
         one = [*SMALL, "--optimizer", "Adam"]
-        small = {"run": SMALL, "report": one, "tune": [*one, "--trials", "2"]}.get(verb, [])
+        small = {"run": SMALL, "report": one, "verify": one, "tune": [*one, "--trials", "2"]}.get(verb, [])
         assert status(verb, *rest, *small) == 0, command
 
 
