@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import io
 import json
@@ -30,6 +31,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 OUT = Path("out")
+_FREE = "Free some space; what was recorded is kept, and the same command goes on from there"
+_OTHER = "Make it writable for you, or work in another folder"
+UNWRITABLE = {errno.ENOSPC: _FREE, errno.EDQUOT: _FREE, errno.EFBIG: _FREE, errno.EROFS: _OTHER, errno.EACCES: _OTHER}
+"""What the system says where nothing can be written, and the mend."""
 INTERRUPTED = 130
 PIPED_WIDTH = 120
 
@@ -68,6 +73,11 @@ def main() -> None:
     except UserError as error:
         for line in str(error).splitlines():
             print(f"ravine: {line}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        print(f"ravine: {error.filename or OUT}: {error.strerror}. {UNWRITABLE[error.errno]}", file=sys.stderr)
         sys.exit(2)
 
 
@@ -486,9 +496,11 @@ def _train(
 ) -> int:
     """Run what is missing of a plan; how many trials failed."""
     from suite import provenance, runner
+    from suite.outbox import Outbox
     from suite.progress import Shown
     from suite.records import Outcome
 
+    Outbox(store, study, _note).flush()
     done = store.records([trial.id for trial in trials])
     store.include(study, done.values())
     todo = runner.missing(trials, done)
@@ -500,7 +512,7 @@ def _train(
     with _executor(study, place, workers, len(todo), data) as executor:
         expected = _expected(study, todo, done, place)[0]
         with Shown(expected, executor.workers) as shown:
-            return runner.run(study, todo, store, executor, shown.finished)[Outcome.FAILED]
+            return runner.run(study, todo, store, executor, shown.finished, shown.note)[Outcome.FAILED]
 
 
 def _search(
@@ -514,8 +526,10 @@ def _search(
 ) -> int:
     """Run what is missing of the searches; how many trials failed."""
     from suite import tuning
+    from suite.outbox import Outbox
     from suite.progress import Shown
 
+    Outbox(store, study, _note).flush()
     told = {search.label: {each.number for each in tuning.configurations(storage, search)} for search in searches}
     expected = _expected_of_searches(study, searches, told, place)[0]
     if not expected:
@@ -524,7 +538,12 @@ def _search(
         _executor(study, place, workers, max(len(expected), 1), data) as executor,
         Shown(expected, executor.workers) as shown,
     ):
-        return len(tuning.tune(study, searches, store, storage, executor, shown.finished, shown.spared))
+        failed = tuning.tune(study, searches, store, storage, executor, shown.finished, shown.spared, shown.note)
+        return len(failed)
+
+
+def _note(text: str) -> None:
+    print(f"ravine: {text}", file=sys.stderr, flush=True)
 
 
 def _open(store: str | None, *, create: bool) -> Store:

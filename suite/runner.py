@@ -8,6 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TYPE_CHECKING
 
 from suite.executors import WorkerLost
+from suite.outbox import Outbox
 from suite.records import Outcome, TrialResult
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def run(
     store: Store,
     executor: Executor,
     finished: Callable[[TrialResult], object] = lambda _: None,
+    told: Callable[[str], object] = lambda _: None,
 ) -> Counter[Outcome]:
     """Run these trials and record each the moment it ends. What runs and what is recorded does not depend on the workers.
 
@@ -39,16 +41,19 @@ def run(
         trials: What is missing; see `missing`.
         store: Held by this process (`Store.held`).
         executor: Where they run.
-        finished: Told of each result after it was recorded.
+        finished: Told of each result after it was recorded, or kept on disk while the store is away (`suite.outbox`).
+        told: Told in a sentence when the store goes away and comes back.
 
     Returns:
         How many trials ended how.
     """
     outcomes: Counter[Outcome] = Counter()
+    box = Outbox(store, study, told)
     for result in results(trials, executor):
-        store.write(study, result)
+        box.add(result)
         outcomes[result.outcome] += 1
         finished(result)
+    box.flush()
     return outcomes
 
 
