@@ -214,6 +214,7 @@ class _Process:
         self._device = device
         self._pool = _pool(1, device)
         self._ending: list[threading.Thread] = []
+        self._lock = threading.Lock()
 
     def schedule(self, function: Callable[..., T], *arguments: object) -> Future[T]:
         """Run a function in the process, which is started where there is none."""
@@ -229,10 +230,11 @@ class _Process:
 
     def renew(self) -> None:
         """End the process; the next task has another. Does not wait."""
-        ending = threading.Thread(target=_end, args=(self._pool,), daemon=True)
+        with self._lock:
+            pool, self._pool = self._pool, _pool(1, self._device)
+        ending = threading.Thread(target=_end, args=(pool,), daemon=True)
         ending.start()
         self._ending.append(ending)
-        self._pool = _pool(1, self._device)
 
     def join(self) -> None:
         """Wait until all processes that were ended are gone."""

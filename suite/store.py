@@ -145,7 +145,8 @@ class Store:
         except ImportError as error:
             raise UserError(f"{self.place}: {error}. Install the driver of that database, such as psycopg") from error
         except (OSError, MlflowException, SQLAlchemyError) as error:
-            why = " ".join(str(getattr(error, "orig", None) or error).split())[:200].rstrip(".")
+            cause = getattr(error.__cause__, "orig", None) or getattr(error, "orig", None) or error  # without the SQL
+            why = " ".join(str(cause).split())[:200].rstrip(".")
             told = f"{self.place}: the store cannot be {done}: {without_password(why)}"
             kind = StoreAway if self._may_come_back(error, why) else UserError
             raise kind(f"{told}. {self._mend(why)} --store chooses another") from error
