@@ -41,7 +41,7 @@ kind = "adam"
 lr = 0.05
 
 [tune]
-trials = 4
+trials = 10
 batch = 2
 repeats = 2
 """
@@ -254,7 +254,9 @@ def _await(moment: str, scene: Scene, process: subprocess.Popen, undisturbed: Un
     started = time.monotonic()
     while process.poll() is None:
         if moment == "time":
-            if time.monotonic() - started >= late * undisturbed.seconds:
+            if (
+                time.monotonic() - started >= late**2 * undisturbed.seconds
+            ):  # early ones more often: less is left each time
                 return
             time.sleep(0.01)
         elif moment == "progress":
