@@ -130,17 +130,27 @@ def test_a_report_on_a_full_disk_is_one_line(call, write_study, disk):
     assert (disk / "reports/toy_study/index.html").read_bytes() == before
 
 
-def test_a_read_only_store_can_be_read_and_is_not_written(write_study, disk):
-    """`status` answers; `run` ends with one line before it trains anything."""
+def test_a_read_only_store_can_be_read_and_is_not_written(write_study, disk, here):
+    """`status` answers; `run` ends with one line before it trains anything, whether its report has a place or not."""
     path = write_study(repeats=1)
-    subprocess.run([*RAVINE, "run", path], check=True, capture_output=True)
+    (here / "other").mkdir()
+
+    def ravine(*arguments, cwd):
+        command = [*RAVINE, *map(str, arguments), "--store", disk]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+        return done.returncode, done.stdout, done.stderr
+
+    assert ravine("run", path, cwd=here)[0] == 0
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
-    done = subprocess.run([*RAVINE, "status", path], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "2 of 2 trials are done" in done.stdout
-    done = subprocess.run([*RAVINE, "run", path, "--repeats", "2"], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert re.search(r"Read-only file system.*Make its file and folder writable", _one_line(done.stderr)), done.stderr
+    status, out, err = ravine("status", path, cwd=here)
+    assert status == 0, err
+    assert "2 of 2 trials are done" in out
+    status, out, err = ravine("run", path, "--repeats", 2, cwd=here)
+    assert (status, out) == (2, "")
+    assert re.search(r"out/reports: .*Read-only file system\. .*start in another folder", _one_line(err)), err
+    status, out, err = ravine("run", path, "--repeats", 2, cwd=here / "other")
+    assert (status, out) == (2, "")
+    assert re.search(r"Read-only file system.*Make its file and folder writable", _one_line(err)), err
 
 
 class Server:
