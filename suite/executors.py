@@ -13,14 +13,14 @@ from collections import deque
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 from suite.records import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from multiprocessing.context import ForkServerContext
     from pathlib import Path
 
@@ -221,7 +221,8 @@ class _Process:
         future: Future[T] = Future()
         for _ in range(2):  # it may have ended while it was idle
             try:
-                return self._pool.schedule(function, args=arguments)
+                with _ctrl_c_later():
+                    return self._pool.schedule(function, args=arguments)
             except (RuntimeError, OSError) as error:
                 self.renew()
                 lost = error
@@ -274,7 +275,19 @@ def _devices(device: str) -> list[str]:
 def begin(device: str) -> None:
     """Start what workers will be forked from, which imports torch while this process goes on."""
     _context(device)
-    forkserver.ensure_running()
+    with _ctrl_c_later():
+        forkserver.ensure_running()
+
+
+@contextlib.contextmanager
+def _ctrl_c_later() -> Iterator[None]:
+    """What is started inside never hears Ctrl-C, which would interrupt the server's imports; this process hears it after."""
+    resource_tracker.ensure_running()  # its start would end the blocking
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _pool(workers: int, device: str) -> ProcessPool:

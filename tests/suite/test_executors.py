@@ -143,6 +143,32 @@ def _workers_of_the_pool():
     return [*map(int, children), server]
 
 
+def test_ctrl_c_does_not_interrupt_the_server_that_workers_are_forked_from():
+    """Ctrl-C reaches the whole group while the server still imports: it says nothing, and the coordinator hears it."""
+    code = """
+    import time
+    from suite import executors
+    executors.begin("cpu")
+    print("begun", flush=True)
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        print("heard", flush=True)
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as coordinator:
+        assert coordinator.stdout.readline() == "begun\n"
+        time.sleep(0.5)
+        os.killpg(coordinator.pid, signal.SIGINT)
+        told, mistakes = coordinator.communicate(timeout=60)
+    assert (told, mistakes) == ("heard\n", "")
+
+
 def test_one_worker_a_core_by_default():
     """The default counts the cores that this process may use, not those of the machine."""
     before = os.sched_getaffinity(0)
