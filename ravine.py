@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import io
 import json
@@ -37,6 +38,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 OUT = Path("out")
+_FREE = "Free some space; what was recorded is kept, and the same command goes on from there"
+_OTHER = "Make it writable for you, or work in another folder"
+UNWRITABLE = {errno.ENOSPC: _FREE, errno.EDQUOT: _FREE, errno.EFBIG: _FREE, errno.EROFS: _OTHER, errno.EACCES: _OTHER}
+"""What the system says where nothing can be written, and the mend."""
 INTERRUPTED = 130
 PIPED_WIDTH = 120
 
@@ -78,6 +83,11 @@ def main() -> None:
     except UserError as error:
         for line in str(error).split("\n"):
             print(f"ravine: {line}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        print(f"ravine: {error.filename or OUT}: {error.strerror}. {UNWRITABLE[error.errno]}", file=sys.stderr)
         sys.exit(2)
 
 
@@ -136,6 +146,9 @@ def run(
     precision: PrecisionOption = None,
     data: DataOption = None,
     store: StoreOption = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse to add to trials from another environment (device, versions).")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option(help="Show the trials, what is done and the time it would take; run none.")
     ] = False,
@@ -164,7 +177,7 @@ def run(
         for each, trials in planned:
             if chosen.divided:
                 print(f"Part {each.part}:", file=sys.stderr)
-            failed += _train(each, trials, records, place, workers, data)
+            failed += _train(each, trials, records, place, workers, data, strict=strict)
         _report(chosen, planned, records)
     if failed:
         raise typer.Exit(1)
@@ -310,6 +323,59 @@ def status(
     if as_json:
         whole = {"study": chosen.name, "parts": told} if chosen.divided else {"study": chosen.name} | told[chosen.name]
         print(json.dumps(whole, indent=1))
+
+
+@_command
+def verify(
+    study: StudyArgument,
+    part: Part = None,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="Only so many of its trials, spread over the optimizers. Default: all.")
+    ] = None,
+    repeats: Repeats = None,
+    epochs: Epochs = None,
+    train_examples: TrainExamples = None,
+    optimizer: Optimizer = None,
+    precision: PrecisionOption = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    workers: Workers = None,
+    data: DataOption = None,
+    store: StoreOption = None,
+    as_json: Json = False,
+) -> None:
+    """Run recorded trials again, record nothing, and compare the weights by their digests."""
+    from suite import verification
+    from suite.plan import plan
+    from suite.progress import Shown
+
+    chosen = _studies(study, part, repeats, epochs, train_examples, precision, optimizer)
+    place, store_ = _place(chosen.parts, device), _open(store, create=False)
+    differing = 0
+    for each in chosen.parts:
+        trials = plan(each)
+        known = store_.records([trial.id for trial in trials])
+        found = {trial.id: known[trial.id] for trial in trials if trial.id in known}
+        records = verification.sample(found.values(), sample)
+        if not records:
+            raise UserError(f"{each.place}: none of its trials is recorded here. Run it first: ravine run {study}")
+        again = [record.trial for record in records]
+        expected = _expected(each, again, known, place)[0]
+        with _executor(each, place, workers, len(again), data) as executor, Shown(expected, executor.workers) as shown:
+            checks = verification.verify(records, executor, shown.finished)
+        wrong = sum(not check.same for check in checks)
+        differing += wrong
+        if as_json:
+            told = {"study": each.name, "checked": len(checks), "differing": wrong, "planned": len(trials)}
+            print(json.dumps(told | {"trials": [check.told() for check in checks]}, indent=1, ensure_ascii=False))
+            continue
+        _print_table(list(verification.COLUMNS), [check.row() for check in checks])
+        same, others = len(checks) - wrong, len(known) - len(checks)
+        print(
+            f"{same} of {len(checks)} trials came to the recorded weights."
+            + (f" {others} other recorded trials were not run." if others else "")
+        )
+    if differing:
+        raise typer.Exit(1)
 
 
 @_command
@@ -562,23 +628,34 @@ def _executor(study: Study, place: str, workers: int | None, most: int, data: Pa
 
 
 def _train(
-    study: Study, trials: tuple[Trial, ...], store: Store, place: str, workers: int | None, data: Path | None
+    study: Study,
+    trials: tuple[Trial, ...],
+    store: Store,
+    place: str,
+    workers: int | None,
+    data: Path | None,
+    *,
+    strict: bool = False,
 ) -> int:
     """Run what is missing of a plan; how many trials failed."""
-    from suite import runner
+    from suite import provenance, runner
+    from suite.outbox import Outbox
     from suite.progress import Shown
     from suite.records import Outcome
 
+    Outbox(store, study, _note).flush()
     done = store.records([trial.id for trial in trials])
     store.include(study, done.values())
     todo = runner.missing(trials, done)
     if not todo:
         print(f"All {len(trials)} trials are done.", file=sys.stderr)
         return 0
+    if strict:
+        provenance.refuse_others(done.values(), provenance.environment(place))
     with _executor(study, place, workers, len(todo), data) as executor:
         expected = _expected(study, todo, done, place)[0]
         with Shown(expected, executor.workers) as shown:
-            return runner.run(study, todo, store, executor, shown.finished)[Outcome.FAILED]
+            return runner.run(study, todo, store, executor, shown.finished, shown.note)[Outcome.FAILED]
 
 
 def _search(
@@ -592,8 +669,10 @@ def _search(
 ) -> int:
     """Run what is missing of the searches; how many trials failed."""
     from suite import tuning
+    from suite.outbox import Outbox
     from suite.progress import Shown
 
+    Outbox(store, study, _note).flush()
     told = {search.label: {each.number for each in tuning.configurations(storage, search)} for search in searches}
     expected = _expected_of_searches(study, searches, told, place)[0]
     if not expected:
@@ -602,7 +681,12 @@ def _search(
         _executor(study, place, workers, max(len(expected), 1), data) as executor,
         Shown(expected, executor.workers) as shown,
     ):
-        return len(tuning.tune(study, searches, store, storage, executor, shown.finished, shown.spared))
+        failed = tuning.tune(study, searches, store, storage, executor, shown.finished, shown.spared, shown.note)
+        return len(failed)
+
+
+def _note(text: str) -> None:
+    print(f"ravine: {text}", file=sys.stderr, flush=True)
 
 
 def _open(store: str | None, *, create: bool) -> Store:

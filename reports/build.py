@@ -375,6 +375,7 @@ def _render(template: str, contents: _Contents, **more: Any) -> str:
         "on_surfaces": bool(contents.grounds),
         "diverged": sum(int(ground.ended["diverges"].sum()) for ground in contents.grounds),
         "incomplete": notes.incomplete(frames),
+        "mixed": notes.mixed(frames),
         "failures": notes.failures(frames),
         "measured": notes.measured_how(study, frames, contents.data),
         "settings": _settings(contents),

@@ -14,7 +14,7 @@ import pandas as pd
 
 from suite.errors import UserError
 from suite.parts import StudyFile
-from suite.records import Configuration, Outcome, Trial, TrialRecord, canonical
+from suite.records import BITS, Configuration, Outcome, Trial, TrialRecord, canonical
 from suite.study import Study, reference, shipped
 from suite.surfaces import SURFACES, Surface
 from suite.tuning_importances import importances
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
 __all__ = [
+    "BITS",
     "ENVIRONMENT",
     "MISSING",
     "STEP_LOSS",

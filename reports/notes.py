@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from reports.frame import ENVIRONMENT, MISSING
+from reports.frame import BITS, ENVIRONMENT, MISSING
 from reports.scores import higher_is_better, title
 
 if TYPE_CHECKING:
@@ -165,6 +165,25 @@ def environment(frames: Frames) -> dict[str, str]:
     return told
 
 
+def mixed(frames: Frames) -> str:
+    """That the trials ran in several environments, and what these differ in; empty where one ran all."""
+    trials = frames.trials[frames.trials["outcome"] != MISSING]
+    places = trials[list(BITS)].drop_duplicates()
+    if len(places) < 2:
+        return ""
+    names = {"device_name": "device name", "cpu_capability": "CPU capability", "cuda": "CUDA", "torch": "PyTorch"}
+    odd = []
+    for key in BITS:
+        counts = trials[key].value_counts()
+        if len(counts) > 1:
+            told = ", ".join(f"{value or 'not recorded'}: {n}" for value, n in counts.items())
+            odd.append(f"{names.get(key, key)} ({told})")
+    return (
+        f"Mixed: the trials ran in {len(places)} environments, which differ in {'; '.join(odd)}. A trial can have other "
+        "weights and another speed in each: repeats are not wholly paired, and ravine verify tells which trials differ."
+    )
+
+
 def where(frames: Frames) -> str:
     """The device, the versions and the commit in one line."""
     known = environment(frames)
@@ -183,8 +202,13 @@ def beneath(frames: Frames, estimates: pd.DataFrame, score: str) -> tuple[str, .
     """The notes beneath the table of estimates."""
     word = "highest" if higher_is_better(score) else "lowest"
     if frames.on_surfaces:
-        return tuple(line for line in (incomplete(frames), FIXED, where(frames)) if line)
-    lines = [incomplete(frames), *intervals(estimates), f"Sorted by mean {title(score).lower()}, {word} first."]
+        return tuple(line for line in (incomplete(frames), mixed(frames), FIXED, where(frames)) if line)
+    lines = [
+        incomplete(frames),
+        mixed(frames),
+        *intervals(estimates),
+        f"Sorted by mean {title(score).lower()}, {word} first.",
+    ]
     lines += [
         *failure_lines(frames),
         VARIED,

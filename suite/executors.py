@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import itertools
 import multiprocessing
 import os
 import signal
 import threading
 from collections import deque
 from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import wait
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+
+from suite.records import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from multiprocessing.context import ForkServerContext
     from pathlib import Path
 
@@ -24,8 +29,14 @@ if TYPE_CHECKING:
     from suite.records import Trial, TrialResult
 
 
+T = TypeVar("T")
+
 GATHERING = 0.05
 """Seconds that trials for a process with several slots are gathered."""
+
+
+class WorkerLost(Exception):  # noqa: N818 (what happened is its name)
+    """A worker process ended in the middle of a trial, and so did the one that ran it again; the text says how."""
 
 
 class Executor(Protocol):
@@ -35,14 +46,15 @@ class Executor(Protocol):
     """How many trials run at a time; a few more may be submitted, so that none has to wait for the runner."""
 
     def submit(self, trial: Trial) -> Future[TrialResult]:
-        """Run a trial some time from now; its future raises only where the worker itself was lost."""
+        """Run a trial some time from now; its future raises only where the worker itself was lost, time and again."""
         ...
 
 
 class LocalProcesses:
     """Worker processes of this machine: one-thread ones on a CPU; one for each GPU otherwise, where trials take turns.
 
-    A worker that is killed loses its own trials alone. Workers end by themselves when this process dies, however it dies.
+    A worker that is killed costs its own trials a second try, no others. Workers end by themselves when this process dies,
+    however it dies.
 
     Args:
         workers: How many trials at a time; None for one a core on a CPU, one a device on CUDA.
@@ -74,8 +86,21 @@ class LocalProcesses:
             place.stop()
 
 
+@dataclass(slots=True, eq=False)
+class _Wanted:
+    """A trial that somebody waits for."""
+
+    trial: Trial
+    future: Future[TrialResult] = field(default_factory=Future)
+    again: bool = False
+    """Whether it runs for the second time, and alone in its process; there is no third."""
+
+
 class Place:
     """Processes of one device, each with so many trials at a time.
+
+    A trial gets a second try, alone in its process, where its first one says nothing about it: its process was lost, or it
+    failed among others, who share memory and the device's context with it.
 
     Args:
         processes: How many.
@@ -89,10 +114,11 @@ class Place:
     def __init__(self, processes: int, slots: int, device: str, data: Path | None, folder: Path | None) -> None:
         self.capacity, self._slots = processes * slots, slots
         self._arguments = (slots, device, data, folder)
-        self._pool = _pool(processes, device)
-        self._free = 2 * processes  # each process has its next trials at hand while its results are being recorded
-        self._waiting: deque[tuple[Trial, Future[TrialResult]]] = deque()
+        self._idle = [_Process(device) for _ in range(processes)]
+        self._processes = list(self._idle)
+        self._waiting: deque[_Wanted] = deque()
         self._running = 0
+        self._stopped = False
         self._lock = threading.RLock()
         self._gathering: threading.Timer | None = None
 
@@ -103,67 +129,134 @@ class Place:
 
     def submit(self, trial: Trial) -> Future[TrialResult]:
         """Run a trial when there is a slot for it."""
-        future: Future[TrialResult] = Future()
+        wanted = _Wanted(trial)
         with self._lock:
-            self._waiting.append((trial, future))
-            self._dispatch(whole=True)
-        return future
+            if self._stopped:
+                wanted.future.set_exception(RuntimeError("the workers were stopped"))
+                return wanted.future
+            self._waiting.append(wanted)
+        self._dispatch(whole=True)
+        return wanted.future
 
     def stop(self) -> None:
         """End the processes."""
         with self._lock:
+            self._stopped = True
             if self._gathering is not None:
                 self._gathering.cancel()
-            for _, future in self._waiting:
-                future.cancel()
+            for wanted in self._waiting:
+                wanted.future.cancel()
             self._waiting.clear()
-        self._pool.stop()
-        self._pool.join()
+        for process in self._processes:
+            process.renew()
+        for process in self._processes:
+            process.join()
 
     def _dispatch(self, *, whole: bool) -> None:
-        """Hand trials to processes as long as both are there; `whole` waits a moment for fewer trials than slots."""
-        with self._lock:
-            while self._waiting and self._free:
-                if whole and len(self._waiting) < self._slots:
+        """Hand trials to idle processes as long as there are both; `whole` waits a moment for fewer trials than slots."""
+        while True:
+            with self._lock:
+                if self._stopped or not self._waiting or not self._idle:
+                    return
+                if whole and not self._waiting[0].again and len(self._waiting) < self._slots:
                     if self._gathering is None:
                         self._gathering = threading.Timer(GATHERING, self._gathered)
                         self._gathering.daemon = True
                         self._gathering.start()
                     return
-                batch = self._batch()
-                try:
-                    task = self._pool.schedule(_run, args=([trial for trial, _ in batch], *self._arguments))
-                except RuntimeError as error:  # the pool has stopped or broken: whoever waits is told
-                    for _, future in batch:
-                        future.set_exception(error)
-                    continue
-                self._free -= 1
+                batch, process = self._batch(), self._idle.pop(0)
                 self._running += len(batch)
-                task.add_done_callback(partial(self._done, batch))
+                task = process.schedule(_run, [wanted.trial for wanted in batch], *self._arguments)
+            task.add_done_callback(partial(self._done, process, batch))
 
     def _gathered(self) -> None:
         with self._lock:
             self._gathering = None
-            self._dispatch(whole=False)
+        self._dispatch(whole=False)
 
-    def _batch(self) -> list[tuple[Trial, Future[TrialResult]]]:
-        """The next trials for a process: of one precision, which is the process's."""
+    def _batch(self) -> list[_Wanted]:
+        """The next trials for a process: of one precision, which is the process's; one that runs again is alone."""
         batch = [self._waiting.popleft()]
-        while self._waiting and len(batch) < self._slots and self._waiting[0][0].precision == batch[0][0].precision:
+        while self._waiting and len(batch) < self._slots and not (batch[0].again or self._waiting[0].again):
+            if self._waiting[0].trial.precision != batch[0].trial.precision:
+                break
             batch.append(self._waiting.popleft())
         return batch
 
-    def _done(self, batch: list[tuple[Trial, Future[TrialResult]]], task: Future[list[TrialResult]]) -> None:
-        with self._lock:
-            self._free += 1
-            self._running -= len(batch)
+    def _done(self, process: _Process, batch: list[_Wanted], task: Future[tuple[list[TrialResult], bool]]) -> None:
+        """Give the results to those who wait, or the trials a second try."""
         lost = CancelledError() if task.cancelled() else task.exception()
-        for index, (_, future) in enumerate(batch):
-            if lost is None:
-                future.set_result(task.result()[index])
-            else:
-                future.set_exception(lost)
+        results, sound = ([], False) if lost else task.result()
+        if not sound:
+            process.renew()
+        ends: list[tuple[_Wanted, TrialResult | None]] = []
+        with self._lock:
+            for wanted, result in itertools.zip_longest(batch, results):
+                if not wanted.again and (result is None or (len(batch) > 1 and result.outcome is Outcome.FAILED)):
+                    wanted.again = True
+                    self._waiting.append(wanted)
+                else:
+                    ends.append((wanted, result))
+            self._running -= len(batch)
+            self._idle.append(process)
         self._dispatch(whole=True)
+        for wanted, result in ends:
+            if result is None:
+                wanted.future.set_exception(WorkerLost(_how(lost)))
+            else:
+                wanted.future.set_result(result)
+
+
+class _Process:
+    """A worker process with queues and locks of its own, so that one that is killed while it holds them stops no other."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._pool = _pool(1, device)
+        self._ending: list[threading.Thread] = []
+        self._lock = threading.Lock()
+
+    def schedule(self, function: Callable[..., T], *arguments: object) -> Future[T]:
+        """Run a function in the process, which is started where there is none."""
+        future: Future[T] = Future()
+        for _ in range(2):  # it may have ended while it was idle
+            try:
+                with _ctrl_c_later():
+                    return self._pool.schedule(function, args=arguments)
+            except (RuntimeError, OSError) as error:
+                self.renew()
+                lost = error
+        future.set_exception(lost)
+        return future
+
+    def renew(self) -> None:
+        """End the process; the next task has another. Does not wait."""
+        with self._lock:
+            pool, self._pool = self._pool, _pool(1, self._device)
+        ending = threading.Thread(target=_end, args=(pool,), daemon=True)
+        ending.start()
+        self._ending.append(ending)
+
+    def join(self) -> None:
+        """Wait until all processes that were ended are gone."""
+        for ending in self._ending:
+            ending.join()
+
+
+def _end(pool: ProcessPool) -> None:
+    pool.stop()
+    pool.join()
+
+
+def _how(lost: BaseException | None) -> str:
+    """How a worker was lost, in words, with what is likely to help."""
+    code = getattr(lost, "exitcode", None)
+    if code == -signal.SIGKILL:
+        return "killed twice (SIGKILL), as the system does when memory runs out: fewer --workers need less"
+    if isinstance(code, int):
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"exit status {code}"
+        return f"it ended twice in the middle of the trial ({name})"
+    return f"{type(lost).__name__}: {' '.join(str(lost).split())}"
 
 
 def default_workers(device: str) -> int:
@@ -182,7 +275,19 @@ def _devices(device: str) -> list[str]:
 def begin(device: str) -> None:
     """Start what workers will be forked from, which imports torch while this process goes on."""
     _context(device)
-    forkserver.ensure_running()
+    with _ctrl_c_later():
+        forkserver.ensure_running()
+
+
+@contextlib.contextmanager
+def _ctrl_c_later() -> Iterator[None]:
+    """What is started inside never hears Ctrl-C, which would interrupt the server's imports; this process hears it after."""
+    resource_tracker.ensure_running()  # its start would end the blocking
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _pool(workers: int, device: str) -> ProcessPool:
@@ -200,12 +305,13 @@ def _context(device: str) -> ForkServerContext:
     return context
 
 
-def _run(trials: list[Trial], slots: int, device: str, data: Path | None, folder: Path | None) -> list[TrialResult]:
+def _run(
+    trials: list[Trial], slots: int, device: str, data: Path | None, folder: Path | None
+) -> tuple[list[TrialResult], bool]:
+    """The results, and whether this process can go on: else whatever it ran would fail, and another takes its place."""
     from suite.trial import run_trials
 
-    if not _sound(device):
-        os._exit(1)  # whatever it ran from now on would fail; another process takes its place
-    return run_trials(trials, slots, device=device, data=data, folder=folder)
+    return run_trials(trials, slots, device=device, data=data, folder=folder), _sound(device)
 
 
 def _sound(device: str) -> bool:
@@ -224,6 +330,7 @@ def _sound(device: str) -> bool:
 def prepare_worker() -> None:
     """What each worker process does first."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the coordinator ends the workers
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # at once, also in the middle of a long kernel
     threading.Thread(target=_end_with_parent, daemon=True).start()
     keep_memory()
 

@@ -76,6 +76,10 @@ class Shown:
         else:
             self._line(f"{self.done}/{self.total} {text}; {self._left()}")
 
+    def note(self, text: str) -> None:
+        """Show a sentence that is about no trial."""
+        self._line(f"ravine: {text}")
+
     def spared(self, names: Iterable[str]) -> None:
         """These will not be run after all."""
         dropped = [name for name in names if self.expected.pop(name, None) is not None]
@@ -100,7 +104,8 @@ class Shown:
         )
 
     def _line(self, text: str) -> None:
-        self.console.print(text, markup=False, soft_wrap=True)
+        console = self._bar.console if self._bar else self.console
+        console.print(text, markup=False, soft_wrap=True)
         sys.stderr.flush()
 
 

@@ -7,6 +7,15 @@ import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from suite.errors import UserError
+from suite.records import BITS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from suite.records import TrialRecord
 
 
 @functools.cache
@@ -29,6 +38,37 @@ def environment(device: str) -> dict[str, str]:
         **versions("torchvision", "numpy"),
         "torch": torch.__version__,  # with the build's suffix, such as +cu132
     }
+
+
+def changed(then: Mapping[str, str], now: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """What is different between two environments, those of `BITS` first; empty text where one says nothing about it."""
+    keys = dict.fromkeys([*BITS, *then, *now])
+    return {key: (then.get(key, ""), now.get(key, "")) for key in keys if then.get(key, "") != now.get(key, "")}
+
+
+def refuse_others(records: Iterable[TrialRecord], here: Mapping[str, str]) -> None:
+    """Refuse to add to a study that has trials from another environment: one that differs in any of `BITS`.
+
+    Raises:
+        UserError: There are such trials; says how many, what differs, and what to do.
+    """
+    found = list(records)
+    others = [
+        {key: values for key, values in changed(record.environment, here).items() if key in BITS} for record in found
+    ]
+    others = [other for other in others if other]
+    if not others:
+        return
+    told = dict.fromkeys(
+        f"{key} {then or 'not recorded'} there, {now or 'none'} here"
+        for other in others
+        for key, (then, now) in other.items()
+    )
+    raise UserError(
+        f"--strict: {len(others)} of {len(found)} recorded trials of this study are from another environment "
+        f"({'; '.join(told)}). Run it there, begin anew with --store, or leave --strict away: the report then says that "
+        "the study is mixed"
+    )
 
 
 def versions(*packages: str) -> dict[str, str]:

@@ -17,6 +17,10 @@ SCHEMA = 1
 """Version of the stored record. A record of an older schema is brought up to date where it is read (`suite.store`), one of
 a newer schema is refused."""
 
+BITS = ("device", "device_name", "threads", "cpu_capability", "torch", "cuda")
+"""The keys of a record's environment that its bits may depend on. What else they depend on (the precision, compiled steps,
+the data) is part of the trial's description, so of its id."""
+
 BatchSize = int | Literal["full"]
 Stage = Literal["final", "tuning"]
 EvaluateOn = Literal["test", "validation"]

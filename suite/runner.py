@@ -7,10 +7,12 @@ from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TYPE_CHECKING
 
+from suite.executors import WorkerLost
+from suite.outbox import Outbox
 from suite.records import Outcome, TrialResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from suite.executors import Executor
     from suite.records import Trial, TrialRecord
@@ -30,6 +32,7 @@ def run(
     store: Store,
     executor: Executor,
     finished: Callable[[TrialResult], object] = lambda _: None,
+    told: Callable[[str], object] = lambda _: None,
 ) -> Counter[Outcome]:
     """Run these trials and record each the moment it ends. What runs and what is recorded does not depend on the workers.
 
@@ -38,12 +41,24 @@ def run(
         trials: What is missing; see `missing`.
         store: Held by this process (`Store.held`).
         executor: Where they run.
-        finished: Told of each result after it was recorded.
+        finished: Told of each result after it was recorded, or kept on disk while the store is away (`suite.outbox`).
+        told: Told in a sentence when the store goes away and comes back.
 
     Returns:
         How many trials ended how.
     """
     outcomes: Counter[Outcome] = Counter()
+    box = Outbox(store, study, told)
+    for result in results(trials, executor):
+        box.add(result)
+        outcomes[result.outcome] += 1
+        finished(result)
+    box.flush()
+    return outcomes
+
+
+def results(trials: Sequence[Trial], executor: Executor) -> Iterator[TrialResult]:
+    """Run these trials; each result as it comes, a failed one where the worker was lost."""
     waiting = list(reversed(trials))
     running: dict[Future[TrialResult], Trial] = {}
     while waiting or running:
@@ -51,17 +66,14 @@ def run(
             trial = waiting.pop()
             running[executor.submit(trial)] = trial
         for future in wait(running, return_when=FIRST_COMPLETED).done:
-            result = settled(future, running.pop(future))
-            store.write(study, result)
-            outcomes[result.outcome] += 1
-            finished(result)
-    return outcomes
+            yield settled(future, running.pop(future))
 
 
 def settled(future: Future[TrialResult], trial: Trial) -> TrialResult:
-    """The result, or a failed one where the worker itself was lost (out of memory, killed)."""
+    """The result, or a failed one where the worker itself was lost (out of memory, killed) and its second try, too."""
     error = future.exception()
     if error is None:
         return future.result()
-    reason = f"the worker was lost: {type(error).__name__}: {' '.join(str(error).split())}"
+    told = str(error) if isinstance(error, WorkerLost) else f"{type(error).__name__}: {error}"
+    reason = f"the worker was lost: {' '.join(told.split())}"
     return TrialResult(trial=trial, outcome=Outcome.FAILED, reason=reason, started=time.time())

@@ -9,6 +9,7 @@ killed process leaves half-written is swept away by the next one and run again.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import logging
@@ -18,6 +19,7 @@ import shutil
 import socket
 import tempfile
 from dataclasses import asdict
+from http import HTTPStatus
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -97,6 +99,10 @@ def exists(uri: str) -> bool:
     return not uri.startswith(SQLITE) or os.path.isfile(uri.removeprefix(SQLITE))  # noqa: PTH113 (never raises)
 
 
+class StoreAway(UserError):  # noqa: N818 (what happened is its name)
+    """The store does not answer now and may come back: a server that is down, a database that another process locked."""
+
+
 class Store:
     """The records of one MLflow store.
 
@@ -115,6 +121,7 @@ class Store:
         self.file = Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
         self.place = str(self.file) if self.file else without_password(uri)
         self.root = None if uri.startswith("http") else (self.file.parent if self.file else out.resolve())
+        self.waiting = out.resolve() / "waiting" / hashlib.sha256(uri.encode()).hexdigest()[:16]
         if not create and not exists(uri):
             raise UserError(f"{self.file}: no such store: nothing was recorded yet. Start with: ravine run quick")
         self._client = self._open()
@@ -132,10 +139,13 @@ class Store:
             from mlflow import MlflowClient
 
             for noisy in ("mlflow", "alembic"):
-                logging.getLogger(noisy).setLevel(logging.WARNING)
+                logging.getLogger(noisy).setLevel(logging.CRITICAL)  # what they raise is told once, by us
             # A fresh database runs its migrations; several processes at once would break them.
-            lock = FileLock(f"{self.file}.open") if self.file else contextlib.nullcontext()
+            fresh = self.file and os.access(self.file.parent, os.W_OK)
+            lock = FileLock(f"{self.file}.open") if fresh else contextlib.nullcontext()
             with lock, _few_retries():
+                if self.file and not self.file.exists():
+                    _make(self.file)
                 client = MlflowClient(self.uri)
                 client.search_experiments(max_results=1)
             return client
@@ -153,10 +163,28 @@ class Store:
         except ImportError as error:
             raise UserError(f"{self.place}: {error}. Install the driver of that database, such as psycopg") from error
         except (OSError, MlflowException, SQLAlchemyError) as error:
-            why = " ".join(str(getattr(error, "orig", None) or error).split())[:200]
-            mend = "Is the server up?" if self.uri.startswith("http") else "Is the folder yours, and the disk not full?"
+            cause = getattr(error.__cause__, "orig", None) or getattr(error, "orig", None) or error  # without the SQL
+            why = " ".join(str(cause).split())[:200].rstrip(".")
             told = f"{self.place}: the store cannot be {done}: {without_password(why)}"
-            raise UserError(f"{told}. {mend} --store chooses another") from error
+            kind = StoreAway if self._may_come_back(error, why) else UserError
+            raise kind(f"{told}. {self._mend(why)} --store chooses another") from error
+
+    def _may_come_back(self, error: Exception, why: str) -> bool:
+        if self.file or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
+            return "database is locked" in why
+        status = getattr(
+            error, "get_http_status_code", None
+        )  # MLflow gives a refused connection 500, a lost database 503
+        return status is None or status() >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+    def _mend(self, why: str) -> str:
+        if "database is locked" in why:
+            return "Another process holds it (a backup, a viewer?): end that."
+        if "disk is full" in why or any(os.strerror(code) in why for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)):
+            return "Free some space on its disk; what was recorded is kept."
+        if "readonly database" in why or any(os.strerror(code) in why for code in (errno.EROFS, errno.EACCES)):
+            return "Make its file and folder writable for you."
+        return "Is the server up?" if self.uri.startswith("http") else "Is the folder yours, and the disk not full?"
 
     # --- one holder at a time ----------------------------------------------------------------------------------------
 
@@ -198,11 +226,9 @@ class Store:
         """
         from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 
-        with self._told("written"):
-            trial, started = (
-                result.trial,
-                round(result.started * 1000),
-            )  # a record that is read comes back to the millisecond
+        with self._told("written"), _few_retries(0):  # what it does not take is kept and tried again: `suite.outbox`
+            trial = result.trial
+            started = round(result.started * 1000)  # a record that is read comes back to the millisecond
             plans = {PLANS: _named(study)} if trial.stage == "final" else {}  # a view of a study shows its final trials
             run = self._client.create_run(
                 self._experiment(study),
@@ -226,6 +252,19 @@ class Store:
             status = "FAILED" if result.outcome is Outcome.FAILED else "FINISHED"
             self._client.set_terminated(run_id, status, end_time=started + int(result.timing.total * 1000))
         return str(run_id)
+
+    def write_once(self, study: Study, result: TrialResult, name: str = "") -> str:
+        """Record a result that the store may have taken before, in part or whole, when it went away; as `write`."""
+        with self._told("written"), _few_retries(0):
+            for run in list(self._runs(f"tags.`ravine.trial` = '{result.trial.id}'")):
+                tags = run.data.tags
+                if run.info.status == "RUNNING" and tags.get("ravine.owner") == socket.gethostname():
+                    self._client.delete_run(run.info.run_id)
+                elif run.info.status in {"FINISHED", "FAILED"} and (
+                    tags["ravine.outcome"] != Outcome.FAILED or run.info.start_time == int(result.started * 1000)
+                ):
+                    return str(run.info.run_id)
+        return self.write(study, result, name)
 
     def write_configuration(self, study: Study, tried: Configuration, children: Collection[str]) -> str:
         """Record a configuration of a tuning as a run `tuning`, its trials as the children; returns the run's id.
@@ -422,6 +461,18 @@ class Store:
             yield from _pages(lambda **page: self._client.search_runs(list(experiments), query, **page))
 
 
+def _make(file: Path) -> None:
+    """Make a SQLite store beside its place and move it there whole: a process killed in its migrations leaves no half."""
+    from mlflow import MlflowClient
+
+    new = file.with_name(f"{file.name}.new")
+    new.unlink(missing_ok=True)
+    client = MlflowClient(f"{SQLITE}{new}")
+    client.search_experiments(max_results=1)
+    client._tracking_client.store.engine.dispose()  # noqa: SLF001 (no connection may outlive the name)
+    new.rename(file)
+
+
 def _pages(search: Callable[..., Any]) -> Iterator[Any]:
     token = None
     while True:
@@ -560,13 +611,13 @@ def _named(study: Study) -> str:
 
 
 @contextlib.contextmanager
-def _few_retries() -> Iterator[None]:
-    """While a server is looked for the first time, MLflow gives up after seconds instead of minutes."""
+def _few_retries(most: int = 2) -> Iterator[None]:
+    """MLflow gives a server up after seconds (at once: 0) instead of minutes."""
     name = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
     if name in os.environ:
         yield
         return
-    os.environ[name] = "2"
+    os.environ[name] = str(most)
     try:
         yield
     finally:

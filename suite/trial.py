@@ -16,6 +16,7 @@ import torch
 from suite import optimizers, problems
 from suite.devices import arithmetic
 from suite.flat import flatten
+from suite.memory import fitting, ran_out
 from suite.optimizers.rule import Rule
 from suite.packing import Lane, in_turns
 from suite.provenance import environment
@@ -24,6 +25,7 @@ from suite.schedules import scheduler
 from suite.seeds import seed_for
 from suite.splits import validation_split
 from suite.training import train
+from suite.updates import autocast
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -85,10 +87,13 @@ def _running(trial: Trial, device: str, data: Path | None, folder: Path | None) 
     """A trial, yielding wherever it would next wait for the device."""
     started, clock = time.time(), time.perf_counter()
     result = TrialResult(trial=trial, outcome=Outcome.FAILED, environment=environment(device), started=started)
+    short = False
     try:
         result = yield from _trained(result, device, data, folder)
     except Exception as error:  # noqa: BLE001 (whatever breaks a trial is its outcome)
-        result = replace(result, reason=_told(error))
+        result, short = replace(result, reason=_told(error)), ran_out(error)
+    if short:  # outside the handler, where the exception still holds the tensors of the step
+        result = replace(result, reason=f"memory ran out: {result.reason}{_what_fits(trial, device, folder)}")
     return replace(result, timing=replace(result.timing, total=time.perf_counter() - clock))
 
 
@@ -123,6 +128,31 @@ def _trained(
         weights=digest(network),
         timing=run.timing,
     )
+
+
+def _what_fits(trial: Trial, device: str, studies: Path | None) -> str:
+    """How many examples at a time a step has memory for, as a sentence; empty where that is not to be found out."""
+    problem = problems.find(trial.problem, studies)
+    network: nn.Module | None = None
+
+    def step(examples: int) -> None:
+        nonlocal network
+        network = _network(trial, problem).to(device)
+        optimizer = optimizers.find(trial.optimizer, studies)(network.parameters(), **trial.hyperparameters)
+        inputs, targets = (tensor.to(device) for tensor in problem.sample(examples))
+        with autocast(trial.precision, torch.device(device).type):
+            loss = problem.loss(network(problem.prepare(inputs)), targets)
+        loss.backward()
+        optimizer.step()
+
+    key = "chunk" if trial.batch_size == "full" else "batch_size"
+    asked = trial.chunk if trial.batch_size == "full" else trial.batch_size
+    most = asked if isinstance(asked, int) else trial.train_examples
+    size = fitting(step, most)
+    if size is None:
+        return ""
+    mend = "with nothing beside it: fewer --workers leave more" if size == most else f"here: {key} = {size}"
+    return f". A step of {size} examples fits {mend}"
 
 
 def _network(trial: Trial, problem: Problem) -> nn.Module:

@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from suite import plan, problems, runner, spaces
 from suite.errors import UserError
 from suite.holding import check_address, check_sqlite, hold, resolved, without_password
+from suite.outbox import Outbox
 from suite.pruning import hopeless
 from suite.records import Configuration, Outcome, State, Trial, TrialRecord, TrialResult, canonical
 from suite.seeds import seed_for
@@ -314,6 +315,8 @@ class Storage:
             import optuna
 
             optuna.logging.set_verbosity(optuna.logging.ERROR)
+            if self.file and not self.file.exists():
+                _make(self.file)
             self._rdb = optuna.storages.RDBStorage(self.url)
             stack.callback(self._rdb.engine.dispose)
             stack.callback(self._rdb.remove_session)
@@ -358,6 +361,7 @@ class Storage:
             if self.file:
                 mend = "Remove it to start anew (recorded trials are not run again)"
                 mend = mend if os.path.isfile(self.file) else "Give the path of a file"  # noqa: PTH113 (never raises)
+            mend = "Another process holds it (a backup, a viewer?): end that" if "database is locked" in why else mend
             raise UserError(
                 f"{self.place}: Optuna's storage cannot be {done}: {why}. {mend}, or choose another with --storage"
             ) from error
@@ -391,6 +395,18 @@ class Storage:
                 "Delete it (optuna delete-study), or choose another storage with --storage"
             )
         return found
+
+
+def _make(file: Path) -> None:
+    """Make a storage beside its place and move it there whole: a process killed meanwhile leaves no half."""
+    import optuna
+
+    new = file.with_name(f"{file.name}.new")
+    new.unlink(missing_ok=True)
+    made = optuna.storages.RDBStorage(f"{SQLITE}{new}")
+    made.remove_session()
+    made.engine.dispose()
+    new.rename(file)
 
 
 def configurations(storage: Storage, search: Search) -> list[Configuration]:
@@ -616,6 +632,7 @@ def tune(
     executor: Executor,
     finished: Callable[[TrialResult, str], object] = lambda _result, _name: None,
     spared: Callable[[list[str]], object] = lambda _names: None,
+    told: Callable[[str], object] = lambda _: None,
 ) -> list[TrialResult]:
     """Run these searches to their end, or as far as nothing fails, side by side on the executor.
 
@@ -627,6 +644,7 @@ def tune(
         executor: Where the trials run.
         finished: Told of each result and its name after it was recorded.
         spared: Told the names of trials that need not run: recorded before, pruned, or of a configuration that ended.
+        told: Told in a sentence when the store goes away, for which the search waits, and comes back.
 
     Returns:
         The failed results; each holds up the search of its optimizer.
@@ -638,6 +656,7 @@ def tune(
         each.restore(known, recorded)
         spared(each.open_batch(known))
     failed: list[TrialResult] = []
+    box = Outbox(store, study, told)
     running: dict[Future[TrialResult], tuple[_Progress, _Tried]] = {}
     while True:
         for each in itertools.cycle(under_way):
@@ -653,7 +672,7 @@ def tune(
             each, tried = running.pop(future)
             result = runner.settled(future, tried.next)
             name = each.search.names(tried.number)[len(tried.judged)]
-            run_id = store.write(study, result, name)
+            run_id = box.write(result, name)
             finished(result, name)
             failed += [result] if result.outcome is Outcome.FAILED else []
             spared(each.finished(tried, result, run_id, known))

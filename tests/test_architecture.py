@@ -39,6 +39,7 @@ ALLOWED = {  # from a module of suite to those that it may import; all may impor
     "suite.plan": {"suite.loading", "suite.optimizers", "suite.problems", "suite.splits", "suite.study"},
     "suite.flat": set(),
     "suite.graphs": set(),
+    "suite.memory": set(),
     "suite.packing": set(),
     "suite.updates": {"suite.graphs", "suite.optimizers", "suite.problems"},
     "suite.evaluation": {"suite.graphs", "suite.problems", "suite.updates"},
@@ -46,6 +47,7 @@ ALLOWED = {  # from a module of suite to those that it may import; all may impor
     "suite.trial": {
         "suite.devices",
         "suite.flat",
+        "suite.memory",
         "suite.optimizers",
         "suite.packing",
         "suite.problems",
@@ -54,14 +56,17 @@ ALLOWED = {  # from a module of suite to those that it may import; all may impor
         "suite.seeds",
         "suite.splits",
         "suite.training",
+        "suite.updates",
     },
     "suite.executors": {"suite.trial"},
     "suite.estimate": {"suite.devices", "suite.evaluation", "suite.problems", "suite.provenance", "suite.updates"},
     "suite.store": {"suite.holding", "suite.study"},
-    "suite.runner": {"suite.executors", "suite.store", "suite.study"},
+    "suite.outbox": {"suite.store", "suite.study"},
+    "suite.runner": {"suite.executors", "suite.outbox", "suite.store", "suite.study"},
     "suite.tuning": {
         "suite.executors",
         "suite.holding",
+        "suite.outbox",
         "suite.plan",
         "suite.problems",
         "suite.pruning",
@@ -76,6 +81,7 @@ ALLOWED = {  # from a module of suite to those that it may import; all may impor
     "suite.tuned": {"suite.spaces", "suite.study", "suite.study_file", "suite.tuning"},
     "suite.archive": {"suite.study", "suite.study_file"},
     "suite.merging": {"suite.archive", "suite.store"},
+    "suite.verification": {"suite.executors", "suite.provenance", "suite.runner"},
 }
 
 

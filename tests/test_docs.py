@@ -56,7 +56,8 @@ def test_every_ravine_command_of_the_documents_works(status):
             continue
         _, verb, *rest = shlex.split(command)
         one = [*SMALL, "--optimizer", "Adam"]
-        small = {"run": SMALL, "report": one, "tune": [*one, "--trials", "2"], "export": SMALL}.get(verb, [])
+        verbs = {"run": SMALL, "report": one, "verify": one, "tune": [*one, "--trials", "2"], "export": SMALL}
+        small = verbs.get(verb, [])
         rest = [re.sub("@.*", "@repeats=1,epochs=1,train_examples=256", word) for word in rest]
         if "surfaces" in rest:
             small = small[:-2]  # a surface has one example
@@ -69,7 +70,7 @@ def test_the_set_up_commands_are_what_tox_has():
     tox.read(ROOT / "tox.ini")
     commands = _commands("sh")
     named = {command.split()[3] for command in commands if "-e" in command}
-    assert named <= {"study", "tests", "lint", "types", "benchmark", "calibration", "theory"}
+    assert named <= {"study", "tests", "lint", "types", "benchmark", "calibration", "theory", "faults"}
     assert {"sh setup.sh", "sh setup.sh -e study"} <= set(commands)
     assert tox["testenv:study"]["commands"] == "ravine {posargs:run quick}"
     assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").rstrip().endswith("\nsh setup.sh")

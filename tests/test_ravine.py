@@ -6,12 +6,9 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-
-from suite.records import Outcome
 
 
 def _start(*arguments, **more):
@@ -344,41 +341,6 @@ def test_ctrl_c_keeps_what_is_recorded(write_study):
     assert 1 <= first <= 3
 
 
-def test_kill_9_and_the_number_of_workers_do_not_change_the_table(call, write_study, here):
-    """Killed twice and continued, with one worker and with two: the same table and weights as an undisturbed run."""
-    path = write_study("SLOW_BLOBS", repeats=6)
-    call("run", path, "--workers", 2, "--store", "undisturbed")
-    expected = _facts(call, path, here, "undisturbed")
-    for stop in (2, 5):
-        with _start("run", path, "--workers", 1, "--store", "disturbed") as process:
-            while not re.match(rf"{stop}/\d+ ", process.stderr.readline()):
-                pass
-            process.kill()
-            process.communicate()
-    end = time.monotonic() + 20
-    status = 2
-    while status == 2 and time.monotonic() < end:  # the killed process's lock goes with its last worker
-        status, _, err = call("run", path, "--workers", 1, "--store", "disturbed")
-    assert status == 0, err
-    assert _facts(call, path, here, "disturbed") == expected
-
-
-def _facts(call, path, here, store):
-    """The table without its column of speeds, and every trial's outcome and weights."""
-    call("report", path, "--store", store)
-    folder = here / "out/reports/toy_study"
-    lines = (folder / "table.csv").read_text(encoding="utf-8").splitlines()
-    measured = [i for i, name in enumerate(lines[0].split(",")) if "second" in name]
-    assert measured
-    import csv
-
-    table = [[cell for i, cell in enumerate(row) if i not in measured] for row in csv.reader(lines)]
-    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    trials = [(trial["outcome"], trial["weights"]) for trial in manifest["trials"]]
-    assert all(outcome == Outcome.OK for outcome, _ in trials)
-    return table, trials
-
-
 def test_a_second_run_is_told_who_holds_the_store(call, write_study):
     """While one `ravine run` works, another on the same store ends with one line that names it."""
     path = write_study("SLOW_BLOBS", repeats=30)
@@ -436,37 +398,6 @@ def test_tune_shows_its_plan(call, write_study, here):
     assert "judged by validation/loss on 42 examples" in out
     assert re.search(r"At most 36 trials to run on \d+ x cpu: about ", out)
     assert not (here / "out/optuna.db").exists()
-
-
-def test_a_killed_tuning_goes_on(call, write_study, here):
-    """Killed with -9, then the same command with fewer workers: what an undisturbed tuning gives, and no double."""
-    path = write_study("SLOW_BLOBS", repeats=1, extra=TUNE)
-    call("tune", path, "--workers", 2, "--store", "undisturbed")
-    expected = (here / "out/studies/toy_study_tuned.toml").read_text(encoding="utf-8")
-    with _start("tune", path, "--workers", 2, "--store", "killed") as process:
-        while not process.stderr.readline().startswith("7/"):
-            pass
-        process.kill()
-        process.communicate()
-    (here / "out/studies/toy_study_tuned.toml").unlink()
-    end, status = time.monotonic() + 20, 2
-    while status == 2 and time.monotonic() < end:  # the killed process's lock goes with its last worker
-        status, _, err = call("tune", path, "--workers", 1, "--store", "killed")
-    assert status == 0, err
-    assert (here / "out/studies/toy_study_tuned.toml").read_text(encoding="utf-8") == expected
-    from suite.store import Store, locate
-
-    stores = [Store(locate(name, here), here) for name in ("undisturbed", "killed")]
-    found = [[(c.optuna, c.number, c.trials, c.state, c.value) for c in s.configurations("toy_study")] for s in stores]
-    assert found[0] == found[1]
-    assert len(found[0]) == 8
-    from mlflow import MlflowClient
-
-    client = MlflowClient(stores[1].uri)
-    ids = [client.get_experiment_by_name("toy_study").experiment_id]
-    runs = client.search_runs(ids, "tags.`ravine.kind` = 'trial'", max_results=1000)
-    names = [run.data.tags["ravine.trial"] for run in runs]
-    assert len(names) == len(set(names))
 
 
 def test_a_failed_tuning_ends_with_status_1(call, write_study):

@@ -115,6 +115,17 @@ def test_missing_trials_are_told_by_label(told) -> None:
     assert notes.incomplete(complete) == ""
 
 
+def test_a_study_of_several_environments_says_what_they_differ_in(told) -> None:
+    """Only what bits depend on makes another environment; one environment is not worth a line."""
+    one, two = {"device": "cpu", "torch": "2.11", "commit": "a"}, {"device": "cpu", "torch": "2.15", "commit": "b"}
+    frames, table = told({"Adam": [0.5, 0.6, 0.7]}, environments=[two, one, two])
+    text = notes.mixed(frames)
+    assert text.startswith("Mixed: the trials ran in 2 environments, which differ in PyTorch (2.15: 2, 2.11: 1). ")
+    assert text in notes.beneath(frames, table, "test/accuracy")
+    same, _ = told({"Adam": [0.5, 0.6]}, environments=[one, one | {"commit": "c"}])
+    assert notes.mixed(same) == ""
+
+
 def test_unequal_counts_of_repeats_point_to_the_column_that_has_them(told) -> None:
     """One n for all is printed; several are not."""
     _, same = told({"Adam": [0.5, 0.6], "MBSGD": [0.5, 0.7]})

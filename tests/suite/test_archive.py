@@ -118,7 +118,9 @@ def test_an_export_gives_back_what_was_recorded(filled, study, exported):
         assert dict(record.environment) == dict(was.environment)
     keys = ["trial_id", "metric", "epoch", "step"]
     one = read.points(read.found.values()).sort_values(keys).reset_index(drop=True)
-    two = filled.points(before.values()).astype({"trial_id": str, "metric": str}).sort_values(keys).reset_index(drop=True)
+    two = (
+        filled.points(before.values()).astype({"trial_id": str, "metric": str}).sort_values(keys).reset_index(drop=True)
+    )
     pd.testing.assert_frame_equal(one, two, check_dtype=False, check_exact=True, check_categorical=False)
     assert [trial.id for trial in plan(read.study.model_copy(update={"path": study.path}))] == [t.id for t in trials]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from suite.executors import LocalProcesses, Place, default_workers
+from suite.executors import LocalProcesses, Place, WorkerLost, default_workers
 from suite.plan import plan
 from suite.records import Outcome
 from suite.study import load
@@ -61,33 +61,112 @@ def test_nobody_waits_for_a_place_that_has_stopped(write_study):
     assert all(isinstance(future.exception(timeout=60), RuntimeError) for future in futures)
 
 
-def test_a_killed_process_loses_the_trials_in_its_slots(write_study):
-    """Trials that took turns with the deadly one are lost with it, and later ones are not."""
-    path = write_study(repeats=1)
-    good = plan(load(path))
-    deadly = plan(load(write_study("DEADLY_BLOBS", repeats=1, name="deadly")))
-    place = Place(1, 2, "cpu", None, path.parent)
+def _trials(write_study, problem, name):
+    return plan(load(write_study(problem, repeats=1, name=name)))
+
+
+def test_a_killed_worker_costs_its_trial_one_retry(write_study):
+    """The trial whose process the system kills runs again in another one, with the bits that it has anywhere."""
+    trial, *_ = _trials(write_study, "ONCE_DEADLY_BLOBS", "once")
+    folder = load(write_study()).folder
+    with LocalProcesses(1, "cpu", None, folder) as executor:
+        result = executor.submit(trial).result(timeout=120)
+    tries = (folder / "tries").read_text().split()
+    assert len(tries) == len(set(tries)) == 2
+    assert result.outcome is Outcome.OK
+    assert result.weights == run_trial(trial, folder=folder).weights
+
+
+def test_a_worker_that_is_killed_twice_is_told_and_loses_no_other_trial(write_study):
+    """A process that the system kills time and again fails one future, with the reason; the others give results."""
+    good, deadly = _trials(write_study, "BLOBS", "good"), _trials(write_study, "DEADLY_BLOBS", "deadly")
+    with LocalProcesses(2, "cpu", None, load(write_study()).folder) as executor:
+        futures = [executor.submit(trial) for trial in (deadly[0], *good)]
+        with pytest.raises(WorkerLost, match=r"killed twice \(SIGKILL\), as the system does when memory runs out"):
+            futures[0].result(timeout=120)
+        assert [future.result(timeout=120).outcome for future in futures[1:]] == [Outcome.OK] * 2
+        assert executor.submit(good[0]).result(timeout=120).outcome is Outcome.OK
+
+
+def test_the_other_trials_of_a_killed_process_are_not_lost(write_study):
+    """Trials that took turns with a deadly one run again, each alone: it alone is lost."""
+    good, deadly = _trials(write_study, "BLOBS", "good"), _trials(write_study, "DEADLY_BLOBS", "deadly")
+    folder = load(write_study()).folder
+    place = Place(1, 3, "cpu", None, folder)
     try:
-        futures = [place.submit(trial) for trial in (deadly[0], good[0])]
-        for future in futures:
-            with pytest.raises(Exception, match=r"[Aa]bnormal"):
-                future.result(timeout=120)
-        assert place.submit(good[0]).result(timeout=120).outcome is Outcome.OK
+        futures = [place.submit(trial) for trial in (good[0], deadly[0], good[1])]
+        with pytest.raises(WorkerLost):
+            futures[1].result(timeout=120)
+        weights = [futures[index].result(timeout=120).weights for index in (0, 2)]
+        assert weights == [run_trial(trial, folder=folder).weights for trial in good]
+        assert place.pending == 0
     finally:
         place.stop()
 
 
-def test_a_killed_worker_loses_its_own_trial_alone(write_study):
-    """A process that the system kills fails one future; the others, and later ones, give results."""
-    path = write_study(repeats=1)
-    good = plan(load(path))
-    deadly = plan(load(write_study("DEADLY_BLOBS", repeats=1, name="deadly")))
-    with LocalProcesses(2, "cpu", None, path.parent) as executor:
-        futures = [executor.submit(trial) for trial in (deadly[0], *good)]
-        with pytest.raises(Exception, match=r"[Aa]bnormal"):
-            futures[0].result(timeout=120)
-        assert [future.result(timeout=120).outcome for future in futures[1:]] == [Outcome.OK] * 2
-        assert executor.submit(good[0]).result(timeout=120).outcome is Outcome.OK
+def test_a_process_that_is_broken_for_good_is_replaced(write_study):
+    """A broken context fails all trials that shared it: each runs once more, alone in a new process, and the culprit fails."""
+    good, culprit = _trials(write_study, "BLOBS", "good"), _trials(write_study, "CONTEXT_BLOBS", "culprit")
+    folder = load(write_study()).folder
+    buggy = _trials(write_study, "BUGGY_BLOBS", "buggy")
+    place = Place(1, 3, "cpu", None, folder)
+    try:
+        futures = [place.submit(trial) for trial in (culprit[0], buggy[0], good[0])]
+        results = [future.result(timeout=120) for future in futures]
+        assert [result.outcome for result in results] == [Outcome.FAILED, Outcome.FAILED, Outcome.OK]
+        assert "an illegal memory access was encountered" in results[0].reason
+        first, second = (folder / "tries").read_text().split()
+        assert first != second
+        assert place.submit(good[1]).result(timeout=120).outcome is Outcome.OK
+    finally:
+        place.stop()
+
+
+def test_what_kills_idle_workers_and_the_server_that_forks_them_costs_nothing(write_study):
+    """Every process but this one is killed between two trials: the next trials run in new ones."""
+    trials = _trials(write_study, "BLOBS", "good")
+    folder = load(write_study()).folder
+    with LocalProcesses(2, "cpu", None, folder) as executor:
+        before = [future.result(timeout=120).weights for future in [executor.submit(trial) for trial in trials]]
+        for pid in _workers_of_the_pool():
+            os.kill(pid, signal.SIGKILL)
+        after = [future.result(timeout=120).weights for future in [executor.submit(trial) for trial in trials]]
+    assert after == before
+
+
+def _workers_of_the_pool():
+    """The server that workers are forked from, and they."""
+    from multiprocessing import forkserver
+
+    server = forkserver._forkserver._forkserver_pid
+    children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+    return [*map(int, children), server]
+
+
+def test_ctrl_c_does_not_interrupt_the_server_that_workers_are_forked_from():
+    """Ctrl-C reaches the whole group while the server still imports: it says nothing, and the coordinator hears it."""
+    code = """
+    import time
+    from suite import executors
+    executors.begin("cpu")
+    print("begun", flush=True)
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        print("heard", flush=True)
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as coordinator:
+        assert coordinator.stdout.readline() == "begun\n"
+        time.sleep(0.5)
+        os.killpg(coordinator.pid, signal.SIGINT)
+        told, mistakes = coordinator.communicate(timeout=60)
+    assert (told, mistakes) == ("heard\n", "")
 
 
 def test_one_worker_a_core_by_default():

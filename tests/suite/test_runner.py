@@ -79,7 +79,9 @@ def test_a_lost_worker_is_a_failed_trial(store, write_study):
     with LocalProcesses(1, "cpu", None, path.parent) as executor:
         assert runner.run(study, trials, store, executor) == {Outcome.FAILED: 2}
     record = store.records([trials[0].id])[trials[0].id]
-    assert record.reason.startswith("the worker was lost: ")
+    assert record.reason.startswith(
+        "the worker was lost: killed twice (SIGKILL), as the system does when memory runs out"
+    )
     (path.parent / "spare").touch()
     with LocalProcesses(1, "cpu", None, path.parent) as executor:
         assert runner.run(study, trials, store, executor) == {Outcome.OK: 2}

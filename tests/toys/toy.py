@@ -51,10 +51,18 @@ class SlowBlobs(Blobs):
     """The same numbers, a fifth of a second later: time enough to be killed in."""
 
     key = "slow_blobs"
+    seconds = 0.2
 
     def network(self):
-        time.sleep(0.2)
+        time.sleep(self.seconds)
         return super().network()
+
+
+class QuickBlobs(SlowBlobs):
+    """The same again, a twentieth of a second later."""
+
+    key = "quick_blobs"
+    seconds = 0.05
 
 
 class DeadlyBlobs(Blobs):
@@ -66,6 +74,72 @@ class DeadlyBlobs(Blobs):
         if not Path(__file__).with_name("spare").exists():
             os.kill(os.getpid(), signal.SIGKILL)
         return super().network()
+
+
+class OnceDeadlyBlobs(Blobs):
+    """Kills its own process the first time that it is run, and notes each time in a file beside this one."""
+
+    key = "once_deadly_blobs"
+
+    def network(self):
+        with Path(__file__).with_name("tries").open("a+") as file:
+            print(os.getpid(), file=file, flush=True)
+            file.seek(0)
+            if len(file.readlines()) == 1:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return super().network()
+
+
+class ContextBlobs(Blobs):
+    """Breaks its process for good, as an illegal access breaks CUDA's context, and raises; notes each time in a file."""
+
+    key = "context_blobs"
+
+    def network(self):
+        from suite import executors
+
+        with Path(__file__).with_name("tries").open("a") as file:
+            print(os.getpid(), file=file)
+        executors._sound = lambda _: False
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+
+class HungryBlobs(Blobs):
+    """Has memory for 16 examples at a time in training, where what the backward pass needs is kept."""
+
+    key = "hungry_blobs"
+
+    def loss(self, outputs, targets):
+        if len(outputs) > 16 and torch.is_grad_enabled():
+            self.eat()
+        return super().loss(outputs, targets)
+
+
+class CudaHungryBlobs(HungryBlobs):
+    """Runs out of it as CUDA's allocator does."""
+
+    key = "cuda_hungry_blobs"
+
+    def eat(self):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+class CpuHungryBlobs(HungryBlobs):
+    """Asks torch's CPU allocator for more than any machine has."""
+
+    key = "cpu_hungry_blobs"
+
+    def eat(self):
+        torch.empty(2**50)
+
+
+class PythonHungryBlobs(HungryBlobs):
+    """Asks Python for more than any machine has."""
+
+    key = "python_hungry_blobs"
+
+    def eat(self):
+        bytearray(2**60)
 
 
 class DropoutBlobs(Blobs):
@@ -98,6 +172,9 @@ class Noise(Blobs):
 
 BLOBS, SLOW_BLOBS, DEADLY_BLOBS, NOISE = Blobs(), SlowBlobs(), DeadlyBlobs(), Noise()
 DROPOUT_BLOBS, BUGGY_BLOBS = DropoutBlobs(), BuggyBlobs()
+QUICK_BLOBS = QuickBlobs()
+CUDA_HUNGRY_BLOBS, CPU_HUNGRY_BLOBS, PYTHON_HUNGRY_BLOBS = CudaHungryBlobs(), CpuHungryBlobs(), PythonHungryBlobs()
+ONCE_DEADLY_BLOBS, CONTEXT_BLOBS = OnceDeadlyBlobs(), ContextBlobs()
 
 
 class Broken(torch.optim.SGD):

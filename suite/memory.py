@@ -1,0 +1,49 @@
+"""When memory runs out: how that is recognised, and how many examples at a time would have fitted."""
+
+from __future__ import annotations
+
+import gc
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def ran_out(error: BaseException) -> bool:
+    """Whether an exception says that memory ran out: torch's for CUDA, Python's own, or that of torch's CPU allocator."""
+    allocator = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    return allocator or isinstance(error, torch.OutOfMemoryError | MemoryError)
+
+
+def fitting(step: Callable[[int], object], most: int) -> int | None:
+    """The largest of `most`, `most`/2, `most`/4, ... with which a step has the memory that it needs; found by trying.
+
+    Args:
+        step: Makes one training step on so many examples.
+        most: What was asked for.
+
+    Returns:
+        The number of examples; None where even one is too many, or where a step breaks for another reason.
+    """
+    size = most
+    while size >= 1:
+        release()
+        try:
+            step(size)
+        except Exception as error:  # noqa: BLE001 (a problem of the user's own may raise anything)
+            if not ran_out(error):
+                return None
+        else:
+            release()
+            return size
+        size //= 2
+    return None
+
+
+def release() -> None:
+    """Give back what nothing refers to any more."""
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
