@@ -107,6 +107,7 @@ class Store:
     def _open(self) -> MlflowClient:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it would look up an outside host
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines a trial on a server
         with self._told("opened"):
             if self.root:
                 self.root.mkdir(parents=True, exist_ok=True)
@@ -133,7 +134,8 @@ class Store:
         except but:
             raise
         except ImportError as error:
-            raise UserError(f"{self.place}: {error}. Install the driver of that database, such as psycopg") from error
+            mend = 'Install that database\'s driver; for PostgreSQL: pip install "ravine[postgresql]"'
+            raise UserError(f"{self.place}: {error}. {mend}") from error
         except (OSError, MlflowException, SQLAlchemyError) as error:
             why = " ".join(str(getattr(error, "orig", None) or error).split())[:200]
             mend = "Is the server up?" if self.uri.startswith("http") else "Is the folder yours, and the disk not full?"
