@@ -159,7 +159,7 @@ def run(
     if cluster is None:
         executors.begin(place)  # it imports torch while this process imports MLflow
     records = _open(store, create=True)
-    with records.held():
+    with records.held(chosen):
         records.sweep()
         failed = _train(chosen, trials, records, place, workers, data, cluster=cluster)
         _report(chosen, trials, records)
@@ -210,7 +210,7 @@ def tune(
     if cluster is None:
         executors.begin(place)
     records = _open(store, create=True)
-    with records.held(), tuning.Storage(tuning.locate(storage, records.root or OUT)) as optuna:
+    with records.held(chosen), tuning.Storage(tuning.locate(storage, records.root or OUT)) as optuna:
         records.sweep()
         failed = _search(chosen, searches, records, optuna, place, workers, data, cluster)
         tried = {search.label: tuning.configurations(optuna, search) for search in searches}

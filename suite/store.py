@@ -25,6 +25,7 @@ from urllib.parse import unquote, urlparse
 
 from suite.errors import UserError
 from suite.holding import hold, without_password
+from suite.ownership import is_gone, keep, process
 from suite.records import (
     SCHEMA,
     Configuration,
@@ -57,6 +58,8 @@ PARENT = "mlflow.parentRunId"
 """The tag that makes a run a child of another in the UI."""
 VIEW = "ravine.view."
 """Tags of an experiment that start so have the key of a ready-made view in their name, and its report's name as value."""
+OWNER, PROCESS, HOLDER = "ravine.owner", "ravine.process", "ravine.holder"
+"""Tags of a run with the machine and the process that writes it, and of an experiment with who holds it on a server."""
 EPOCH_POINTS = 20
 STEP_POINTS = 20
 PAGE = 1000
@@ -145,8 +148,11 @@ class Store:
     # --- one holder at a time ----------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self, study: Study | None = None) -> Iterator[None]:
         """Hold the store for writing; no second process of this machine gets it meanwhile.
+
+        Args:
+            study: On a server, that of other machines is held, too: they may work on other studies, but not on this one.
 
         Raises:
             UserError: Another process holds it, which is named.
@@ -155,14 +161,27 @@ class Store:
         with contextlib.ExitStack() as stack:
             with self._told("held"):
                 stack.enter_context(hold(self.uri, self.file, told))
+            if study and not self.file:
+                with self._told("held"):
+                    experiment = self._experiment(study)
+                note = (lambda: self._note(experiment), lambda text: self._leave(experiment, text))
+                stack.enter_context(keep(*note, f"{self.place}: {study.name}"))
             yield
 
+    def _note(self, experiment: str) -> str:
+        """Who holds a study on a server; see `suite.ownership.keep`."""
+        with self._told("read"):
+            return str(self._client.get_experiment(experiment).tags.get(HOLDER, ""))
+
+    def _leave(self, experiment: str, note: str) -> None:
+        with self._told("written"):
+            self._client.set_experiment_tag(experiment, HOLDER, note)
+
     def sweep(self) -> int:
-        """Delete the runs that a killed process of this machine left half-written; call it while the store is held."""
+        """Delete the runs that processes left half-written which are known to have ended; others' may be at work."""
         with self._told("swept"):
-            mine = socket.gethostname()
             running = list(self._runs("attributes.status = 'RUNNING'"))
-            left = [run for run in running if run.data.tags.get("ravine.owner") == mine]
+            left = [run for run in running if is_gone(run.data.tags.get(OWNER, ""), run.data.tags.get(PROCESS, ""))]
             for run in left:
                 self._client.delete_run(run.info.run_id)
         return len(left)
@@ -189,7 +208,7 @@ class Store:
                 self._experiment(study),
                 start_time=started,
                 run_name=name or trial.name,
-                tags=_tags(result) | plans | {"ravine.owner": socket.gethostname()},
+                tags=_tags(result) | plans | _owner(),
             )
             run_id = run.info.run_id
             metrics = [Metric(p.metric, _finite(p.value), started, _mlflow_step(p)) for p in _thin(result.points)]
@@ -227,9 +246,7 @@ class Store:
             older = [
                 run for run in self._runs(numbered, [experiment]) if run.data.tags["ravine.optuna"] == tried.optuna
             ]
-            run = self._client.create_run(
-                experiment, run_name=tried.name, tags={"ravine.owner": socket.gethostname(), "ravine.kind": "tuning"}
-            )
+            run = self._client.create_run(experiment, run_name=tried.name, tags={**_owner(), "ravine.kind": "tuning"})
             run_id = str(run.info.run_id)
             params = {**tried.hyperparameters, "optimizer": tried.label, "kind": tried.kind, "number": tried.number}
             params |= {"sampler": tried.sampler, "state": tried.state.value}
@@ -275,7 +292,7 @@ class Store:
             name = study.report_name
             reports = list(self._runs("tags.`ravine.kind` = 'report'", [experiment]))
             older = [run for run in reports if run.data.tags.get("ravine.report") == name]
-            tags = {"ravine.kind": "report", "ravine.report": name, "ravine.owner": socket.gethostname()}
+            tags = {"ravine.kind": "report", "ravine.report": name, **_owner()}
             tags["mlflow.note.content"] = f"The report of `{name}`: open `index.html` under *Artifacts*."
             run = self._client.create_run(experiment, run_name=f"report {name}", tags=tags)
             self._client.log_artifacts(run.info.run_id, str(folder))
@@ -443,6 +460,10 @@ def _record(run: Run) -> TrialRecord:
         artifacts=run.info.artifact_uri,
         plans=tags.get(PLANS, ""),
     )
+
+
+def _owner() -> dict[str, str]:
+    return {OWNER: socket.gethostname(), PROCESS: process()}
 
 
 def _tags(result: TrialResult) -> dict[str, str]:

@@ -23,6 +23,7 @@ ALLOWED = {  # from a module of suite to those that it may import; all may impor
     "suite.progress": set(),
     "suite.study": set(),
     "suite.holding": set(),
+    "suite.ownership": {"suite.holding"},
     "suite.pruning": set(),
     "suite.schedules": set(),
     "suite.tuning_importances": set(),
@@ -54,7 +55,7 @@ ALLOWED = {  # from a module of suite to those that it may import; all may impor
     "suite.executors": {"suite.trial"},
     "suite.cluster": {"suite.data", "suite.executors", "suite.loading", "suite.problems", "suite.trial"},
     "suite.estimate": {"suite.devices", "suite.evaluation", "suite.problems", "suite.provenance", "suite.updates"},
-    "suite.store": {"suite.holding", "suite.study"},
+    "suite.store": {"suite.holding", "suite.ownership", "suite.study"},
     "suite.runner": {"suite.executors", "suite.store", "suite.study"},
     "suite.tuning": {
         "suite.executors",

@@ -63,3 +63,32 @@ def test_a_study_and_a_tuning_on_postgresql_are_those_on_sqlite(call, write_stud
     assert len(found[0]["toy_study"]) == 4
     assert len(found[0]["tried"]) == 6
     assert "All 4 trials are done." in call("run", path, "--store", address)[2]
+
+
+def test_two_coordinators_on_one_server_leave_each_other_alone(write_study, here, server, monkeypatch):
+    """One on a machine of another name: its live run is not swept, its study is held, and another study is free."""
+    from mlflow import MlflowClient
+
+    from suite import ownership
+    from suite.errors import UserError
+
+    for name, value in {"BEAT": 0.5, "PATIENCE": 5.0, "SETTLE": 0.2}.items():
+        monkeypatch.setattr(ownership, name, value)
+    address, _ = server
+    study, other = load(write_study(name="shared")), load(write_study(name="another"))
+    first, second = (Store(address, here / "out") for _ in range(2))
+    client = MlflowClient(address)
+    name = ownership.socket.gethostname()
+    with first.held(study):
+        run = client.create_run(first._experiment(study), tags={"ravine.owner": name, "ravine.process": "1 1 1 1 1"})
+        # From here on this process is one of another machine, with a cache of its own.
+        monkeypatch.setenv("XDG_CACHE_HOME", str(here / "cache"))
+        monkeypatch.setattr(ownership.socket, "gethostname", lambda: "far")
+        with pytest.raises(UserError, match=rf"shared: held by `.*` on {name} "), second.held(study):
+            pass
+        with second.held(other):
+            assert second.sweep() == 0
+        assert client.get_run(run.info.run_id).info.status == "RUNNING"
+        monkeypatch.setattr(ownership.socket, "gethostname", lambda: name)
+    with second.held(study):
+        pass
