@@ -9,6 +9,8 @@ killed process leaves half-written is swept away by the next one and run again.
 from __future__ import annotations
 
 import contextlib
+import functools
+import gc
 import hashlib
 import json
 import logging
@@ -20,6 +22,7 @@ import tempfile
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlparse
 
@@ -40,7 +43,7 @@ from suite.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     import pandas as pd
     from mlflow import MlflowClient
@@ -334,7 +337,7 @@ class Store:
             UserError: A record was written by a newer Ravine.
         """
         wanted, found = set(ids), dict[str, TrialRecord]()
-        with self._told("read"):
+        with self._told("read"), _uncollected():
             for run in self._runs("tags.`ravine.kind` = 'trial'"):
                 if run.data.tags.get("ravine.trial", "") in wanted:
                     _keep_best(found, run)
@@ -343,7 +346,7 @@ class Store:
     def tuning_records(self) -> dict[str, TrialRecord]:
         """Every recorded trial of a tuning, whatever study ran it, by id: which ones a tuning needs it knows as it goes."""
         found = dict[str, TrialRecord]()
-        with self._told("read"):
+        with self._told("read"), _uncollected():
             for run in self._runs("tags.`ravine.kind` = 'trial' AND tags.`ravine.stage` = 'tuning'"):
                 _keep_best(found, run)
         return found
@@ -423,6 +426,18 @@ def _pages(search: Callable[..., Any]) -> Iterator[Any]:
             return
 
 
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """While many records are read, no garbage is looked for: nothing but records piles up, and each look goes over all."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
 def _keep_best(found: dict[str, TrialRecord], run: Run) -> None:
     """Keep the record of a complete run, unless there is a better one of its trial."""
     if run.info.status in {"FINISHED", "FAILED"}:
@@ -455,11 +470,17 @@ def _record(run: Run) -> TrialRecord:
         reason=tags.get("ravine.reason", ""),
         weights=tags.get("ravine.weights", ""),
         timing=Timing(**json.loads(tags["ravine.timing"])),
-        environment=json.loads(tags["ravine.environment"]),
+        environment=_environment(tags["ravine.environment"]),
         started=run.info.start_time / 1000,
         artifacts=run.info.artifact_uri,
         plans=tags.get(PLANS, ""),
     )
+
+
+@functools.lru_cache(maxsize=1024)
+def _environment(text: str) -> Mapping[str, str]:
+    """One object for all records of an environment: of a hundred thousand, it would be a good part of the memory."""
+    return MappingProxyType(json.loads(text))
 
 
 def _owner() -> dict[str, str]:

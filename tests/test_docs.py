@@ -68,7 +68,7 @@ def test_the_set_up_commands_are_what_tox_has():
     tox.read(ROOT / "tox.ini")
     commands = _commands("sh")
     named = {command.split()[3] for command in commands if "-e" in command}
-    assert named <= {"study", "tests", "lint", "types", "benchmark", "calibration"}
+    assert named <= {"study", "tests", "lint", "types", "benchmark", "calibration", "scale"}
     assert {"sh setup.sh", "sh setup.sh -e study"} <= set(commands)
     assert tox["testenv:study"]["commands"] == "ravine {posargs:run quick}"
     assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").rstrip().endswith("\nsh setup.sh")
