@@ -69,15 +69,16 @@ def test_a_machine_that_was_restarted_has_none_of_its_processes(monkeypatch):
     assert not is_gone(HOST, before.rpartition(" ")[0] + " -")
 
 
-def test_a_number_that_another_process_got_is_another_process():
+def test_a_number_that_another_process_got_is_another_process(ended):
     """The pid of this very process with another start is a process that is gone."""
     pid, start, *rest = process().split(" ")
+    assert 0 < int(start) < int(ended.split(" ")[1])
     assert int(pid) == os.getpid()
     assert is_gone(HOST, " ".join([pid, str(int(start) - 1), *rest]))
 
 
 @pytest.mark.usefixtures("quick")
-def test_the_second_is_told_who_holds_it():
+def test_the_second_is_told_who_holds_it(capsys):
     """On one machine at once; the note is gone when the holder ends, and the next gets it."""
     board = Board()
     with board.hold():
@@ -85,6 +86,7 @@ def test_the_second_is_told_who_holds_it():
         told = rf"here: the study: held by `.*` on {HOST} \(process {os.getpid()}, since"
         with pytest.raises(UserError, match=told), board.hold():
             pass
+    assert capsys.readouterr().err == "", "nobody has to listen for a sign of life"
     assert board.note == ""
     with board.hold():
         pass
