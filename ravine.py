@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 
     from reports.comparison import Test
     from reports.versus import Side
+    from suite.cluster import Cluster, RayTasks
+    from suite.estimate import Speed
     from suite.executors import LocalProcesses
     from suite.parts import StudyFile
+    from suite.problems import Problem
     from suite.records import Configuration, Trial, TrialRecord
     from suite.store import Store
     from suite.study import Study
@@ -61,7 +64,25 @@ Epochs = Annotated[int | None, typer.Option(help="Train every optimizer for so m
 TrainExamples = Annotated[int | None, typer.Option(help="Train on the first so many examples only.")]
 Optimizer = Annotated[list[str] | None, typer.Option(help="Only this label or kind of the study; may be repeated.")]
 PrecisionOption = Annotated[str | None, typer.Option(help="float32, tf32 (CUDA only) or bfloat16.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Trials at a time. Default: one a CPU core, or one a GPU.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Trials at a time. Default: one a CPU core, or one a GPU; more share a GPU.")
+]
+
+
+class Executors(StrEnum):
+    """Where trials run."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+ExecutorOption = Annotated[Executors, typer.Option(help="Where trials run: processes of this machine, or Ray.")]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        help="The Ray cluster: host:port of its head, or auto. Default: RAY_ADDRESS, else a Ray of its own here."
+    ),
+]
 StoreOption = Annotated[
     str | None, typer.Option(help="Another MLflow store: a URI or a folder. Default: out/mlflow.db.")
 ]
@@ -135,6 +156,7 @@ def _options(
 
 @_command
 def run(
+    context: typer.Context,
     study: StudyArgument,
     part: Part = None,
     repeats: Repeats = None,
@@ -149,6 +171,8 @@ def run(
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse to add to trials from another environment (device, versions).")
     ] = False,
+    executor: ExecutorOption = Executors.LOCAL,
+    address: AddressOption = None,
     dry_run: Annotated[
         bool, typer.Option(help="Show the trials, what is done and the time it would take; run none.")
     ] = False,
@@ -160,24 +184,26 @@ def run(
 
     chosen = _studies(study, part, repeats, epochs, train_examples, precision, optimizer)
     planned = [(each, plan(each)) for each in chosen.parts]
-    place = _place(chosen.parts, device)
+    cluster = _cluster(context, executor, address)
+    place = _place(chosen.parts, device, cluster)
     if dry_run:
         for each, trials in planned:
             if chosen.divided:
                 print(f"Part {each.part}:")
-            _show_plan(each, trials, _existing(store), place, workers)
+            _show_plan(each, trials, _existing(store), place, workers, cluster)
         return
     for name in dict.fromkeys((*(each.report_name for each in chosen.parts), chosen.report_name)):
         check_place(OUT / "reports" / name)
-    executors.begin(place)  # it imports torch while this process imports MLflow
+    if cluster is None:
+        executors.begin(place)  # it imports torch while this process imports MLflow
     records = _open(store, create=True)
     failed = 0
-    with records.held():
+    with records.held(*chosen.parts):
         records.sweep()
         for each, trials in planned:
             if chosen.divided:
                 print(f"Part {each.part}:", file=sys.stderr)
-            failed += _train(each, trials, records, place, workers, data, strict=strict)
+            failed += _train(each, trials, records, place, workers, data, strict=strict, cluster=cluster)
         _report(chosen, planned, records)
     if failed:
         raise typer.Exit(1)
@@ -185,6 +211,7 @@ def run(
 
 @_command
 def tune(
+    context: typer.Context,
     study: StudyArgument,
     part: Part = None,
     trials: Annotated[int | None, typer.Option(help="Try so many configurations of each optimizer.")] = None,
@@ -201,6 +228,8 @@ def tune(
         str | None,
         typer.Option(help="Another Optuna storage: a URL or a SQLite file. Default: optuna.db by the store."),
     ] = None,
+    executor: ExecutorOption = Executors.LOCAL,
+    address: AddressOption = None,
     dry_run: Annotated[
         bool, typer.Option(help="Show what is tuned, what is done and the time it would take; run none.")
     ] = False,
@@ -213,18 +242,20 @@ def tune(
 
     chosen = _studies(study, part, repeats, epochs, train_examples, precision, optimizer, trials).one()
     searches = tuning.searches(chosen)
-    place = _place((chosen,), device)
+    cluster = _cluster(context, executor, address)
+    place = _place((chosen,), device, cluster)
     if dry_run:
-        _show_searches(chosen, searches, _existing(store), place, workers)
+        _show_searches(chosen, searches, _existing(store), place, workers, cluster)
         return
     folder = OUT / "studies"
     name = tuned.name(chosen)
     check_place(OUT / "reports" / name)
-    executors.begin(place)
+    if cluster is None:
+        executors.begin(place)
     records = _open(store, create=True)
-    with records.held(), tuning.Storage(tuning.locate(storage, records.root or OUT)) as optuna:
+    with records.held(chosen), tuning.Storage(tuning.locate(storage, records.root or OUT)) as optuna:
         records.sweep()
-        failed = _search(chosen, searches, records, optuna, place, workers, data)
+        failed = _search(chosen, searches, records, optuna, place, workers, data, cluster)
         tried = {search.label: tuning.configurations(optuna, search) for search in searches}
         _show_tuned(chosen, searches, tried)
         if failed:
@@ -233,7 +264,7 @@ def tune(
         final = load(tuned.write(chosen, searches, tried, folder))
         print(f"Tuned study: {OUT / 'studies' / f'{name}.toml'}", flush=True)
         planned = plan(final.one())
-        failed = _train(final.one(), planned, records, place, workers, data)
+        failed = _train(final.one(), planned, records, place, workers, data, cluster=cluster)
         _report(final, [(final.one(), planned)], records)
     if failed:
         raise typer.Exit(1)
@@ -602,11 +633,22 @@ def _studies(
     )
 
 
-def _place(studies: Iterable[Study], device: str) -> str:
+def _cluster(context: typer.Context, executor: Executors, address: str | None) -> Cluster | None:
+    """A connection to Ray until the command ends, where trials are to run there."""
+    if executor is Executors.LOCAL:
+        if address is not None:
+            raise UserError("--address: it is that of a Ray cluster. Add --executor ray, or leave it out")
+        return None
+    from suite.cluster import Cluster
+
+    return context.with_resource(Cluster(address))
+
+
+def _place(studies: Iterable[Study], device: str, cluster: Cluster | None = None) -> str:
     """The device that is used, checked for what the studies want; a warning where their precision is slow there."""
     from suite.devices import check_compiler, check_precision, resolve
 
-    place = resolve(device)
+    place = cluster.device(device) if cluster else resolve(device)
     for precision in dict.fromkeys(study.precision for study in studies):
         warning = check_precision(precision, place)
         if warning:
@@ -616,12 +658,16 @@ def _place(studies: Iterable[Study], device: str) -> str:
     return place
 
 
-def _executor(study: Study, place: str, workers: int | None, most: int, data: Path | None) -> LocalProcesses:
-    """Where trials run: as many worker processes as asked for, or as the device wants, and as there are trials."""
+def _executor(
+    study: Study, place: str, workers: int | None, most: int, data: Path | None, cluster: Cluster | None = None
+) -> LocalProcesses | RayTasks:
+    """Where trials run: as many at a time as asked for, or as the device wants, and as there are trials."""
     from suite import data as datasets
     from suite import problems
     from suite.executors import LocalProcesses, default_workers
 
+    if cluster:
+        return cluster.executor(workers, most, place, data, study.folder)
     data_set = problems.find(study.problem, study.folder).data_set
     folder = datasets.ensure(data_set, data) if data_set else None
     return LocalProcesses(min(workers or default_workers(place), most), place, folder, study.folder)
@@ -636,6 +682,7 @@ def _train(
     data: Path | None,
     *,
     strict: bool = False,
+    cluster: Cluster | None = None,
 ) -> int:
     """Run what is missing of a plan; how many trials failed."""
     from suite import provenance, runner
@@ -652,8 +699,8 @@ def _train(
         return 0
     if strict:
         provenance.refuse_others(done.values(), provenance.environment(place))
-    with _executor(study, place, workers, len(todo), data) as executor:
-        expected = _expected(study, todo, done, place)[0]
+    with _executor(study, place, workers, len(todo), data, cluster) as executor:
+        expected = _expected(study, todo, done, place, cluster)[0]
         with Shown(expected, executor.workers) as shown:
             return runner.run(study, todo, store, executor, shown.finished, shown.note)[Outcome.FAILED]
 
@@ -666,6 +713,7 @@ def _search(
     place: str,
     workers: int | None,
     data: Path | None,
+    cluster: Cluster | None = None,
 ) -> int:
     """Run what is missing of the searches; how many trials failed."""
     from suite import tuning
@@ -674,11 +722,11 @@ def _search(
 
     Outbox(store, study, _note).flush()
     told = {search.label: {each.number for each in tuning.configurations(storage, search)} for search in searches}
-    expected = _expected_of_searches(study, searches, told, place)[0]
+    expected = _expected_of_searches(study, searches, told, place, cluster)[0]
     if not expected:
         print(f"All {sum(map(len, told.values()))} configurations are done.", file=sys.stderr)
     with (
-        _executor(study, place, workers, max(len(expected), 1), data) as executor,
+        _executor(study, place, workers, max(len(expected), 1), data, cluster) as executor,
         Shown(expected, executor.workers) as shown,
     ):
         failed = tuning.tune(study, searches, store, storage, executor, shown.finished, shown.spared, shown.note)
@@ -703,30 +751,54 @@ def _existing(store: str | None) -> Store | None:
 
 
 def _expected(
-    study: Study, trials: Iterable[Trial], done: Mapping[str, TrialRecord], device: str
+    study: Study,
+    trials: Iterable[Trial],
+    done: Mapping[str, TrialRecord],
+    device: str,
+    cluster: Cluster | None = None,
 ) -> tuple[dict[str, float], str]:
     """From trial id to expected seconds on one worker, and where the expectation comes from."""
     from suite import estimate, problems
 
     problem = problems.find(study.problem, study.folder)
     like = next(iter(trials))
-    speed = estimate.recorded(done.values(), like, device, problem.test_examples)
-    speed = speed or estimate.probe(problem, study.precision, device)
+    speed = None if cluster else estimate.recorded(done.values(), like, device, problem.test_examples)
+    speed = speed or _probe(study, problem, device, cluster)
     return {trial.id: speed.seconds(trial, problem.test_examples) for trial in trials}, speed.source
 
 
-def _show_plan(study: Study, trials: tuple[Trial, ...], store: Store | None, device: str, workers: int | None) -> None:
-    from suite import runner
+def _probe(study: Study, problem: Problem, device: str, cluster: Cluster | None) -> Speed:
+    """The speed of this machine; of a cluster none is known before its first trial has ended."""
+    from suite import estimate
+
+    return estimate.UNKNOWN if cluster else estimate.probe(problem, study.precision, device)
+
+
+def _at_a_time(workers: int | None, device: str, cluster: Cluster | None) -> int:
+    """How many trials run at a time."""
     from suite.executors import default_workers
+
+    return workers or (cluster.workers(device) if cluster else default_workers(device))
+
+
+def _show_plan(
+    study: Study,
+    trials: tuple[Trial, ...],
+    store: Store | None,
+    device: str,
+    workers: int | None,
+    cluster: Cluster | None = None,
+) -> None:
+    from suite import runner
     from suite.progress import duration
 
     done = store.records([trial.id for trial in trials]) if store else {}
     todo = runner.missing(trials, done)
-    expected, source = _expected(study, trials, done, device)
+    expected, source = _expected(study, trials, done, device, cluster)
     state = {trial.id: done[trial.id].outcome.value if trial.id in done else "missing" for trial in trials}
     rows = [[trial.name, trial.id, state[trial.id], duration(expected[trial.id])] for trial in trials]
     _print_table(["trial", "id", "state", "expected time"], rows)
-    workers = workers or default_workers(device)
+    workers = _at_a_time(workers, device, cluster)
     left = sum(expected[trial.id] for trial in todo) / workers
     print(
         f"{len(todo)} of {len(trials)} trials to run on {workers} x {device}: about {duration(left)} (from {source})."
@@ -734,10 +806,14 @@ def _show_plan(study: Study, trials: tuple[Trial, ...], store: Store | None, dev
 
 
 def _expected_of_searches(
-    study: Study, searches: Iterable[Search], told: Mapping[str, Collection[int]], device: str
+    study: Study,
+    searches: Iterable[Search],
+    told: Mapping[str, Collection[int]],
+    device: str,
+    cluster: Cluster | None = None,
 ) -> tuple[dict[str, float], str]:
     """From the name of each trial that the searches may still run to expected seconds, and where that comes from."""
-    from suite import estimate, problems
+    from suite import problems
 
     names = [
         (search, name)
@@ -749,15 +825,19 @@ def _expected_of_searches(
     if not names:
         return {}, "nothing: all is done"
     problem = problems.find(study.problem, study.folder)
-    speed = estimate.probe(problem, study.precision, device)
+    speed = _probe(study, problem, device, cluster)
     return {name: speed.seconds(search.base, search.judged_on) for search, name in names}, speed.source
 
 
 def _show_searches(
-    study: Study, searches: tuple[Search, ...], store: Store | None, device: str, workers: int | None
+    study: Study,
+    searches: tuple[Search, ...],
+    store: Store | None,
+    device: str,
+    workers: int | None,
+    cluster: Cluster | None = None,
 ) -> None:
     from suite import spaces
-    from suite.executors import default_workers
     from suite.progress import duration
 
     known = store.configurations(study.name) if store else []
@@ -765,14 +845,14 @@ def _show_searches(
         each.label: {tried.number for tried in known if tried.optuna == each.optuna and tried.state != "failed"}
         for each in searches
     }
-    expected, source = _expected_of_searches(study, searches, told, device)
+    expected, source = _expected_of_searches(study, searches, told, device, cluster)
     rows = [
         [search.label, f"{name} = {spaces.show(values)}", len(told[search.label]), search.configurations]
         for search in searches
         for name, values in search.space.items()
     ]
     _print_table(["optimizer", "space", "done", "configurations"], rows)
-    tune, first, workers = study.tune, searches[0], workers or default_workers(device)
+    tune, first, workers = study.tune, searches[0], _at_a_time(workers, device, cluster)
     repeats = f"{tune.repeats} repeat{'s' * (tune.repeats > 1)}"
     print(
         f"Each optimizer: {first.configurations} configurations ({tune.sampler}), {repeats}, at most "

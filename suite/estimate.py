@@ -31,6 +31,10 @@ class Speed:
         return trial.epochs * trial.train_examples / self.train + tests / self.evaluate
 
 
+UNKNOWN = Speed(math.nan, math.nan, "nothing: no node was measured")
+"""Of machines that are not this one."""
+
+
 def recorded(records: Iterable[TrialRecord], like: Trial, device: str, test_examples: int) -> Speed | None:
     """The median speed of recorded trials of the same problem and precision on this kind of device and CPU or GPU."""
     from suite.provenance import environment

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
+import gc
 import hashlib
 import json
 import logging
@@ -22,11 +24,13 @@ from dataclasses import asdict
 from http import HTTPStatus
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlparse
 
 from suite.errors import UserError
 from suite.holding import check_address, check_sqlite, hold, resolved, without_password
+from suite.ownership import is_gone, keep, process
 from suite.records import (
     SCHEMA,
     Configuration,
@@ -60,6 +64,8 @@ PARENT = "mlflow.parentRunId"
 """The tag that makes a run a child of another in the UI."""
 VIEW = "ravine.view."
 """Tags of an experiment that start so have the key of a ready-made view in their name, and its report's name as value."""
+OWNER, PROCESS, HOLDER = "ravine.owner", "ravine.process", "ravine.holder"
+"""Tags of a run with the machine and the process that writes it, and of an experiment with who holds it on a server."""
 EPOCH_POINTS = 20
 STEP_POINTS = 20
 PAGE = 1000
@@ -130,6 +136,7 @@ class Store:
     def _open(self) -> MlflowClient:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it would look up an outside host
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines a trial on a server
         with self._told("opened"):
             if self.file:
                 check_sqlite(self.file, {"experiments", "runs"}, "MLflow", "--store")
@@ -161,7 +168,8 @@ class Store:
         except but:
             raise
         except ImportError as error:
-            raise UserError(f"{self.place}: {error}. Install the driver of that database, such as psycopg") from error
+            mend = 'Install that database\'s driver; for PostgreSQL: pip install "ravine[postgresql]"'
+            raise UserError(f"{self.place}: {error}. {mend}") from error
         except (OSError, MlflowException, SQLAlchemyError) as error:
             cause = getattr(error.__cause__, "orig", None) or getattr(error, "orig", None) or error  # without the SQL
             why = " ".join(str(cause).split())[:200].rstrip(".")
@@ -189,8 +197,11 @@ class Store:
     # --- one holder at a time ----------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self, *studies: Study) -> Iterator[None]:
         """Hold the store for writing; no second process of this machine gets it meanwhile.
+
+        Args:
+            studies: On a server these are held against other machines, too: they may work on other studies, not on these.
 
         Raises:
             UserError: Another process holds it, which is named.
@@ -199,14 +210,27 @@ class Store:
         with contextlib.ExitStack() as stack:
             with self._told("held"):
                 stack.enter_context(hold(self.uri, self.file, told))
+            for study in () if self.file else studies:
+                with self._told("held"):
+                    experiment = self._experiment(study)
+                read, write = functools.partial(self._note, experiment), functools.partial(self._leave, experiment)
+                stack.enter_context(keep(read, write, f"{self.place}: {study.name}"))
             yield
 
+    def _note(self, experiment: str) -> str:
+        """Who holds a study on a server; see `suite.ownership.keep`."""
+        with self._told("read"):
+            return str(self._client.get_experiment(experiment).tags.get(HOLDER, ""))
+
+    def _leave(self, experiment: str, note: str) -> None:
+        with self._told("written"):
+            self._client.set_experiment_tag(experiment, HOLDER, note)
+
     def sweep(self) -> int:
-        """Delete the runs that a killed process of this machine left half-written; call it while the store is held."""
+        """Delete the runs that processes left half-written which are known to have ended; others' may be at work."""
         with self._told("swept"):
-            mine = socket.gethostname()
             running = list(self._runs("attributes.status = 'RUNNING'"))
-            left = [run for run in running if run.data.tags.get("ravine.owner") == mine]
+            left = [run for run in running if is_gone(run.data.tags.get(OWNER, ""), run.data.tags.get(PROCESS, ""))]
             for run in left:
                 self._client.delete_run(run.info.run_id)
         return len(left)
@@ -234,7 +258,7 @@ class Store:
                 self._experiment(study),
                 start_time=started,
                 run_name=name or trial.name,
-                tags=_tags(result) | plans | {"ravine.owner": socket.gethostname()},
+                tags=_tags(result) | plans | _owner(),
             )
             run_id = run.info.run_id
             metrics = [Metric(p.metric, _finite(p.value), started, _mlflow_step(p)) for p in _thin(result.points)]
@@ -258,10 +282,11 @@ class Store:
         with self._told("written"), _few_retries(0):
             for run in list(self._runs(f"tags.`ravine.trial` = '{result.trial.id}'")):
                 tags = run.data.tags
-                if run.info.status == "RUNNING" and tags.get("ravine.owner") == socket.gethostname():
+                host, owner = tags.get(OWNER, ""), tags.get(PROCESS, "")
+                if run.info.status == "RUNNING" and (is_gone(host, owner) or owner == process()):
                     self._client.delete_run(run.info.run_id)
                 elif run.info.status in {"FINISHED", "FAILED"} and (
-                    tags["ravine.outcome"] != Outcome.FAILED or run.info.start_time == int(result.started * 1000)
+                    tags["ravine.outcome"] != Outcome.FAILED or run.info.start_time == round(result.started * 1000)
                 ):
                     return str(run.info.run_id)
         return self.write(study, result, name)
@@ -285,9 +310,7 @@ class Store:
             older = [
                 run for run in self._runs(numbered, [experiment]) if run.data.tags["ravine.optuna"] == tried.optuna
             ]
-            run = self._client.create_run(
-                experiment, run_name=tried.name, tags={"ravine.owner": socket.gethostname(), "ravine.kind": "tuning"}
-            )
+            run = self._client.create_run(experiment, run_name=tried.name, tags={**_owner(), "ravine.kind": "tuning"})
             run_id = str(run.info.run_id)
             params = {**tried.hyperparameters, "optimizer": tried.label, "kind": tried.kind, "number": tried.number}
             params |= {"sampler": tried.sampler, "state": tried.state.value}
@@ -333,7 +356,7 @@ class Store:
             name = study.report_name
             reports = list(self._runs("tags.`ravine.kind` = 'report'", [experiment]))
             older = [run for run in reports if run.data.tags.get("ravine.report") == name]
-            tags = {"ravine.kind": "report", "ravine.report": name, "ravine.owner": socket.gethostname()}
+            tags = {"ravine.kind": "report", "ravine.report": name, **_owner()}
             tags["mlflow.note.content"] = f"The report of `{name}`: open `index.html` under *Artifacts*."
             run = self._client.create_run(experiment, run_name=f"report {name}", tags=tags)
             self._client.log_artifacts(run.info.run_id, str(folder))
@@ -377,7 +400,7 @@ class Store:
             UserError: A record was written by a newer Ravine.
         """
         wanted, found = set(ids), dict[str, TrialRecord]()
-        with self._told("read"):
+        with self._told("read"), _uncollected():
             for run in self._runs("tags.`ravine.kind` = 'trial'"):
                 if run.data.tags.get("ravine.trial", "") in wanted:
                     _keep_best(found, run)
@@ -386,7 +409,7 @@ class Store:
     def tuning_records(self) -> dict[str, TrialRecord]:
         """Every recorded trial of a tuning, whatever study ran it, by id: which ones a tuning needs it knows as it goes."""
         found = dict[str, TrialRecord]()
-        with self._told("read"):
+        with self._told("read"), _uncollected():
             for run in self._runs("tags.`ravine.kind` = 'trial' AND tags.`ravine.stage` = 'tuning'"):
                 _keep_best(found, run)
         return found
@@ -483,6 +506,18 @@ def _pages(search: Callable[..., Any]) -> Iterator[Any]:
             return
 
 
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """While many records are read, no garbage is looked for: nothing but records piles up, and each look goes over all."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
 def _keep_best(found: dict[str, TrialRecord], run: Run) -> None:
     """Keep the record of a complete run, unless there is a better one of its trial."""
     if run.info.status in {"FINISHED", "FAILED"}:
@@ -528,11 +563,21 @@ def _of_tags(run: Run, tags: Mapping[str, str]) -> TrialRecord:
         reason=tags.get("ravine.reason", ""),
         weights=tags.get("ravine.weights", ""),
         timing=Timing(**json.loads(tags["ravine.timing"])),
-        environment=json.loads(tags["ravine.environment"]),
+        environment=_environment(tags["ravine.environment"]),
         started=run.info.start_time / 1000,
         artifacts=run.info.artifact_uri,
         plans=tags.get(PLANS, ""),
     )
+
+
+@functools.lru_cache(maxsize=1024)
+def _environment(text: str) -> Mapping[str, str]:
+    """One object for all records of an environment: of a hundred thousand, it would be a good part of the memory."""
+    return MappingProxyType(json.loads(text))
+
+
+def _owner() -> dict[str, str]:
+    return {OWNER: socket.gethostname(), PROCESS: process()}
 
 
 def _tags(result: TrialResult) -> dict[str, str]:

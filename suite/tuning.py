@@ -353,7 +353,8 @@ class Storage:
         try:
             yield
         except ImportError as error:
-            raise UserError(f"{self.place}: {error}. Install the driver of that database, such as psycopg") from error
+            mend = 'Install that database\'s driver; for PostgreSQL: pip install "ravine[postgresql]"'
+            raise UserError(f"{self.place}: {error}. {mend}") from error
         except (OSError, OptunaError, SQLAlchemyError, RuntimeError, ValueError) as error:
             cause = error.__cause__ if isinstance(error.__cause__, SQLAlchemyError) else error
             why = without_password(" ".join(str(getattr(cause, "orig", None) or cause).split())[:200]).rstrip(".")

@@ -27,6 +27,7 @@ ALLOWED = {  # from a module of suite to those that it may import; all may impor
     "suite.study": {"suite.naming", "suite.reading", "suite.sweeps"},
     "suite.parts": {"suite.study"},
     "suite.holding": set(),
+    "suite.ownership": {"suite.holding"},
     "suite.pruning": set(),
     "suite.schedules": set(),
     "suite.tuning_importances": set(),
@@ -59,8 +60,9 @@ ALLOWED = {  # from a module of suite to those that it may import; all may impor
         "suite.updates",
     },
     "suite.executors": {"suite.trial"},
+    "suite.cluster": {"suite.data", "suite.executors", "suite.loading", "suite.problems", "suite.trial"},
     "suite.estimate": {"suite.devices", "suite.evaluation", "suite.problems", "suite.provenance", "suite.updates"},
-    "suite.store": {"suite.holding", "suite.study"},
+    "suite.store": {"suite.holding", "suite.ownership", "suite.study"},
     "suite.outbox": {"suite.store", "suite.study"},
     "suite.runner": {"suite.executors", "suite.outbox", "suite.store", "suite.study"},
     "suite.tuning": {
@@ -147,10 +149,14 @@ def test_every_module_of_suite_has_its_rule():
 
 @pytest.mark.parametrize(
     ("library", "importers"),
-    [("mlflow", {"suite.store"}), ("optuna", {"suite.tuning", "suite.tuning_importances"})],
+    [
+        ("mlflow", {"suite.store"}),
+        ("optuna", {"suite.tuning", "suite.tuning_importances"}),
+        ("ray", {"suite.cluster"}),
+    ],
 )
 def test_few_importers(library, importers):
-    """Each of these libraries has its doors: MLflow one, Optuna one for running and one for reading."""
+    """Each of these libraries has its doors: MLflow and Ray one, Optuna one for running and one for reading."""
     found = {_module(path) for path in FILES if any(name.split(".")[0] == library for name in _imports(path))}
     assert found == importers
 

@@ -3,6 +3,8 @@
 import configparser
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from suite.study import load, shipped
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = ("README.md", "CONTRIBUTING.md")
+CLUSTERS = "docs/clusters.md"
 SMALL = ["--repeats", "1", "--epochs", "1", "--train-examples", "256"]
 TUNINGS = {"tuning", "quick_tuning", "lr_sweep", "tunability"}
 ELSEWHERE = {"ravine ui": "test_ui.py"}
@@ -27,10 +30,10 @@ def _blocks(document, language):
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
-def _commands(program):
+def _commands(program, documents=DOCUMENTS):
     lines = [
         line.partition("  #")[0].strip()
-        for name in DOCUMENTS
+        for name in documents
         for block in _blocks(name, "sh")
         for line in block.splitlines()
     ]
@@ -70,7 +73,7 @@ def test_the_set_up_commands_are_what_tox_has():
     tox.read(ROOT / "tox.ini")
     commands = _commands("sh")
     named = {command.split()[3] for command in commands if "-e" in command}
-    assert named <= {"study", "tests", "lint", "types", "benchmark", "calibration", "theory", "faults"}
+    assert named <= {"study", "tests", "lint", "types", "benchmark", "calibration", "theory", "faults", "scale"}
     assert {"sh setup.sh", "sh setup.sh -e study"} <= set(commands)
     assert tox["testenv:study"]["commands"] == "ravine {posargs:run quick}"
     assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").rstrip().endswith("\nsh setup.sh")
@@ -111,6 +114,39 @@ def test_every_other_shipped_study_runs(status, name, monkeypatch, request):
     optimizers = [] if name == "batch_size" else ["--optimizer", one]
     small = SMALL[:4] if name == "surfaces" else SMALL  # it has one example
     assert status("run", name, *small, *optimizers) == 0
+
+
+def _in_a_shell(*command):
+    return subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.data
+@pytest.mark.xdist_group("ray")
+def test_the_commands_of_the_page_on_clusters_work(here, fashion_mnist, monkeypatch):
+    """Each with a Ray of its own in place of a cluster: the first in full, the others as far as their plan."""
+    pytest.importorskip("ray", reason='Ray is not installed: pip install "ravine[ray]"')
+    monkeypatch.setenv("RAVINE_DATA", str(fashion_mnist))
+    commands = [command.replace(" --address 10.0.0.1:6379", "") for command in _commands("ravine", (CLUSTERS,))]
+    assert len(commands) >= 5
+    first, *others = [shlex.split(command)[1:] for command in dict.fromkeys(commands) if command != "ravine data"]
+    ended = _in_a_shell(sys.executable, "-m", "ravine", *first, "--repeats", "1", "--optimizer", "Adam")
+    assert (ended.returncode, "Report: " in ended.stdout) == (0, True), ended.stderr
+    for command in others:
+        ended = _in_a_shell(sys.executable, "-m", "ravine", *command, "--dry-run")
+        assert (ended.returncode, " trials to run on " in ended.stdout) == (0, True), ended.stderr
+
+
+def test_the_scripts_of_the_page_on_clusters_are_whole():
+    """Each is one that bash can read, and Ray knows every option that it is given there."""
+    for block in _blocks(CLUSTERS, "sh"):
+        assert _in_a_shell("bash", "-n", "-c", block).returncode == 0, block
+    ray = pytest.importorskip("ray.scripts.scripts", reason='Ray is not installed: pip install "ravine[ray]"')
+    text = "\n".join(_blocks(CLUSTERS, "sh")).replace("\\\n", " ")
+    found = re.findall(r"^.*?\bray (start|stop|get-auth-token)\b(.*)$", text, re.MULTILINE)
+    assert len(found) >= 6
+    for name, options in found:
+        known = {option for parameter in ray.cli.commands[name].params for option in parameter.opts}
+        assert set(re.findall(r"--[a-z-]+", options.partition("#")[0])) <= known, name
 
 
 def test_the_changelog_knows_the_version():

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import socket
 import subprocess
 import sys
 
@@ -15,6 +16,8 @@ from suite.plan import plan
 from suite.records import SCHEMA, Outcome, Point, Timing, TrialResult
 from suite.store import Store, exists, locate
 from suite.study import load
+
+WHO = "from suite.ownership import process; print(process())"
 
 
 @pytest.fixture
@@ -117,7 +120,7 @@ def test_a_good_record_comes_before_a_failed_one(store, study):
 
 
 def test_what_a_killed_process_left_is_not_a_record(store, study):
-    """A run that never ended does not count, and a sweep removes it; a run of another machine is left alone."""
+    """A run that never ended does not count; a sweep removes it once its process is gone, on this machine alone."""
     trial = plan(study)[0]
     store.write(study, _result(trial))
     client = MlflowClient(store.uri)
@@ -126,10 +129,11 @@ def test_what_a_killed_process_left_is_not_a_record(store, study):
     assert store.records([trial.id]) == {}
     client.update_run(record.run_id, status="RUNNING")
     assert store.records([trial.id]) == {}
+    assert store.sweep() == 0, "the process that writes it is at work: this one"
+    gone = subprocess.run([sys.executable, "-c", WHO], capture_output=True, text=True, check=True).stdout.strip()
+    client.set_tag(record.run_id, "ravine.process", gone)
     client.set_tag(record.run_id, "ravine.owner", "another-machine")
     assert store.sweep() == 0
-    import socket
-
     client.set_tag(record.run_id, "ravine.owner", socket.gethostname())
     assert store.sweep() == 1
     assert client.get_run(record.run_id).info.lifecycle_stage == "deleted"

@@ -1,0 +1,178 @@
+"""What grows with a study: `python tests/scale.py 1000 10000` plans, resumes and reports so many tiny trials.
+
+The first records are trained and written by the suite itself. Copies of their rows and files stand for the rest, with the
+ids of the trials that they stand for: recording 100,000 takes three quarters of an hour. Each step is a process of its own.
+The table goes into docs/scale.md; sizes that are not measured keep their row.
+"""
+
+import json
+import os
+import resource
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from pathlib import Path
+
+from documents import grid, put
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "scale.md"
+KINDS = ("sgd", "momentum", "nag", "nag_paper", "adagrad", "rmsprop", "adadelta", "adam", "adamax", "nadam")
+STUDY = """
+title = "Tiny trials"
+problem = "digits_mlp"
+repeats = {repeats}
+epochs = 1
+batch_size = 73
+"""
+TABLES = {  # those of MLflow that have rows of a run, and the column that names it
+    "params": "run_uuid",
+    "metrics": "run_uuid",
+    "latest_metrics": "run_uuid",
+    "tags": "run_uuid",
+}
+STEPS = ("plan", "resume", "report")
+
+
+def write_study(folder, trials):
+    """A study of ten optimizers with so many trials in all; its path."""
+    path = folder / "tiny.toml"
+    entries = "".join(f'[[optimizer]]\nname = "{kind}"\nkind = "{kind}"\n' for kind in KINDS)
+    path.write_text(STUDY.format(repeats=trials // len(KINDS)) + entries, encoding="utf-8")
+    return path
+
+
+def fill(folder, path):
+    """Record a repeat of each optimizer, and copies for all other trials of the plan; milliseconds of a record."""
+    from suite.plan import plan
+    from suite.store import Store, locate
+    from suite.study import load
+    from suite.trial import run_trial
+
+    study = load(path)
+    trials = plan(study)
+    store = Store(locate(str(folder), folder), folder)
+    results = [run_trial(trial) for trial in trials[: len(KINDS)]]
+    began = time.process_time()
+    for result in results:
+        store.write(study, result)
+    took = (time.process_time() - began) / len(results)
+    known = store.records([trial.id for trial in trials])
+    copy(folder / "mlflow.db", [(known[trials[i % len(KINDS)].id], trials[i]) for i in range(len(KINDS), len(trials))])
+    return took * 1e3
+
+
+def copy(database, pairs):
+    """Give each trial the rows and files of a record, as if it had come to the same."""
+    with sqlite3.connect(database) as connection:
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("CREATE TEMP TABLE copies (old TEXT, new TEXT, place TEXT, name TEXT)")
+        connection.execute("CREATE TEMP TABLE own (run TEXT, key TEXT, value TEXT, PRIMARY KEY (run, key))")
+        for record, trial in pairs:
+            new = uuid.uuid4().hex
+            place = Path(record.artifacts.removeprefix("file://").replace(record.run_id, new))
+            old = Path(record.artifacts.removeprefix("file://"))
+            place.mkdir(parents=True)
+            for file in old.iterdir():
+                os.link(file, place / file.name)
+            connection.execute("INSERT INTO copies VALUES (?, ?, ?, ?)", (record.run_id, new, str(place), trial.name))
+            from suite.records import canonical
+
+            own = {"ravine.trial": trial.id, "ravine.description": canonical(trial.description())}
+            own |= {"ravine.repeat": str(trial.repeat), "mlflow.runName": trial.name}
+            connection.executemany("INSERT INTO own VALUES (?, ?, ?)", [(new, *each) for each in own.items()])
+        _copy_rows(connection, "runs", "run_uuid", {"run_uuid": "new", "artifact_uri": "place", "name": "copies.name"})
+        for table, column in TABLES.items():
+            _copy_rows(connection, table, column, {column: "new"})
+        connection.execute(
+            "UPDATE tags SET value = (SELECT value FROM own WHERE run = run_uuid AND own.key = tags.key) "
+            "WHERE EXISTS (SELECT 1 FROM own WHERE run = run_uuid AND own.key = tags.key)"
+        )
+    connection.close()
+
+
+def _copy_rows(connection, table, column, changed):
+    names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+    values = ", ".join(changed.get(name, f'{table}."{name}"') for name in names)
+    quoted = ", ".join(f'"{name}"' for name in names)
+    connection.execute(
+        f"INSERT INTO {table} ({quoted}) SELECT {values} FROM copies JOIN {table} ON {table}.{column} = copies.old"
+    )
+
+
+def step(name, path):
+    """Do one of `STEPS` in this process; seconds and the most memory it had, in MB."""
+    import matplotlib as mpl
+
+    from reports.build import build
+    from suite import runner
+    from suite.plan import plan
+    from suite.store import Store, locate
+    from suite.study import load
+
+    mpl.use("agg")
+    folder = path.parent
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    study = load(path)
+    began = time.process_time()
+    trials = plan(study)
+    if name != "plan":
+        store = Store(locate(str(folder), folder), folder, create=False)
+    if name == "resume":
+        began = time.process_time()
+        left = runner.missing(trials, store.records([trial.id for trial in trials]))
+        assert not left, f"{len(left)} trials have no record"
+    if name == "report":
+        began = time.process_time()
+        build(study, trials, store, folder / "report")
+    took = time.process_time() - began
+    return {"seconds": took, "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "before": before}
+
+
+def measure(trials, steps=STEPS):
+    """The row of so many trials: milliseconds of a record, seconds and memory of each step, sizes on disk."""
+    folder = Path(tempfile.mkdtemp(prefix="ravine-scale-", dir="/var/tmp"))
+    try:
+        path = write_study(folder, trials)
+        row = {"trials": trials, "record": fill(folder, path)}
+        for name in steps:
+            command = [sys.executable, __file__, "--step", name, path]
+            row[name] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        row["database"] = (folder / "mlflow.db").stat().st_size
+        row["files"] = sum(file.stat().st_size for file in folder.glob("artifacts/**/*") if file.is_file())
+        return row
+    finally:
+        shutil.rmtree(folder)
+
+
+def cells(row):
+    """A measured row as text."""
+    found = [f"{row['trials']:,}"]
+    for name in STEPS:
+        found += [f"{row[name]['seconds']:,.1f}", f"{row[name]['megabytes']:,.0f}"] if name in row else ["", ""]
+    return [*found, f"{row['database'] / 2**20:,.0f}", f"{row['files'] / 2**20:,.0f}"]
+
+
+def main():
+    """Measure the sizes that are asked for, one row after the other."""
+    if sys.argv[1] == "--step":
+        print(json.dumps(step(sys.argv[2], Path(sys.argv[3]))))
+        return
+    head = ["trials", "plan, s", "MB", "resume, s", "MB", "report, s", "MB", "database, MB", "histories, MB"]
+    rows = {}
+    text = DOCUMENT.read_text(encoding="utf-8")
+    for line in text.partition("<!-- scale -->\n")[2].partition("\n<!-- end of scale -->")[0].splitlines()[2:]:
+        kept = [cell.strip() for cell in line.strip("|").split("|")]
+        rows[int(kept[0].replace(",", ""))] = kept
+    for trials in map(int, sys.argv[1:]):
+        rows[trials] = cells(measure(trials))
+        found = grid(head, [rows[n] for n in sorted(rows)])
+        DOCUMENT.write_text(put(DOCUMENT.read_text(encoding="utf-8"), "scale", found), encoding="utf-8")
+        print(found, end="\n\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()
