@@ -11,7 +11,19 @@ import unicodedata
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from reports import answers, comparison_section, notes, scores, tables, target_section, verdicts, writing
+from reports import (
+    answers,
+    claim_measurements,
+    claims,
+    claims_section,
+    comparison_section,
+    notes,
+    scores,
+    tables,
+    target_section,
+    verdicts,
+    writing,
+)
 from reports import estimates as estimating
 from reports.frame import Frames, Reader, Study, Trial, UserError, command, load, reference, settings
 from reports.writing import Picture, picture
@@ -22,6 +34,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from reports.claims import Findings
     from reports.comparison import Test
     from reports.figures import Style
     from reports.sections import Section
@@ -45,6 +58,7 @@ class Report:
         comparison: The verdicts on all pairs.
         targets: A row per target and label with its time to the target; None where nothing was followed over time.
         times: The same with a row per target and trial.
+        claims: What became of the sources' claims, where the study asks; the report on the whole has those of a part.
     """
 
     folder: Path
@@ -58,6 +72,7 @@ class Report:
     comparison: Comparison
     targets: pd.DataFrame | None
     times: pd.DataFrame | None
+    claims: Findings | None = None
 
 
 @dataclass(slots=True)
@@ -79,6 +94,7 @@ class _Contents:
     pictures: list[Picture] = field(default_factory=list)
     tuning: Tuning | None = None
     tuning_pictures: list[Picture] = field(default_factory=list)
+    claims: Findings | None = None
 
 
 def build(
@@ -130,6 +146,7 @@ def build(
         comparison=contents.comparison,
         targets=_raw(contents, "targets"),
         times=_raw(contents, "times"),
+        claims=contents.claims,
     )
 
 
@@ -181,6 +198,9 @@ def _gather(study: Study, trials: Sequence[Trial], frames: Frames, test: Test) -
         contents.sections.append(comparison_section.comparison(compared))
     timed = target_section.time_to_target(frames, study.score, list(table["label"]))
     contents.sections += [timed] if timed else []
+    if study.claims and not study.part:
+        contents.claims = claims.settle([claim_measurements.evidence(study, frames)])
+        contents.sections += claims_section.sections(contents.claims)
     level = float(table["level"].iloc[0])
     remarks = (
         *notes.beneath(frames, table, study.score),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from reports import answers
+from reports import answers, claims_section
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def summary(report: Report, study: str) -> dict[str, Any]:
     """What `ravine report STUDY --json` prints; a number that does not exist is null, "never" is the text Infinity."""
     found = report.comparison
-    return {
+    claims = {"claims": claims_section.summary(report.claims)} if report.claims else {}
+    return claims | {
         "study": study,
         "score": found.score,
         "higher_is_better": found.higher,
@@ -33,8 +34,8 @@ def summary(report: Report, study: str) -> dict[str, Any]:
         "letters": found.letters,
         "not_told_from_the_best": list(found.leaders),
         "left_out": list(found.left_out),
-        "detectable_difference": _plain(found.detectable),
-        "repeats_to_part_the_two_best": _plain(found.needed),
+        "detectable_difference": plain(found.detectable),
+        "repeats_to_part_the_two_best": plain(found.needed),
         "targets": _rows(report.targets) if report.targets is not None else [],
         "report": str(report.page),
     }
@@ -42,10 +43,10 @@ def summary(report: Report, study: str) -> dict[str, Any]:
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     rows = frame.to_dict(orient="records")
-    return [{str(key).replace(" ", "_"): _plain(value) for key, value in row.items()} for row in rows]
+    return [{str(key).replace(" ", "_"): plain(value) for key, value in row.items()} for row in rows]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """JSON has neither NaN nor infinity."""
     value = value.item() if hasattr(value, "item") else value
     if isinstance(value, float) and not math.isfinite(value):

@@ -224,6 +224,8 @@ class Study(BaseModel):
     """What counts as no difference of the score."""
     reference: str | None = None
     """A file of `studies/references/` whose printed numbers stand beside ours, matched by label."""
+    claims: bool = False
+    """Whether the report says what became of the claims of the source documents (`reports.claims`)."""
     modules: str | None = None
     """Where `module:name` is looked up, seen from the study's file; default: beside it. Tuned studies use it."""
     optimizer: Annotated[tuple[Entry, ...], Field(strict=False, min_length=1)]
