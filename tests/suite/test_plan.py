@@ -2,6 +2,7 @@
 
 import pytest
 
+from suite import parts
 from suite.errors import UserError
 from suite.plan import plan
 from suite.study import load, shipped
@@ -19,9 +20,8 @@ def _plan(tmp_path, text):
 @pytest.mark.parametrize("name", sorted(shipped()))
 def test_every_shipped_study_has_a_plan(name):
     """Each shipped study becomes as many different trials as it has repeats and optimizers."""
-    study = load(name)
-    trials = plan(study)
-    assert len({trial.id for trial in trials}) == study.repeats * len(study.optimizer)
+    for study in parts.load(name).parts:
+        assert len({trial.id for trial in plan(study)}) == study.repeats * len(study.optimizer)
 
 
 def test_all_optimizers_of_a_repeat_come_before_the_next():
