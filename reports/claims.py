@@ -322,7 +322,8 @@ def _verdict(asked: Asked, told: str, low: float, high: float) -> Verdict:
 def _measurement(asked: Asked, found: Differences, at: int, verdict: Verdict) -> Measurement:
     low, high = (float(ends[at]) for ends in found.joint_interval())
     mean, sd = float(found.mean[at]), float(found.sd[at])
-    sign = -1.0 if asked.wanted == "below" else 1.0
+    towards = {"above": 1.0, "not below": 1.0, "below": -1.0, "near": -1.0 if mean > 0 else 1.0}
+    sign = towards[asked.wanted]  # where no difference is claimed, any difference speaks against it
     sizes = sorted((sign * low / sd, sign * high / sd)) if sd > 0 else (np.nan, np.nan)
     gap = mean if asked.wanted in {"above", "below"} else asked.margin - abs(mean)
     needed = comparison.repeats_needed(gap, sd, found.joint) if verdict == OPEN else np.nan
@@ -389,7 +390,11 @@ def _ranks_differ(evidence: Sequence[Evidence], level: float) -> tuple[Finding, 
         verdict = OPEN
         best = max(alike.values(), key=lambda group: _contrast(group, decided=False))
     needs = [each.needed for each in _two(best) if not np.isnan(each.needed)]
-    shown = tuple(_told_of_pair(each, verdict) for each in _two(best))
+    high, low = _two(best)
+    turned = replace(
+        low, size=-low.size, size_low=-low.size_high, size_high=-low.size_low
+    )  # it speaks for the claim, too
+    shown = (_told_of_pair(high, verdict), _told_of_pair(turned, verdict))
     needed = max(needs) if needs and verdict == OPEN else np.nan
     return Finding(claim, shown, verdict, needed), sum(map(_counts, pairs)), len(problems)
 

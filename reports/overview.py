@@ -87,7 +87,8 @@ def build(file: StudyFile, reports: Parts, folder: Path) -> Overview:
     asking = [claim_measurements.evidence(study, report.frames) for study, report in reports if study.claims]
     found = claims.settle(asking) if asking else None
     sections = claims_section.sections(found) if found else ()
-    answer = " ".join([*([claims_section.answer(found)] if found else []), _answer(standing, reports)])
+    told_of_ranks = _answer(standing, reports) if standing or not found else ""
+    answer = " ".join(filter(None, (claims_section.answer(found) if found else "", told_of_ranks)))
     built = Overview(file.name, folder / "index.html", answer, standing, found)
     looks = _looks(standing)
     pictures = list(_draw(standing, looks)) if standing else []

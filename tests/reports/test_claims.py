@@ -216,6 +216,7 @@ def test_ranks_on_two_problems(there, verdict):
     if verdict == SUPPORTED:
         assert {each.part for each in told.measurements} == {"here", "there"}
         assert told.measurements[0].effect > 0 > told.measurements[1].effect
+        assert all(each.size > 0 for each in told.measurements)
 
 
 def test_one_problem_ranks_nothing():
@@ -237,7 +238,7 @@ def test_the_family_keeps_its_error():
 
 def test_a_family_of_pairs_is_that_of_the_comparison():
     """The differences of all pairs, judged as a family, have the p and the level that `compare` gives."""
-    matrix = np.random.default_rng(0).normal(size=(8, 3)) + [0, 0.5, 2]
+    matrix = np.random.default_rng(0).normal(size=(8, 3)) + np.array([0, 0.5, 2])
     first, second = comparison.pairs(3)
     whole = comparison.compare(matrix, np.random.default_rng(1))
     family = comparison.family(matrix[:, first] - matrix[:, second], np.random.default_rng(1))
@@ -337,7 +338,7 @@ def test_what_the_misprints_did(surfaces):
     assert "momentum fast − momentum, training loss −0.100" in told
     assert "end within 0.000" in told
     assert "gap of −0.005" in told
-    assert "nadam_paper − nadam, training loss 0.100" in told
+    assert "nadam_paper − nadam, training loss 0.10" in told
     assert "10.00, 5.26, 3.69 times η" in told
     assert claims_section.misprints(claims.settle([made(losses(sgd=1.0))])) == ""
 
