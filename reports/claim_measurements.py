@@ -238,8 +238,7 @@ def _nadam(part: Evidence) -> Iterator[Asked]:
 
 
 def _oracle(part: Evidence) -> Iterator[Asked]:
-    """The printed NAG against momentum at (1+γ)η, which it should equal, and the printed rules against the true ones."""
-    printed = part.own("nag_paper")
+    """The printed NAG against momentum at (1+γ)η, which it should equal; the printed NAdam against the true one."""
     for label, given in part.settings("nag_paper", lr=part.rate).items():
         gamma = float(given.get("momentum", math.nan))
         same = part.settings("momentum", lr=(1 + gamma) * part.rate, momentum=gamma)
@@ -248,9 +247,7 @@ def _oracle(part: Evidence) -> Iterator[Asked]:
             yield _loss("printed NAG and its twin", "", part, label, twin)
             if usual:
                 yield _loss("momentum's two rates", "", part, twin, usual)
-    for one, other in ((printed, part.own("nag")), (part.own("nadam_paper"), part.own("nadam"))):
-        if one and other:
-            yield _loss("printed and true", "", part, one, other)
+    yield from _compared("printed NAdam and true", part, "nadam_paper", "nadam")
 
 
 def _compared(claim: str, part: Evidence, one: str, other: str) -> Iterator[Asked]:

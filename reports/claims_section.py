@@ -224,7 +224,7 @@ def misprints(found: Findings) -> str:
     book = reference("paper")["results"]
     gap = book["NAG (as printed)"]["train/loss"] - book["Momentum"]["train/loss"]
     told.append(f"The paper printed a gap of {notes.number(gap, 3)} from one run each.")
-    nadam = [each for each in by_key.get("printed and true", []) if "NAdam" in each.what] or own["C, as printed"]
+    nadam = by_key.get("printed NAdam and true", [])
     if nadam:
         told.append(f"The printed NAdam corrects the bias of its first moment twice: {_effects(nadam)}.")
     steps = by_key.get("printed NAdam's steps", [])
