@@ -268,8 +268,8 @@ def _small_batches(part: Evidence) -> Iterator[Asked]:
     small, large = by_size.get(str(SMALL_BATCH)), by_size.get(str(LARGE_BATCH))
     if not (small and large):
         return
-    speeds = [np.log(part.values(label, "examples_per_second")) for label in (large, small)]
-    slower, what = speeds[0] - speeds[1], f"examples/s, {large} over {small}"
+    ratio = part.values(large, "examples_per_second") / part.values(small, "examples_per_second")
+    slower, what = ratio.map(math.log, na_action="ignore"), f"examples/s, {large} over {small}"
     yield Asked("4", "slower", part.part, what, slower, "above", ratio=1.0)
     about = slower - math.log(SLOWER)
     yield Asked("4", f"about {SLOWER:g} times", part.part, what, about, "near", math.log(ABOUT), ratio=SLOWER)
@@ -435,7 +435,8 @@ def _own(part: Evidence, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
 def _path(part: Evidence, label: str) -> pd.DataFrame:
     """The path of a label's first repeat, its start first; empty where there is none."""
     own = part.ways[part.ways["label"] == label]
-    return own[own["repeat"] == own["repeat"].min()].sort_values("step")
+    first: pd.DataFrame = own[own["repeat"] == own["repeat"].min()].sort_values("step")
+    return first
 
 
 def _has_path(part: Evidence, label: str) -> bool:

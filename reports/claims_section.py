@@ -15,7 +15,7 @@ from reports.tables import Cell, Column, Sheet
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from reports.claims import Finding, Findings, Measurement
+    from reports.claims import Finding, Findings, Measurement, Verdict
     from reports.figures import Style
 
 HEADING = "Claims"
@@ -238,7 +238,7 @@ def _effects(measurements: Sequence[Measurement]) -> str:
     return "; ".join(f"{each.what} {effect(each)} ({each.part}, n = {each.n})" for each in measurements)
 
 
-def _listed(measurements: Sequence[Measurement], wanted: str) -> str:
+def _listed(measurements: Sequence[Measurement], wanted: Verdict) -> str:
     own = sorted((each for each in measurements if each.verdict == wanted), key=_strength, reverse=True)
     if not own:
         return ""

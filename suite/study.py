@@ -499,6 +499,7 @@ _WORDS = {
     "model_type": "a table",
     "dict_type": "a table",
     "string_type": "text in quotes",
+    "bool_type": "true or false",
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "int_parsing_size": "a smaller whole number",
