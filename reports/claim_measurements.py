@@ -197,13 +197,12 @@ def asked(parts: Sequence[Evidence]) -> list[Asked]:
 
 
 def pairs(parts: Sequence[Evidence]) -> list[Asked]:
-    """Every pair of rules on every problem, more is better, for those rules that all problems have; `half` names the pair."""
-    own = [{kind: part.own(kind) for kind in RANKED} for part in parts]
-    shared = [kind for kind in RANKED if all(labels[kind] for labels in own)]
+    """Every pair of rules that a problem has, on every problem; above 0 the first is better; `half` names the pair."""
     found = list[Asked]()
-    for part, labels in zip(parts, own, strict=True):
-        for one, other in combinations(shared, 2):
-            found.append(_better("8", f"{one} {other}", part, str(labels[one]), str(labels[other])))
+    for part in parts:
+        labels = {kind: label for kind in RANKED if (label := part.own(kind))}
+        for one, other in combinations(labels, 2):
+            found.append(_better("8", f"{one} {other}", part, labels[one], labels[other]))
     return [each for each in found if each.by_repeat.notna().any()]
 
 

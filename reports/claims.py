@@ -376,11 +376,11 @@ def _ranks_differ(evidence: Sequence[Evidence], level: float) -> tuple[Finding, 
     problems = [each for each in evidence if each.is_network]
     pairs = claim_measurements.pairs(problems) if len({each.problem for each in problems}) >= FEWEST_PROBLEMS else []
     judged = judge(pairs, level)
-    if not judged:
-        return Finding(claim, (), UNMEASURED, np.nan), 0, len(problems)
     alike: dict[str, list[Measurement]] = {}
     for each in judged:
         alike.setdefault(each.half, []).append(each)
+    if all(len(group) < FEWEST_PROBLEMS for group in alike.values()):
+        return Finding(claim, (), UNMEASURED, np.nan), 0, 0
     best = max(alike.values(), key=lambda group: _contrast(group, decided=True))
     if _contrast(best, decided=True) > -np.inf:
         verdict: Verdict = SUPPORTED
@@ -396,7 +396,7 @@ def _ranks_differ(evidence: Sequence[Evidence], level: float) -> tuple[Finding, 
     )  # it speaks for the claim, too
     shown = (_told_of_pair(high, verdict), _told_of_pair(turned, verdict))
     needed = max(needs) if needs and verdict == OPEN else np.nan
-    return Finding(claim, shown, verdict, needed), sum(map(_counts, pairs)), len(problems)
+    return Finding(claim, shown, verdict, needed), sum(map(_counts, pairs)), len({each.part for each in judged})
 
 
 def _told_of_pair(measured: Measurement, verdict: Verdict) -> Measurement:

@@ -219,6 +219,15 @@ def test_ranks_on_two_problems(there, verdict):
         assert all(each.size > 0 for each in told.measurements)
 
 
+def test_a_pair_counts_where_both_were_run():
+    """Claim 8: a third problem with one optimizer, or with another, takes nothing from what two problems say."""
+    here = made(accuracies(adam=0.8, sgd=0.6), part="here", problem="here")
+    there = made(accuracies(adam=0.6, sgd=0.8), part="there", problem="there")
+    third = [made(accuracies(**{kind: 0.7}), part=kind, problem=kind) for kind in ("sgd", "adamax")]
+    assert found("8", here, there, *third).measurements == found("8", here, there).measurements
+    assert found("8", here, *third).verdict == UNMEASURED
+
+
 def test_one_problem_ranks_nothing():
     """Claim 8 takes two problems, and the same one with another budget is no second."""
     here = made(accuracies(adam=0.8, sgd=0.6), problem="here")
