@@ -11,7 +11,20 @@ import unicodedata
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from reports import answers, comparison_section, notes, path_section, scores, tables, target_section, verdicts, writing
+from reports import (
+    answers,
+    claim_measurements,
+    claims,
+    claims_section,
+    comparison_section,
+    notes,
+    path_section,
+    scores,
+    tables,
+    target_section,
+    verdicts,
+    writing,
+)
 from reports import estimates as estimating
 from reports.frame import STEP_LOSS, Frames, Reader, Study, Trial, UserError, command, load, reference, settings
 from reports.writing import Picture, picture
@@ -22,6 +35,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from reports.claims import Findings
     from reports.comparison import Test
     from reports.figures import Style
     from reports.sections import Section
@@ -46,6 +60,7 @@ class Report:
         targets: A row per target and label with its time to the target; None where nothing was followed over time.
         times: The same with a row per target and trial.
         emblem: A figure that stands for the report on a page about several; None where it has none.
+        claims: What became of the sources' claims, where the study asks; the report on the whole has those of a part.
     """
 
     folder: Path
@@ -60,6 +75,7 @@ class Report:
     targets: pd.DataFrame | None
     times: pd.DataFrame | None
     emblem: Picture | None = None
+    claims: Findings | None = None
 
 
 @dataclass(slots=True)
@@ -83,6 +99,7 @@ class _Contents:
     """The paths, where all trials are on surfaces: there is no chance, so nothing is compared by repeats."""
     tuning: Tuning | None = None
     tuning_pictures: list[Picture] = field(default_factory=list)
+    claims: Findings | None = None
 
 
 def build(
@@ -138,6 +155,7 @@ def build(
         targets=_raw(contents, "targets"),
         times=_raw(contents, "times"),
         emblem=next((drawn for drawn in contents.pictures if contents.grounds), None),
+        claims=contents.claims,
     )
 
 
@@ -191,6 +209,9 @@ def _gather(study: Study, trials: Sequence[Trial], frames: Frames, test: Test) -
         contents.sections.append(comparison_section.comparison(compared))
     timed = target_section.time_to_target(frames, study.score, list(table["label"]))
     contents.sections += [timed] if timed else []
+    if study.claims and not study.part:
+        contents.claims = claims.settle([claim_measurements.evidence(study, frames)])
+        contents.sections += claims_section.sections(contents.claims)
     level = float(table["level"].iloc[0])
     remarks = (
         *notes.beneath(frames, table, study.score),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -117,6 +117,50 @@ def compare(
         raise ValueError(f'"test" must be one of {", ".join(TESTS)}, got "{test}"')
     chosen = pairs(scores.shape[1]) if which is None else which
     return _unpaired(scores, level, chosen) if test == "welch" else _paired(scores, rng, test, level, chosen)
+
+
+def family(
+    differences: ArrayLike, rng: np.random.Generator, *, test: Test = "max-t", level: float = LEVEL
+) -> Differences:
+    """A family of paired differences that are not all pairs of one matrix, as `compare` judges those.
+
+    Args:
+        differences: A row per repeat, a column per difference, NaN where a difference lacks the repeat.
+        rng: See `compare`.
+        test: One for paired repeats.
+        level: Of the family.
+
+    Returns:
+        An entry per column, whose number stands as `first` and as `second`.
+    """
+    differences = np.array(differences, dtype=np.float64)
+    own = np.arange(differences.shape[1])
+    known = np.isfinite(differences)
+    differences[~known] = np.nan
+    n = known.sum(axis=0)
+    centre = np.where(n > 0, np.where(known, differences, 0.0).max(axis=0, initial=-np.inf), np.nan)
+    centred = differences - centre  # equal differences have a spread of exactly 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # pairs that share no repeat, or one
+        mean = centre + np.nanmean(centred, axis=0) if len(differences) else np.full(len(own), np.nan)
+        sd = np.nanstd(centred, axis=0, ddof=1) if len(differences) else np.full(len(own), np.nan)
+        se = sd / np.sqrt(n)
+    usable = n > 1
+    p, adjusted, joint = np.full(len(own), np.nan), np.full(len(own), np.nan), level
+    if usable.any():
+        patterns = flips.signs(len(differences), rng)
+        joint = flips.level_of_each(differences[:, usable], level, patterns)
+        if test == "max-t":
+            found = flips.surprise(differences[:, usable], patterns)
+            p[usable], adjusted[usable] = flips.raw_p(found), flips.step_down_p(found)
+        else:
+            p[usable] = (
+                _t_p(mean[usable], se[usable], n[usable] - 1.0)
+                if test == "holm-t"
+                else _signed_ranks(differences[:, usable])
+            )
+            adjusted = holm(p)
+    return Differences(own, own, n, mean, sd, se, n - 1.0, p, adjusted, joint, paired=True)
 
 
 def holm(p: ArrayLike) -> Array:
@@ -232,33 +276,8 @@ def fewest(test: Test, many: int, level: float = LEVEL) -> int:
 
 def _paired(scores: Array, rng: np.random.Generator, test: Test, level: float, which: Columns) -> Differences:
     first, second = which
-    differences = scores[:, first] - scores[:, second]
-    known = np.isfinite(differences)
-    differences[~known] = np.nan
-    n = known.sum(axis=0)
-    centre = np.where(n > 0, np.where(known, differences, 0.0).max(axis=0, initial=-np.inf), np.nan)
-    centred = differences - centre  # equal differences have a spread of exactly 0
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # pairs that share no repeat, or one
-        mean = centre + np.nanmean(centred, axis=0) if len(scores) else np.full(len(first), np.nan)
-        sd = np.nanstd(centred, axis=0, ddof=1) if len(scores) else np.full(len(first), np.nan)
-        se = sd / np.sqrt(n)
-    usable = n > 1
-    p, adjusted, joint = np.full(len(first), np.nan), np.full(len(first), np.nan), level
-    if usable.any():
-        patterns = flips.signs(len(scores), rng)
-        joint = flips.level_of_each(differences[:, usable], level, patterns)
-        if test == "max-t":
-            found = flips.surprise(differences[:, usable], patterns)
-            p[usable], adjusted[usable] = flips.raw_p(found), flips.step_down_p(found)
-        else:
-            p[usable] = (
-                _t_p(mean[usable], se[usable], n[usable] - 1.0)
-                if test == "holm-t"
-                else _signed_ranks(differences[:, usable])
-            )
-            adjusted = holm(p)
-    return Differences(first, second, n, mean, sd, se, n - 1.0, p, adjusted, joint, paired=True)
+    found = family(scores[:, first] - scores[:, second], rng, test=test, level=level)
+    return replace(found, first=first, second=second)
 
 
 def _unpaired(scores: Array, level: float, which: Columns) -> Differences:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from reports import answers, notes, several, tables, writing
+from reports import answers, claim_measurements, claims, claims_section, notes, several, tables, writing
 from reports.frame import command
 from reports.intervals import LEVEL
 from reports.scores import higher_is_better, title
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reports.build import Report
+    from reports.claims import Findings
     from reports.frame import Study, StudyFile
+    from reports.sections import Section
     from reports.several import Array, Profiles, Ranks
     from reports.writing import Picture
 
@@ -56,12 +58,17 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """What was built: the page, its first sentence, and how optimizers stand (None below two problems or three optimizers)."""
+    """What was built: the page and its first sentence.
+
+    `standing`: how optimizers stand; None below two problems or three optimizers. `claims`: what became of the sources' claims,
+    where the study asks.
+    """
 
     name: str
     page: Path
     answer: str
     standing: Standing | None
+    claims: Findings | None = None
 
 
 def build(file: StudyFile, reports: Parts, folder: Path) -> Overview:
@@ -77,9 +84,15 @@ def build(file: StudyFile, reports: Parts, folder: Path) -> Overview:
     """
     writing.check_place(folder)
     standing = stand(reports)
-    built = Overview(file.name, folder / "index.html", _answer(standing, reports), standing)
+    asking = [claim_measurements.evidence(study, report.frames) for study, report in reports if study.claims]
+    found = claims.settle(asking) if asking else None
+    sections = claims_section.sections(found) if found else ()
+    told_of_ranks = _answer(standing, reports) if standing or not found else ""
+    answer = " ".join(filter(None, (claims_section.answer(found) if found else "", told_of_ranks)))
+    built = Overview(file.name, folder / "index.html", answer, standing, found)
     looks = _looks(standing)
     pictures = list(_draw(standing, looks)) if standing else []
+    pictures += _draw_sections(sections, looks)
     sheet = _sheet(standing, reports) if standing else None
     told = [
         {
@@ -100,6 +113,8 @@ def build(file: StudyFile, reports: Parts, folder: Path) -> Overview:
         "words": _words(standing),
         "sheet": sheet,
         "pictures": pictures,
+        "sections": sections,
+        "where": [notes.where(report.frames) for _, report in reports],
         "looks": looks,
         "races": {},
         "command": command(file),
@@ -112,6 +127,11 @@ def build(file: StudyFile, reports: Parts, folder: Path) -> Overview:
         if sheet and standing:
             texts |= {"ranks.csv": tables.csv(standing.table), "ranks.md": tables.markdown(sheet)}
             texts |= {"ranks.tex": tables.latex(sheet)}
+        for section in sections:
+            texts |= {f"{name}.csv": tables.csv(frame) for name, frame in section.data.items()}
+            texts |= {f"{each.name}.md": tables.markdown(each) for each in section.sheets}
+            texts |= {f"{each.name}.tex": tables.latex(each) for each in section.sheets}
+        texts["report.md"] = writing.render("overview.md.j2", values)
         values["files"] = sorted([*texts, "index.html", writing.MANIFEST])
         texts["index.html"] = writing.render("overview.html.j2", values)
         writing.save_texts(texts, fresh)
@@ -129,6 +149,8 @@ def summary(whole: Overview, parts: Sequence[Mapping[str, Any]]) -> dict[str, An
         "report": str(whole.page),
         "parts": list(parts),
     }
+    if whole.claims:
+        found["claims"] = claims_section.summary(whole.claims)
     if standing:
         found["mean_ranks"] = dict(zip(standing.labels, standing.ranks.mean.tolist(), strict=True))
         found |= {"critical_difference": standing.ranks.critical, "friedman_p": standing.ranks.friedman}
@@ -287,6 +309,18 @@ def _draw(standing: Standing, looks: Mapping[str, Any]) -> Iterator[Picture]:
                 f"{LEVEL:.0%} percentile bootstrap bands."
             )
             yield writing.picture(figure, "profiles", caption, f"Curves: performance profiles of {many} optimizers.")
+
+
+def _draw_sections(sections: Sequence[Section], looks: Mapping[str, Any]) -> Iterator[Picture]:
+    import matplotlib.style
+
+    from reports import figures
+
+    with matplotlib.style.context(["default", dict(figures.STYLE)]):
+        for section in sections:
+            for drawing in section.draw(looks):
+                drawn = writing.picture(drawing.figure, drawing.name, drawing.caption, drawing.alt)
+                yield replace(drawn, section=section.anchor)
 
 
 def _sheet(standing: Standing, reports: Parts) -> Sheet:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from reports import answers
+from reports import answers, claims_section
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def summary(report: Report, study: str) -> dict[str, Any]:
     """What `ravine report STUDY --json` prints; a number that does not exist is null, "never" is the text Infinity."""
     found = report.comparison
-    return {
+    claims = {"claims": claims_section.summary(report.claims)} if report.claims else {}
+    return claims | {
         "study": study,
         "score": found.score,
         "higher_is_better": found.higher,

@@ -162,10 +162,18 @@ def compare(
     )
 
 
-def judge(found: Differences, *, higher: bool, margin: float, level: float, fewest: int) -> NDArray[np.str_]:
-    """The verdict on the first of each pair; see `compare`."""
+def judge(
+    found: Differences,
+    *,
+    higher: bool | NDArray[np.bool_],
+    margin: float | NDArray[np.float64],
+    level: float,
+    fewest: int,
+) -> NDArray[np.str_]:
+    """The verdict on the first of each pair; see `compare`. `higher` and `margin` hold for all, or are one for each."""
     low, high = found.joint_interval()
-    better = found.mean > 0 if higher else found.mean < 0
+    margin = np.asarray(margin)
+    better = np.where(higher, found.mean > 0, found.mean < 0)
     verdict = np.where(found.adjusted <= 1 - level, np.where(better, BETTER, WORSE), UNDECIDED)
     verdict = np.where((low >= -margin) & (high <= margin) & (margin > 0), TIED, verdict)
     return np.where(found.n < fewest, UNDECIDED, verdict)

@@ -237,6 +237,8 @@ class Study(BaseModel):
     """What counts as no difference of the score."""
     reference: str | None = None
     """A file of `studies/references/` whose printed numbers stand beside ours, matched by label."""
+    claims: bool = False
+    """Whether the report says what became of the claims of the source documents (`reports.claims`)."""
     modules: str | None = None
     """Where `module:name` is looked up, seen from the study's file; default: beside it. Tuned studies use it."""
     optimizer: Annotated[tuple[Entry, ...], Field(strict=False, min_length=1), AfterValidator(_spread)]
@@ -554,6 +556,7 @@ _EXAMPLES: dict[type[BaseModel], dict[str, str]] = {
         "score": 'score = "test/accuracy"',
         "margin": "margin = 0.002",
         "reference": 'reference = "paper"',
+        "claims": "claims = true",
         "modules": 'modules = "my_optimizers"',
         "optimizer": '[[optimizer]] with name = "Adam", kind = "adam", lr = 0.001',
         "tune": "[tune] with trials = 20",

@@ -70,4 +70,12 @@ SURFACES: dict[str, Surface] = {
         0.0,
         "Rosenbrock 1960, An automatic method for finding the greatest or least value of a function",
     ),
+    "absolute": Surface(
+        lambda x1, x2: abs(x1) + 0.1 * abs(x2),
+        "|x₁| + 0.1 |x₂|",  # the gradient is (1, 0.1) all the way from the start to the first axis
+        (50.0, 50.0),
+        ((0.0, 0.0),),
+        0.0,
+        "a constant gradient between the start and the axes, where it changes its sign",
+    ),
 }

@@ -129,3 +129,18 @@ def test_every_shipped_study_file_loads_and_plans(name):
     file = load(name)
     assert len({study.name for study in file.parts}) == len(file.parts)
     assert all(plan(study) for study in file.parts)
+
+
+def test_whether_claims_are_settled_is_a_key_like_others(tmp_path):
+    """`claims` at the top holds for every part, in a part for it alone; a wrong value is one line; no trial knows of it."""
+    top = _load(tmp_path, GOOD.replace("repeats = 2", "repeats = 2\nclaims = true"))
+    part = _load(tmp_path, GOOD.replace("epochs = 7", "epochs = 7\nclaims = true"))
+    plain = _load(tmp_path, GOOD)
+    assert [[study.claims for study in file.parts] for file in (top, part, plain)] == [
+        [True] * 2,
+        [False, True],
+        [False] * 2,
+    ]
+    assert [plan(study) for study in top.parts] == [plan(study) for study in plain.parts]
+    told = _refused(tmp_path, GOOD.replace("repeats = 2", 'repeats = 2\nclaims = "yes"'))
+    assert told == '/own.toml: claims: expected true or false, got "yes"'

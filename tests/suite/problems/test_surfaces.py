@@ -54,12 +54,13 @@ def test_the_gradient_is_that_of_finite_differences(key):
 
 
 def test_the_functions_are_the_known_ones():
-    """Values worked out by hand: the valley's and Rosenbrock's start, Beale at (0, 0) and (1, 1), the saddle's middle."""
+    """Values by hand: the valley's and Rosenbrock's start, Beale at (0, 0) and (1, 1), the saddle's middle, |x₁| + 0.1 |x₂|."""
     at = {key: surface.formula for key, surface in SURFACES.items()}
     assert at["valley"](-5, -2) == pytest.approx(2.5 + 8)
     assert at["rosenbrock"](-1.2, 1) == pytest.approx(2.2**2 + 100 * 0.44**2)
     assert at["beale"](0, 0) == at["beale"](1, 1) == pytest.approx(1.5**2 + 2.25**2 + 2.625**2)
     assert at["saddle"](0, 0) == 0
+    assert at["absolute"](-2, 30) == pytest.approx(5)
     assert at["saddle"](1, 1) == pytest.approx(0.25)
 
 
@@ -132,6 +133,8 @@ def test_a_path_that_leaves_the_numbers_is_told(trials):
 
 def test_a_surface_that_does_not_exist_is_told():
     """The line names those that do."""
-    with pytest.raises(UserError, match=r"surface: expected one of valley, saddle, beale, rosenbrock, got \"hill\""):
+    with pytest.raises(
+        UserError, match=r"surface: expected one of valley, saddle, beale, rosenbrock, absolute, got \"hill\""
+    ):
         resolve(PROBLEM, {"surface": "hill"})
     assert math.isinf(PROBLEM.chance_loss)
