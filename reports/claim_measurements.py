@@ -432,10 +432,8 @@ def _own(part: Evidence, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _path(part: Evidence, label: str) -> pd.DataFrame:
-    """The path of a label's first repeat, its start first; empty where there is none."""
-    own = part.ways[part.ways["label"] == label]
-    first: pd.DataFrame = own[own["repeat"] == own["repeat"].min()].sort_values("step")
-    return first
+    """The path of a label, its start first; empty where there is none."""
+    return part.ways[part.ways["label"] == label].sort_values("step")
 
 
 def _has_path(part: Evidence, label: str) -> bool:

@@ -143,4 +143,4 @@ def test_whether_claims_are_settled_is_a_key_like_others(tmp_path):
     ]
     assert [plan(study) for study in top.parts] == [plan(study) for study in plain.parts]
     told = _refused(tmp_path, GOOD.replace("repeats = 2", 'repeats = 2\nclaims = "yes"'))
-    assert told == '/own.toml: claims: expected true or false, got "yes"'
+    assert told == '/own.toml: claims: expected true or false, got "yes". For example claims = true'

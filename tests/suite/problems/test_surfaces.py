@@ -108,7 +108,10 @@ def test_the_largest_stable_learning_rate(trials, kind, gamma, bound):
 def test_the_study_has_every_optimizer_on_every_surface_at_several_rates(trials):
     """Four parts, one a surface; in each every rule has the same four learning rates, Newton's with its own step of 1."""
     study = load("surfaces")
-    assert [part.problem_options["surface"] for part in study.parts] == list(SURFACES)
+    of_claims = {"absolute"}  # its gradient is constant: a claim is measured on it, and no path is worth a look
+    assert [part.problem_options["surface"] for part in study.parts] == [
+        key for key in SURFACES if key not in of_claims
+    ]
     for part in study.parts:
         rates = {}
         for trial in plan(part):
