@@ -60,6 +60,7 @@ def build(found: Versus, folder: Path, command: str) -> Page:
         "sections": sections,
         "pictures": pictures,
         "looks": looks,
+        "races": {},
         "command": command,
         "score": "",
         "higher": found.higher,

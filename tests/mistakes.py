@@ -259,7 +259,10 @@ def documents(draw: st.DrawFn) -> str:
     document = copy.deepcopy(DOCUMENTS[draw(st.sampled_from(sorted(DOCUMENTS)))])
     if draw(st.booleans()):
         tables = [(document, STUDY_KEYS), (document.setdefault("tune", {}), TUNINGS)]
-        tables.append((draw(st.sampled_from(document["optimizer"])), OPTIONS))
+        whole = draw(st.sampled_from([document, *document.get("part", [])]))  # a part has what a study has
+        tables += [(whole, STUDY_KEYS)] if whole is not document else []
+        entries = whole.get("optimizer", [])
+        tables += [(draw(st.sampled_from(entries)), OPTIONS)] if entries else []
         for table, known in draw(st.lists(st.sampled_from(tables), min_size=1, max_size=3)):
             key = draw(st.sampled_from(sorted(known)))
             table[key] = draw(known[key])

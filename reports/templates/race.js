@@ -47,7 +47,7 @@ for (const race of document.querySelectorAll(".race")) {
   };
   const tick = (now) => {
     if (begun === null) return;
-    time = Math.min(steps, begun.time + (now - begun.now) / perStep);
+    time = Math.min(steps, begun.time + Math.max(0, now - begun.now) / perStep); // a frame may be older than the click
     if (time === steps) rest();
     show();
     requestAnimationFrame(tick);
