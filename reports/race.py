@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reports import path_figures
+from reports.figures import INK
 from reports.frame import SURFACES
 from reports.paths import best, drawable, window
 
@@ -201,12 +202,24 @@ def gif(paths: pd.DataFrame, racers: Sequence[tuple[str, str]], looks: Mapping[s
         for artist in (*(line for line, _ in moving), *(head for _, head in moving), counter):
             ax.draw_artist(artist)
         images.append(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"))
-    palette = images[-1].quantize(64)
+    palette = _palette([looks[label].color for _, label in racers])
     frames = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
     lasting = [_MILLISECONDS] * (len(frames) - 1) + [_HOLD]
     buffer = io.BytesIO()
     frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=lasting, loop=0, optimize=False)
     return buffer.getvalue()
+
+
+def _palette(colors: Sequence[str]) -> Any:
+    """A palette in which each color keeps its own, with the shades between it and the white that its edges have."""
+    from matplotlib.colors import to_rgb
+    from PIL import Image
+
+    several = [to_rgb(color) for color in dict.fromkeys([*colors, INK, path_figures.CONTOUR])]
+    shades = [1 - share * (1 - np.array(color)) for color in several for share in (1.0, 0.75, 0.5, 0.25)]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([round(255 * float(part)) for shade in (*shades[:255], np.ones(3)) for part in shade])
+    return palette
 
 
 def until(way: np.ndarray[Any, Any], time: float) -> np.ndarray[Any, Any]:

@@ -6,12 +6,13 @@ import json
 
 import numpy as np
 import pytest
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 from ways import WAYS, of
 
 from reports import path_figures, path_section, race
+from reports.figures import styles
 from reports.frame import SURFACES
 from reports.paths import window
 
@@ -127,6 +128,16 @@ def test_the_gif_plays_from_the_start_to_the_end(ground, looks):
         lasting.append(image.info["duration"])
     assert min(abs(one - two).sum() for one, two in itertools.pairwise(frames)) > 0
     assert lasting[-1] == max(lasting) > 10 * lasting[0]
+
+
+def test_each_optimizer_keeps_its_color_in_the_gif():
+    """Twelve colors, some of them alike and each on a few points of a picture with all shades of grey, come through."""
+    colors = [look.color for look in styles([f"optimizer {at}" for at in range(12)]).values()]
+    points = np.broadcast_to(np.arange(256, dtype=np.uint8)[np.newaxis, :, np.newaxis], (256, 256, 3)).copy()
+    for at, color in enumerate(colors):
+        points[at, :20] = np.round(255 * np.array(to_rgb(color)))
+    found = Image.fromarray(points).quantize(palette=race._palette(colors), dither=Image.Dither.NONE).convert("RGB")
+    assert abs(np.asarray(found, dtype=int) - points)[:12, :20].max() <= 1
 
 
 def test_a_star_marks_each_minimum_inside():
