@@ -138,7 +138,10 @@ def build(
     if tuning is not None and len(tuning):
         contents.tuning = _tuning(contents, tuning)
         contents.tuning_pictures += _draw_tuning(contents.tuning)
-    contents.pictures += [*(() if contents.grounds else _draw(contents)), *_draw_sections(contents)]
+    contents.pictures += [
+        *(() if contents.grounds else _draw(contents)),
+        *writing.draw_sections(contents.sections, contents.looks),
+    ]
     with writing.replacing(folder) as fresh:
         _write(contents, fresh)
     sheets = contents.sheets
@@ -341,19 +344,6 @@ def _draw(contents: _Contents) -> Iterator[Picture]:
             yield picture(figure, f"optimizer-{slug}", caption, f"Panels: the repeats of {label} over epochs.", label)
 
 
-def _draw_sections(contents: _Contents) -> Iterator[Picture]:
-    """The figures of the report's further parts."""
-    import matplotlib.style
-
-    from reports import figures
-
-    with matplotlib.style.context(["default", dict(figures.STYLE)]):
-        for section in contents.sections:
-            for drawing in section.draw(contents.looks):
-                drawn = picture(drawing.figure, drawing.name, drawing.caption, drawing.alt)
-                yield replace(drawn, section=section.anchor, files={**drawn.files, **drawing.also})
-
-
 def _answer(contents: _Contents) -> str:
     """The verdict, then the best mean with its interval; on surfaces, who came nearest to a minimum."""
     if contents.grounds:
@@ -370,7 +360,7 @@ def _write(contents: _Contents, folder: Path) -> None:
         texts["reference.csv"] = tables.csv(contents.compared)
     tuning = contents.tuning
     texts |= {f"{stem}.csv": tables.csv(frame) for stem, frame in (tuning.frames if tuning else {}).items()}
-    texts |= {f"{name}.csv": tables.csv(frame) for section in contents.sections for name, frame in section.data.items()}
+    texts |= writing.section_texts(contents.sections)
     of_sections = [sheet for section in contents.sections for sheet in section.sheets]
     for sheet in (*contents.sheets, *(tuning.sheets if tuning else ()), *of_sections):
         stem = "table" if sheet.name == "estimates" else sheet.name

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from reports.build import Report
     from reports.claims import Findings
     from reports.frame import Study, StudyFile
-    from reports.sections import Section
     from reports.several import Array, Profiles, Ranks
     from reports.writing import Picture
 
@@ -92,7 +91,7 @@ def build(file: StudyFile, reports: Parts, folder: Path) -> Overview:
     built = Overview(file.name, folder / "index.html", answer, standing, found)
     looks = _looks(standing)
     pictures = list(_draw(standing, looks)) if standing else []
-    pictures += _draw_sections(sections, looks)
+    pictures += writing.draw_sections(sections, looks)
     sheet = _sheet(standing, reports) if standing else None
     told = [
         {
@@ -116,10 +115,7 @@ def build(file: StudyFile, reports: Parts, folder: Path) -> Overview:
         "sections": sections,
         "where": [notes.where(report.frames) for _, report in reports],
         "looks": looks,
-        "races": {},
         "command": command(file),
-        "score": "",
-        "higher": False,
     }
     with writing.replacing(folder) as fresh:
         writing.save(pictures, fresh)
@@ -127,10 +123,7 @@ def build(file: StudyFile, reports: Parts, folder: Path) -> Overview:
         if sheet and standing:
             texts |= {"ranks.csv": tables.csv(standing.table), "ranks.md": tables.markdown(sheet)}
             texts |= {"ranks.tex": tables.latex(sheet)}
-        for section in sections:
-            texts |= {f"{name}.csv": tables.csv(frame) for name, frame in section.data.items()}
-            texts |= {f"{each.name}.md": tables.markdown(each) for each in section.sheets}
-            texts |= {f"{each.name}.tex": tables.latex(each) for each in section.sheets}
+        texts |= writing.section_texts(sections)
         texts["report.md"] = writing.render("overview.md.j2", values)
         values["files"] = sorted([*texts, "index.html", writing.MANIFEST])
         texts["index.html"] = writing.render("overview.html.j2", values)
@@ -174,7 +167,7 @@ def stand(reports: Parts) -> Standing | None:
     ranks = several.mean_ranks(means, higher=True)
     order = sorted(range(len(shared)), key=lambda at: (ranks.mean[at], at))
     labels = [shared[at] for at in order]
-    ranks = several.mean_ranks(means[:, order], higher=True)
+    ranks = replace(ranks, mean=ranks.mean[order], p=ranks.p[np.ix_(order, order)])
     table = pd.DataFrame({"label": labels, "mean_rank": ranks.mean})
     for (study, _), row in zip(known, means[:, order], strict=True):
         table[f"rank {study.part}"] = pd.Series(-row).rank().to_numpy()
@@ -309,18 +302,6 @@ def _draw(standing: Standing, looks: Mapping[str, Any]) -> Iterator[Picture]:
                 f"{LEVEL:.0%} percentile bootstrap bands."
             )
             yield writing.picture(figure, "profiles", caption, f"Curves: performance profiles of {many} optimizers.")
-
-
-def _draw_sections(sections: Sequence[Section], looks: Mapping[str, Any]) -> Iterator[Picture]:
-    import matplotlib.style
-
-    from reports import figures
-
-    with matplotlib.style.context(["default", dict(figures.STYLE)]):
-        for section in sections:
-            for drawing in section.draw(looks):
-                drawn = writing.picture(drawing.figure, drawing.name, drawing.caption, drawing.alt)
-                yield replace(drawn, section=section.anchor)
 
 
 def _sheet(standing: Standing, reports: Parts) -> Sheet:

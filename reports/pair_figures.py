@@ -45,8 +45,6 @@ def from_the_best(found: Comparison, ax: Axes, looks: Mapping[str, Style]) -> Ax
     """
     order = list(found.means)
     best, heights = order[0], {label: len(order) - 1 - at for at, label in enumerate(order)}
-    ax.axvspan(-found.margin, found.margin, color=FAINT, alpha=0.45, lw=0, zorder=0)
-    ax.axvline(0, color=QUIET, lw=0.8, zorder=1)
     rows = {label: _towards(found, label, best) for label in order[1:]}
     distances = [abs(middle) for middle, *_ in rows.values()]
     cut = 4 * float(np.median(distances)) if len(distances) > 3 and np.median(distances) > 0 else math.inf
@@ -65,21 +63,9 @@ def from_the_best(found: Comparison, ax: Axes, looks: Mapping[str, Style]) -> Ax
             told = arrow.format(notes.number(middle, digits))
             ax.text(at, height, told, transform=beside, ha=side, va="center", fontsize=7, color=look.color)
             continue
-        if math.isfinite(low) and math.isfinite(high):
-            line = "-" if verdict in {BETTER, WORSE} else (0, (2.2, 1.2))
-            ax.plot([low, high], [height, height], color=look.color, lw=1.6, ls=line, solid_capstyle="butt", zorder=4)
-        mark(ax, middle, height, look)
+        _interval(ax, height, (middle, low, high), verdict, look)
     _tiers(ax, found, heights)
-    ax.set_yticks(list(heights.values()), [short(label) for label in heights])
-    for tick in ax.get_yticklabels():
-        tick.set_parse_math(False)
-    ax.set_ylim(-0.65, len(order) - 0.45)
-    ax.margins(x=0.06)
-    ax.tick_params(axis="y", length=0)
-    ax.grid(visible=False, axis="y")
-    ax.spines["left"].set_visible(False)
-    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+.6g}".replace("-", "−") if value else "0"))
+    _dress(ax, heights, found.margin)
     edge = f"  ({'◂' if found.higher else '▸'} beyond the axis)" if beyond else ""
     ax.set_xlabel(f"{title(found.score)}: difference from {short(best)}{edge}", parse_math=False)
     return ax
@@ -137,6 +123,31 @@ def _towards(found: Comparison, label: str, best: str) -> tuple[float, float, fl
     return -ends[0], -ends[2], -ends[1], found.verdict(label, best)
 
 
+def _interval(ax: Axes, height: int, ends: tuple[float, float, float], verdict: str, look: Style) -> None:
+    """A difference as a mark with its interval (middle, low, high): a whole line where there is a verdict on who is better."""
+    middle, low, high = ends
+    if math.isfinite(low) and math.isfinite(high):
+        line = "-" if verdict in {BETTER, WORSE} else (0, (2.2, 1.2))
+        ax.plot([low, high], [height, height], color=look.color, lw=1.6, ls=line, solid_capstyle="butt", zorder=4)
+    mark(ax, middle, height, look)
+
+
+def _dress(ax: Axes, heights: Mapping[str, int], margin: float) -> None:
+    """The axes of differences: a label at each height, a line at 0, and the strip within which a difference does not count."""
+    ax.axvspan(-margin, margin, color=FAINT, alpha=0.45, lw=0, zorder=0)
+    ax.axvline(0, color=QUIET, lw=0.8, zorder=1)
+    ax.set_yticks(list(heights.values()), [short(label) for label in heights])
+    for tick in ax.get_yticklabels():
+        tick.set_parse_math(False)
+    ax.set_ylim(-0.65, len(heights) - 0.45)
+    ax.margins(x=0.06)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(visible=False, axis="y")
+    ax.spines["left"].set_visible(False)
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+.6g}".replace("-", "−") if value else "0"))
+
+
 def _tiers(ax: Axes, found: Comparison, heights: Mapping[str, int]) -> None:
     """A column at the right for each tier: a dot for each member, joined by a line, its letter on top."""
     beside = ax.get_yaxis_transform()
@@ -180,27 +191,13 @@ def changes(found: Versus, ax: Axes, looks: Mapping[str, Style]) -> Axes:
         looks: A style per label.
     """
     table = found.changes
-    ax.axvspan(-found.margin, found.margin, color=FAINT, alpha=0.45, lw=0, zorder=0)
-    ax.axvline(0, color=QUIET, lw=0.8, zorder=1)
     heights = range(len(table) - 1, -1, -1)
     for height, (_, row) in zip(heights, table.iterrows(), strict=True):
-        look, low, high = looks[row["label"]], float(row["joint_low"]), float(row["joint_high"])
-        if math.isfinite(low) and math.isfinite(high):
-            line = "-" if row["verdict"] in {BETTER, WORSE} else (0, (2.2, 1.2))
-            ax.plot([low, high], [height, height], color=look.color, lw=1.6, ls=line, solid_capstyle="butt", zorder=4)
-        mark(ax, float(row["difference"]), height, look)
+        middle, low, high = (float(row[name]) for name in ("difference", "joint_low", "joint_high"))
+        _interval(ax, height, (middle, low, high), row["verdict"], looks[row["label"]])
         told = f"{SIGNS[row['verdict']]} {row['verdict']}".strip()
         ax.text(1.01, height, told, transform=ax.get_yaxis_transform(), va="center", fontsize=7.5, color=INK)
-    ax.set_yticks(list(heights), [short(label) for label in table["label"]])
-    for tick in ax.get_yticklabels():
-        tick.set_parse_math(False)
-    ax.set_ylim(-0.65, len(table) - 0.35)
-    ax.margins(x=0.06)
-    ax.tick_params(axis="y", length=0)
-    ax.grid(visible=False, axis="y")
-    ax.spines["left"].set_visible(False)
-    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+.6g}".replace("-", "−") if value else "0"))
+    _dress(ax, dict(zip(table["label"], heights, strict=True)), found.margin)
     better = "▸ better" if found.higher else "◂ better"
     ax.set_xlabel(
         f"{title(found.score)}: {short(found.after)} minus {short(found.before)}  ({better})", parse_math=False

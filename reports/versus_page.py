@@ -9,13 +9,10 @@ from reports import comparison_section, tables, versus_section, writing
 from reports.summary import plain, records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from reports.figures import Style
     from reports.sections import Section
     from reports.versus import Versus
-    from reports.writing import Picture
 
 CROWDED = 12
 """Above so many columns the matrix of all pairs has no room for its numbers; the table has them."""
@@ -47,12 +44,9 @@ def build(found: Versus, folder: Path, command: str) -> Page:
     change, whole = versus_section.section(found), _all(found)
     sections = [change, *([whole] if whole else [])]
     looks = styles(list(dict.fromkeys([*found.changes["label"], *found.all.means])))
-    pictures = list(_draw(sections, looks))
+    pictures = list(writing.draw_sections(sections, looks))
     answer = versus_section.answer(found)
-    sheets = [sheet for section in sections for sheet in section.sheets]
-    texts = {f"{name}.csv": tables.csv(frame) for section in sections for name, frame in section.data.items()}
-    for sheet in sheets:
-        texts |= {f"{sheet.name}.md": tables.markdown(sheet), f"{sheet.name}.tex": tables.latex(sheet)}
+    texts = writing.section_texts(sections)
     values: dict[str, Any] = {
         "before": found.before,
         "after": found.after,
@@ -60,10 +54,7 @@ def build(found: Versus, folder: Path, command: str) -> Page:
         "sections": sections,
         "pictures": pictures,
         "looks": looks,
-        "races": {},
         "command": command,
-        "score": "",
-        "higher": found.higher,
     }
     with writing.replacing(folder) as fresh:
         writing.save(pictures, fresh)
@@ -106,15 +97,3 @@ def _all(found: Versus) -> Section | None:
     whole = comparison_section.comparison(found.all)
     whole = replace(whole, anchor="all", heading="All pairs of both")
     return whole if len(found.all.means) <= CROWDED else replace(whole, draw=lambda _: iter(()))
-
-
-def _draw(sections: Sequence[Section], looks: Mapping[str, Style]) -> Iterator[Picture]:
-    import matplotlib.style
-
-    from reports import figures
-
-    with matplotlib.style.context(["default", dict(figures.STYLE)]):
-        for section in sections:
-            for drawing in section.draw(looks):
-                drawn = writing.picture(drawing.figure, drawing.name, drawing.caption, drawing.alt)
-                yield replace(drawn, section=section.anchor)

@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from matplotlib.figure import Figure
+
+    from reports.figures import Style
+    from reports.sections import Section
 
 FORMATS: Mapping[str, Mapping[str, Any]] = {
     "svg": {"Date": None, "Creator": None},
@@ -88,6 +91,29 @@ def picture(figure: Figure, name: str, caption: str, alt: str, label: str = "") 
     return Picture(name, caption, alt, files, label)
 
 
+def draw_sections(sections: Iterable[Section], looks: Mapping[str, Style]) -> Iterator[Picture]:
+    """The figures of each part of a page, in every format."""
+    import matplotlib.style
+
+    from reports import figures
+
+    with matplotlib.style.context(["default", dict(figures.STYLE)]):
+        for section in sections:
+            for drawing in section.draw(looks):
+                drawn = picture(drawing.figure, drawing.name, drawing.caption, drawing.alt)
+                yield replace(drawn, section=section.anchor, files={**drawn.files, **drawing.also})
+
+
+def section_texts(sections: Iterable[Section]) -> dict[str, str]:
+    """The numbers and tables of each part of a page, by file name."""
+    texts: dict[str, str] = {}
+    for section in sections:
+        texts |= {f"{name}.csv": tables.csv(frame) for name, frame in section.data.items()}
+        for sheet in section.sheets:
+            texts |= {f"{sheet.name}.md": tables.markdown(sheet), f"{sheet.name}.tex": tables.latex(sheet)}
+    return texts
+
+
 def save(pictures: Iterable[Picture], folder: Path) -> None:
     """Write figures to `figures/` of a report's folder."""
     (folder / "figures").mkdir()
@@ -112,7 +138,12 @@ def finish(folder: Path, manifest: Mapping[str, Any]) -> None:
 
 
 def render(template: str, values: Mapping[str, Any]) -> str:
-    """A page from its template. HTML is escaped by the template engine, Markdown by the filter `md`."""
+    """A page from its template. HTML is escaped by the template engine, Markdown by the filter `md`.
+
+    Args:
+        template: Its file's name.
+        values: What it shows. Without them there are no `races` and no column is the `score` (the best on top: `higher`).
+    """
     import jinja2
 
     engine = jinja2.Environment(
@@ -125,7 +156,7 @@ def render(template: str, values: Mapping[str, Any]) -> str:
     )
     engine.filters |= {"md": tables.escape_markdown, "sort_key": tables.sort_key}
     engine.globals |= {"markdown": tables.markdown, "digest": _digest, "source": _source}
-    return engine.get_template(template).render(values)
+    return engine.get_template(template).render({"races": {}, "score": "", "higher": False} | dict(values))
 
 
 def _source(name: str) -> str:

@@ -36,13 +36,13 @@ def large(sample, tmp_path_factory):
     from reports.build import build
 
     with pytest.MonkeyPatch.context() as patch:
-        for part in ("_draw", "_draw_sections"):
-            patch.setattr(f"reports.build.{part}", lambda _: iter(()))
+        for part in ("build._draw", "writing.draw_sections"):
+            patch.setattr(f"reports.{part}", lambda *_: iter(()))
         return build(*sample.large(), tmp_path_factory.mktemp("reports") / "large")
 
 
 @pytest.fixture
 def no_figures(monkeypatch):
     """Builds without figures, for tests of all else."""
-    for part in ("_draw", "_draw_sections", "_draw_tuning"):
-        monkeypatch.setattr(f"reports.build.{part}", lambda _: iter(()))
+    for part in ("build._draw", "build._draw_tuning", "writing.draw_sections"):
+        monkeypatch.setattr(f"reports.{part}", lambda *_: iter(()))
