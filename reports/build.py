@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from reports.comparison import Test
     from reports.figures import Style
     from reports.sections import Section
-    from reports.tuning.section import Section as Tuning
     from reports.verdicts import Comparison
 
 
@@ -97,8 +96,6 @@ class _Contents:
     pictures: list[Picture] = field(default_factory=list)
     grounds: tuple[path_section.Ground, ...] = ()
     """The paths, where all trials are on surfaces: there is no chance, so nothing is compared by repeats."""
-    tuning: Tuning | None = None
-    tuning_pictures: list[Picture] = field(default_factory=list)
     claims: Findings | None = None
 
 
@@ -133,11 +130,8 @@ def build(
     frames = load(store, trials)
     if not frames.recorded:
         raise UserError(f"nothing is recorded for the study {study.name} yet. Run `{command(study)}` first")
-    contents = _gather(study, trials, frames, test)
+    contents = _gather(study, trials, frames, test, None if tuning is None or tuning.empty else tuning)
     contents.sections[:0] = more
-    if tuning is not None and len(tuning):
-        contents.tuning = _tuning(contents, tuning)
-        contents.tuning_pictures += _draw_tuning(contents.tuning)
     contents.pictures += [
         *(() if contents.grounds else _draw(contents)),
         *writing.draw_sections(contents.sections, contents.looks),
@@ -181,8 +175,11 @@ def slugs(labels: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def _gather(study: Study, trials: Sequence[Trial], frames: Frames, test: Test) -> _Contents:
+def _gather(
+    study: Study, trials: Sequence[Trial], frames: Frames, test: Test, tuning: pd.DataFrame | None
+) -> _Contents:
     from reports.figures import styles
+    from reports.tuning.section import tuning_section
 
     metrics = scores.measured(frames, study.score)
     final = scores.final(frames, metrics)
@@ -203,11 +200,13 @@ def _gather(study: Study, trials: Sequence[Trial], frames: Frames, test: Test) -
         metrics=metrics,
         settings=told,
         data={name: digest for trial in trials for name, digest in trial.data.items()},
-        looks=styles(frames.labels),
+        looks=styles([*dict.fromkeys([*frames.labels, *(() if tuning is None else tuning["optimizer"])])]),
         comparison=compared,
     )
     if frames.on_surfaces:
         return _on_surfaces(contents)
+    if tuning is not None:
+        contents.sections.append(tuning_section(tuning, final, study.score, frames.labels))
     if len(compared.means) > 1:
         contents.sections.append(comparison_section.comparison(compared))
     timed = target_section.time_to_target(frames, study.score, list(table["label"]))
@@ -250,25 +249,6 @@ def _on_surfaces(contents: _Contents) -> _Contents:
     return contents
 
 
-def _tuning(contents: _Contents, trials: pd.DataFrame) -> Tuning:
-    from reports.figures import styles
-    from reports.tuning.section import tuning_section
-
-    labels = contents.frames.labels
-    looks = styles([*labels, *(label for label in trials["optimizer"].unique() if label not in labels)])
-    return tuning_section(trials, contents.scores, contents.study.score, looks, labels)
-
-
-def _draw_tuning(section: Tuning) -> Iterator[Picture]:
-    import matplotlib.style
-
-    from reports import figures
-
-    with matplotlib.style.context(["default", dict(figures.STYLE)]):
-        for figure, name, caption, alt in section.figures():
-            yield picture(figure, name, caption, alt)
-
-
 def _draw(contents: _Contents) -> Iterator[Picture]:
     """All figures, each in all formats."""
     import matplotlib.style
@@ -276,7 +256,7 @@ def _draw(contents: _Contents) -> Iterator[Picture]:
     from reports import figures
 
     study, table, looks = contents.study, contents.estimates, contents.looks
-    points, many = contents.frames.points, len(contents.looks)
+    points, many = contents.frames.points, len(contents.frames.labels)
     curves = {metric: estimating.by_epoch(points, metric) for metric in contents.metrics}
     wanted = [metric for metric in ("train/loss", "train/accuracy", study.score) if metric in curves]
     shown = {metric: curves[metric] for metric in dict.fromkeys(wanted)}
@@ -354,15 +334,13 @@ def _answer(contents: _Contents) -> str:
 
 def _write(contents: _Contents, folder: Path) -> None:
     """Every file of the report, the manifest last: it holds the digests of all others."""
-    writing.save(contents.pictures + contents.tuning_pictures, folder)
+    writing.save(contents.pictures, folder)
     texts = {"table.csv": tables.csv(contents.estimates), "scores.csv": tables.csv(contents.scores)}
     if contents.compared is not None:
         texts["reference.csv"] = tables.csv(contents.compared)
-    tuning = contents.tuning
-    texts |= {f"{stem}.csv": tables.csv(frame) for stem, frame in (tuning.frames if tuning else {}).items()}
     texts |= writing.section_texts(contents.sections)
     of_sections = [sheet for section in contents.sections for sheet in section.sheets]
-    for sheet in (*contents.sheets, *(tuning.sheets if tuning else ()), *of_sections):
+    for sheet in (*contents.sheets, *of_sections):
         stem = "table" if sheet.name == "estimates" else sheet.name
         texts[f"{stem}.md"] = tables.markdown(sheet)
         texts[f"{stem}.tex"] = tables.latex(sheet)
@@ -390,11 +368,9 @@ def _render(template: str, contents: _Contents, **more: Any) -> str:
         "failures": notes.failures(frames),
         "measured": notes.measured_how(study, frames, contents.data),
         "settings": _settings(contents),
-        "looks": {**(contents.tuning.looks if contents.tuning else {}), **contents.looks},
+        "looks": contents.looks,
         "labels": frames.labels,
-        "tuning": contents.tuning,
-        "tuning_pictures": contents.tuning_pictures,
-        "unpictured": [label for label in contents.looks if label not in {p.label for p in contents.pictures}],
+        "unpictured": [label for label in frames.labels if label not in {p.label for p in contents.pictures}],
         "command": command(study),
         "score": scores.title(study.score),
         "higher": scores.higher_is_better(study.score),

@@ -121,7 +121,7 @@ def section(on: tuple[Ground, ...]) -> Section:
         tuple(_words(ground) for ground in on),
         draw=functools.partial(_draw, on),
         data={"paths": _joined([ground.paths for ground in on]), "ends": _joined([ground.ended for ground in on])},
-        first=True,
+        place="first",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from reports.figures import Style
     from reports.tables import Sheet
+
+Place = Literal["first", "results", "end"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +26,13 @@ class Drawing:
     caption: str
     alt: str
     also: Mapping[str, bytes] = field(default_factory=dict)
+    beneath: str = ""
+    """The name of the table that it stands under; without one it comes before all tables of its part."""
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of the page: its anchor, heading, sentences, tables, the figures it draws when asked; `first`: before all else."""
+    """A part of the page: its anchor, heading, sentences, tables, the figures it draws when asked."""
 
     anchor: str
     heading: str
@@ -37,4 +41,9 @@ class Section:
     draw: Callable[[Mapping[str, Style]], Iterator[Drawing]] = field(default=lambda _: iter(()))
     data: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     """Raw numbers by file name, without an ending."""
-    first: bool = False
+    place: Place = "end"
+    """Before all else, after the study's results, or at the end."""
+    warnings: tuple[str, ...] = ()
+    """What nobody may overlook: it stands on top of the page."""
+    caution: str = ""
+    """What stands beside the page's answer."""

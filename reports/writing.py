@@ -41,7 +41,7 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A drawn figure: its file's name without an ending, its caption, what it shows, and its bytes by format, its part."""
+    """A drawn figure: its file's name without an ending, its caption, what it shows, its bytes by format, and its place."""
 
     name: str
     caption: str
@@ -49,6 +49,7 @@ class Picture:
     files: Mapping[str, bytes]
     label: str = ""
     section: str = ""
+    beneath: str = ""
 
     @property
     def uri(self) -> str:
@@ -101,7 +102,8 @@ def draw_sections(sections: Iterable[Section], looks: Mapping[str, Style]) -> It
         for section in sections:
             for drawing in section.draw(looks):
                 drawn = picture(drawing.figure, drawing.name, drawing.caption, drawing.alt)
-                yield replace(drawn, section=section.anchor, files={**drawn.files, **drawing.also})
+                files = {**drawn.files, **drawing.also}
+                yield replace(drawn, section=section.anchor, beneath=drawing.beneath, files=files)
 
 
 def section_texts(sections: Iterable[Section]) -> dict[str, str]:

@@ -44,5 +44,5 @@ def large(sample, tmp_path_factory):
 @pytest.fixture
 def no_figures(monkeypatch):
     """Builds without figures, for tests of all else."""
-    for part in ("build._draw", "build._draw_tuning", "writing.draw_sections"):
+    for part in ("build._draw", "writing.draw_sections"):
         monkeypatch.setattr(f"reports.{part}", lambda *_: iter(()))
