@@ -182,7 +182,7 @@ def run(
     from suite import executors
     from suite.plan import plan
 
-    chosen = _studies(study, part, repeats, epochs, train_examples, precision, optimizer)
+    chosen = _runnable(_studies(study, part, repeats, epochs, train_examples, precision, optimizer))
     planned = [(each, plan(each)) for each in chosen.parts]
     cluster = _cluster(context, executor, address)
     place = _place(chosen.parts, device, cluster)
@@ -240,7 +240,7 @@ def tune(
     from suite.parts import load
     from suite.plan import plan
 
-    chosen = _studies(study, part, repeats, epochs, train_examples, precision, optimizer, trials).one()
+    chosen = _runnable(_studies(study, part, repeats, epochs, train_examples, precision, optimizer, trials)).one()
     searches = tuning.searches(chosen)
     cluster = _cluster(context, executor, address)
     place = _place((chosen,), device, cluster)
@@ -290,8 +290,12 @@ def report(
     precision: PrecisionOption = None,
     store: StoreOption = None,
     test: Annotated[
-        Tests, typer.Option(help="How pairs are compared: sign flips, paired t, signed ranks, or unpaired.")
-    ] = Tests.MAX_T,
+        Tests | None,
+        typer.Option(
+            help="How pairs are compared: sign flips, paired t, signed ranks, or unpaired. "
+            "Default: sign flips; unpaired for imported results."
+        ),
+    ] = None,
     baseline: Annotated[
         bool, typer.Option("--baseline", help="Report on the run that comes with Ravine, and on yours against it.")
     ] = False,
@@ -302,13 +306,13 @@ def report(
 
     if baseline:
         own = _studies(study, part, repeats, epochs, train_examples, precision, optimizer)
-        _baseline(own.one(), store, test.value, as_json=as_json)
+        _baseline(own.one(), store, test.value if test else "max-t", as_json=as_json)
         return
     chosen = _studies(study, part, repeats, epochs, train_examples, precision, optimizer)
     planned, records = [(each, plan(each)) for each in chosen.parts], _open(store, create=False)
     for each, trials in planned:
         records.include(each, records.records([trial.id for trial in trials]).values())
-    _report(chosen, planned, records, test.value, as_json=as_json)
+    _report(chosen, planned, records, test.value if test else None, as_json=as_json)
 
 
 @_command
@@ -344,7 +348,7 @@ def status(
         counts = {entry.name: dict.fromkeys(kinds, 0) for entry in each.optimizer}
         for trial in trials:
             counts[trial.label][done[trial.id].outcome.value if trial.id in done else "missing"] += 1
-        expected = _expected(each, todo, done, place)[0] if todo else {}
+        expected = _expected(each, todo, done, place)[0] if todo and not each.imported else {}
         left = sum(expected.values()) / (workers or default_workers(place))
         told[each.name] = {"optimizers": counts, "seconds_left": left if math.isfinite(left) else None}
         if not as_json:
@@ -379,7 +383,7 @@ def verify(
     from suite.plan import plan
     from suite.progress import Shown
 
-    chosen = _studies(study, part, repeats, epochs, train_examples, precision, optimizer)
+    chosen = _runnable(_studies(study, part, repeats, epochs, train_examples, precision, optimizer))
     place, store_ = _place(chosen.parts, device), _open(store, create=False)
     differing = 0
     for each in chosen.parts:
@@ -520,6 +524,46 @@ def merge(
     print(f"{read.study.report_name}: {merged.added} trials recorded in {records.place}, {merged.known} were there.")
 
 
+@_command
+def _import(
+    file: Annotated[
+        Path, typer.Argument(help="CSV or Parquet with the columns problem, optimizer, repeat, epoch, metric, value.")
+    ],
+    study: Annotated[str, typer.Option(help="The name that the results get as a study.")],
+    score: Annotated[
+        str, typer.Option(help="Judge by this metric of the file. Default: test/accuracy, or what comes next to it.")
+    ] = "",
+    margin: Annotated[
+        float | None, typer.Option(min=0, help="What counts as no difference. Default: 0.002 of an accuracy, else 0.")
+    ] = None,
+    store: StoreOption = None,
+) -> None:
+    """Record results from elsewhere as a study, then print its table and where the report is."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from reports.writing import check_place
+    from suite import importing
+    from suite.plan import plan
+
+    progress = Console(stderr=True)
+    found = importing.read(file)
+    chosen = importing.write_study(file, found, OUT / "studies", study, score, margin)
+    planned = [(each, plan(each)) for each in chosen.parts]
+    for name in dict.fromkeys((*(each.report_name for each in chosen.parts), chosen.report_name)):
+        check_place(OUT / "reports" / name)
+    records = _open(store, create=True)
+    with records.held(*chosen.parts):
+        records.sweep()
+        for each, trials in planned:
+            known = records.records([trial.id for trial in trials])
+            records.include(each, known.values())
+            new = [result for result in importing.results(found[0], trials) if result.trial.id not in known]
+            for result in track(new, f"Recording {each.problem}", console=progress, disable=not progress.is_terminal):
+                records.write(each, result)
+        _report(chosen, planned, records)
+
+
 class Listed(StrEnum):
     """What `ravine list` lists."""
 
@@ -631,6 +675,16 @@ def _studies(
             optimizers=tuple(optimizers or ()),
         )
     )
+
+
+def _runnable(chosen: StudyFile) -> StudyFile:
+    """The study, if its trials can be run."""
+    source = chosen.parts[0].imported
+    if source:
+        raise UserError(
+            f"{chosen.name}: imported from {source.file}, not to be run. See it with: ravine report {chosen.name}"
+        )
+    return chosen
 
 
 def _cluster(context: typer.Context, executor: Executors, address: str | None) -> Cluster | None:
@@ -893,7 +947,7 @@ def _report(
     chosen: StudyFile,
     planned: Iterable[tuple[Study, tuple[Trial, ...]]],
     store: Store,
-    test: Test = "max-t",
+    test: Test | None = None,
     *,
     as_json: bool = False,
 ) -> None:
@@ -906,7 +960,8 @@ def _report(
     reports = []
     for study, trials in planned:
         folder = OUT / "reports" / study.report_name
-        built = build(study, trials, store, folder, tuning=frame.tuning(study, store), test=test)
+        tried = frame.tuning(study, store)
+        built = build(study, trials, store, folder, tuning=tried, test=test or ("welch" if study.imported else "max-t"))
         store.write_report(study, folder)
         reports.append((study, built))
         if not as_json:

@@ -189,7 +189,12 @@ def _gather(
     table = estimating.by_label(frames, final, metrics, study.score, settings=told, printed=printed)
     wide = verdicts.wide(final, study.score, frames.labels)
     compared = verdicts.compare(
-        wide, score=study.score, higher=scores.higher_is_better(study.score), margin=study.margin, test=test
+        wide,
+        score=study.score,
+        higher=scores.higher_is_better(study.score),
+        margin=study.margin,
+        test=test,
+        seeded=not frames.imported,
     )
     contents = _Contents(
         study=study,
@@ -208,7 +213,9 @@ def _gather(
     if tuning is not None:
         contents.sections.append(tuning_section(tuning, final, study.score, frames.labels))
     if len(compared.means) > 1:
-        contents.sections.append(comparison_section.comparison(compared))
+        contents.sections.append(
+            comparison_section.comparison(compared, varied=notes.ELSEWHERE if frames.imported else notes.VARIED)
+        )
     timed = target_section.time_to_target(frames, study.score, list(table["label"]))
     contents.sections += [timed] if timed else []
     if study.claims and not study.part:
@@ -359,7 +366,7 @@ def _render(template: str, contents: _Contents, **more: Any) -> str:
         "pictures": contents.pictures,
         "answer": _answer(contents),
         "sections": contents.sections,
-        "caution": path_section.CAUTION if contents.grounds else notes.CAUTION,
+        "caution": _caution(contents),
         "races": path_section.races(contents.grounds, contents.looks),
         "on_surfaces": bool(contents.grounds),
         "diverged": sum(int(ground.ended["diverges"].sum()) for ground in contents.grounds),
@@ -382,8 +389,17 @@ def _render(template: str, contents: _Contents, **more: Any) -> str:
     return writing.render(template, values | more)
 
 
+def _caution(contents: _Contents) -> str:
+    """What the answer must not be taken for."""
+    if contents.grounds:
+        return path_section.CAUTION
+    return notes.ON_IMPORTED if contents.frames.imported else notes.CAUTION
+
+
 def _settings(contents: _Contents) -> list[dict[str, Any]]:
-    """For each label: its kind, its budget, and every option of its optimizer, defaults included."""
+    """For each label: its kind, its budget, and every option of its optimizer, defaults included; unknown if imported."""
+    if contents.frames.imported:
+        return []
     first = contents.frames.trials.drop_duplicates("label")
     return [
         {

@@ -18,8 +18,13 @@ if TYPE_CHECKING:
     from reports.verdicts import Comparison
 
 
-def comparison(found: Comparison) -> Section:
-    """Verdicts: the answer, differences from the best with tiers, the matrix of all pairs, and the table of pairs."""
+def comparison(found: Comparison, *, varied: str = notes.VARIED) -> Section:
+    """Verdicts: the answer, differences from the best with tiers, the matrix of all pairs, and the table of pairs.
+
+    Args:
+        found: The verdicts.
+        varied: What varies between repeats, in a sentence.
+    """
 
     def draw(looks: Mapping[str, Style]) -> Iterator[Drawing]:
         from reports import figures, pair_figures
@@ -41,10 +46,12 @@ def comparison(found: Comparison) -> Section:
         yield Drawing(figure, "pairs", caption, f"Matrix: differences in {name} and verdicts of {k} optimizers.")
 
     words = [answers.verdict(found), *answers.reach(found), *answers.left_out(found)]
-    return Section("comparison", "Comparison", tuple(words), (pairs_sheet(found),), draw, {"pairs": found.pairs})
+    return Section(
+        "comparison", "Comparison", tuple(words), (pairs_sheet(found, varied),), draw, {"pairs": found.pairs}
+    )
 
 
-def pairs_sheet(found: Comparison) -> Sheet:
+def pairs_sheet(found: Comparison, varied: str = notes.VARIED) -> Sheet:
     """The table of pairs: a row per pair, the better mean first."""
     pairs = found.pairs
     digits = notes.decimals((pairs["high"] - pairs["low"]) / 2)
@@ -59,7 +66,7 @@ def pairs_sheet(found: Comparison) -> Sheet:
         Column("Effect (g)", rank=1),
         Column("Better in", rank=2),
         Column("Detectable", rank=3),
-        Column("Gain of pairing", rank=3),
+        *([Column("Gain of pairing", rank=3)] if found.seeded else []),
     )
     rows = []
     for _, row in pairs.iterrows():
@@ -78,7 +85,11 @@ def pairs_sheet(found: Comparison) -> Sheet:
                 Cell(notes.number(float(row["effect"]), 2), float(row["effect"])),
                 Cell(_percent(float(row["superiority"])), float(row["superiority"])),
                 Cell(notes.number(float(row["detectable"]), digits), float(row["detectable"])),
-                Cell(f"×{notes.number(gain, 1)}" if np.isfinite(gain) else tables.NO_VALUE, gain),
+                *(
+                    [Cell(f"×{notes.number(gain, 1)}" if np.isfinite(gain) else tables.NO_VALUE, gain)]
+                    if found.seeded
+                    else []
+                ),
             )
         )
     remarks = (
@@ -86,11 +97,11 @@ def pairs_sheet(found: Comparison) -> Sheet:
         f"Difference: mean of the optimizer minus mean of the other, ± half of the pair's own {found.level:.0%} interval.",
         (
             "Effect: Hedges' g, the difference in standard deviations of the differences. Better in: the share of repeats, "
-            "ties counting half. Detectable: the true difference found with probability 80%. Gain of pairing: so many times "
-            "the repeats would be needed without shared seeds."
+            "ties counting half. Detectable: the true difference found with probability 80%."
         ),
+        *(["Gain of pairing: so many times the repeats would be needed without shared seeds."] if found.seeded else []),
         answers.HONEST,
-        notes.VARIED,
+        varied,
     )
     return Sheet("pairs", "All pairs", columns, tuple(rows), remarks)
 

@@ -137,10 +137,7 @@ def axis_title(metric: str, *, along: str = "epoch") -> str:
     """The name of a metric with what its numbers are."""
     if along == "update":
         return f"{title('train/loss')} (of the update's batch)"
-    if metric.endswith("accuracy"):
-        return f"{title(metric)} (fraction correct)"
-    running = metric.startswith("train/")
-    return f"{title(metric)} (running mean of the epoch)" if running else f"{title(metric)} (mean per example)"
+    return f"{title(metric)} (fraction correct)" if metric.endswith("accuracy") else title(metric)
 
 
 def convergence(

@@ -14,7 +14,7 @@ import pandas as pd
 
 from suite.errors import UserError
 from suite.parts import StudyFile
-from suite.records import BITS, Configuration, Outcome, Trial, TrialRecord, canonical
+from suite.records import BITS, IMPORTED, Configuration, Outcome, Trial, TrialRecord, canonical
 from suite.study import Study, reference, shipped
 from suite.surfaces import SURFACES, Surface
 from suite.tuning_importances import importances
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BITS",
     "ENVIRONMENT",
+    "IMPORTED",
     "MISSING",
     "STEP_LOSS",
     "SURFACES",
@@ -111,6 +112,11 @@ class Frames:
     def on_surfaces(self) -> bool:
         """Whether every trial is on a surface: start and function are fixed, so repeats are equal, and an epoch is a step."""
         return all(options.get("surface") in SURFACES for options in self.trials["problem_options"])
+
+    @property
+    def imported(self) -> bool:
+        """Whether the results came from elsewhere: of steps, times and random numbers nothing is known."""
+        return bool((self.trials["kind"] == IMPORTED).all())
 
     @property
     def recorded(self) -> int:
@@ -251,6 +257,9 @@ def command(study: Study | StudyFile) -> str:
     path, name = study.path, study.name
     if isinstance(study, Study) and study.part:
         name = name.removesuffix(f".{study.part}")
+    source = study.imported if isinstance(study, Study) else study.parts[0].imported
+    if source:
+        return shlex.join(["ravine", "import", source.file, "--study", name])
     named = path is None or path in {path.resolve() for path in shipped().values()}
     generated = path is not None and path.parts[-3:-1] == ("out", "studies")
     words = ["ravine", "run", name if path is None or named or generated else path.name]

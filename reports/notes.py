@@ -23,10 +23,20 @@ CAUTION = (
     "nothing here, for or against a difference: the repeats are paired by seed. Verdicts come from the comparison of "
     "pairs."
 )
+ON_IMPORTED = (
+    "A highest or lowest mean describes these runs; it is no verdict. Intervals of single means that overlap prove nothing "
+    "here, for or against a difference. Verdicts come from the comparison of pairs."
+)
+"""In place of `CAUTION`, where results were imported."""
 VARIED = (
     "What varies between repeats: the initial weights and the order of the data, by seed. All repeats share one "
     "training set and one test set, so no interval speaks of other data."
 )
+ELSEWHERE = (
+    "What varies between repeats is what the imported file calls a repeat. They count as independent; whether they share a "
+    "training set and a test set is not known."
+)
+"""In place of `VARIED`, where results were imported."""
 FIXED = "Nothing varies between repeats: start, function and rule fix the path."
 _REASON = 160
 
@@ -186,6 +196,8 @@ def mixed(frames: Frames) -> str:
 
 def where(frames: Frames) -> str:
     """The device, the versions and the commit in one line."""
+    if frames.imported:
+        return "Measured elsewhere and imported."
     known = environment(frames)
     device = known.get("device", "device not recorded")
     device += f" ({known['device_name']})" if known.get("device_name", device) != device else ""
@@ -209,17 +221,26 @@ def beneath(frames: Frames, estimates: pd.DataFrame, score: str) -> tuple[str, .
         *intervals(estimates),
         f"Sorted by mean {title(score).lower()}, {word} first.",
     ]
-    lines += [
-        *failure_lines(frames),
-        VARIED,
-        "Examples/s: median over the ok repeats, of training alone.",
-        where(frames),
-    ]
+    lines += [*failure_lines(frames), ELSEWHERE if frames.imported else VARIED]
+    if estimates["examples_per_second"].notna().any():
+        lines.append("Examples/s: median over the ok repeats, of training alone.")
+    lines.append(where(frames))
     return tuple(line for line in lines if line)
 
 
 def measured_how(study: Study, frames: Frames, data: Mapping[str, str]) -> list[tuple[str, str]]:
     """How it was measured, as names and values."""
+    if study.imported:
+        return [
+            ("Problem", study.problem),
+            ("Imported from", study.imported.file),
+            ("Budget", f"{study.epochs} epochs"),
+            ("Repeats", f"{study.repeats}. {ELSEWHERE}"),
+            ("Score", f"{title(study.score)} after the last epoch, never the best epoch"),
+            ("Margin: what counts as no difference", f"{study.margin:g}"),
+            ("Trials", f"{frames.recorded} recorded of {len(frames.trials)} planned"),
+            *((f"SHA-256 of {name}", digest) for name, digest in sorted(data.items())),
+        ]
     size = "the whole training set" if study.batch_size == "full" else f"{study.batch_size} examples"
     budget = f"{study.epochs} epochs, batches of {size}"
     budget += f", {study.train_examples:,} training examples" if study.train_examples else ", all training examples"
@@ -244,6 +265,8 @@ def measured_how(study: Study, frames: Frames, data: Mapping[str, str]) -> list[
             "Evaluated",
             "after the last epoch" if study.test_every >= study.epochs else _every(study.test_every),
         ),
+        ("Training loss and accuracy", "" if frames.on_surfaces else "running means of the epoch"),
+        ("Losses", "" if frames.on_surfaces else "means per example"),
         ("Score", f"{title(study.score)} after the last epoch, never the best epoch"),
         ("Margin: what counts as no difference", f"{study.margin:g}"),
         ("Trials", f"{frames.recorded} recorded of {len(frames.trials)} planned"),

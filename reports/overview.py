@@ -43,8 +43,9 @@ class Standing:
         table: A row per label: `label`, `mean_rank`, `rank <part>` for each part, and how often a run of the first label beats
             one of this: `beaten`, `beaten low`, `beaten high`.
         ranks: Mean ranks with their test, in the order of `labels`.
-        profiles: Of the updates to a target; None where no part was followed over time.
+        profiles: Of the time to a target; None where no part was followed over time.
         timed: How many parts the profiles cover.
+        unit: What their times are counted in.
     """
 
     labels: tuple[str, ...]
@@ -53,6 +54,7 @@ class Standing:
     ranks: Ranks
     profiles: Profiles | None
     timed: int
+    unit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ def build(file: StudyFile, reports: Parts, folder: Path) -> Overview:
     told_of_ranks = _answer(standing, reports) if standing or not found else ""
     answer = " ".join(filter(None, (claims_section.answer(found) if found else "", told_of_ranks)))
     built = Overview(file.name, folder / "index.html", answer, standing, found)
-    looks = _looks(standing)
+    looks = _looks(reports)
     pictures = list(_draw(standing, looks)) if standing else []
     pictures += writing.draw_sections(sections, looks)
     sheet = _sheet(standing, reports) if standing else None
@@ -179,7 +181,8 @@ def stand(reports: Parts) -> Standing | None:
     table[["beaten", "beaten low", "beaten high"]] = beaten
     costs = _costs([report for _, report in known], labels)
     profiles = several.performance_profiles(costs, RATIOS, np.random.default_rng(SEED)) if len(costs) else None
-    return Standing(tuple(labels), tuple(study.part for study, _ in known), table, ranks, profiles, len(costs))
+    unit = "epochs" if any(report.frames.imported for _, report in known) else "updates"
+    return Standing(tuple(labels), tuple(study.part for study, _ in known), table, ranks, profiles, len(costs), unit)
 
 
 def _is_everywhere(label: str, reports: Parts) -> bool:
@@ -272,10 +275,11 @@ def _p(p: float) -> str:
     return f"p {text}" if text.startswith("<") else f"p = {text}"
 
 
-def _looks(standing: Standing | None) -> Mapping[str, Any]:
+def _looks(reports: Parts) -> Mapping[str, Any]:
+    """A look for each label: that of the parts' own pages, where all have the same optimizers."""
     from reports.figures import styles
 
-    return styles(standing.labels) if standing else {}
+    return styles([*dict.fromkeys(label for _, report in reports for label in report.frames.labels)])
 
 
 def _draw(standing: Standing, looks: Mapping[str, Any]) -> Iterator[Picture]:
@@ -298,7 +302,7 @@ def _draw(standing: Standing, looks: Mapping[str, Any]) -> Iterator[Picture]:
             several_figures.profiles(standing.profiles, standing.labels, ax, looks)
             caption = (
                 f"Performance profiles (Dolan and Moré 2002): the share of runs that reach the {TARGET} target within τ times "
-                f"the updates of the fastest optimizer in the same repeat, over {standing.timed} problems; pointwise "
+                f"the {standing.unit} of the fastest optimizer in the same repeat, over {standing.timed} problems; pointwise "
                 f"{LEVEL:.0%} percentile bootstrap bands."
             )
             yield writing.picture(figure, "profiles", caption, f"Curves: performance profiles of {many} optimizers.")

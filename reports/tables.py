@@ -62,7 +62,9 @@ def overview(
     best = notes.leaders(estimates, score)
     columns = [Column("Optimizer", "left"), Column("ok/run")]
     columns += [Column(title(metric), rank=rank) for rank, metric in enumerate(ordered)]
-    columns += [Column("Examples/s", rank=2), Column("Settings", "left", rank=len(ordered))]
+    timed, told = estimates["examples_per_second"].notna().any(), bool(any(estimates["settings"]))
+    columns += [Column("Examples/s", rank=2)] if timed else []
+    columns += [Column("Settings", "left", rank=len(ordered))] if told else []
     rows = []
     for _, row in estimates.iterrows():
         runs = f"{row['ok']}/{row['run']}" + (f" of {row['planned']}" if row["run"] < row["planned"] else "")
@@ -71,8 +73,8 @@ def overview(
             text = notes.plus_minus(row[metric], row[f"{metric} low"], row[f"{metric} high"], digits[metric])
             cells.append(Cell(text, row[metric], best=metric == score and row["label"] in best))
         speed = float(row["examples_per_second"])
-        cells.append(Cell(notes.number(speed, 0 if not speed < 100 else 1), speed))
-        cells.append(Cell(row["settings"], row["settings"]))
+        cells += [Cell(notes.number(speed, 0 if not speed < 100 else 1), speed)] if timed else []
+        cells += [Cell(row["settings"], row["settings"])] if told else []
         rows.append(tuple(cells))
     return Sheet("estimates", heading, tuple(columns), tuple(rows), tuple(remarks))
 

@@ -37,7 +37,7 @@ def time_to_target(frames: Frames, score: str, order: Sequence[str]) -> Section 
         for name, level in levels.items()
     ]
     times = pd.concat(parts, ignore_index=True)
-    summary = _summary(times, order)
+    summary = _summary(times, order, targeting.UNITS if not frames.imported else ("epoch",))
 
     def draw(looks: Mapping[str, Style]) -> Iterator[Drawing]:
         from reports import target_figures
@@ -78,9 +78,9 @@ def _followed(frames: Frames, score: str) -> str | None:
     return None
 
 
-def _summary(times: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
+def _summary(times: pd.DataFrame, order: Sequence[str], units: Sequence[str]) -> pd.DataFrame:
     """A row per target and label: `reached`, `n`, and for each unit the restricted mean with its bounds and its horizon."""
-    ends = {unit: _horizon(times, unit) for unit in targeting.UNITS}
+    ends = {unit: _horizon(times, unit) for unit in units}
     rows = []
     for name in times["target"].unique():
         for label in order:
@@ -109,6 +109,7 @@ def _horizon(times: pd.DataFrame, unit: str) -> float:
 
 def _targets_sheet(summary: pd.DataFrame, metric: str) -> Sheet:
     heads = {"epoch": "Epochs", "step": "Updates", "second": "Seconds"}
+    heads = {unit: head for unit, head in heads.items() if unit in summary}
     columns = (
         Column("Optimizer", "left"),
         Column("Target", "left"),
@@ -130,14 +131,14 @@ def _targets_sheet(summary: pd.DataFrame, metric: str) -> Sheet:
     limits = ", ".join(
         f"{notes.number(float(summary[f'{unit} horizon'].iloc[0]), 0)} {head.lower()}" for unit, head in heads.items()
     )
-    remarks = (
+    remarks = [
         (
             "Restricted mean time of Kaplan-Meier's curve with its 95% interval (t): a run that is not there by then counts "
             f"{limits}."
         ),
-        (
-            "Reached: runs that reached it, of those that ended ok, diverged or stalled. Seconds: of training alone, as if "
-            "each update of a run took equally long; they belong to their device."
-        ),
-    )
-    return Sheet("time_to_target", "Time to target", columns, tuple(rows), remarks)
+        "Reached: runs that reached it, of those that ended ok, diverged or stalled.",
+    ]
+    if "second" in heads:
+        told = "as if each update of a run took equally long; they belong to their device."
+        remarks.append(f"Seconds: of training alone, {told}")
+    return Sheet("time_to_target", "Time to target", columns, tuple(rows), tuple(remarks))

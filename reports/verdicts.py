@@ -49,6 +49,7 @@ class Comparison:
         detectable: The smallest true difference that this study finds with probability `comparison.POWER`: the median
             over the pairs.
         needed: Repeats that would tell the two best means apart, if their true difference is the measured one.
+        seeded: Whether a repeat means the same random numbers in every column.
     """
 
     score: str
@@ -66,6 +67,7 @@ class Comparison:
     fewest: int
     detectable: float
     needed: float
+    seeded: bool = True
 
     @property
     def speaks(self) -> bool:
@@ -107,6 +109,7 @@ def compare(
     test: Test = "max-t",
     level: float = LEVEL,
     rng: np.random.Generator | None = None,
+    seeded: bool = True,
 ) -> Comparison:
     """Give every pair of columns a verdict.
 
@@ -123,6 +126,7 @@ def compare(
         test: Which test; `welch` where repeats share no seeds.
         level: Of the family.
         rng: For random flips; by default seeded with `SEED`.
+        seeded: Whether a repeat means the same random numbers in every column; else nothing can be gained by pairing.
     """
     counts = table.notna().sum()
     used = [str(label) for label in table.columns if counts[label] > 1]
@@ -133,7 +137,7 @@ def compare(
     found = comparison.compare(matrix, rng or np.random.default_rng(SEED), test=test, level=level)
     fewest = comparison.fewest(test, len(found.first), level)
     verdict = judge(found, higher=higher, margin=margin, level=level, fewest=fewest)
-    pairs = rows(order, matrix, found, verdict=verdict, sign=sign, level=level)
+    pairs = rows(order, matrix, found, verdict=verdict, sign=sign, level=level, seeded=seeded)
     apart = pairs[pairs["verdict"].isin([BETTER, WORSE])]
     told = set(zip(apart["first"], apart["second"], strict=True))
     groups = tiers.tiers(order, told)
@@ -159,6 +163,7 @@ def compare(
         needed=comparison.repeats_needed(float(top["difference"]), spread, found.joint)
         if top is not None
         else math.nan,
+        seeded=seeded,
     )
 
 
@@ -187,6 +192,7 @@ def rows(
     verdict: NDArray[np.str_],
     sign: float,
     level: float,
+    seeded: bool,
 ) -> pd.DataFrame:
     """A row per pair, as `Comparison.pairs` has them.
 
@@ -197,6 +203,7 @@ def rows(
         verdict: On the first of each.
         sign: 1 where more is better, −1 where less is.
         level: Of the interval of a pair by itself.
+        seeded: Whether a repeat means the same random numbers in every column.
     """
     low, high = found.interval(level)
     joint_low, joint_high = found.joint_interval()
@@ -222,7 +229,7 @@ def rows(
             "superiority_low": share[:, 1],
             "superiority_high": share[:, 2],
             "detectable": comparison.detectable(found.sd, found.n, found.joint),
-            "pairing_gain": comparison.pairing_gain(matrix, (found.first, found.second)),
+            "pairing_gain": comparison.pairing_gain(matrix, (found.first, found.second)) if seeded else math.nan,
             "verdict": verdict.astype(object),
         }
     )

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from reports import comparison, scores, verdicts
-from reports.frame import ENVIRONMENT, MISSING, UserError, settings
+from reports.frame import ENVIRONMENT, IMPORTED, MISSING, UserError, settings
 from reports.intervals import LEVEL
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class Versus:
         all: Verdicts on all pairs of all labels of both versions, `Adam · before` and `Adam · after`, as a family of its own.
         differs: What differs in how the two were measured: `what`, `before`, `after`.
         fewest: So many repeats are needed before a label gets a verdict.
+        imported: Whether the results of either came from elsewhere.
     """
 
     before: str
@@ -73,6 +74,7 @@ class Versus:
     all: Comparison
     differs: pd.DataFrame
     fewest: int
+    imported: bool = False
 
     @property
     def speaks(self) -> bool:
@@ -110,7 +112,9 @@ def versus(before: Side, after: Side, test: Test | None = None, level: float = L
     enough = [label for label in both if one[label].count() > 1 and two[label].count() > 1]
     columns = [f"{label} · {side}" for label in enough for side in ("after", "before")]
     matrix = wide[columns].to_numpy(dtype=np.float64)
-    changes, fewest = _changes(enough, matrix, higher=higher, margin=margin, level=level, test=test)
+    changes, fewest = _changes(
+        enough, matrix, higher=higher, margin=margin, level=level, test=test, seeded=not unpaired
+    )
     return Versus(
         before=before.name,
         after=after.name,
@@ -123,15 +127,20 @@ def versus(before: Side, after: Side, test: Test | None = None, level: float = L
         changes=changes,
         left_out=tuple(label for label in both if label not in enough),
         same=_same(before.frames.trials, after.frames.trials, both),
-        all=verdicts.compare(wide, score=score, higher=higher, margin=margin, test=test, level=level),
+        all=verdicts.compare(
+            wide, score=score, higher=higher, margin=margin, test=test, level=level, seeded=not unpaired
+        ),
         differs=differs(before, after),
         fewest=fewest,
+        imported=before.frames.imported or after.frames.imported,
     )
 
 
 def why_unpaired(before: pd.DataFrame, after: pd.DataFrame) -> str:
     """Why the repeats of two tables of trials (`Frames.trials`) are not paired; empty where they are."""
     one, two = (table[table["outcome"] != MISSING] for table in (before, after))
+    if IMPORTED in {*one["kind"], *two["kind"]}:
+        return "what random numbers an imported run drew is not known"
     if set(one["draws"]) != set(two["draws"]):
         return "the problems, their data, options or root seeds differ"
     if len(set(one["draws"])) != 1 and {*zip(one["label"], one["draws"], strict=True)} != {
@@ -179,7 +188,14 @@ def _same(before: pd.DataFrame, after: pd.DataFrame, labels: Sequence[str]) -> t
 
 
 def _changes(
-    labels: Sequence[str], matrix: comparison.Array, *, higher: bool, margin: float, level: float, test: Test
+    labels: Sequence[str],
+    matrix: comparison.Array,
+    *,
+    higher: bool,
+    margin: float,
+    level: float,
+    test: Test,
+    seeded: bool,
 ) -> tuple[pd.DataFrame, int]:
     """The table of changes, and the fewest repeats at which it has verdicts; columns are after, before, after, ..."""
     k = len(labels)
@@ -188,7 +204,9 @@ def _changes(
     found = comparison.compare(matrix, np.random.default_rng(verdicts.SEED), test=test, level=level, which=which)
     verdict = verdicts.judge(found, higher=higher, margin=margin, level=level, fewest=fewest)
     names = [name for label in labels for name in (label, label)]
-    table = verdicts.rows(names, matrix, found, verdict=verdict, sign=1.0 if higher else -1.0, level=level)
+    table = verdicts.rows(
+        names, matrix, found, verdict=verdict, sign=1.0 if higher else -1.0, level=level, seeded=seeded
+    )
     columns: Mapping[str, Any] = {
         "label": list(labels),
         "before": [_mean(matrix[:, at]) for at in which[1]],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from reports import comparison_section, tables, versus_section, writing
+from reports import comparison_section, notes, tables, versus_section, writing
 from reports.summary import plain, records
 
 if TYPE_CHECKING:
@@ -94,6 +94,6 @@ def _all(found: Versus) -> Section | None:
     """All pairs of both versions as one family, with its figures where they have room."""
     if len(found.all.means) < 2:
         return None
-    whole = comparison_section.comparison(found.all)
+    whole = comparison_section.comparison(found.all, varied=notes.ELSEWHERE if found.imported else notes.VARIED)
     whole = replace(whole, anchor="all", heading="All pairs of both")
     return whole if len(found.all.means) <= CROWDED else replace(whole, draw=lambda _: iter(()))

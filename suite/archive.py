@@ -427,7 +427,7 @@ def _record(path: Path, trial: Trial, record: _Record, environment: Mapping[str,
         outcome, timing = Outcome(record.outcome), Timing(**_times(record.timing))
     except (ValueError, TypeError):
         raise _broken(path, f"{RECORDS}: {trial.id}: unknown outcome or times") from None
-    if (outcome is not Outcome.FAILED) != bool(record.weights):
+    if (outcome is not Outcome.FAILED and not trial.imported) != bool(record.weights):
         raise _broken(path, f"{RECORDS}: {trial.id}: {outcome}, {'with' if record.weights else 'without'} weights")
     return TrialRecord(
         run_id="",
@@ -483,7 +483,7 @@ def _check_whole(path: Path, found: Mapping[str, TrialRecord], points: pd.DataFr
         own = spans.loc[key] if key in spans.index.get_level_values(0) else spans.iloc[:0]
         odd = len(own) and (own["least"].min() < 1 or own["most"].max() > trial.epochs)
         steps = own.loc[STEP_LOSS] if STEP_LOSS in own.index else None
-        short = record.outcome is Outcome.OK and (
+        short = (record.outcome is Outcome.OK and not trial.imported) and (
             "train/loss" not in own.index
             or own.loc["train/loss", "count"] != trial.epochs
             or "test/loss" not in own.index

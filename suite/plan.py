@@ -12,7 +12,7 @@ from suite import optimizers, problems
 from suite.errors import UserError, did_you_mean
 from suite.loading import digest
 from suite.optimizers.rule import Rule
-from suite.records import Trial
+from suite.records import IMPORTED, Trial
 from suite.splits import validation_examples
 from suite.study import reference
 
@@ -31,6 +31,8 @@ def plan(study: Study) -> tuple[Trial, ...]:
     Raises:
         UserError: An unknown problem, optimizer or option, a value out of range, a budget that the problem does not have.
     """
+    if study.imported:
+        return tuple(_imported(study, entry, repeat) for repeat in range(study.repeats) for entry in study.optimizer)
     mistakes: list[str] = []
     templates = []
     try:
@@ -60,6 +62,21 @@ def plan(study: Study) -> tuple[Trial, ...]:
     if mistakes:
         raise UserError("\n".join(f"{study.place}: {mistake}" for mistake in mistakes))
     return tuple(Trial(repeat=repeat, **values) for repeat in range(study.repeats) for values in templates)
+
+
+def _imported(study: Study, entry: Entry, repeat: int) -> Trial:
+    """A trial whose result came from elsewhere; nothing is known of batches and examples."""
+    return Trial(
+        label=entry.name,
+        problem=study.problem,
+        optimizer=IMPORTED,
+        hyperparameters={"optimizer": entry.name},
+        batch_size="full",
+        epochs=entry.epochs or study.epochs,
+        train_examples=0,
+        repeat=repeat,
+        data={study.imported.file: study.imported.sha256} if study.imported else {},
+    )
 
 
 def tuning(study: Study) -> tuple[Trial, ...]:

@@ -21,6 +21,9 @@ BITS = ("device", "device_name", "threads", "cpu_capability", "torch", "cuda")
 """The keys of a record's environment that its bits may depend on. What else they depend on (the precision, compiled steps,
 the data) is part of the trial's description, so of its id."""
 
+IMPORTED = "imported"
+"""The optimizer of a trial that was not run but imported (`suite.importing`): of what was computed, its file alone is known."""
+
 BatchSize = int | Literal["full"]
 Stage = Literal["final", "tuning"]
 EvaluateOn = Literal["test", "validation"]
@@ -89,6 +92,11 @@ class Trial:
     def name(self) -> str:
         """A short name for people, such as `Adam r3`; repeats count from 0."""
         return f"{self.label} r{self.repeat}"
+
+    @property
+    def imported(self) -> bool:
+        """Whether its result came from elsewhere: then `data` has the digest of the file, and steps count epochs."""
+        return self.optimizer == IMPORTED
 
     @property
     def updates_per_epoch(self) -> int:

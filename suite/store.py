@@ -262,7 +262,9 @@ class Store:
             )
             run_id = run.info.run_id
             metrics = [Metric(p.metric, _finite(p.value), started, _mlflow_step(p)) for p in _thin(result.points)]
-            metrics.append(Metric("speed/examples_per_second", _finite(result.timing.examples_per_second), started, 0))
+            if not trial.imported:
+                speed = _finite(result.timing.examples_per_second)
+                metrics.append(Metric("speed/examples_per_second", speed, started, 0))
             params = [Param(key, str(value)) for key, value in _params(trial).items()]
             self._client.log_batch(run_id, metrics=metrics, params=params)
             if trial.data:
@@ -622,7 +624,8 @@ def _configuration_tags(tried: Configuration) -> dict[str, str]:
 def _params(trial: Trial) -> dict[str, Any]:
     shown = ("problem", "batch_size", "chunk", "epochs", "train_examples", "precision", "seed", "schedule")
     params = {**trial.hyperparameters, "optimizer": trial.label, "kind": trial.optimizer, "repeat": trial.repeat}
-    params |= {key: value for key in shown if (value := trial.description()[key]) is not None}
+    known = trial.description() if not trial.imported else {"problem": trial.problem, "epochs": trial.epochs}
+    params |= {key: value for key in shown if (value := known.get(key)) is not None}
     params["compiled"] = trial.compiled or None
     return {key: value for key, value in params.items() if value is not None}
 
@@ -632,9 +635,10 @@ def _experiment_tags(study: Study) -> dict[str, str]:
     key = hashlib.sha256(name.encode()).hexdigest()[:12]
     view = json.loads(resources.files("suite").joinpath("mlflow_view.json").read_text(encoding="utf-8"))
     view["searchFilter"] = f"tags.`{PLANS}` LIKE '%{_named(study)}%'"
+    how = f"imported from {study.imported.file}" if study.imported else f"batch {study.batch_size}, {study.precision}"
     note = f"""**{study.title}**
 
-Problem `{study.problem}`, {study.repeats} repeats, {study.epochs} epochs, batch {study.batch_size}, {study.precision}.
+Problem `{study.problem}`, {study.repeats} repeats, {study.epochs} epochs, {how}.
 Optimizers: {", ".join(entry.name for entry in study.optimizer)}.
 
 Each run is a trial. `ravine ui` prints links to views that show the mean over repeats by optimizer. A run whose name

@@ -29,7 +29,7 @@ from pydantic import (
 
 from suite import naming, reading
 from suite.errors import UserError, did_you_mean, shown
-from suite.records import Precision  # noqa: TC001 (pydantic reads it)
+from suite.records import IMPORTED, Precision
 from suite.sweeps import spread
 
 if TYPE_CHECKING:
@@ -169,6 +169,15 @@ class Tuned(BaseModel):
     """From the label of an entry to the name of its Optuna study; its tuned entry is `<label>, tuned`."""
 
 
+class Imported(BaseModel):
+    """`[imported]`: the file whose results the study has; they cannot be run (`suite.importing`)."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    file: str = Field(min_length=1)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
 def tuned_label(label: str) -> str:
     """What the tuned entry of an optimizer is called."""
     return f"{label}, tuned"
@@ -244,6 +253,7 @@ class Study(BaseModel):
     optimizer: Annotated[tuple[Entry, ...], Field(strict=False, min_length=1), AfterValidator(_spread)]
     tune: Tune = Field(default_factory=Tune)
     tuned: Tuned | None = None
+    imported: Imported | None = None
 
     name: str = Field(default="study", exclude=True)
     part: str = Field(default="", exclude=True)
@@ -261,6 +271,17 @@ class Study(BaseModel):
         twice = [name for name, count in Counter(entry.name for entry in self.optimizer).items() if count > 1]
         if twice:
             raise ValueError(f'two optimizers are named "{twice[0]}". Give each a name of its own')
+        return self
+
+    @model_validator(mode="after")
+    def _is_imported_as_a_whole(self) -> Self:
+        for entry in self.optimizer:
+            if entry.kind == IMPORTED and not self.imported:
+                raise ValueError(
+                    f'"{entry.name}" is imported, the study is not. Choose a kind of `ravine list optimizers`'
+                )
+            if self.imported and entry.kind != IMPORTED:
+                raise ValueError(f'the study is imported, "{entry.name}" is not. Write a study of its own for it')
         return self
 
     @model_validator(mode="after")
@@ -317,6 +338,9 @@ class Study(BaseModel):
         entries = [self._named(name) for name in optimizers]
         kept = [entry for entry in self.optimizer if not optimizers or any(entry in found for found in entries)]
         budget = [key for key in ("epochs", "train_examples") if key in changed]
+        fixed = [*budget, *(key for key in ("precision",) if key in changed)]
+        if self.imported and fixed:
+            raise UserError(f"--{fixed[0].replace('_', '-')}: the results of {self.name} are imported. Leave it out")
         if not changed and not optimizers and trials is None:
             return self
         tables = [
@@ -521,7 +545,7 @@ def _model(loc: tuple[int | str, ...]) -> type[BaseModel]:
         return Schedule if loc[2] == "schedule" and len(loc) > 3 else Entry
     if loc[:2] == ("tune", "space") and len(loc) > 4:
         return Range
-    models: dict[str | int, type[BaseModel]] = {"tune": Tune, "tuned": Tuned}
+    models: dict[str | int, type[BaseModel]] = {"tune": Tune, "tuned": Tuned, "imported": Imported}
     return models.get(loc[0], Study) if len(loc) > 1 else Study
 
 

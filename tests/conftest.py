@@ -139,3 +139,10 @@ def browser(tmp_path_factory):
     window.set_window_size(1600, 1000)
     yield window
     window.quit()
+
+
+@pytest.fixture
+def no_figures(monkeypatch):
+    """Builds without figures, for tests of all else."""
+    for part in ("build._draw", "writing.draw_sections"):
+        monkeypatch.setattr(f"reports.{part}", lambda *_: iter(()))

@@ -80,6 +80,7 @@ ALLOWED = {  # from a module of suite to those that it may import; all may impor
         "suite.study",
     },
     "suite.study_file": {"suite.study"},
+    "suite.importing": {"suite.naming", "suite.parts", "suite.study", "suite.study_file"},
     "suite.tuned": {"suite.spaces", "suite.study", "suite.study_file", "suite.tuning"},
     "suite.archive": {"suite.study", "suite.study_file"},
     "suite.merging": {"suite.archive", "suite.store"},

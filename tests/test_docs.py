@@ -48,9 +48,10 @@ def status(call, monkeypatch, fashion_mnist):
 
 
 @pytest.mark.data
-def test_every_ravine_command_of_the_documents_works(status):
-    """In their order, with a budget that is cut down, each ends with status 0."""
+def test_every_ravine_command_of_the_documents_works(status, here):
+    """In their order, with a budget that is cut down, each ends with status 0; the file to import is the one that is shown."""
     commands = _commands("ravine")
+    (here / "results.csv").write_text(_blocks("README.md", "csv")[0], encoding="utf-8")
     assert len(commands) >= 6
     assert status("run", "quick", *SMALL, "--optimizer", "Adam") == 0
     for command in commands:

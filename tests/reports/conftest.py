@@ -39,10 +39,3 @@ def large(sample, tmp_path_factory):
         for part in ("build._draw", "writing.draw_sections"):
             patch.setattr(f"reports.{part}", lambda *_: iter(()))
         return build(*sample.large(), tmp_path_factory.mktemp("reports") / "large")
-
-
-@pytest.fixture
-def no_figures(monkeypatch):
-    """Builds without figures, for tests of all else."""
-    for part in ("build._draw", "writing.draw_sections"):
-        monkeypatch.setattr(f"reports.{part}", lambda *_: iter(()))

@@ -93,7 +93,7 @@ def test_convergence_draws_the_means_and_bands_that_it_is_given(ax) -> None:
     assert bounds.min() == pytest.approx(1.1)
     assert bounds.max() == pytest.approx(2.1)
     assert ax.get_xlabel() == "Epoch"
-    assert ax.get_ylabel() == "Training loss (running mean of the epoch)"
+    assert ax.get_ylabel() == "Training loss"
 
 
 def test_a_label_has_the_same_colour_in_every_figure(ax) -> None:
