@@ -306,7 +306,7 @@ def report(
 
     if baseline:
         own = _studies(study, part, repeats, epochs, train_examples, precision, optimizer)
-        _baseline(own.one(), store, test.value if test else "max-t", as_json=as_json)
+        _baseline(own.one(), store, test.value if test else None, as_json=as_json)
         return
     chosen = _studies(study, part, repeats, epochs, train_examples, precision, optimizer)
     planned, records = [(each, plan(each)) for each in chosen.parts], _open(store, create=False)
@@ -1017,7 +1017,7 @@ def _overrides(words: str, changes: str) -> dict[str, Any]:
     return given | {"optimizers": label.split("+") if label else None}
 
 
-def _baseline(study: Study, store: str | None, test: Test, *, as_json: bool) -> None:
+def _baseline(study: Study, store: str | None, test: Test | None, *, as_json: bool) -> None:
     """Report on the run of a study that comes with Ravine, and on the user's own against it where there is one."""
     from reports import frame, tables, versus_page, versus_section
     from reports.build import build
@@ -1035,10 +1035,11 @@ def _baseline(study: Study, store: str | None, test: Test, *, as_json: bool) -> 
         own = frame.load(records, trials)
         if own.recorded:
             theirs = Side("shipped", read.study, read.trials, frame.load(read, read.trials))
-            found = versus(theirs, Side("yours", study, trials, own))
+            found = versus(theirs, Side("yours", study, trials, own), test)
     told = read.study.model_copy(update={"title": f"{read.study.title} (the run that comes with Ravine)"})
     more = [versus_section.section(found)] if found else []
-    built = build(told, read.trials, read, OUT / "reports" / f"{study.name}@baseline", test=test, more=more)
+    folder = OUT / "reports" / f"{study.name}@baseline"
+    built = build(told, read.trials, read, folder, test=test or "max-t", more=more)
     if as_json:
         numbers = summary(built, study.name) | ({"yours": versus_page.summary(found)} if found else {})
         print(json.dumps(numbers, indent=1, ensure_ascii=False, allow_nan=False))

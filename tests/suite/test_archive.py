@@ -336,11 +336,11 @@ def test_a_history_that_was_lost_is_not_exported(filled, study, here):
     assert not (here / "study.zip").exists()
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_export_and_merge_from_the_command_line(call, write_study, here):
     """A study moves to another store, where its report says the same numbers; a second merge adds nothing."""
     path = write_study()
     call("run", path)
-    call("report", path)
     before = (here / "out/reports/toy_study/scores.csv").read_bytes()
     status, out, err = call("export", path)
     assert (status, err) == (0, "")
@@ -372,6 +372,7 @@ def test_a_mistake_is_one_line(call, write_study, arguments, told):
     assert told in err
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_two_versions_are_compared_from_the_command_line(call, write_study, here):
     """An export kept from before a change against the study after it: a table, a page, and the same as JSON."""
     path = write_study(repeats=6)
@@ -394,6 +395,7 @@ def test_two_versions_are_compared_from_the_command_line(call, write_study, here
     assert 'expected changes after the @, got "epoch=1"' in err
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_the_shipped_run_is_reported_without_a_store(call, write_study, here, monkeypatch):
     """`--baseline` needs no store and trains nothing; once there are own trials, they are set against the shipped ones."""
     path = write_study(repeats=6)
@@ -413,5 +415,7 @@ def test_the_shipped_run_is_reported_without_a_store(call, write_study, here, mo
     assert status == 0
     assert "yours against shipped" in out
     assert "yours against shipped" in (here / "out/reports/toy_study@baseline/index.html").read_text(encoding="utf-8")
+    told = json.loads(call("report", path, "--baseline", "--test", "welch", "--json")[1])
+    assert (told["test"], told["yours"]["test"], told["yours"]["paired"]) == ("welch", "welch", True)
     status, _, err = call("report", "quick", "--baseline")
     assert (status, err) == (2, "ravine: no run of quick comes with Ravine. There are: toy_study\n")
