@@ -6,6 +6,8 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from suite import archive, importing
 from suite.errors import UserError
@@ -257,3 +259,42 @@ def test_a_study_file_cannot_pass_for_an_import(here, write_study):
     (here / "odd.toml").write_text(source + text, encoding="utf-8")
     with pytest.raises(UserError, match=r"the study is imported, .* is not. Write a study of its own for it"):
         load(here / "odd.toml")
+
+
+CELLS = st.one_of(
+    st.sampled_from(
+        ["", "nan", "inf", "-1", "1e400", "0", "1.5", "A", "test/accuracy", "train loss", '"', "\n", "é", "\0", "=1+1"]
+    ),
+    st.integers().map(str),
+    st.text(max_size=90),
+)
+
+
+@given(cells=st.lists(st.tuples(st.integers(0, 12), st.integers(0, 5), CELLS), min_size=1, max_size=4), at=st.data())
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_file_with_mistakes_is_a_study_or_one_line(tmp_path, cells, at):
+    """Cells of a good file become anything, bytes are lost: what is read is planned, else place and mend are told."""
+    rows = [
+        HEAD.split(","),
+        *([str(value) for value in row] for row in values(repeats=(1, 2), labels=("A", "B")).itertuples(index=False)),
+    ]
+    for row, column, text in cells:
+        rows[row][column] = text
+    raw = "\n".join(",".join(row) for row in rows).encode("utf-8", errors="surrogatepass")
+    lost = at.draw(st.integers(0, len(raw)))
+    path = tmp_path / "a.csv"
+    path.write_bytes(raw[:lost] + raw[lost + at.draw(st.integers(0, 2)) :])
+    told = ""
+    try:
+        found = importing.read(path)
+        file = importing.write_study(path, found, tmp_path / "studies", "mine")
+    except UserError as error:
+        told = str(error)
+    if told:
+        assert told.startswith(f"{path}: ")
+        assert told[-1] not in ".,;"
+        return
+    for study in file.parts:
+        known = list(importing.results(found[0], plan(study)))
+        assert known
+        assert all(0 <= result.trial.repeat < study.repeats for result in known)
