@@ -271,7 +271,7 @@ CELLS = st.one_of(
 
 
 @given(cells=st.lists(st.tuples(st.integers(0, 12), st.integers(0, 5), CELLS), min_size=1, max_size=4), at=st.data())
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_file_with_mistakes_is_a_study_or_one_line(tmp_path, cells, at):
     """Cells of a good file become anything, bytes are lost: what is read is planned, else place and mend are told."""
     rows = [
