@@ -47,7 +47,7 @@ def _found(here, store, storage, path):
 
 
 def test_a_study_and_a_tuning_on_postgresql_are_those_on_sqlite(call, write_study, here, server):
-    """Same digests, tables and configurations; nothing is run twice; and nothing but Ravine's own lines is printed."""
+    """Same digests, tables and configurations; nothing is run twice; only Ravine's own lines are printed; and it merges."""
     address, optuna = server
     path = write_study(extra=TUNE)
     found = []
@@ -63,6 +63,10 @@ def test_a_study_and_a_tuning_on_postgresql_are_those_on_sqlite(call, write_stud
     assert len(found[0]["toy_study"]) == 4
     assert len(found[0]["tried"]) == 6
     assert "All 4 trials are done." in call("run", path, "--store", address)[2]
+    assert call("run", path, "--repeats", 3, "--store", "local")[0] == 0
+    assert call("export", path, "more.zip", "--repeats", 3, "--store", "local")[0] == 0
+    assert "2 trials recorded in http://127.0.0.1" in call("merge", "more.zip", "--store", address)[1]
+    assert call("run", path, "--repeats", 3, "--store", address)[2].startswith("All 6 trials are done.")
 
 
 def test_two_coordinators_on_one_server_leave_each_other_alone(write_study, here, server, monkeypatch):
