@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import gc
 import io
 import json
 import math
@@ -97,6 +98,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks the letter ± shows a question mark
+    gc.set_threshold(50_000)  # what torch and MLflow import stays: a report spent a tenth of its time looking it over
     os.environ["MPLBACKEND"] = "agg"  # figures go to files; matplotlib cannot be imported where this names no backend
     try:
         _check_words()

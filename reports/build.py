@@ -324,7 +324,7 @@ def _draw(contents: _Contents) -> Iterator[Picture]:
             if own.empty:
                 continue
             panels = {metric: frame for metric, frame in shown.items() if len(frame) or metric in set(own["metric"])}
-            figure = figures.one_optimizer(points, panels, looks[label], label=label, settings=contents.settings[label])
+            figure = figures.one_optimizer(own, panels, looks[label], label=label, settings=contents.settings[label])
             caption = (
                 f"{label}: each repeat (thin), their mean with its pointwise {band} band; grey: the other optimizers."
             )

@@ -148,9 +148,10 @@ def by_update(updates: pd.DataFrame, level: float = LEVEL, windows: int = WINDOW
     """
     parts = [pd.DataFrame(columns=["label", "update", "mean", "low", "high", "n", "window"])]
     chosen = updates[updates["outcome"] == "ok"]
-    for label, own in chosen.groupby("label", sort=False, observed=True):
+    for label in chosen["label"].unique():
+        own = chosen[chosen["label"] == label]  # a part at a time: `groupby` would sort a copy of all
         length = -(-int(own["step"].max()) // windows)
-        own = own.assign(block=(own["step"] - 1) // length)  # noqa: PLW2901
+        own = own.assign(block=(own["step"] - 1) // length)
         means = own.pivot_table(index="block", columns="repeat", values="value", aggfunc="mean")
         edges = own.groupby("block")["step"].agg(["min", "max"])
         band = t_band(means.to_numpy().T, level)

@@ -283,15 +283,16 @@ def repeats(
         return _once(own, curves, ax, look, label=label, metric=metric)
     for _, curve in curves[curves["label"] != label].groupby("label", sort=False):
         ax.plot(curve["epoch"], curve["mean"], "-" if len(curve) > 1 else ".", ms=4, color=FAINT, lw=0.8, zorder=1)
-    whole = []
-    for _, run in own.groupby("repeat", sort=True):
-        if (run["outcome"] == "ok").all() and len(run) > 1:
-            whole.append(run[["epoch", "value"]].to_numpy(dtype=float))
-        elif (run["outcome"] == "ok").all():
-            ax.plot(run["epoch"], run["value"], "o", color=look.color, ms=2.6, mec="none", alpha=0.35, zorder=3)
+    whole, runs, ended_ok = [], own[["epoch", "value"]].to_numpy(dtype=float), (own["outcome"] == "ok").to_numpy()
+    for at in own.groupby("repeat", sort=True).indices.values():
+        run, ok = runs[at], ended_ok[at].all()
+        if ok and len(run) > 1:
+            whole.append(run)
+        elif ok:
+            ax.plot(*run.T, "o", color=look.color, ms=2.6, mec="none", alpha=0.35, zorder=3)
         else:
-            ax.plot(run["epoch"], run["value"], color=QUIET, ls=(0, (2, 1.5)), lw=0.7, alpha=0.9, zorder=3)
-            ax.plot(run["epoch"].iloc[-1:], run["value"].iloc[-1:], "x", color=QUIET, ms=4, mew=1, zorder=4)
+            ax.plot(*run.T, color=QUIET, ls=(0, (2, 1.5)), lw=0.7, alpha=0.9, zorder=3)
+            ax.plot(*run[-1:].T, "x", color=QUIET, ms=4, mew=1, zorder=4)
     ax.add_collection(
         LineCollection(whole, colors=look.color, linewidths=0.7, alpha=0.55, zorder=3)
     )  # a hundred are one

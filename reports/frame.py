@@ -22,6 +22,8 @@ from suite.tuning_importances import importances
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from numpy.typing import NDArray
+
 __all__ = [
     "BITS",
     "ENVIRONMENT",
@@ -135,8 +137,8 @@ def load(store: Reader, trials: Sequence[Trial]) -> Frames:
     records = store.records({trial.id for trial in trials})
     table = pd.DataFrame([_row(trial, records.get(trial.id)) for trial in trials])
     points = store.points(records.values())[list(_POINTS)] if records else pd.DataFrame(columns=list(_POINTS))
-    of_updates = points["metric"] == STEP_LOSS
-    updates = _updates(points[of_updates], table)
+    of_updates = (points["metric"] == STEP_LOSS).to_numpy()
+    updates = _updates(points, of_updates, table)
     points = points[~of_updates]
     points = points.astype({"trial_id": str, "metric": str, "epoch": "int64", "step": "int64", "value": "float64"})
     points = table[["trial_id", "label", "repeat", "outcome"]].merge(points, on="trial_id", how="inner")
@@ -144,20 +146,30 @@ def load(store: Reader, trials: Sequence[Trial]) -> Frames:
     return Frames(trials=table, points=points, planned=planned, updates=updates)
 
 
-def _updates(points: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """The losses of updates, under each label that has their trial."""
-    where = points.groupby("trial_id", sort=False, observed=True).indices
+def _updates(points: pd.DataFrame, chosen: NDArray[np.bool_], table: pd.DataFrame) -> pd.DataFrame:
+    """The losses of updates, which are the `chosen` points, under each label that has their trial."""
+    of_trials = points.groupby("trial_id", sort=False, observed=True).indices
+    where = {trial: own for trial, at in of_trials.items() if len(own := np.asarray(at)[chosen[at]])}
     rows = table[table["trial_id"].isin(list(where))]
     if rows.empty:
         return pd.DataFrame(columns=list(_UPDATES))
     places = [where[trial] for trial in rows["trial_id"]]
     lengths = [len(place) for place in places]
-    found = points[["step", "value"]].iloc[np.concatenate(places)].reset_index(drop=True)
-    found.insert(0, "repeat", rows["repeat"].to_numpy().repeat(lengths))
-    for at, name in ((0, "label"), (2, "outcome")):
-        told = pd.Categorical(rows[name], categories=rows[name].unique())
-        found.insert(at, name, pd.Series(told.repeat(lengths)))
-    return found.astype({"step": "int64", "value": "float64"})
+    order = np.concatenate(places)
+
+    def category(name: str) -> pd.Categorical:
+        return pd.Categorical(rows[name], categories=rows[name].unique()).repeat(lengths)
+
+    return pd.DataFrame(
+        {
+            "label": category("label"),
+            "repeat": rows["repeat"].to_numpy().repeat(lengths),
+            "outcome": category("outcome"),
+            "step": points["step"].to_numpy()[order].astype("int64"),
+            "value": points["value"].to_numpy()[order].astype("float64", copy=False),
+        },
+        copy=False,  # millions of rows
+    )
 
 
 class TuningReader(Protocol):

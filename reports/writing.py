@@ -79,9 +79,10 @@ def picture(figure: Figure, name: str, caption: str, alt: str, label: str = "") 
     files = {}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
-        if figure.get_layout_engine() is not None:
-            figure.draw_without_rendering()
-            figure.draw_without_rendering()  # once more: what stands beside the axes moves with them
+        engine = figure.get_layout_engine()
+        if engine is not None:
+            engine.execute(figure)
+            engine.execute(figure)  # once more: what stands beside the axes moves with them
             figure.set_layout_engine(
                 None
             )  # it is done, once for all formats ("none" would have each format draw twice)

@@ -437,8 +437,12 @@ class Store:
             ids.append(record.trial.id)
         if not tables:
             return pd.DataFrame(columns=["trial_id", "metric", "epoch", "step", "value"])
-        frame: pd.DataFrame = pa.concat_tables(tables).unify_dictionaries().to_pandas()
         codes = np.repeat(np.arange(len(ids)), [len(table) for table in tables])
+        whole = pa.concat_tables(tables).unify_dictionaries()
+        tables.clear()
+        frame: pd.DataFrame = whole.to_pandas(self_destruct=True, split_blocks=True)  # a column at a time is held twice
+        del whole
+        pa.default_memory_pool().release_unused()
         frame.insert(0, "trial_id", pd.Series(pd.Categorical.from_codes(codes, pd.Index(ids))))
         return frame
 
@@ -705,7 +709,8 @@ def _read_history(path: Path, record: TrialRecord) -> pa.Table:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path, columns=["metric", "epoch", "step", "value"])
+        with pq.ParquetFile(path) as file:
+            table = file.read(columns=["metric", "epoch", "step", "value"], use_threads=False)
         plain = pa.schema(
             [("metric", pa.string()), ("epoch", pa.int32()), ("step", pa.int32()), ("value", pa.float64())]
         )

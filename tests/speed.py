@@ -107,12 +107,20 @@ def overhead(results):
 
 
 def report(results):
-    """What a large report takes."""
+    """What a large report takes: the least seconds of the rounds, since other work on the machine only adds to them."""
     found = [each for each in results["benchmarks"] if each["group"] == "a large report"]
     rows = [
-        [f"{_info(x)['trials']:,}", f"{x['stats']['median']:.0f}", f"{_info(x)['gigabytes']:.1f}", "1"] for x in found
+        [
+            f"{_info(x)['trials']:,}",
+            f"{x['stats']['min']:.0f}",
+            f"{_info(x)['cpu_seconds']:.0f}",
+            f"{_info(x)['gigabytes']:.1f}",
+            f"{x['stats']['rounds']}",
+        ]
+        for x in found
     ]
-    return grid(["trials of 25 epochs", "seconds", "GB at most", "n"], rows) if rows else None
+    head = ["trials of 25 epochs", "seconds, the least of n", "CPU seconds", "GB at most", "n"]
+    return grid(head, rows) if rows else None
 
 
 def floor(results):
