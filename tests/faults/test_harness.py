@@ -102,11 +102,13 @@ def test_a_study_that_comes_to_the_same_is_faultless(told):
     assert told(slower) == {}
 
 
-def test_a_worker_left_behind_is_an_orphan_and_is_ended(told):
-    """A process that the killed command started and that outlives it, in a session of its own, too."""
+def test_a_worker_left_behind_is_an_orphan_and_is_ended(told, tmp_path):
+    """A process that the killed command started and that outlives it, in a session of its own; no other is touched."""
+    orphan = f"setsid sh -c 'echo $$ > {tmp_path}/orphan; exec sleep 61' & sleep 60"
     with subprocess.Popen(["sleep", "60"], env={"PATH": "/usr/bin:/bin"}) as stranger:
-        assert told(killed="setsid sleep 61 & sleep 60") == {"orphans": 1}
-        assert stranger.poll() is None, "what bears no mark of the scene is left alone"
+        assert told(killed=orphan) == {"orphans": 1}
+        assert int((tmp_path / "orphan").read_text()) not in kills._living()
+        assert stranger.poll() is None
         stranger.kill()
 
 

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import processes
 import pytest
 
 from suite import cluster, runner
@@ -224,8 +225,8 @@ def test_a_ray_of_ones_own_is_private_and_ends_with_the_command(ray, write_study
     ) as coordinator:
         assert coordinator.stderr.readline().startswith("200 trials on 2 workers"), coordinator.stderr.read()
         assert coordinator.stderr.readline().startswith("1/200 ")
-        family = _family(coordinator.pid)
-        listening = [place for pid in family for place in _listening(pid)]
+        family = processes.family(coordinator.pid)
+        listening = [place for pid in family for place in processes.listening(pid)]
         coordinator.kill()
     assert any("raylet" in command for command in family.values())
     assert len(listening) > 3
@@ -238,36 +239,7 @@ def test_a_ray_of_ones_own_is_private_and_ends_with_the_command(ray, write_study
 
 def _at_work(session):
     """The processes of a session but Ray's two agents, which notice by themselves, a minute or two later."""
-    return {pid: command for pid, command in _family(session).items() if "Agent" not in command}
-
-
-def _family(session):
-    """The live processes of a session, from /proc: pid and command line."""
-    found = {}
-    for folder in Path("/proc").iterdir():
-        try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[3]) == session and fields[0] != "Z":
-                found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
-        except (OSError, ValueError, IndexError):
-            continue
-    return found
-
-
-def _listening(pid):
-    """The addresses that a process listens at."""
-    sockets = set()
-    for each in Path(f"/proc/{pid}/fd").glob("*"):
-        try:
-            sockets.add(each.readlink().name)
-        except OSError:
-            continue
-    for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
-                address = bytes.fromhex(fields[1].partition(":")[0][-8:])[::-1]
-                yield ".".join(map(str, address))
+    return {pid: command for pid, command in processes.family(session).items() if "Agent" not in command}
 
 
 # --- on a node, without Ray ------------------------------------------------------------------------------------------
