@@ -148,11 +148,12 @@ def test_a_tuning_on_a_cluster_is_that_of_this_machine(nodes, traced, call, here
     assert (len(found[0][0]), len(found[0][1])) == (3, 4)
 
 
-def test_a_trial_that_kills_its_process_fails_after_some_tries(connected, write_study, monkeypatch):
-    """It is a failed trial with a reason, and the next one runs."""
+@pytest.mark.parametrize("problem", ["DEADLY_BLOBS", "QUIET_BLOBS"])
+def test_a_trial_that_ends_its_process_fails_after_some_tries(connected, write_study, monkeypatch, problem):
+    """Killed, or ended with exit status 0: it is a failed trial with a reason, and the next one runs."""
     monkeypatch.setattr(cluster, "RETRIES", 1)
     path = write_study(repeats=1)
-    deadly, good = plan(load(write_study("DEADLY_BLOBS", repeats=1, name="deadly")))[0], plan(load(path))[0]
+    deadly, good = plan(load(write_study(problem, repeats=1, name="deadly")))[0], plan(load(path))[0]
     with connected.executor(None, 2, "cpu", None, path.parent) as executor:
         lost = runner.settled(executor.submit(deadly), deadly)
         assert lost.outcome is Outcome.FAILED

@@ -1,7 +1,6 @@
 """Small problems that the tests share, written as a user would: one file beside the study, named `toy:BLOBS`."""
 
 import math
-import multiprocessing
 import os
 import signal
 import time
@@ -97,11 +96,9 @@ class QuietBlobs(Blobs):
     key = "quiet_blobs"
 
     def network(self):
-        if multiprocessing.parent_process() is not None:
-            with Path(__file__).with_name("tries").open("a") as file:
-                print(os.getpid(), file=file, flush=True)
-            os._exit(0)
-        return super().network()
+        with Path(__file__).with_name("tries").open("a") as file:
+            print(os.getpid(), file=file, flush=True)
+        os._exit(0)
 
 
 class ContextBlobs(Blobs):
