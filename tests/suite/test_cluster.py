@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -102,18 +103,23 @@ def test_a_cluster_that_loses_a_node_gives_the_table_of_this_machine(nodes, conn
     monkeypatch.undo()
     starts = Path(os.environ["RAVINE_CACHE"]) / "starts"
     others = {node.all_processes["raylet"][0].process.pid: node for node in nodes.worker_nodes}
-    ended, killed = [], []
+    killed = []
 
-    def finished(result):
-        ended.append(result)
-        started = [int(line) for line in starts.read_text().split()]
-        if not killed and len(started) > len(ended) and started[-1] in others:
-            killed.append(started[-1])
-            os.kill(started[-1], signal.SIGKILL)  # in the middle of the trial that it started last
+    def kill():
+        seen = 3  # each node has one by then
+        while not killed:
+            started = [int(line) for line in starts.read_text().split()] if starts.exists() else []
+            for place in started[seen:]:
+                if place in others and not killed:
+                    killed.append(place)
+                    os.kill(place, signal.SIGKILL)  # a moment after it has started a trial
+            seen = max(seen, len(started))
+            time.sleep(0.01)
 
     with connected.executor(None, len(trials), connected.device("auto"), None, study.folder) as executor:
         assert executor.workers == 3
-        assert runner.run(study, trials, stores["ray"], executor, finished) == {Outcome.OK: len(trials)}
+        threading.Thread(target=kill, daemon=True).start()
+        assert runner.run(study, trials, stores["ray"], executor) == {Outcome.OK: len(trials)}
     assert killed
     assert len(starts.read_text().split()) > len(trials)
     found = {}
