@@ -387,23 +387,25 @@ def verify(
 
     chosen = _runnable(_studies(study, part, repeats, epochs, train_examples, precision, optimizer))
     place, store_ = _place(chosen.parts, device), _open(store, create=False)
-    differing = 0
-    for each in chosen.parts:
+    found: list[tuple[Study, int, dict[str, TrialRecord]]] = []
+    for each in chosen.parts:  # all, before any trial is run
         trials = plan(each)
         known = store_.records([trial.id for trial in trials])
-        found = {trial.id: known[trial.id] for trial in trials if trial.id in known}
-        records = verification.sample(found.values(), sample)
-        if not records:
+        found.append((each, len(trials), {trial.id: known[trial.id] for trial in trials if trial.id in known}))
+        if not verification.sample(known.values(), 1):
             raise UserError(f"{each.place}: none of its trials is recorded here. Run it first: ravine run {study}")
+    told, differing = list[dict[str, Any]](), 0
+    for each, planned, known in found:
+        records = verification.sample(known.values(), sample)
         again = [record.trial for record in records]
         expected = _expected(each, again, known, place)[0]
         with _executor(each, place, workers, len(again), data) as executor, Shown(expected, executor.workers) as shown:
             checks = verification.verify(records, executor, shown.finished)
         wrong = sum(not check.same for check in checks)
         differing += wrong
+        counts = {"study": each.name, "checked": len(checks), "differing": wrong, "planned": planned}
+        told.append(counts | {"trials": [check.told() for check in checks]})
         if as_json:
-            told = {"study": each.name, "checked": len(checks), "differing": wrong, "planned": len(trials)}
-            print(json.dumps(told | {"trials": [check.told() for check in checks]}, indent=1, ensure_ascii=False))
             continue
         _print_table(list(verification.COLUMNS), [check.row() for check in checks])
         same, others = len(checks) - wrong, len(known) - len(checks)
@@ -411,6 +413,9 @@ def verify(
             f"{same} of {len(checks)} trials came to the recorded weights."
             + (f" {others} other recorded trials were not run." if others else "")
         )
+    if as_json:
+        whole = {"study": chosen.name, "parts": told} if chosen.divided else told[0]
+        print(json.dumps(whole, indent=1, ensure_ascii=False))
     if differing:
         raise typer.Exit(1)
 

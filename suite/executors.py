@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import wait
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 from suite.records import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from multiprocessing.context import ForkServerContext
     from pathlib import Path
 
     from pebble import ProcessPool
@@ -33,6 +33,8 @@ T = TypeVar("T")
 
 GATHERING = 0.05
 """Seconds that trials for a process with several slots are gathered."""
+QUIET_END = 256
+"""Stands for exit status 0 of a worker, which pebble would overlook; no process can have it."""
 
 
 class WorkerLost(Exception):  # noqa: N818 (what happened is its name)
@@ -254,7 +256,7 @@ def _how(lost: BaseException | None) -> str:
     if code == -signal.SIGKILL:
         return "killed twice (SIGKILL), as the system does when memory runs out: fewer --workers need less"
     if isinstance(code, int):
-        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"exit status {code}"
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"exit status {code % QUIET_END}"
         return f"it ended twice in the middle of the trial ({name})"
     return f"{type(lost).__name__}: {' '.join(str(lost).split())}"
 
@@ -290,6 +292,22 @@ def _ctrl_c_later() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+class _Worker(ForkServerProcess):
+    """A worker process. It has no reason to end by itself, so that it is lost also where a library ends it with status 0."""
+
+    @property
+    def exitcode(self) -> int | None:
+        """The exit status, `QUIET_END` for 0; minus the signal that ended it; None while it lives."""
+        code = super().exitcode
+        return QUIET_END if code == 0 else code
+
+
+class _Context(ForkServerContext):
+    """How workers are started."""
+
+    Process = _Worker
+
+
 def _pool(workers: int, device: str) -> ProcessPool:
     from pebble import ProcessPool
 
@@ -300,7 +318,7 @@ def _context(device: str) -> ForkServerContext:
     # A server process imports torch once and forks workers, which costs 10 ms each instead of a second. It must run no
     # tensor operation and never touch CUDA: neither survives a fork. Constructing the first optimizer imports torch's
     # compiler, which takes seconds; on a CPU the server does it for all, on CUDA it might ask for devices.
-    context = multiprocessing.get_context("forkserver")
+    context = _Context()
     context.set_forkserver_preload(["suite.trial", *(["torch._dynamo"] if device == "cpu" else [])])
     return context
 

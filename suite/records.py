@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Literal
 
 CONTRACT = 2
@@ -43,7 +44,7 @@ class Outcome(StrEnum):
     """An exception: a bug, memory that ran out, a killed worker. The reason holds its text."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots, so that the id, asked for again and again, is computed once
 class Trial:
     """One training run, described in full: the same description gives the same weights.
 
@@ -77,13 +78,13 @@ class Trial:
 
     def description(self) -> dict[str, Any]:
         """Everything that decides what is computed, as plain JSON values; the label is not part of it."""
-        names = (name for name in self.__slots__ if name != "label")
+        names = (each.name for each in fields(self) if each.name != "label")
         values = {name: _plain(getattr(self, name)) for name in sorted(names)}
         if self.evaluate_examples is None:  # a later field, left out where it says nothing: the ids of before stand
             del values["evaluate_examples"]
         return values
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The first 16 hexadecimal digits of the SHA-256 of the canonical description (floats exact, keys sorted)."""
         return hashlib.sha256(canonical(self.description()).encode()).hexdigest()[:16]

@@ -109,6 +109,9 @@ def test_a_study_with_parts(call, write_study, here):
     )
     status, out, err = call("run", path, "--part", "two")
     assert (status, [folder.name for folder in (here / "out/reports").iterdir()]) == (0, ["toy_study.two"])
+    status, out, err = call("verify", path)
+    assert (status, out) == (2, ""), "part one is not recorded, which is told before part two is run again"
+    assert "none of its trials is recorded here" in err
     status, out, err = call("run", path)
     assert status == 0
     assert "Part one:" in err
@@ -121,6 +124,13 @@ def test_a_study_with_parts(call, write_study, here):
         "toy_study.one",
         "toy_study.two",
     ]
+    told = json.loads(call("verify", path, "--json", "--sample", 1)[1])
+    assert told["study"] == "toy_study"
+    assert [(part["study"], part["checked"], part["differing"], part["planned"]) for part in told["parts"]] == [
+        ("toy_study.one", 1, 0, 2),
+        ("toy_study.two", 1, 0, 2),
+    ]
+    assert [part["trials"][0]["same"] for part in told["parts"]] == [True, True]
     assert call("tune", path)[0] == 2
 
 

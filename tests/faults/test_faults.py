@@ -272,6 +272,20 @@ def test_a_database_that_is_locked_for_a_while_is_waited_for(call, write_study, 
     assert _scores(here) == expected
 
 
+@pytest.fixture
+def impatient():
+    """SQLite gives a locked file up after half a second, not after the 20 of MLflow's, each time that it is asked for."""
+    from sqlalchemy import Engine, event
+
+    def sooner(connection, cursor, statement, parameters, context, many):
+        return statement.replace("busy_timeout = 20000", "busy_timeout = 500"), parameters
+
+    event.listen(Engine, "before_cursor_execute", sooner, retval=True)
+    yield
+    event.remove(Engine, "before_cursor_execute", sooner)
+
+
+@pytest.mark.usefixtures("impatient")
 def test_a_database_that_stays_locked_is_told_and_its_results_wait(
     call, write_study, undisturbed, store, here, monkeypatch
 ):

@@ -5,9 +5,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
+import processes
 import pytest
 
 from suite import cluster, runner
@@ -101,18 +103,23 @@ def test_a_cluster_that_loses_a_node_gives_the_table_of_this_machine(nodes, conn
     monkeypatch.undo()
     starts = Path(os.environ["RAVINE_CACHE"]) / "starts"
     others = {node.all_processes["raylet"][0].process.pid: node for node in nodes.worker_nodes}
-    ended, killed = [], []
+    killed = []
 
-    def finished(result):
-        ended.append(result)
-        started = [int(line) for line in starts.read_text().split()]
-        if not killed and len(started) > len(ended) and started[-1] in others:
-            killed.append(started[-1])
-            os.kill(started[-1], signal.SIGKILL)  # in the middle of the trial that it started last
+    def kill():
+        seen = 3  # each node has one by then
+        while not killed:
+            started = [int(line) for line in starts.read_text().split()] if starts.exists() else []
+            for place in started[seen:]:
+                if place in others and not killed:
+                    killed.append(place)
+                    os.kill(place, signal.SIGKILL)  # a moment after it has started a trial
+            seen = max(seen, len(started))
+            time.sleep(0.01)
 
     with connected.executor(None, len(trials), connected.device("auto"), None, study.folder) as executor:
         assert executor.workers == 3
-        assert runner.run(study, trials, stores["ray"], executor, finished) == {Outcome.OK: len(trials)}
+        threading.Thread(target=kill, daemon=True).start()
+        assert runner.run(study, trials, stores["ray"], executor) == {Outcome.OK: len(trials)}
     assert killed
     assert len(starts.read_text().split()) > len(trials)
     found = {}
@@ -147,11 +154,12 @@ def test_a_tuning_on_a_cluster_is_that_of_this_machine(nodes, traced, call, here
     assert (len(found[0][0]), len(found[0][1])) == (3, 4)
 
 
-def test_a_trial_that_kills_its_process_fails_after_some_tries(connected, write_study, monkeypatch):
-    """It is a failed trial with a reason, and the next one runs."""
+@pytest.mark.parametrize("problem", ["DEADLY_BLOBS", "QUIET_BLOBS"])
+def test_a_trial_that_ends_its_process_fails_after_some_tries(connected, write_study, monkeypatch, problem):
+    """Killed, or ended with exit status 0: it is a failed trial with a reason, and the next one runs."""
     monkeypatch.setattr(cluster, "RETRIES", 1)
     path = write_study(repeats=1)
-    deadly, good = plan(load(write_study("DEADLY_BLOBS", repeats=1, name="deadly")))[0], plan(load(path))[0]
+    deadly, good = plan(load(write_study(problem, repeats=1, name="deadly")))[0], plan(load(path))[0]
     with connected.executor(None, 2, "cpu", None, path.parent) as executor:
         lost = runner.settled(executor.submit(deadly), deadly)
         assert lost.outcome is Outcome.FAILED
@@ -224,8 +232,8 @@ def test_a_ray_of_ones_own_is_private_and_ends_with_the_command(ray, write_study
     ) as coordinator:
         assert coordinator.stderr.readline().startswith("200 trials on 2 workers"), coordinator.stderr.read()
         assert coordinator.stderr.readline().startswith("1/200 ")
-        family = _family(coordinator.pid)
-        listening = [place for pid in family for place in _listening(pid)]
+        family = processes.family(coordinator.pid)
+        listening = [place for pid in family for place in processes.listening(pid)]
         coordinator.kill()
     assert any("raylet" in command for command in family.values())
     assert len(listening) > 3
@@ -238,36 +246,7 @@ def test_a_ray_of_ones_own_is_private_and_ends_with_the_command(ray, write_study
 
 def _at_work(session):
     """The processes of a session but Ray's two agents, which notice by themselves, a minute or two later."""
-    return {pid: command for pid, command in _family(session).items() if "Agent" not in command}
-
-
-def _family(session):
-    """The live processes of a session, from /proc: pid and command line."""
-    found = {}
-    for folder in Path("/proc").iterdir():
-        try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[3]) == session and fields[0] != "Z":
-                found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
-        except (OSError, ValueError, IndexError):
-            continue
-    return found
-
-
-def _listening(pid):
-    """The addresses that a process listens at."""
-    sockets = set()
-    for each in Path(f"/proc/{pid}/fd").glob("*"):
-        try:
-            sockets.add(each.readlink().name)
-        except OSError:
-            continue
-    for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
-                address = bytes.fromhex(fields[1].partition(":")[0][-8:])[::-1]
-                yield ".".join(map(str, address))
+    return {pid: command for pid, command in processes.family(session).items() if "Agent" not in command}
 
 
 # --- on a node, without Ray ------------------------------------------------------------------------------------------

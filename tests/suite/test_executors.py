@@ -9,6 +9,7 @@ import textwrap
 import time
 from pathlib import Path
 
+import processes
 import pytest
 
 from suite.executors import LocalProcesses, Place, WorkerLost, default_workers
@@ -86,6 +87,18 @@ def test_a_worker_that_is_killed_twice_is_told_and_loses_no_other_trial(write_st
             futures[0].result(timeout=120)
         assert [future.result(timeout=120).outcome for future in futures[1:]] == [Outcome.OK] * 2
         assert executor.submit(good[0]).result(timeout=120).outcome is Outcome.OK
+
+
+def test_a_worker_that_ends_quietly_in_the_middle_of_a_trial_is_lost(write_study):
+    """Exit status 0 is no result: the trial runs once more, its future says how it ended, and the next trial runs."""
+    good, quiet = _trials(write_study, "BLOBS", "good"), _trials(write_study, "QUIET_BLOBS", "quiet")
+    folder = load(write_study()).folder
+    with LocalProcesses(1, "cpu", None, folder) as executor:
+        with pytest.raises(WorkerLost, match=r"it ended twice in the middle of the trial \(exit status 0\)"):
+            executor.submit(quiet[0]).result(timeout=60)
+        assert executor.submit(good[0]).result(timeout=60).outcome is Outcome.OK
+    first, second = (folder / "tries").read_text().split()
+    assert first != second
 
 
 def test_the_other_trials_of_a_killed_process_are_not_lost(write_study):
@@ -180,19 +193,6 @@ def test_one_worker_a_core_by_default():
     assert default_workers("cpu") == len(before)
 
 
-def _family(session):
-    """The live processes of a session, from /proc: pid and command line."""
-    found = {}
-    for folder in Path("/proc").iterdir():
-        try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[3]) == session and fields[0] != "Z":
-                found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
-        except (OSError, ValueError, IndexError):
-            continue
-    return found
-
-
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_no_worker_outlives_its_coordinator(write_study, how):
     """Two seconds after the coordinator's death, however it died, no process that it started is left."""
@@ -215,10 +215,10 @@ def test_no_worker_outlives_its_coordinator(write_study, how):
         [sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
     ) as coordinator:
         assert coordinator.stdout.readline() == "running\n"
-        assert len(_family(coordinator.pid)) >= 4  # itself, the fork server, two workers
+        assert len(processes.family(coordinator.pid)) >= 4  # itself, the fork server, two workers
         coordinator.send_signal(how)
         coordinator.wait(timeout=20)
         end = time.monotonic() + 20
-        while _family(coordinator.pid) and time.monotonic() < end:
+        while processes.family(coordinator.pid) and time.monotonic() < end:
             time.sleep(0.05)
-        assert _family(coordinator.pid) == {}
+        assert processes.family(coordinator.pid) == {}

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 
+import processes
 import pytest
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
@@ -59,7 +60,7 @@ def _keep(browser, name):
 
 @pytest.mark.browser
 def test_the_ui_shows_a_study(write_study, browser):
-    """`ravine ui` prints a link that opens mean curves by optimizer; runs, parameters, metrics and report are there."""
+    """`ravine ui` listens on 127.0.0.1 alone, and its link opens curves by optimizer; runs, values and report are there."""
     path = write_study(repeats=2)
     ravine = [sys.executable, "-m", "ravine"]
     subprocess.run([*ravine, "run", path], check=True, capture_output=True)
@@ -70,6 +71,9 @@ def test_the_ui_shows_a_study(write_study, browser):
             address = re.search(r"at (http://127\.0\.0\.1:\d+/) ", server.stdout.readline()).group(1)
             link = server.stdout.readline().split("toy_study: ")[1].strip()
             assert link.startswith(address)
+            assert {place for pid in processes.family(server.pid) for place in processes.listening(pid)} == {
+                "127.0.0.1"
+            }
             browser.get(link)
             _see(
                 browser,
