@@ -1,0 +1,55 @@
+"""A report becomes a page of the documents: `python tests/pages.py out/reports/claims` writes docs/claims.md and its figures.
+
+The page is the report's own Markdown; what it shows of each optimizer alone stays in the report.
+"""
+
+import argparse
+import re
+import shutil
+from pathlib import Path
+
+from PIL import Image
+
+DOCUMENTS = Path(__file__).parents[1] / "docs"
+COLORS = 128
+"""Of a figure: lines, bands and text in a dozen hues with their edges need no more, and a page loads in a third of the time."""
+
+
+def write(report, name, documents=DOCUMENTS):
+    """Write a page and the figures that it shows, in place of older ones.
+
+    Args:
+        report: A report's folder.
+        name: Of the page, without its ending.
+        documents: Where it goes.
+
+    Returns:
+        The page.
+    """
+    text = (report / "report.md").read_text(encoding="utf-8")
+    text = re.sub(r"\n## Each optimizer\n.*?(?=\n## )", "", text, flags=re.DOTALL)
+    figures = documents / "figures" / name
+    shutil.rmtree(figures, ignore_errors=True)
+    figures.mkdir(parents=True)
+    for file in re.findall(r"\]\(figures/([^)]+)\)", text):
+        if file.endswith(".png"):
+            with Image.open(report / "figures" / file) as image:
+                image.convert("RGB").quantize(COLORS, dither=Image.Dither.NONE).save(figures / file, optimize=True)
+        else:
+            shutil.copy(report / "figures" / file, figures / file)
+    page = documents / f"{name}.md"
+    page.write_text(text.replace("](figures/", f"](figures/{name}/"), encoding="utf-8")
+    return page
+
+
+def main():
+    """Write the page of a report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("report", type=Path, help="a report's folder")
+    parser.add_argument("name", nargs="?", help="of the page; default: the folder's")
+    arguments = parser.parse_args()
+    print(write(arguments.report, arguments.name or arguments.report.name))
+
+
+if __name__ == "__main__":
+    main()
