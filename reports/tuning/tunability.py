@@ -175,15 +175,12 @@ def probabilities(trials: pd.DataFrame) -> pd.DataFrame:
 def worst(trials: pd.DataFrame) -> float:
     """The goodness that a trial of `curves` counts with at least.
 
-    That of a network that learned nothing, where the frame has its score as a column `chance`; else the worst that the
-    study's own settings reached; else the worst of all.
+    The worst that the study's own settings reached; without one the worst of all. A search counts no loss above that of a
+    network that learned nothing (`suite.tuning`).
     """
     scores = goodness(trials)
     scores = scores[np.isfinite(scores)]
     own = scores[trials.loc[scores.index, "is_default"].astype(bool)]
-    if "chance" in trials and trials["chance"].notna().any():
-        at_chance = trials.dropna(subset=["chance"]).iloc[:1]
-        return float(goodness(at_chance.assign(value=at_chance["chance"], state="complete")).iloc[0])
     return float(own.min() if len(own) else scores.min())
 
 

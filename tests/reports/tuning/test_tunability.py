@@ -117,13 +117,12 @@ def test_a_trial_without_a_score_counts_as_the_worst(made, rates) -> None:
     assert curves.loc[("B", 1), ["mean", "worst", "capped"]].tolist() == pytest.approx([4, 5, 1])
 
 
-def test_the_score_at_chance_is_the_worst_where_it_is_known(made, rates) -> None:
-    """A column `chance` goes before what the own settings reached; without either the worst trial is the worst."""
+def test_the_worst_is_that_of_the_own_settings(made, rates) -> None:
+    """What a study's own settings reached goes before the worst trial, which is the worst without them."""
     rows = {"A": rates([1.0, 50.0, 2.0])}
-    assert tunability.worst(made(rows, chance=2.3)) == -2.3
     assert tunability.worst(made(rows)) == -1.0
+    assert tunability.worst(made(rows, goal="maximise")) == 1.0
     assert tunability.worst(made(rows, own=False)) == -50.0
-    assert tunability.worst(made(rows, goal="maximise", chance=0.1)) == 0.1
 
 
 def test_dependent_trials_are_refused_with_the_reason(made, rates) -> None:
