@@ -182,9 +182,10 @@ def run(
     """Run what is missing of a study, then print its table and where the report is."""
     from reports.writing import check_place
     from suite import executors
-    from suite.plan import plan
+    from suite.plan import check_runnable, plan
 
-    chosen = _runnable(_studies(study, part, repeats, epochs, train_examples, precision, optimizer))
+    chosen = _studies(study, part, repeats, epochs, train_examples, precision, optimizer)
+    check_runnable(chosen.parts[0])
     planned = [(each, plan(each)) for each in chosen.parts]
     cluster = _cluster(context, executor, address)
     place = _place(chosen.parts, device, cluster)
@@ -242,7 +243,7 @@ def tune(
     from suite.parts import load
     from suite.plan import plan
 
-    chosen = _runnable(_studies(study, part, repeats, epochs, train_examples, precision, optimizer, trials)).one()
+    chosen = _studies(study, part, repeats, epochs, train_examples, precision, optimizer, trials).one()
     searches = tuning.searches(chosen)
     cluster = _cluster(context, executor, address)
     place = _place((chosen,), device, cluster)
@@ -382,10 +383,11 @@ def verify(
 ) -> None:
     """Run recorded trials again, record nothing, and compare the weights by their digests."""
     from suite import verification
-    from suite.plan import plan
+    from suite.plan import check_runnable, plan
     from suite.progress import Shown
 
-    chosen = _runnable(_studies(study, part, repeats, epochs, train_examples, precision, optimizer))
+    chosen = _studies(study, part, repeats, epochs, train_examples, precision, optimizer)
+    check_runnable(chosen.parts[0])
     place, store_ = _place(chosen.parts, device), _open(store, create=False)
     found: list[tuple[Study, int, dict[str, TrialRecord]]] = []
     for each in chosen.parts:  # all, before any trial is run
@@ -682,16 +684,6 @@ def _studies(
             optimizers=tuple(optimizers or ()),
         )
     )
-
-
-def _runnable(chosen: StudyFile) -> StudyFile:
-    """The study, if its trials can be run."""
-    source = chosen.parts[0].imported
-    if source:
-        raise UserError(
-            f"{chosen.name}: imported from {source.file}, not to be run. See it with: ravine report {chosen.name}"
-        )
-    return chosen
 
 
 def _cluster(context: typer.Context, executor: Executors, address: str | None) -> Cluster | None:

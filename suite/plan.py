@@ -64,6 +64,17 @@ def plan(study: Study) -> tuple[Trial, ...]:
     return tuple(Trial(repeat=repeat, **values) for repeat in range(study.repeats) for values in templates)
 
 
+def check_runnable(study: Study) -> None:
+    """See that the trials of a study can be run.
+
+    Raises:
+        UserError: Its results came from elsewhere.
+    """
+    if study.imported:
+        told = f"{study.place}: imported from {study.imported.file}, not to be run"
+        raise UserError(f"{told}. Use: ravine report {study.name.removesuffix(f'.{study.part}')}")
+
+
 def _imported(study: Study, entry: Entry, repeat: int) -> Trial:
     """A trial whose result came from elsewhere; nothing is known of batches and examples."""
     return Trial(
@@ -88,6 +99,7 @@ def tuning(study: Study) -> tuple[Trial, ...]:
     Raises:
         UserError: What `plan` raises, or a budget that not all entries share or that the split does not leave.
     """
+    check_runnable(study)
     plan(study)
     problem, tune = problems.find(study.problem, study.folder), study.tune
     if not problem.held_out:

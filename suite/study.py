@@ -585,6 +585,7 @@ _EXAMPLES: dict[type[BaseModel], dict[str, str]] = {
         "optimizer": '[[optimizer]] with name = "Adam", kind = "adam", lr = 0.001',
         "tune": "[tune] with trials = 20",
         "tuned": "[tuned] as `ravine tune` writes it",
+        "imported": "[imported] as `ravine import` writes it",
     },
     Entry: {
         "name": 'name = "Adam"',
@@ -614,6 +615,10 @@ _EXAMPLES: dict[type[BaseModel], dict[str, str]] = {
         "study": 'study = "quick_tuning"',
         "trials": "trials = 20",
         "optuna": "[tuned.optuna] as `ravine tune` writes it",
+    },
+    Imported: {
+        "file": 'file = "results.csv"',
+        "sha256": "[imported] as `ravine import` writes it",
     },
 }
 

@@ -16,7 +16,19 @@ from suite.study import shipped
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-STUDIES = {name: path.read_bytes() for name, path in shipped().items()}
+IMPORTED = f"""
+title = "Imported from results.csv"
+problem = "ResNet"
+repeats = 2
+epochs = 3
+batch_size = "full"
+imported = {{file = "results.csv", sha256 = "{"0" * 64}"}}
+[[optimizer]]
+name = "Lion"
+kind = "imported"
+epochs = 3
+"""
+STUDIES = {name: path.read_bytes() for name, path in shipped().items()} | {"imported": IMPORTED.encode()}
 DOCUMENTS = {name: tomllib.loads(raw.decode()) for name, raw in STUDIES.items()}
 
 _MENDS = (

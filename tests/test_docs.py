@@ -67,6 +67,8 @@ def test_every_ravine_command_of_the_documents_works(status, here):
         ):  # a study that the page runs in full before, to go on from
             small = one
         rest = [re.sub("@.*", "@repeats=1,epochs=1,train_examples=256,optimizer=adam", word) for word in rest]
+        if "theirs" in rest:
+            small = []  # imported results have the budget that they have
         if "surfaces" in rest:
             small = small[:-2]  # a surface has one example
         assert status(verb, *rest, *small) == 0, command

@@ -111,9 +111,12 @@ def test_a_study_with_mistakes_in_its_bytes_is_valid_or_told(folder, raw):
 @pytest.mark.parametrize("name", sorted(mistakes.STUDIES))
 def test_what_windows_makes_of_a_study_is_the_same_study(folder, name):
     """A byte order mark and line ends of two characters change nothing."""
-    path = folder / f"{name}.toml"
-    path.write_bytes(b"\xef\xbb\xbf" + mistakes.STUDIES[name].replace(b"\n", b"\r\n"))
-    one, two = ([study.model_dump() for study in parts.load(which).parts] for which in (path, name))
+    windows, plain = folder / "windows" / f"{name}.toml", folder / "plain" / f"{name}.toml"
+    for path in (windows, plain):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(mistakes.STUDIES[name])
+    windows.write_bytes(b"\xef\xbb\xbf" + mistakes.STUDIES[name].replace(b"\n", b"\r\n"))
+    one, two = ([study.model_dump() for study in parts.load(path).parts] for path in (windows, plain))
     assert one == two
     assert tomllib.loads(mistakes.toml(mistakes.DOCUMENTS[name])) == mistakes.DOCUMENTS[name]
 

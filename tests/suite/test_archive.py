@@ -419,3 +419,14 @@ def test_the_shipped_run_is_reported_without_a_store(call, write_study, here, mo
     assert (told["test"], told["yours"]["test"], told["yours"]["paired"]) == ("welch", "welch", True)
     status, _, err = call("report", "quick", "--baseline")
     assert (status, err) == (2, "ravine: no run of quick comes with Ravine. There are: toy_study\n")
+
+
+@pytest.mark.parametrize("name", archive.baselines())
+def test_a_run_that_comes_with_ravine_is_of_the_study_of_its_name(name):
+    """It is read whole, and its plan is the study's today, with its overrides: trial by trial."""
+    read = archive.read(archive.baselines()[name])
+    changed = dict(override.split("=", 1) for override in read.study.overrides)
+    assert changed.keys() <= {"repeats", "precision"}
+    study = load(name).override(repeats=int(changed["repeats"]), precision=changed.get("precision"))
+    assert [(trial.label, trial.id) for trial in read.trials] == [(trial.label, trial.id) for trial in plan(study)]
+    assert read.found

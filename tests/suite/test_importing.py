@@ -208,7 +208,7 @@ def test_an_imported_study_is_recorded_reported_and_compared_but_not_run(call, h
     for command in (["run"], ["tune"], ["verify"]):
         status, _, err = call(*command, "mine")
         assert (status, err.count("\n")) == (2, 1)
-        assert "imported from a.csv, not to be run. See it with: ravine report mine" in err
+        assert "out/studies/mine.toml: imported from a.csv, not to be run. Use: ravine report mine" in err
     status, _, err = call("report", "mine", "--epochs", "2")
     assert (status, err) == (2, "ravine: --epochs: the results of mine are imported. Leave it out\n")
 
