@@ -60,6 +60,8 @@ def test_page_and_markdown_have_the_section(report) -> None:
         assert "No setting was chosen on the test set." in text
         for part in ("Tuned settings on fresh repeats", "Learning rates", "What tuning spent"):
             assert part in text, (name, part)
+    page = (report.folder / "index.html").read_text()
+    assert [page.count(f"<h3>{part}</h3>") for part in ("Tuned settings on fresh repeats", "Learning rates")] == [1, 1]
     markdown = (report.folder / "report.md").read_text()
     figures = ["tuned-against-own", "learning-rates", "learning-rate-ranges", "tunability", "tuning-best"]
     places = [markdown.index(f"(figures/{figure}.png)") for figure in figures]
