@@ -12,7 +12,7 @@ import urllib.request
 
 import processes
 import pytest
-from selenium.common.exceptions import WebDriverException
+from selenium.common.exceptions import TimeoutException, WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -24,11 +24,13 @@ def _text(browser):
 
 
 def _see(browser, *words):
-    """Wait until the page shows all these words."""
-    try:
-        WebDriverWait(browser, 60).until(lambda b: all(word in _text(b) for word in words))
-    except Exception as error:
-        raise AssertionError(f"{words} not all in: {_text(browser)[:2000]}") from error
+    """Wait until the page shows all these words; charts of MLflow that a busy machine never began come with a reload."""
+    for _ in range(3):
+        with contextlib.suppress(TimeoutException):
+            WebDriverWait(browser, 40).until(lambda b: all(word in _text(b) for word in words))
+            return
+        browser.refresh()
+    raise AssertionError(f"{words} not all in: {_text(browser)[:2000]}")
 
 
 def _click(browser, text):
