@@ -180,7 +180,6 @@ def run(
     ] = False,
 ) -> None:
     """Run what is missing of a study, then print its table and where the report is."""
-    from reports.writing import check_place
     from suite import executors
     from suite.plan import check_runnable, plan
 
@@ -195,8 +194,7 @@ def run(
                 print(f"Part {each.part}:")
             _show_plan(each, trials, _existing(store), place, workers, cluster)
         return
-    for name in dict.fromkeys((*(each.report_name for each in chosen.parts), chosen.report_name)):
-        check_place(OUT / "reports" / name)
+    _check_places(chosen)
     if cluster is None:
         executors.begin(place)  # it imports torch while this process imports MLflow
     records = _open(store, create=True)
@@ -551,7 +549,6 @@ def _import(
     from rich.console import Console
     from rich.progress import track
 
-    from reports.writing import check_place
     from suite import importing
     from suite.plan import plan
 
@@ -559,8 +556,7 @@ def _import(
     found = importing.read(file)
     chosen = importing.write_study(file, found, OUT / "studies", study, score, margin)
     planned = [(each, plan(each)) for each in chosen.parts]
-    for name in dict.fromkeys((*(each.report_name for each in chosen.parts), chosen.report_name)):
-        check_place(OUT / "reports" / name)
+    _check_places(chosen)
     records = _open(store, create=True)
     with records.held(*chosen.parts):
         records.sweep()
@@ -684,6 +680,14 @@ def _studies(
             optimizers=tuple(optimizers or ()),
         )
     )
+
+
+def _check_places(chosen: StudyFile) -> None:
+    """See that the reports of a study and its parts can be written."""
+    from reports.writing import check_place
+
+    for name in dict.fromkeys((*(each.report_name for each in chosen.parts), chosen.report_name)):
+        check_place(OUT / "reports" / name)
 
 
 def _cluster(context: typer.Context, executor: Executors, address: str | None) -> Cluster | None:
@@ -959,8 +963,7 @@ def _report(
     reports = []
     for study, trials in planned:
         folder = OUT / "reports" / study.report_name
-        tried = frame.tuning(study, store)
-        built = build(study, trials, store, folder, tuning=tried, test=test or ("welch" if study.imported else "max-t"))
+        built = build(study, trials, store, folder, tuning=frame.tuning(study, store), test=test)
         store.write_report(study, folder)
         reports.append((study, built))
         if not as_json:
@@ -1038,7 +1041,7 @@ def _baseline(study: Study, store: str | None, test: Test | None, *, as_json: bo
     told = read.study.model_copy(update={"title": f"{read.study.title} (the run that comes with Ravine)"})
     more = [versus_section.section(found)] if found else []
     folder = OUT / "reports" / f"{study.name}@baseline"
-    built = build(told, read.trials, read, folder, test=test or "max-t", more=more)
+    built = build(told, read.trials, read, folder, test=test, more=more)
     if as_json:
         numbers = summary(built, study.name) | ({"yours": versus_page.summary(found)} if found else {})
         print(json.dumps(numbers, indent=1, ensure_ascii=False, allow_nan=False))

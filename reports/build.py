@@ -106,7 +106,7 @@ def build(
     folder: Path,
     *,
     tuning: pd.DataFrame | None = None,
-    test: Test = "max-t",
+    test: Test | None = None,
     more: Sequence[Section] = (),
 ) -> Report:
     """Build the report of a study: page, tables, figures and manifest.
@@ -119,7 +119,7 @@ def build(
         store: Where the records are.
         folder: Where the report goes. An older report there is replaced.
         tuning: A row per Optuna trial of the run that the study's settings come from (see `reports.tuning.choices`).
-        test: How pairs are compared (`comparison.TESTS`).
+        test: How pairs are compared (`comparison.TESTS`); default: `max-t`, and `welch` for imported results.
         more: Further parts of the report, to stand first.
 
     Raises:
@@ -130,6 +130,7 @@ def build(
     frames = load(store, trials)
     if not frames.recorded:
         raise UserError(f"nothing is recorded for the study {study.name} yet. Run `{command(study)}` first")
+    test = test or ("welch" if study.imported else "max-t")
     contents = _gather(study, trials, frames, test, None if tuning is None or tuning.empty else tuning)
     contents.sections[:0] = more
     contents.pictures += [
@@ -213,9 +214,7 @@ def _gather(
     if tuning is not None:
         contents.sections.append(tuning_section(tuning, final, study.score, frames.labels))
     if len(compared.means) > 1:
-        contents.sections.append(
-            comparison_section.comparison(compared, varied=notes.ELSEWHERE if frames.imported else notes.VARIED)
-        )
+        contents.sections.append(comparison_section.comparison(compared, varied=notes.varied(imported=frames.imported)))
     timed = target_section.time_to_target(frames, study.score, list(table["label"]))
     contents.sections += [timed] if timed else []
     if study.claims and not study.part:
@@ -346,12 +345,11 @@ def _write(contents: _Contents, folder: Path) -> None:
     if contents.compared is not None:
         texts["reference.csv"] = tables.csv(contents.compared)
     texts |= writing.section_texts(contents.sections)
-    of_sections = [sheet for section in contents.sections for sheet in section.sheets]
-    for sheet in (*contents.sheets, *of_sections):
-        stem = "table" if sheet.name == "estimates" else sheet.name
-        texts[f"{stem}.md"] = tables.markdown(sheet)
-        texts[f"{stem}.tex"] = tables.latex(sheet)
-        texts[f"{stem}.html"] = _render("table.html.j2", contents, sheet=sheet)
+    sheets = {"table" if sheet.name == "estimates" else sheet.name: sheet for sheet in contents.sheets}
+    for stem, sheet in sheets.items():
+        texts |= {f"{stem}.md": tables.markdown(sheet), f"{stem}.tex": tables.latex(sheet)}
+    sheets |= {sheet.name: sheet for section in contents.sections for sheet in section.sheets}
+    texts |= {f"{stem}.html": _render("table.html.j2", contents, sheet=sheet) for stem, sheet in sheets.items()}
     texts["report.md"] = _render("report.md.j2", contents)
     texts["index.html"] = _render("index.html.j2", contents, files=sorted([*texts, "index.html", writing.MANIFEST]))
     writing.save_texts(texts, folder)

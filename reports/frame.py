@@ -266,12 +266,9 @@ def settings(study: Study, trials: Sequence[Trial]) -> dict[str, str]:
 
 def command(study: Study | StudyFile) -> str:
     """The command line that runs a study, or all parts of a file, again, for a shell; it names no folder of this machine."""
-    path, name = study.path, study.name
-    if isinstance(study, Study) and study.part:
-        name = name.removesuffix(f".{study.part}")
-    source = study.imported if isinstance(study, Study) else study.parts[0].imported
-    if source:
-        return shlex.join(["ravine", "import", source.file, "--study", name])
+    path, name = study.path, study.file_name if isinstance(study, Study) else study.name
+    if study.imported:
+        return shlex.join(["ravine", "import", study.imported.file, "--study", name])
     named = path is None or path in {path.resolve() for path in shipped().values()}
     generated = path is not None and path.parts[-3:-1] == ("out", "studies")
     words = ["ravine", "run", name if path is None or named or generated else path.name]

@@ -41,6 +41,11 @@ FIXED = "Nothing varies between repeats: start, function and rule fix the path."
 _REASON = 160
 
 
+def varied(*, imported: bool) -> str:
+    """What varies between repeats, in a sentence."""
+    return ELSEWHERE if imported else VARIED
+
+
 def number(value: float, digits: int) -> str:
     """A number with so many decimals, and a real minus sign; an en dash where there is none."""
     if not math.isfinite(value):
@@ -221,7 +226,7 @@ def beneath(frames: Frames, estimates: pd.DataFrame, score: str) -> tuple[str, .
         *intervals(estimates),
         f"Sorted by mean {title(score).lower()}, {word} first.",
     ]
-    lines += [*failure_lines(frames), ELSEWHERE if frames.imported else VARIED]
+    lines += [*failure_lines(frames), varied(imported=frames.imported)]
     if estimates["examples_per_second"].notna().any():
         lines.append("Examples/s: median over the ok repeats, of training alone.")
     lines.append(where(frames))

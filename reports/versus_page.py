@@ -94,6 +94,6 @@ def _all(found: Versus) -> Section | None:
     """All pairs of both versions as one family, with its figures where they have room."""
     if len(found.all.means) < 2:
         return None
-    whole = comparison_section.comparison(found.all, varied=notes.ELSEWHERE if found.imported else notes.VARIED)
+    whole = comparison_section.comparison(found.all, varied=notes.varied(imported=found.imported))
     whole = replace(whole, anchor="all", heading="All pairs of both")
     return whole if len(found.all.means) <= CROWDED else replace(whole, draw=lambda _: iter(()))

@@ -126,7 +126,7 @@ def changes_sheet(found: Versus) -> Sheet:
         ),
         f"Before: {found.before}. After: {found.after}. Change: after − before, ± half of its own {found.level:.0%} interval.",
         "Detectable: the true change found with probability 80%.",
-        notes.ELSEWHERE if found.imported else notes.VARIED,
+        notes.varied(imported=found.imported),
     )
     return Sheet("changes", f"{found.after} against {found.before}", columns, tuple(rows), remarks)
 

@@ -24,12 +24,11 @@ import numpy as np
 import pandas as pd
 import tomlkit
 
-from suite import naming
+from suite import naming, study_file
 from suite.errors import UserError, shown
 from suite.parts import load
 from suite.records import IMPORTED, Outcome, Point, TrialResult
 from suite.study import LONGEST_LABEL, shipped
-from suite.study_file import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -277,7 +276,7 @@ def _check_name(folder: Path, name: str) -> None:
             f"--study: {shown(name)} cannot be the name of a folder everywhere. Give letters, digits and ._,=+@()-"
         ) from None
     there = folder / f"{name}.toml"
-    if name in shipped() or (there.exists() and not load(there).parts[0].imported):
+    if name in shipped() or (there.exists() and not load(there).imported):
         raise UserError(f"--study: there is a study {name} already, and it is no import. Give another name")
 
 
@@ -343,10 +342,10 @@ def _fill(table: Any, values: Mapping[str, Any]) -> Any:
     """Write keys into a table, those of optimizers last: a key below a table would belong to it."""
     for key, value in values.items():
         if key != "optimizer":
-            table.add(key, plain(value))
+            table.add(key, study_file.plain(value))
     if "optimizer" in values:
         entries = tomlkit.aot()
         for entry in values["optimizer"]:
-            entries.append(_fill(tomlkit.table(), entry))
+            entries.append(study_file.table(entry))
         table.add("optimizer", entries)
     return table

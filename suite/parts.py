@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from suite.study import Imported
+
 NAME = r"[a-z0-9][a-z0-9_-]{0,39}"
 
 
@@ -58,6 +60,11 @@ class StudyFile:
     def divided(self) -> bool:
         """Whether the file has parts."""
         return bool(self.parts[0].part)
+
+    @property
+    def imported(self) -> Imported | None:
+        """Where the results came from, if they are imported: then those of all parts are."""
+        return self.parts[0].imported
 
     @property
     def report_name(self) -> str:

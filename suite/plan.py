@@ -32,7 +32,10 @@ def plan(study: Study) -> tuple[Trial, ...]:
         UserError: An unknown problem, optimizer or option, a value out of range, a budget that the problem does not have.
     """
     if study.imported:
-        return tuple(_imported(study, entry, repeat) for repeat in range(study.repeats) for entry in study.optimizer)
+        data = {study.imported.file: study.imported.sha256}
+        return tuple(
+            _imported(study, entry, repeat, data) for repeat in range(study.repeats) for entry in study.optimizer
+        )
     mistakes: list[str] = []
     templates = []
     try:
@@ -65,17 +68,17 @@ def plan(study: Study) -> tuple[Trial, ...]:
 
 
 def check_runnable(study: Study) -> None:
-    """See that the trials of a study can be run.
+    """See that the trials of a study, or of a part of it, can be run.
 
     Raises:
         UserError: Its results came from elsewhere.
     """
     if study.imported:
         told = f"{study.place}: imported from {study.imported.file}, not to be run"
-        raise UserError(f"{told}. Use: ravine report {study.name.removesuffix(f'.{study.part}')}")
+        raise UserError(f"{told}. Use: ravine report {study.file_name}")
 
 
-def _imported(study: Study, entry: Entry, repeat: int) -> Trial:
+def _imported(study: Study, entry: Entry, repeat: int, data: dict[str, str]) -> Trial:
     """A trial whose result came from elsewhere; nothing is known of batches and examples."""
     return Trial(
         label=entry.name,
@@ -86,7 +89,7 @@ def _imported(study: Study, entry: Entry, repeat: int) -> Trial:
         epochs=entry.epochs or study.epochs,
         train_examples=0,
         repeat=repeat,
-        data={study.imported.file: study.imported.sha256} if study.imported else {},
+        data=data,
     )
 
 

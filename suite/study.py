@@ -301,6 +301,11 @@ class Study(BaseModel):
         return (self.path.parent / (self.modules or "")).resolve() if self.path else None
 
     @property
+    def file_name(self) -> str:
+        """What the whole is called that it is a part of, or itself."""
+        return self.name.removesuffix(f".{self.part}") if self.part else self.name
+
+    @property
     def place(self) -> str:
         """What messages call the study: the path of its file, short where it lies below the current directory."""
         if self.path is None:
@@ -338,7 +343,7 @@ class Study(BaseModel):
         entries = [self._named(name) for name in optimizers]
         kept = [entry for entry in self.optimizer if not optimizers or any(entry in found for found in entries)]
         budget = [key for key in ("epochs", "train_examples") if key in changed]
-        fixed = [*budget, *(key for key in ("precision",) if key in changed)]
+        fixed = [key for key in changed if key != "repeats"]
         if self.imported and fixed:
             raise UserError(f"--{fixed[0].replace('_', '-')}: the results of {self.name} are imported. Leave it out")
         if not changed and not optimizers and trials is None:

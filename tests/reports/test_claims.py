@@ -418,8 +418,7 @@ def test_the_whole_of_several_parts_shows_their_claims(sample, tmp_path, no_figu
         study = study.model_copy(update={"part": name, "claims": True})
         trials = sample.plan(study)
         reports.append((study, build(study, trials, sample.fill(sample.Store(), trials), tmp_path / f"all.{name}")))
-    parts = tuple(study for study, _ in reports)
-    file = SimpleNamespace(name="all", title="All", report_name="all", overrides=(), path=None, parts=parts)
+    file = SimpleNamespace(name="all", title="All", report_name="all", overrides=(), path=None, imported=None)
     built = overview.build(file, reports, tmp_path / "all")
     assert built.claims.claims[0].verdict == SUPPORTED
     assert [each.part for each in built.claims.claims[0].measurements] == ["one", "two"]

@@ -76,17 +76,22 @@ class DeadlyBlobs(Blobs):
         return super().network()
 
 
+def _tries():
+    """Note this process in a file beside this one; how many are noted there."""
+    with Path(__file__).with_name("tries").open("a+") as file:
+        print(os.getpid(), file=file, flush=True)
+        file.seek(0)
+        return len(file.readlines())
+
+
 class OnceDeadlyBlobs(Blobs):
     """Kills its own process the first time that it is run, and notes each time in a file beside this one."""
 
     key = "once_deadly_blobs"
 
     def network(self):
-        with Path(__file__).with_name("tries").open("a+") as file:
-            print(os.getpid(), file=file, flush=True)
-            file.seek(0)
-            if len(file.readlines()) == 1:
-                os.kill(os.getpid(), signal.SIGKILL)
+        if _tries() == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
         return super().network()
 
 
@@ -96,8 +101,7 @@ class QuietBlobs(Blobs):
     key = "quiet_blobs"
 
     def network(self):
-        with Path(__file__).with_name("tries").open("a") as file:
-            print(os.getpid(), file=file, flush=True)
+        _tries()
         os._exit(0)
 
 
@@ -109,8 +113,7 @@ class ContextBlobs(Blobs):
     def network(self):
         from suite import executors
 
-        with Path(__file__).with_name("tries").open("a") as file:
-            print(os.getpid(), file=file)
+        _tries()
         executors._sound = lambda _: False
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
