@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -411,6 +412,7 @@ def test_the_whole_of_several_parts_shows_their_claims(sample, tmp_path, no_figu
     """Parts that ask are settled together on the page of the whole, and not on their own pages."""
     from reports import overview
     from reports.build import build
+    from suite.parts import StudyFile
 
     reports = []
     for name in ("one", "two"):
@@ -418,7 +420,7 @@ def test_the_whole_of_several_parts_shows_their_claims(sample, tmp_path, no_figu
         study = study.model_copy(update={"part": name, "claims": True})
         trials = sample.plan(study)
         reports.append((study, build(study, trials, sample.fill(sample.Store(), trials), tmp_path / f"all.{name}")))
-    file = SimpleNamespace(name="all", title="All", report_name="all", overrides=(), path=None, imported=None)
+    file = StudyFile("all", "All", tuple(study for study, _ in reports), Path("all.toml"))
     built = overview.build(file, reports, tmp_path / "all")
     assert built.claims.claims[0].verdict == SUPPORTED
     assert [each.part for each in built.claims.claims[0].measurements] == ["one", "two"]

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from types import SimpleNamespace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -95,5 +95,6 @@ def test_numbers_for_scripts(reports, tmp_path):
 
 
 def _file(reports):
-    parts = tuple(study for study, _ in reports)
-    return SimpleNamespace(name="all", title="All <of> them", parts=parts, path=None, overrides=(), report_name="all")
+    from suite.parts import StudyFile
+
+    return StudyFile("all", "All <of> them", tuple(study for study, _ in reports), Path("all.toml"))
