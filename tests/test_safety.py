@@ -19,8 +19,8 @@ from suite.records import Outcome
 from suite.store import Store, locate
 from suite.study import Study, load
 
-ROOT = Path(ravine.__file__).parent
-SOURCES = [ROOT / "ravine.py", *(ROOT / "suite").rglob("*.py"), *(ROOT / "reports").rglob("*.py")]
+ROOT = Path(ravine.__file__).parents[1]
+SOURCES = [path for room in ("ravine", "suite", "reports") for path in (ROOT / room).rglob("*.py")]
 FEW = settings(max_examples=40, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
 
 

@@ -1,0 +1,91 @@
+"""`ravine export`, `ravine merge` and `ravine import`: results that come and go as files."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 (read by typer)
+from typing import Annotated
+
+import typer
+
+from ravine import choices, options, reporting
+
+
+def export(
+    study: options.Study,
+    file: Annotated[Path | None, typer.Argument(help="Where to. Default: out/exports/<study>.zip.")] = None,
+    part: options.Part = None,
+    repeats: options.Repeats = None,
+    epochs: options.Epochs = None,
+    train_examples: options.TrainExamples = None,
+    optimizer: options.Optimizer = None,
+    precision: options.Precision = None,
+    step_losses: Annotated[
+        int | None,
+        typer.Option(min=100, help="Keep at most so many means of each trial's step losses. Default: all losses."),
+    ] = None,
+    store: options.Store = None,
+) -> None:
+    """Write the records of a study to one file, to be moved, kept or compared."""
+    from suite import archive
+    from suite.plan import plan
+
+    chosen = choices.studies(study, part, repeats, epochs, train_examples, precision, optimizer).one()
+    trials = plan(chosen)
+    path = file or choices.OUT / "exports" / f"{chosen.report_name}.zip"
+    archive.check_place(path)
+    recorded = archive.write(chosen, trials, choices.open_store(store, create=False), path, step_losses or "all")
+    size = path.stat().st_size
+    count = len({trial.id for trial in trials})
+    print(f"{recorded} of {count} trials of {chosen.report_name} are in {path} ({size / 1000:,.0f} kB).")
+
+
+def merge(
+    file: Annotated[Path, typer.Argument(help="An export: a file that `ravine export` wrote.")],
+    store: options.Store = None,
+) -> None:
+    """Put the records of an export into the store; what is there stays as it is."""
+    from suite import archive, merging
+
+    read = archive.read(file)
+    records = choices.open_store(store, create=True)
+    with records.held():
+        records.sweep()
+        merged = merging.merge(read, records)
+    print(f"{read.study.report_name}: {merged.added} trials recorded in {records.place}, {merged.known} were there.")
+
+
+def import_(
+    file: Annotated[
+        Path, typer.Argument(help="CSV or Parquet with the columns problem, optimizer, repeat, epoch, metric, value.")
+    ],
+    study: Annotated[str, typer.Option(help="The name that the results get as a study.")],
+    score: Annotated[
+        str, typer.Option(help="Judge by this metric of the file. Default: test/accuracy, or what comes next to it.")
+    ] = "",
+    margin: Annotated[
+        float | None, typer.Option(min=0, help="What counts as no difference. Default: 0.002 of an accuracy, else 0.")
+    ] = None,
+    store: options.Store = None,
+) -> None:
+    """Record results from elsewhere as a study, then print its table and where the report is."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from suite import importing
+    from suite.plan import plan
+
+    progress = Console(stderr=True)
+    found = importing.read(file)
+    chosen = importing.write_study(file, found, choices.OUT / "studies", study, score, margin)
+    planned = [(each, plan(each)) for each in chosen.parts]
+    choices.check_places(chosen)
+    records = choices.open_store(store, create=True)
+    with records.held(*chosen.parts):
+        records.sweep()
+        for each, trials in planned:
+            known = records.records([trial.id for trial in trials])
+            records.include(each, known.values())
+            new = [result for result in importing.results(found[0], trials) if result.trial.id not in known]
+            for result in track(new, f"Recording {each.problem}", console=progress, disable=not progress.is_terminal):
+                records.write(each, result)
+        reporting.make(chosen, planned, records)

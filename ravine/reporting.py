@@ -1,0 +1,192 @@
+"""`ravine report` and `ravine compare`: reports from what is recorded."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ravine import choices, options, printing
+from suite.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reports.comparison import Test
+    from reports.versus import Side
+    from suite.parts import StudyFile
+    from suite.records import Trial
+    from suite.store import Store
+    from suite.study import Study
+
+
+def report(
+    study: options.Study,
+    part: options.Part = None,
+    repeats: options.Repeats = None,
+    epochs: options.Epochs = None,
+    train_examples: options.TrainExamples = None,
+    optimizer: options.Optimizer = None,
+    precision: options.Precision = None,
+    store: options.Store = None,
+    test: Annotated[
+        options.Tests | None,
+        typer.Option(
+            help="How pairs are compared: sign flips, paired t, signed ranks, or unpaired. "
+            "Default: sign flips; unpaired for imported results."
+        ),
+    ] = None,
+    baseline: Annotated[
+        bool, typer.Option("--baseline", help="Report on the run that comes with Ravine, and on yours against it.")
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Build tables, figures and the HTML page of a study again from the store, without training."""
+    from suite.plan import plan
+
+    chosen = choices.studies(study, part, repeats, epochs, train_examples, precision, optimizer)
+    if baseline:
+        _baseline(chosen.one(), store, test.value if test else None, as_json=as_json)
+        return
+    planned, records = [(each, plan(each)) for each in chosen.parts], choices.open_store(store, create=False)
+    for each, trials in planned:
+        records.include(each, records.records([trial.id for trial in trials]).values())
+    make(chosen, planned, records, test.value if test else None, as_json=as_json)
+
+
+def compare(
+    before: Annotated[str, typer.Argument(help="A study, such as paper or paper@precision=bfloat16, or an export.")],
+    after: Annotated[str, typer.Argument(help="Another, on which the verdicts are.")],
+    test: Annotated[
+        options.Tests | None,
+        typer.Option(help="Default: sign flips where both drew the same random numbers, else Welch."),
+    ] = None,
+    store: options.Store = None,
+    as_json: options.Json = False,
+) -> None:
+    """Did the change help? Set two studies, or two versions of one, side by side."""
+    import shlex
+
+    from reports import tables, versus_page
+    from reports.versus import versus
+
+    one, two = _side(before, store), _side(after, store)
+    if one.name == two.name:
+        raise UserError(f"both are {one.name}. Before a change, keep what was: ravine export {one.name} before.zip")
+    found = versus(one, two, test.value if test else None)
+    words = ["ravine", "compare", before, after, *(["--test", test.value] if test else [])]
+    built = versus_page.build(found, choices.OUT / "reports" / f"{two.name}_against_{one.name}", shlex.join(words))
+    if as_json:
+        printing.numbers(versus_page.summary(found) | {"report": str(built.page)})
+        return
+    console = printing.console()
+    if built.sheet:
+        console.print(tables.screen(built.sheet, console.width))
+    console.print(built.answer, markup=False)
+    console.print(f"Report: {built.page}", soft_wrap=True, markup=False)
+
+
+def make(
+    chosen: StudyFile,
+    planned: Iterable[tuple[Study, tuple[Trial, ...]]],
+    store: Store,
+    test: Test | None = None,
+    *,
+    as_json: bool = False,
+) -> None:
+    """Build and keep the report of each part and, where there are several, that on the whole; print tables or numbers."""
+    from reports import frame, overview, tables
+    from reports.build import build
+    from reports.summary import summary
+
+    console = printing.console()
+    reports = []
+    for study, trials in planned:
+        folder = choices.OUT / "reports" / study.report_name
+        built = build(study, trials, store, folder, tuning=frame.tuning(study, store), test=test)
+        store.write_report(study, folder)
+        reports.append((study, built))
+        if not as_json:
+            console.print(tables.screen(built.sheet, console.width))
+            console.print(built.answer, markup=False)
+            console.print(f"Report: {built.page}", soft_wrap=True, markup=False)
+    whole = overview.build(chosen, reports, choices.OUT / "reports" / chosen.report_name) if len(reports) > 1 else None
+    if as_json:
+        told = [summary(built, study.name) for study, built in reports]
+        printing.numbers(overview.summary(whole, told) if whole else told[0])
+    elif whole:
+        console.print(whole.answer, markup=False)
+        console.print(f"Report on all parts: {whole.page}", soft_wrap=True, markup=False)
+
+
+def _baseline(study: Study, store: str | None, test: Test | None, *, as_json: bool) -> None:
+    """Report on the run of a study that comes with Ravine, and on the user's own against it where there is one."""
+    from reports import frame, tables, versus_page, versus_section
+    from reports.build import build
+    from reports.summary import summary
+    from reports.versus import Side, versus
+    from suite import archive
+    from suite.plan import plan
+
+    shipped, found = archive.baselines(), None
+    if study.name not in shipped:
+        raise UserError(f"no run of {study.name} comes with Ravine. There are: {', '.join(shipped) or 'none'}")
+    read, records = archive.read(shipped[study.name]), choices.existing_store(store)
+    if records:
+        trials = plan(study)
+        own = frame.load(records, trials)
+        if own.recorded:
+            theirs = Side("shipped", read.study, read.trials, frame.load(read, read.trials))
+            found = versus(theirs, Side("yours", study, trials, own), test)
+    told = read.study.model_copy(update={"title": f"{read.study.title} (the run that comes with Ravine)"})
+    more = [versus_section.section(found)] if found else []
+    folder = choices.OUT / "reports" / f"{study.name}@baseline"
+    built = build(told, read.trials, read, folder, test=test, more=more)
+    if as_json:
+        printing.numbers(summary(built, study.name) | ({"yours": versus_page.summary(found)} if found else {}))
+        return
+    console = printing.console()
+    console.print(tables.screen(built.sheet, console.width))
+    console.print(built.answer, markup=False)
+    if found:
+        if len(found.changes):
+            console.print(tables.screen(versus_section.changes_sheet(found), console.width))
+        console.print(versus_section.answer(found), markup=False)
+    console.print(f"Report: {built.page}", soft_wrap=True, markup=False)
+
+
+def _side(words: str, store: str | None) -> Side:
+    """A study of the store, its overrides written as in the name of its report, or an export."""
+    from reports import frame
+    from reports.versus import Side
+    from suite import archive
+    from suite.plan import plan
+
+    if words.endswith(".zip"):
+        read = archive.read(Path(words))
+        return Side(Path(words).stem, read.study, read.trials, frame.load(read, read.trials))
+    # A tuned study has an @ in its name.
+    whole = Path(words).is_file() or (choices.OUT / "studies" / f"{words}.toml").is_file()
+    name, _, changes = (words, "", "") if whole else words.partition("@")
+    chosen = choices.studies(name, None, **_overrides(words, changes)).one()
+    trials = plan(chosen)
+    frames = frame.load(choices.open_store(store, create=False), trials)
+    if not frames.recorded:
+        raise UserError(f"nothing is recorded for {chosen.report_name} yet. Run it first: {frame.command(chosen)}")
+    return Side(chosen.report_name, chosen, trials, frames)
+
+
+def _overrides(words: str, changes: str) -> dict[str, Any]:
+    """What stands after the @: `repeats=6,precision=bfloat16`."""
+    keys = ("repeats", "epochs", "train_examples", "precision", "optimizer")
+    given: dict[str, Any] = dict.fromkeys(keys)
+    for change in re.split(rf",(?=(?:{'|'.join(keys)})=)", changes) if changes else []:
+        key, _, value = change.partition("=")
+        if key not in keys or not value or (key in keys[:3] and not (value.isascii() and value.isdecimal())):
+            told = f'"{words}": expected changes after the @, got "{change}"'
+            raise UserError(f"{told}. For example paper@repeats=6,precision=bfloat16")
+        given[key] = int(value) if key in keys[:3] else value
+    label = given.pop("optimizer")
+    return given | {"optimizers": label.split("+") if label else None}
