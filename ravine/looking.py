@@ -177,6 +177,6 @@ def _problems() -> list[dict[str, str]]:
 
 def _shipped() -> list[dict[str, str]]:
     from suite.parts import load
-    from suite.study import shipped
+    from suite.study_file import shipped
 
     return [{"name": name, "title": load(path).title} for name, path in shipped().items()]

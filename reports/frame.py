@@ -15,7 +15,8 @@ import pandas as pd
 from suite.errors import UserError
 from suite.parts import StudyFile
 from suite.records import BITS, IMPORTED, Configuration, Outcome, Trial, TrialRecord, canonical
-from suite.study import Study, reference, shipped
+from suite.study import Study
+from suite.study_file import reference, shipped
 from suite.surfaces import SURFACES, Surface
 from suite.tuning_importances import importances
 

@@ -30,7 +30,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from suite import study_file
 from suite.errors import UserError
 from suite.records import SCHEMA, Outcome, Timing, Trial, TrialRecord, canonical
-from suite.study import Study, check, parse
+from suite.study import Study, check
+from suite.study_file import parse
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -28,7 +28,8 @@ from suite import naming, study_file
 from suite.errors import UserError, shown
 from suite.parts import load
 from suite.records import IMPORTED, Outcome, Point, TrialResult
-from suite.study import LONGEST_LABEL, shipped
+from suite.study import LONGEST_LABEL
+from suite.study_file import shipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

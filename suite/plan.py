@@ -14,7 +14,7 @@ from suite.loading import digest
 from suite.optimizers.rule import Rule
 from suite.records import IMPORTED, Trial
 from suite.splits import validation_examples
-from suite.study import reference
+from suite.study_file import reference
 
 if TYPE_CHECKING:
     from suite.problems import Problem

@@ -1,4 +1,4 @@
-"""A study: what is run, loaded from TOML and checked before anything runs.
+"""A study: what is run, checked before anything runs; `suite.study_file` reads it from TOML.
 
 What needs an optimizer's or a problem's own knowledge (its options, its number of examples) is checked by `suite.plan`.
 """
@@ -6,12 +6,9 @@ What needs an optimizer's or a problem's own knowledge (its options, its number 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import sys
-import tomllib
 from collections import Counter
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -27,8 +24,9 @@ from pydantic import (
     model_validator,
 )
 
-from suite import naming, reading
+from suite import naming
 from suite.errors import UserError, did_you_mean, shown
+from suite.mistakes import line, listed
 from suite.records import IMPORTED, Precision
 from suite.sweeps import spread
 
@@ -46,8 +44,6 @@ Size = Annotated[int | Literal["full"], BeforeValidator(_size)]
 
 
 LONGEST_LABEL = 80
-MOST_LINES = 20
-"""So many mistakes are told at a time."""
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -58,9 +54,9 @@ class Schedule(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     kind: Literal["constant", "linear", "cosine", "exponential", "step"] = "constant"
-    warmup: float = Field(default=0.0, ge=0, lt=1)
+    warmup: float = Field(default=0.0, ge=0, lt=1, examples=["warmup = 0.05"])
     """Share of all updates in which the rate rises from 0 to its full value."""
-    final: float = Field(default=0.0, ge=0, le=1)
+    final: float = Field(default=0.0, ge=0, le=1, examples=["final = 0.1"])
     """`linear`, `cosine`: the factor of the learning rate that the end of the run comes up to."""
     gamma: float = Field(default=0.1, gt=0, le=1)
     """`exponential`: the factor over the whole run; `step`: the factor at each milestone."""
@@ -137,16 +133,20 @@ class Tune(BaseModel):
     sampler: Literal["tpe", "random", "qmc", "grid"] = "tpe"
     prune: bool = True
     """Whether a configuration that is hopeless after some repeats is spared the others (`suite.pruning`)."""
-    points: int | None = Field(default=None, gt=1, le=1_000)
+    points: int | None = Field(default=None, gt=1, le=1_000, examples=["points = 9"])
     """`grid`: how many values of each range."""
-    parameters: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = None
+    parameters: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = Field(
+        default=None, examples=['parameters = ["lr"]']
+    )
     """Tune these hyperparameters alone; default: the learning rate and the β values."""
     epochs: int | None = Field(default=None, gt=0, le=1_000_000)
     """The budget of a trial of the tuning; default: that of the study, less the validation split."""
     train_examples: PositiveInt | None = None
-    validation_examples: PositiveInt | None = None
+    validation_examples: PositiveInt | None = Field(default=None, examples=["validation_examples = 1_000"])
     """Judge on the first so many examples of the validation split; default: all."""
-    space: dict[str, dict[str, Range]] = Field(default_factory=dict)
+    space: dict[str, dict[str, Range]] = Field(
+        default_factory=dict, examples=["[tune.space.adam] with lr = { log = [1e-5, 1.0] }"]
+    )
     """From an optimizer's label or kind to ranges that come in place of its default ones."""
 
     @model_validator(mode="after")
@@ -163,9 +163,9 @@ class Tuned(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    study: str
-    trials: PositiveInt
-    optuna: dict[str, str]
+    study: str = Field(examples=['study = "quick_tuning"'])
+    trials: PositiveInt = Field(examples=["trials = 20"])
+    optuna: dict[str, str] = Field(examples=["[tuned.optuna] as `ravine tune` writes it"])
     """From the label of an entry to the name of its Optuna study; its tuned entry is `<label>, tuned`."""
 
 
@@ -174,8 +174,8 @@ class Imported(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    file: str = Field(min_length=1)
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    file: str = Field(min_length=1, examples=['file = "results.csv"'])
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", examples=["[imported] as `ravine import` writes it"])
 
 
 def tuned_label(label: str) -> str:
@@ -191,14 +191,14 @@ class Entry(BaseModel):
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
-    name: str = Field(min_length=1, max_length=LONGEST_LABEL)
-    kind: str = Field(min_length=1)
+    name: str = Field(min_length=1, max_length=LONGEST_LABEL, examples=['name = "Adam"'])
+    kind: str = Field(min_length=1, examples=['kind = "adam"'])
     batch_size: Size | None = None
     chunk: Size | None = None
     epochs: int | None = Field(default=None, gt=0, le=1_000_000)
     train_examples: PositiveInt | None = None
     test_every: PositiveInt | None = None
-    schedule: Schedule | None = None
+    schedule: Schedule | None = Field(default=None, examples=['schedule = { kind = "cosine", warmup = 0.05 }'])
     problem_options: dict[str, Any] | None = None
     """Options of the problem that differ from the study's for this entry."""
 
@@ -225,35 +225,37 @@ class Study(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    title: str = Field(min_length=1)
-    problem: str = Field(min_length=1)
-    problem_options: dict[str, Any] = Field(default_factory=dict)
-    repeats: int = Field(gt=0, le=10_000)
-    epochs: int = Field(gt=0, le=1_000_000)
+    title: str = Field(min_length=1, examples=['title = "My study"'])
+    problem: str = Field(min_length=1, examples=['problem = "fashion_mnist_cnn"'])
+    problem_options: dict[str, Any] = Field(default_factory=dict, examples=['problem_options = { surface = "valley" }'])
+    repeats: int = Field(gt=0, le=10_000, examples=["repeats = 10"])
+    epochs: int = Field(gt=0, le=1_000_000, examples=["epochs = 5"])
     batch_size: Size = 256
-    chunk: Size | None = None
+    chunk: Size | None = Field(default=None, examples=["chunk = 256"])
     """Under `batch_size = "full"`: how many examples go through the network at a time (default 256)."""
-    train_examples: PositiveInt | None = None
+    train_examples: PositiveInt | None = Field(default=None, examples=["train_examples = 10_000"])
     """The first so many examples of the training set; default: all."""
     test_every: PositiveInt = 1
     """Evaluate on the test set after every so many epochs, and after the last."""
     precision: Precision = "float32"
-    compiled: bool = False
+    compiled: bool = Field(default=False, examples=["compiled = true"])
     """Compile the steps of Ravine's optimizers: other bits, and faster where a step is a good part of an update."""
     seed: int = Field(default=0, ge=0)
     score: str = "test/accuracy"
     margin: float = Field(default=0.002, ge=0, allow_inf_nan=False)
     """What counts as no difference of the score."""
-    reference: str | None = None
+    reference: str | None = Field(default=None, examples=['reference = "paper"'])
     """A file of `studies/references/` whose printed numbers stand beside ours, matched by label."""
-    claims: bool = False
+    claims: bool = Field(default=False, examples=["claims = true"])
     """Whether the report says what became of the claims of the source documents (`reports.claims`)."""
-    modules: str | None = None
+    modules: str | None = Field(default=None, examples=['modules = "my_optimizers"'])
     """Where `module:name` is looked up, seen from the study's file; default: beside it. Tuned studies use it."""
-    optimizer: Annotated[tuple[Entry, ...], Field(strict=False, min_length=1), AfterValidator(_spread)]
-    tune: Tune = Field(default_factory=Tune)
-    tuned: Tuned | None = None
-    imported: Imported | None = None
+    optimizer: Annotated[tuple[Entry, ...], Field(strict=False, min_length=1), AfterValidator(_spread)] = Field(
+        examples=['[[optimizer]] with name = "Adam", kind = "adam", lr = 0.001']
+    )
+    tune: Tune = Field(default_factory=Tune, examples=["[tune] with trials = 20"])
+    tuned: Tuned | None = Field(default=None, examples=["[tuned] as `ravine tune` writes it"])
+    imported: Imported | None = Field(default=None, examples=["[imported] as `ravine import` writes it"])
 
     name: str = Field(default="study", exclude=True)
     part: str = Field(default="", exclude=True)
@@ -399,90 +401,7 @@ def report_name(name: str, overrides: Sequence[str]) -> str:
     return name
 
 
-def load(study: str | Path, generated: Path | None = None) -> Study:
-    """Load a study by its name or by the path of its file.
-
-    Args:
-        study: A name (looked up in `generated`, where tuned studies lie, then among the shipped ones), or a path that
-            ends in `.toml` or holds a slash.
-        generated: The folder of generated studies.
-
-    Raises:
-        UserError: No such study, not TOML, or one line for each mistake in it with its place and the mend.
-    """
-    path = find(str(study), generated)
-    values = read(path)
-    if "part" in values:
-        raise UserError(f"{path}: the study has parts. Load it with suite.parts.load")
-    return check(values, place=str(path), own={"name": path.stem, "path": path.resolve()})
-
-
-def read(path: Path) -> dict[str, Any]:
-    """The tables of a study file.
-
-    Raises:
-        UserError: It is not TOML, cannot be read, or holds what no study can.
-    """
-    return _known(reading.read(path), str(path))
-
-
-def parse(text: bytes, place: str) -> dict[str, Any]:
-    """The tables of the text of a study file, which messages call `place`.
-
-    Raises:
-        UserError: It is not TOML, or holds what no study can.
-    """
-    return _known(reading.parse(text, place), place)
-
-
-def _known(values: dict[str, Any], place: str) -> dict[str, Any]:
-    """The values, which a study can hold."""
-    told = [f"{place}: {mistake}" for mistake in reading.mistakes(values)]
-    if told:
-        raise UserError(_told(place, told))
-    return values
-
-
-def shipped() -> dict[str, Path]:
-    """The studies that come with Ravine, by name."""
-    folder = Path(str(resources.files("studies")))
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
-
-
-def reference(name: str) -> dict[str, Any]:
-    """A file of printed numbers: `source`, `note`, and `results`, from label to metric to number.
-
-    Raises:
-        UserError: There is no such file.
-    """
-    folder = Path(str(resources.files("studies"))) / "references"
-    path = folder / f"{name}.toml"
-    names = sorted(file.stem for file in folder.glob("*.toml"))
-    if name not in names:
-        raise UserError(f'reference: there is no "{name}".{did_you_mean(name, names)} There are: {", ".join(names)}')
-    return tomllib.loads(path.read_text(encoding="utf-8"))
-
-
-def find(study: str, generated: Path | None) -> Path:
-    """The file of a study, by its name or its path; see `load`."""
-    if study.endswith(".toml") or "/" in study:
-        path = Path(study)
-        if not os.path.isfile(path):  # noqa: PTH113 (never raises)
-            raise UserError(f"{path}: no such file. Give the path of a study file, or a name of `ravine list studies`")
-        return path
-    if generated and os.path.isfile(generated / f"{study}.toml"):  # noqa: PTH113
-        return generated / f"{study}.toml"
-    known = shipped()
-    if study not in known:
-        names = ", ".join(known)
-        raise UserError(
-            f'no study is named "{study}".{did_you_mean(study, known)} '
-            f"There are: {names}; for a file of your own, give its path with .toml"
-        )
-    return known[study]
-
-
-_OWN_KEYS = frozenset({"name", "part", "path", "overrides"})
+_OWN_KEYS = frozenset(name for name, field in Study.model_fields.items() if field.exclude)
 
 
 def check(
@@ -511,144 +430,7 @@ def check(
         if len(mistakes) > 1:  # entries with mistakes are not counted as entries: that is no second mistake
             mistakes = [mistake for mistake in mistakes if mistake["type"] != "too_short"]
         lines = [
-            _line(shared if keys.intersection(mistake["loc"][:1]) else place, values, mistake) for mistake in mistakes
+            line(shared if keys.intersection(mistake["loc"][:1]) else place, Study, values, mistake)
+            for mistake in mistakes
         ]
-        raise UserError(_told(place, lines)) from None
-
-
-def _told(place: object, lines: Sequence[str]) -> str:
-    """The first mistakes, and how many more there are."""
-    more = len(lines) - MOST_LINES
-    return "\n".join([*lines[:MOST_LINES], *([f"{place}: {more} more mistakes. Mend these first"] if more > 0 else [])])
-
-
-def _line(place: str, values: dict[str, Any], mistake: dict[str, Any]) -> str:
-    """One line for one of pydantic's errors: where, what was expected, what was found, the mend."""
-    where = _where(mistake["loc"], values)
-    given, kind = mistake["input"], mistake["type"]
-    at = f"{place}: {where}: " if where else f"{place}: "
-    if kind == "extra_forbidden":
-        model = _model(mistake["loc"])
-        fields = list(model.model_fields)
-        known = [field for field in fields if field not in _OWN_KEYS]
-        return f"{at}unknown key.{did_you_mean(str(mistake['loc'][-1]), known)} Known keys: {', '.join(known)}"
-    if kind == "missing":
-        return f"{at}missing. Write it, for example {_example(mistake['loc'])}"
-    wanted = mistake["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    wanted = _WORDS.get(kind, wanted)
-    if kind == "value_error":
-        return f"{place}: {where}.{wanted}" if where and re.match(r"[a-z_]+: ", wanted) else f"{at}{wanted}"
-    mend = f"For example {_example(mistake['loc'])}"
-    if isinstance(given, str) and re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", given.strip(), re.IGNORECASE):
-        mend = f"Write it without quotes: {mistake['loc'][-1]} = {given.strip()}"
-    return f"{at}expected {wanted}, got {shown(given)}. {mend}"
-
-
-def _model(loc: tuple[int | str, ...]) -> type[BaseModel]:
-    """Whose key the last word of a place is."""
-    if loc[0] == "optimizer" and len(loc) > 2:
-        return Schedule if loc[2] == "schedule" and len(loc) > 3 else Entry
-    if loc[:2] == ("tune", "space") and len(loc) > 4:
-        return Range
-    models: dict[str | int, type[BaseModel]] = {"tune": Tune, "tuned": Tuned, "imported": Imported}
-    return models.get(loc[0], Study) if len(loc) > 1 else Study
-
-
-_WORDS = {
-    "tuple_type": "a list, or tables in double brackets",
-    "model_type": "a table",
-    "dict_type": "a table",
-    "string_type": "text in quotes",
-    "string_too_short": "some text",
-    "string_too_long": f"at most {LONGEST_LABEL} characters",
-    "too_short": "at least one",
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "bool_type": "true or false",
-}
-
-_EXAMPLES: dict[type[BaseModel], dict[str, str]] = {
-    Study: {
-        "title": 'title = "My study"',
-        "problem": 'problem = "fashion_mnist_cnn"',
-        "problem_options": 'problem_options = { surface = "valley" }',
-        "repeats": "repeats = 10",
-        "epochs": "epochs = 5",
-        "batch_size": "batch_size = 256",
-        "chunk": "chunk = 256",
-        "train_examples": "train_examples = 10_000",
-        "test_every": "test_every = 1",
-        "precision": 'precision = "float32"',
-        "compiled": "compiled = true",
-        "seed": "seed = 0",
-        "score": 'score = "test/accuracy"',
-        "margin": "margin = 0.002",
-        "reference": 'reference = "paper"',
-        "claims": "claims = true",
-        "modules": 'modules = "my_optimizers"',
-        "optimizer": '[[optimizer]] with name = "Adam", kind = "adam", lr = 0.001',
-        "tune": "[tune] with trials = 20",
-        "tuned": "[tuned] as `ravine tune` writes it",
-        "imported": "[imported] as `ravine import` writes it",
-    },
-    Entry: {
-        "name": 'name = "Adam"',
-        "kind": 'kind = "adam"',
-        "schedule": 'schedule = { kind = "cosine", warmup = 0.05 }',
-    },
-    Schedule: {
-        "kind": 'kind = "cosine"',
-        "warmup": "warmup = 0.05",
-        "final": "final = 0.1",
-        "gamma": "gamma = 0.1",
-        "milestones": "milestones = [0.5, 0.75]",
-    },
-    Tune: {
-        "trials": "trials = 20",
-        "batch": "batch = 4",
-        "repeats": "repeats = 1",
-        "objective": 'objective = "validation/loss"',
-        "sampler": 'sampler = "tpe"',
-        "prune": "prune = true",
-        "points": "points = 9",
-        "parameters": 'parameters = ["lr"]',
-        "validation_examples": "validation_examples = 1_000",
-        "space": "[tune.space.adam] with lr = { log = [1e-5, 1.0] }",
-    },
-    Tuned: {
-        "study": 'study = "quick_tuning"',
-        "trials": "trials = 20",
-        "optuna": "[tuned.optuna] as `ravine tune` writes it",
-    },
-    Imported: {
-        "file": 'file = "results.csv"',
-        "sha256": "[imported] as `ravine import` writes it",
-    },
-}
-
-
-def _example(loc: tuple[int | str, ...]) -> str:
-    """What could stand at a place."""
-    if loc[:2] == ("tune", "space"):
-        return "[tune.space.adam] with lr = { log = [1e-5, 1.0] }"
-    model, key = _model(loc), str(next(word for word in reversed(loc) if isinstance(word, str) and "-" not in word))
-    if model is Entry and len(loc) == 2:
-        key = "optimizer"
-    return _EXAMPLES[model].get(key) or _EXAMPLES[Study].get(key) or f"{key} = 1"
-
-
-def _where(loc: tuple[int | str, ...], values: dict[str, Any]) -> str:
-    """The path of a value as people write it; optimizers are counted from 1 and named by their label."""
-    parts: list[str] = []
-    for key in loc:
-        if isinstance(key, int) and parts == ["optimizer"]:
-            entries = values.get("optimizer")
-            entry = entries[key] if isinstance(entries, list) and key < len(entries) else None
-            label = entry.get("name") if isinstance(entry, dict) else None
-            parts[-1] += f"[{key + 1}]" + (f' ("{label}")' if isinstance(label, str) else "")
-        elif isinstance(key, int):
-            parts[-1] += f"[{key + 1}]"
-        elif not key.startswith(("constrained-", "literal[", "int", "function-")):
-            parts.append(key)
-    return ".".join(parts)
+        raise UserError(listed(place, lines)) from None

@@ -1,10 +1,19 @@
-"""A study written as the text of a study file, which reads back as the same study."""
+"""Study files: found, read and checked; and written, so that they read back as the same study."""
 
 from __future__ import annotations
 
+import os
+import tomllib
+from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tomlkit
+
+from suite import reading
+from suite.errors import UserError, did_you_mean
+from suite.mistakes import listed
+from suite.study import check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,8 +21,91 @@ if TYPE_CHECKING:
     from suite.study import Study
 
 
+def load(study: str | Path, generated: Path | None = None) -> Study:
+    """Load a study by its name or by the path of its file.
+
+    Args:
+        study: A name (looked up in `generated`, where tuned studies lie, then among the shipped ones), or a path that
+            ends in `.toml` or holds a slash.
+        generated: The folder of generated studies.
+
+    Raises:
+        UserError: No such study, not TOML, or one line for each mistake in it with its place and the mend.
+    """
+    path = find(str(study), generated)
+    values = read(path)
+    if "part" in values:
+        raise UserError(f"{path}: the study has parts. Load it with suite.parts.load")
+    return check(values, place=str(path), own={"name": path.stem, "path": path.resolve()})
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The tables of a study file.
+
+    Raises:
+        UserError: It is not TOML, cannot be read, or holds what no study can.
+    """
+    return _known(reading.read(path), str(path))
+
+
+def parse(text: bytes, place: str) -> dict[str, Any]:
+    """The tables of the text of a study file, which messages call `place`.
+
+    Raises:
+        UserError: It is not TOML, or holds what no study can.
+    """
+    return _known(reading.parse(text, place), place)
+
+
+def _known(values: dict[str, Any], place: str) -> dict[str, Any]:
+    """The values, which a study can hold."""
+    told = [f"{place}: {mistake}" for mistake in reading.mistakes(values)]
+    if told:
+        raise UserError(listed(place, told))
+    return values
+
+
+def shipped() -> dict[str, Path]:
+    """The studies that come with Ravine, by name."""
+    folder = Path(str(resources.files("studies")))
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def reference(name: str) -> dict[str, Any]:
+    """A file of printed numbers: `source`, `note`, and `results`, from label to metric to number.
+
+    Raises:
+        UserError: There is no such file.
+    """
+    folder = Path(str(resources.files("studies"))) / "references"
+    path = folder / f"{name}.toml"
+    names = sorted(file.stem for file in folder.glob("*.toml"))
+    if name not in names:
+        raise UserError(f'reference: there is no "{name}".{did_you_mean(name, names)} There are: {", ".join(names)}')
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def find(study: str, generated: Path | None) -> Path:
+    """The file of a study, by its name or its path; see `load`."""
+    if study.endswith(".toml") or "/" in study:
+        path = Path(study)
+        if not os.path.isfile(path):  # noqa: PTH113 (never raises)
+            raise UserError(f"{path}: no such file. Give the path of a study file, or a name of `ravine list studies`")
+        return path
+    if generated and os.path.isfile(generated / f"{study}.toml"):  # noqa: PTH113
+        return generated / f"{study}.toml"
+    known = shipped()
+    if study not in known:
+        names = ", ".join(known)
+        raise UserError(
+            f'no study is named "{study}".{did_you_mean(study, known)} '
+            f"There are: {names}; for a file of your own, give its path with .toml"
+        )
+    return known[study]
+
+
 def text(study: Study) -> str:
-    """The study with all that the command line changed and its defaults spelt out; `suite.study.parse` reads it back.
+    """The study with all that the command line changed and its defaults spelt out; `parse` reads it back.
 
     Of `[tune]` it has what the study has: a default there may not stand beside another key.
     """

@@ -13,7 +13,7 @@ import pytest
 from suite import tuning
 from suite.parts import load as load_file
 from suite.plan import plan
-from suite.study import load, shipped
+from suite.study_file import load, shipped
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = ("README.md", "CONTRIBUTING.md")

@@ -7,7 +7,7 @@ from reports.build import build
 from suite import runner
 from suite.plan import plan
 from suite.store import Store, locate
-from suite.study import load
+from suite.study_file import load
 
 
 def test_copies_stand_for_the_trials_of_a_plan(here):

@@ -9,7 +9,7 @@ import servers
 from suite import tuning
 from suite.plan import plan
 from suite.store import Store, locate
-from suite.study import load
+from suite.study_file import load
 
 pytestmark = pytest.mark.xdist_group("servers")
 

@@ -9,7 +9,7 @@ import pytest
 from suite.executors import LocalProcesses
 from suite.plan import plan
 from suite.store import Store, locate
-from suite.study import load
+from suite.study_file import load
 from suite.trial import run_trial
 
 TINY = """

@@ -11,7 +11,7 @@ import pytest
 from suite.plan import plan
 from suite.records import Outcome, Point, Timing, TrialResult
 from suite.store import Store, locate
-from suite.study import load
+from suite.study_file import load
 
 KINDS = ("sgd", "momentum", "nag", "nag_paper", "adagrad", "rmsprop", "adadelta", "adam", "adamax", "nadam")
 STUDY = """

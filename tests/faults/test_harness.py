@@ -15,7 +15,7 @@ from faults.kills import Scene, Tally, Undisturbed, story
 
 from suite.plan import plan
 from suite.store import Store, locate
-from suite.study import load
+from suite.study_file import load
 
 pytestmark = pytest.mark.xdist_group("harness")
 

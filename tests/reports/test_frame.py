@@ -106,7 +106,7 @@ def test_the_command_repeats_what_the_command_line_changed(sample) -> None:
 
 def test_the_command_names_no_folder(sample, tmp_path) -> None:
     """A study of the user's own is named by its file alone; a shipped one by its name."""
-    from suite.study import shipped
+    from suite.study_file import shipped
 
     own = sample.study(["Adam"], path=tmp_path / "mine.toml", name="mine")
     assert command(own) == "ravine run mine.toml"

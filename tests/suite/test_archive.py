@@ -18,7 +18,8 @@ from suite.merging import merge
 from suite.plan import plan
 from suite.records import Outcome, Point, Timing, TrialResult
 from suite.store import Store, locate
-from suite.study import check, load, parse
+from suite.study import check
+from suite.study_file import load, parse
 
 
 def _points(trial, epochs=None):

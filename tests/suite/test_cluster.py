@@ -16,7 +16,7 @@ from suite import cluster, runner
 from suite.plan import plan
 from suite.records import Outcome, TrialResult
 from suite.store import Store, locate
-from suite.study import load
+from suite.study_file import load
 from suite.trial import run_trial
 
 pytestmark = pytest.mark.xdist_group("ray")

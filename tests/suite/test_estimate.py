@@ -13,7 +13,7 @@ from suite.plan import plan
 from suite.progress import Shown, duration, summary
 from suite.provenance import environment
 from suite.records import Outcome, Point, Timing, TrialRecord, TrialResult
-from suite.study import load
+from suite.study_file import load
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from suite.errors import UserError
 from suite.outbox import Outbox
 from suite.plan import plan
 from suite.records import Outcome, Point, Timing, TrialResult
-from suite.study import load
+from suite.study_file import load
 
 AWAY = MlflowException("(sqlite3.OperationalError) database is locked")
 

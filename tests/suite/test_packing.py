@@ -8,7 +8,7 @@ import torch
 from suite.packing import Lane, in_turns
 from suite.plan import plan
 from suite.records import Outcome
-from suite.study import load
+from suite.study_file import load
 from suite.trial import run_trial, run_trials
 
 

@@ -5,7 +5,7 @@ import pytest
 from suite.errors import UserError
 from suite.parts import load
 from suite.plan import plan
-from suite.study import shipped
+from suite.study_file import shipped
 
 GOOD = """
 title = "Two networks"

@@ -5,7 +5,7 @@ import pytest
 from suite.errors import UserError
 from suite.parts import load as load_file
 from suite.plan import plan
-from suite.study import load, shipped
+from suite.study_file import load, shipped
 
 HEAD = 'title = "t"\nproblem = "fashion_mnist_cnn"\nrepeats = 2\nepochs = 3\n'
 ENTRY = '[[optimizer]]\nname = "A"\nkind = "adam"\n'

@@ -6,7 +6,7 @@ from suite import runner
 from suite.executors import LocalProcesses
 from suite.plan import plan
 from suite.records import Outcome
-from suite.study import load
+from suite.study_file import load
 from suite.trial import run_trial
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from suite import optimizers, spaces
 from suite.errors import UserError
-from suite.study import Range, load
+from suite.study import Range
+from suite.study_file import load
 
 BETAS = {"momentum": 0.9, "alpha": 0.9, "rho": 0.9, "beta1": 0.9, "beta2": 0.999}
 

@@ -16,7 +16,7 @@ from suite.errors import UserError
 from suite.plan import plan
 from suite.records import SCHEMA, Outcome, Point, Timing, TrialResult
 from suite.store import Store, exists, locate
-from suite.study import load
+from suite.study_file import load
 
 WHO = "from suite.ownership import process; print(process())"
 

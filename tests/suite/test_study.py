@@ -4,7 +4,8 @@ import pytest
 
 from suite.errors import UserError
 from suite.parts import load as load_file
-from suite.study import Study, load, reference, shipped
+from suite.study import Study
+from suite.study_file import load, reference, shipped
 
 GOOD = """
 title = "A study"

@@ -3,7 +3,7 @@
 import pytest
 
 from suite.errors import UserError
-from suite.study import load
+from suite.study_file import load
 
 TOP = 'title = "t"\nproblem = "digits_mlp"\nrepeats = 1\nepochs = 1\n'
 

@@ -8,7 +8,7 @@ import pytest
 from suite import spaces, tuned, tuning
 from suite.plan import plan
 from suite.records import Configuration, State
-from suite.study import load, shipped
+from suite.study_file import load, shipped
 
 OWN = (
     '\n[[optimizer]]\nname = "Mine [x]"\nkind = "toy:Broken"\nlr = 0.3\nschedule = { kind = "cosine", warmup = 0.1 }\n'

@@ -18,7 +18,7 @@ from suite.errors import UserError
 from suite.plan import plan
 from suite.records import Outcome, State, TrialResult
 from suite.store import Store, locate
-from suite.study import load
+from suite.study_file import load
 
 TUNE = """
 [tune]

@@ -15,7 +15,7 @@ from suite.optimizers.newton import MOST_PARAMETERS
 from suite.plan import plan
 from suite.problems import PROBLEMS
 from suite.records import Outcome, Trial
-from suite.study import load
+from suite.study_file import load
 from suite.surfaces import SURFACES
 from suite.trial import run_trial
 

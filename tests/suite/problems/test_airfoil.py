@@ -13,7 +13,7 @@ from suite.plan import plan
 from suite.problems import PROBLEMS, resolve
 from suite.records import Outcome
 from suite.seeds import seed_for
-from suite.study import load, reference
+from suite.study_file import load, reference
 from suite.trial import run_trial
 
 PROBLEM = PROBLEMS["airfoil_linear"]

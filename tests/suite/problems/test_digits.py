@@ -11,7 +11,7 @@ from suite.errors import UserError
 from suite.plan import plan
 from suite.problems import PROBLEMS, digits
 from suite.records import Outcome
-from suite.study import load
+from suite.study_file import load
 from suite.trial import run_trial
 
 PROBLEM = PROBLEMS["digits_mlp"]

@@ -10,7 +10,7 @@ from torch import nn
 from suite.plan import plan
 from suite.problems import PROBLEMS
 from suite.records import Outcome
-from suite.study import load
+from suite.study_file import load
 from suite.trial import run_trial
 
 STUDY = """
