@@ -20,14 +20,12 @@ import os
 import shutil
 import socket
 import tempfile
-from dataclasses import asdict
 from http import HTTPStatus
-from importlib import resources
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlparse
 
+from suite import histories, tags
 from suite.errors import UserError
 from suite.holding import check_address, check_sqlite, hold, resolved, without_password
 from suite.ownership import is_gone, keep, process
@@ -37,18 +35,15 @@ from suite.records import (
     Outcome,
     Point,
     State,
-    Timing,
-    Trial,
     TrialRecord,
     TrialResult,
     canonical,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     import pandas as pd
-    import pyarrow as pa
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
@@ -56,18 +51,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-HISTORY = "history.parquet"
 SQLITE = "sqlite:///"
-PLANS = "ravine.plans"
-"""The tag of a trial with the names of the studies, overrides included, that it is part of: `|quick|quick@repeats=1|`."""
 PARENT = "mlflow.parentRunId"
 """The tag that makes a run a child of another in the UI."""
-VIEW = "ravine.view."
-"""Tags of an experiment that start so have the key of a ready-made view in their name, and its report's name as value."""
 OWNER, PROCESS, HOLDER = "ravine.owner", "ravine.process", "ravine.holder"
 """Tags of a run with the machine and the process that writes it, and of an experiment with who holds it on a server."""
-EPOCH_POINTS = 20
-STEP_POINTS = 20
 PAGE = 1000
 """Records read at a time, at first. One takes 57 kB as MLflow's object; ten times as many are the most at a time."""
 SCHEMES = ("sqlite", "postgresql", "mysql", "mssql", "http", "https")
@@ -254,26 +242,30 @@ class Store:
         with self._told("written"), _few_retries(0):  # what it does not take is kept and tried again: `suite.outbox`
             trial = result.trial
             started = round(result.started * 1000)  # a record that is read comes back to the millisecond
-            plans = {PLANS: _named(study)} if trial.stage == "final" else {}  # a view of a study shows its final trials
+            plans = (
+                {tags.PLANS: tags.named(study)} if trial.stage == "final" else {}
+            )  # a view of a study shows its final trials
             run = self._client.create_run(
                 self._experiment(study),
                 start_time=started,
                 run_name=name or trial.name,
-                tags=_tags(result) | plans | _owner(),
+                tags=tags.of_trial(result) | plans | _owner(),
             )
             run_id = run.info.run_id
-            metrics = [Metric(p.metric, _finite(p.value), started, _mlflow_step(p)) for p in _thin(result.points)]
+            metrics = [
+                Metric(p.metric, _finite(p.value), started, _mlflow_step(p)) for p in histories.thin(result.points)
+            ]
             if not trial.imported:
                 speed = _finite(result.timing.examples_per_second)
                 metrics.append(Metric("speed/examples_per_second", speed, started, 0))
-            params = [Param(key, str(value)) for key, value in _params(trial).items()]
+            params = [Param(key, str(value)) for key, value in tags.parameters(trial).items()]
             self._client.log_batch(run_id, metrics=metrics, params=params)
             if trial.data:
                 digest = hashlib.sha256(canonical(trial.data).encode()).hexdigest()[:16]
                 badge = Dataset(trial.problem, digest, "files", canonical(trial.data))
                 self._client.log_inputs(run_id, [DatasetInput(badge, [InputTag("mlflow.data.context", "training")])])
             with self._artifacts(run) as folder:
-                _write_history(folder / HISTORY, result.points)
+                histories.write(folder / histories.HISTORY, result.points)
                 description = {"label": trial.label, "id": trial.id, **trial.description()}
                 (folder / "trial.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
             status = "FAILED" if result.outcome is Outcome.FAILED else "FINISHED"
@@ -284,12 +276,12 @@ class Store:
         """Record a result that the store may have taken before, in part or whole, when it went away; as `write`."""
         with self._told("written"), _few_retries(0):
             for run in list(self._runs(f"tags.`ravine.trial` = '{result.trial.id}'")):
-                tags = run.data.tags
-                host, owner = tags.get(OWNER, ""), tags.get(PROCESS, "")
+                found = run.data.tags
+                host, owner = found.get(OWNER, ""), found.get(PROCESS, "")
                 if run.info.status == "RUNNING" and (is_gone(host, owner) or owner == process()):
                     self._client.delete_run(run.info.run_id)
                 elif run.info.status in {"FINISHED", "FAILED"} and (
-                    tags["ravine.outcome"] != Outcome.FAILED or run.info.start_time == round(result.started * 1000)
+                    found["ravine.outcome"] != Outcome.FAILED or run.info.start_time == round(result.started * 1000)
                 ):
                     return str(run.info.run_id)
         return self.write(study, result, name)
@@ -323,7 +315,7 @@ class Store:
                 run_id,
                 metrics=[Metric(key, value, run.info.start_time, 0) for key, value in metrics.items()],
                 params=[Param(key, str(value)) for key, value in params.items()],
-                tags=[RunTag(key, value) for key, value in _configuration_tags(tried).items()],
+                tags=[RunTag(key, value) for key, value in tags.of_configuration(tried).items()],
             )
             for child in children:
                 parent = self._client.get_run(child).data.tags.get(PARENT)
@@ -359,9 +351,9 @@ class Store:
             name = study.report_name
             reports = list(self._runs("tags.`ravine.kind` = 'report'", [experiment]))
             older = [run for run in reports if run.data.tags.get("ravine.report") == name]
-            tags = {"ravine.kind": "report", "ravine.report": name, **_owner()}
-            tags["mlflow.note.content"] = f"The report of `{name}`: open `index.html` under *Artifacts*."
-            run = self._client.create_run(experiment, run_name=f"report {name}", tags=tags)
+            told = {"ravine.kind": "report", "ravine.report": name, **_owner()}
+            told["mlflow.note.content"] = f"The report of `{name}`: open `index.html` under *Artifacts*."
+            run = self._client.create_run(experiment, run_name=f"report {name}", tags=told)
             self._client.log_artifacts(run.info.run_id, str(folder))
             self._client.set_terminated(run.info.run_id)
             for run in older:
@@ -382,7 +374,7 @@ class Store:
                 identity = found.experiment_id
                 if found.lifecycle_stage == "deleted":
                     self._client.restore_experiment(identity)
-            for key, value in _experiment_tags(study).items():
+            for key, value in tags.of_experiment(study).items():
                 self._client.set_experiment_tag(identity, key, value)
             self._experiments[study.report_name] = identity
         return self._experiments[study.report_name]
@@ -391,8 +383,8 @@ class Store:
         """Note that recorded trials belong to this study with these overrides, too: the UI's view of it shows them."""
         with self._told("written"):
             for record in records:
-                if _named(study) not in record.plans:
-                    self._client.set_tag(record.run_id, PLANS, record.plans + _named(study))
+                if tags.named(study) not in record.plans:
+                    self._client.set_tag(record.run_id, tags.PLANS, record.plans + tags.named(study))
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -433,8 +425,8 @@ class Store:
 
         ids, tables = list[str](), list[pa.Table]()
         for record in records:
-            with self._told("read"), self._artifact(record, HISTORY) as path:
-                tables.append(_read_history(path, record))
+            with self._told("read"), self._artifact(record, histories.HISTORY) as path:
+                tables.append(histories.read(path, record))
             ids.append(record.trial.id)
         if not tables:
             return pd.DataFrame(columns=["trial_id", "metric", "epoch", "step", "value"])
@@ -462,7 +454,7 @@ class Store:
             found = self._client.get_experiment_by_name(study)
         if found is None:
             return {}
-        views = {value: key.removeprefix(VIEW) for key, value in found.tags.items() if key.startswith(VIEW)}
+        views = {value: key.removeprefix(tags.VIEW) for key, value in found.tags.items() if key.startswith(tags.VIEW)}
         page = f"#/experiments/{found.experiment_id}/runs?workflowType=machine_learning&compareRunsMode=CHART"
         return {name: f"{page}&viewStateShareKey={views[name]}" for name in sorted(views)}
 
@@ -550,11 +542,11 @@ def _record(run: Run) -> TrialRecord:
     Raises:
         UserError: It was written by a newer Ravine, or not by Ravine at all.
     """
-    tags = run.data.tags
+    found = run.data.tags
     try:
-        schema = int(tags["ravine.schema"])
+        schema = int(found["ravine.schema"])
         if schema <= SCHEMA:
-            return _of_tags(run, tags)
+            return tags.record(found, run.info.run_id, run.info.start_time / 1000, run.info.artifact_uri)
     except (KeyError, TypeError, ValueError) as error:
         told = f"run {run.info.run_id}: its record cannot be read ({type(error).__name__}: {str(error)[:100]})"
         raise UserError(f"{told}. Delete that run: ravine ui shows it") from error
@@ -563,106 +555,8 @@ def _record(run: Run) -> TrialRecord:
     )
 
 
-def _of_tags(run: Run, tags: Mapping[str, str]) -> TrialRecord:
-    return TrialRecord(
-        run_id=run.info.run_id,
-        trial=Trial.from_description(json.loads(tags["ravine.description"]), tags["ravine.label"]),
-        outcome=Outcome(tags["ravine.outcome"]),
-        reason=tags.get("ravine.reason", ""),
-        weights=tags.get("ravine.weights", ""),
-        timing=Timing(**json.loads(tags["ravine.timing"])),
-        environment=_environment(tags["ravine.environment"]),
-        started=run.info.start_time / 1000,
-        artifacts=run.info.artifact_uri,
-        plans=tags.get(PLANS, ""),
-    )
-
-
-@functools.lru_cache(maxsize=1024)
-def _environment(text: str) -> Mapping[str, str]:
-    """One object for all records of an environment: of a hundred thousand, it would be a good part of the memory."""
-    return MappingProxyType(json.loads(text))
-
-
 def _owner() -> dict[str, str]:
     return {OWNER: socket.gethostname(), PROCESS: process()}
-
-
-def _tags(result: TrialResult) -> dict[str, str]:
-    trial, environment = result.trial, result.environment
-    tags = {
-        "ravine.kind": "trial",
-        "ravine.schema": str(SCHEMA),
-        "ravine.trial": trial.id,
-        "ravine.label": trial.label,
-        "ravine.optimizer": trial.optimizer,
-        "ravine.repeat": str(trial.repeat),
-        "ravine.stage": trial.stage,
-        "ravine.outcome": result.outcome.value,
-        "ravine.reason": result.reason,
-        "ravine.weights": result.weights,
-        "ravine.description": canonical(trial.description()),
-        "ravine.timing": canonical(asdict(result.timing)),
-        "ravine.environment": canonical(environment),
-        "ravine.data": canonical(trial.data),
-        "mlflow.source.name": "ravine",
-        "mlflow.source.git.commit": environment.get("commit", ""),
-    }
-    tags |= {f"ravine.{key}": environment.get(key, "") for key in ("device", "device_name", "commit", "torch")}
-    tags["ravine.version"] = environment.get("ravine", "")
-    return {key: value for key, value in tags.items() if value}
-
-
-def _configuration_tags(tried: Configuration) -> dict[str, str]:
-    tags = {
-        "ravine.optuna": tried.optuna,
-        "ravine.number": str(tried.number),
-        "ravine.label": tried.label,
-        "ravine.optimizer": tried.kind,
-        "ravine.state": tried.state.value,
-        "ravine.reason": tried.reason,
-        "ravine.configuration": canonical(tried.description()),
-        "mlflow.source.name": "ravine",
-    }
-    return {key: value for key, value in tags.items() if value}
-
-
-def _params(trial: Trial) -> dict[str, Any]:
-    shown = ("problem", "batch_size", "chunk", "epochs", "train_examples", "precision", "seed", "schedule")
-    params = {**trial.hyperparameters, "optimizer": trial.label, "kind": trial.optimizer, "repeat": trial.repeat}
-    known = trial.description() if not trial.imported else {"problem": trial.problem, "epochs": trial.epochs}
-    params |= {key: value for key in shown if (value := known.get(key)) is not None}
-    params["compiled"] = trial.compiled or None
-    return {key: value for key, value in params.items() if value is not None}
-
-
-def _experiment_tags(study: Study) -> dict[str, str]:
-    name = study.report_name
-    key = hashlib.sha256(name.encode()).hexdigest()[:12]
-    view = json.loads(resources.files("suite").joinpath("mlflow_view.json").read_text(encoding="utf-8"))
-    view["searchFilter"] = f"tags.`{PLANS}` LIKE '%{_named(study)}%'"
-    how = f"imported from {study.imported.file}" if study.imported else f"batch {study.batch_size}, {study.precision}"
-    note = f"""**{study.title}**
-
-Problem `{study.problem}`, {study.repeats} repeats, {study.epochs} epochs, {how}.
-Optimizers: {", ".join(entry.name for entry in study.optimizer)}.
-
-Each run is a trial. `ravine ui` prints links to views that show the mean over repeats by optimizer. A run whose name
-starts with `report` holds tables, figures and a page as artifacts; one like `Adam #3` is a configuration that `ravine tune`
-tried, with its trials on the validation split below it. A trial that another study ran first lies in that
-study's experiment, and counts here all the same.
-"""
-    return {
-        "mlflow.note.content": note,
-        "mlflow.experimentKind": "custom_model_development",  # charts of metrics first, not traces of language models
-        "ravine.study": study.name,
-        f"{VIEW}{key}": name,
-        f"mlflow.sharedViewState.{key}": json.dumps(view),
-    }
-
-
-def _named(study: Study) -> str:
-    return f"|{study.report_name}|".replace("'", "_")
 
 
 @contextlib.contextmanager
@@ -679,59 +573,9 @@ def _few_retries(most: int = 2) -> Iterator[None]:
         del os.environ[name]
 
 
-def _thin(points: Sequence[Point]) -> list[Point]:
-    """At most some points of each metric, evenly spaced, the first and the last among them."""
-    series: dict[str, list[Point]] = {}
-    for point in points:
-        series.setdefault(point.metric, []).append(point)
-    return [
-        p
-        for name, whole in series.items()
-        for p in _spread(whole, STEP_POINTS if name == "train/step_loss" else EPOCH_POINTS)
-    ]
-
-
-def _spread(whole: Sequence[T], most: int) -> list[T]:
-    if len(whole) <= most:
-        return list(whole)
-    return [whole[round(i * (len(whole) - 1) / (most - 1))] for i in range(most)]
-
-
 def _mlflow_step(point: Point) -> int:
     return point.step if point.metric == "train/step_loss" else point.epoch
 
 
 def _finite(value: float) -> float:
     return value if math.isfinite(value) else math.nan  # MLflow gives infinity back as 1.8e308
-
-
-def _read_history(path: Path, record: TrialRecord) -> pa.Table:
-    """A history as `_write_history` wrote it. Parquet holds values alone: whatever lies there, nothing of it is run."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        # Not `read_table`, which sets up a search through folders of files: half of the time for one small file.
-        with pq.ParquetFile(path) as file:
-            table = file.read(columns=["metric", "epoch", "step", "value"], use_threads=False)
-        plain = pa.schema(
-            [("metric", pa.string()), ("epoch", pa.int32()), ("step", pa.int32()), ("value", pa.float64())]
-        )
-        table = table.cast(plain)
-    except (ValueError, pa.ArrowException) as error:
-        told = f"{path}: no history of {record.trial.name}: {' '.join(str(error).split())[:200]}"
-        raise UserError(f"{told}. Delete the run {record.run_id}, and run the study again") from error
-    return table.set_column(0, "metric", table["metric"].dictionary_encode())
-
-
-def _write_history(path: Path, points: Sequence[Point]) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    columns = {
-        "metric": pa.array([p.metric for p in points], pa.string()).dictionary_encode(),
-        "epoch": pa.array([p.epoch for p in points], pa.int32()),
-        "step": pa.array([p.step for p in points], pa.int32()),
-        "value": pa.array([p.value for p in points], pa.float64()),
-    }
-    pq.write_table(pa.table(columns), path)

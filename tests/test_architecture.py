@@ -71,7 +71,9 @@ ALLOWED = {  # from a module of suite to those that it may import; all may impor
     "suite.executors": {"suite.trial"},
     "suite.cluster": {"suite.data", "suite.executors", "suite.loading", "suite.problems", "suite.trial"},
     "suite.estimate": {"suite.devices", "suite.evaluation", "suite.problems", "suite.provenance", "suite.updates"},
-    "suite.store": {"suite.holding", "suite.ownership", "suite.study"},
+    "suite.histories": set(),
+    "suite.tags": {"suite.study"},
+    "suite.store": {"suite.histories", "suite.holding", "suite.ownership", "suite.study", "suite.tags"},
     "suite.outbox": {"suite.store", "suite.study"},
     "suite.runner": {"suite.executors", "suite.outbox", "suite.store", "suite.study"},
     "suite.tuning": {
