@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from suite.records import Trial, TrialRecord
     from suite.store import Store
     from suite.study import Study
-    from suite.tuning import Search
+    from suite.tuning.searching import Search
 
 
 def of_trials(
@@ -76,8 +76,8 @@ def show_plan(study: Study, trials: tuple[Trial, ...], store: Store | None, wher
 
 def show_searches(study: Study, searches: tuple[Search, ...], store: Store | None, where: Where) -> None:
     """Print what is tuned in which ranges, what is done and the time that the rest would take at most."""
-    from suite import spaces
     from suite.progress import duration
+    from suite.tuning import spaces
 
     known = store.configurations(study.name) if store else []
     told = {

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from suite.records import Configuration, Trial, TrialRecord
     from suite.store import Store
     from suite.study import Study
-    from suite.tuning import Search, Storage
+    from suite.tuning.optuna_storage import Storage
+    from suite.tuning.searching import Search
 
 
 def run(
@@ -100,12 +101,13 @@ def tune(
 ) -> None:
     """Tune every optimizer of a study under one budget, then run own and tuned settings on fresh repeats."""
     from reports.writing import check_place
-    from suite import executors, tuned, tuning
+    from suite import executors
     from suite.parts import load
     from suite.plan import plan
+    from suite.tuning import optuna_storage, searching, tuned
 
     chosen = choices.studies(study, part, repeats, epochs, train_examples, precision, optimizer, trials).one()
-    searches = tuning.searches(chosen)
+    searches = searching.searches(chosen)
     cluster = choices.cluster(context, executor, address)
     where = choices.where((chosen,), device, workers, data, cluster)
     if dry_run:
@@ -117,10 +119,13 @@ def tune(
     if cluster is None:
         executors.begin(where.device)
     records = choices.open_store(store, create=True)
-    with records.held(chosen), tuning.Storage(tuning.locate(storage, records.root or choices.OUT)) as optuna:
+    with (
+        records.held(chosen),
+        optuna_storage.Storage(optuna_storage.locate(storage, records.root or choices.OUT)) as optuna,
+    ):
         records.sweep()
         failed = _search(chosen, searches, records, optuna, where)
-        tried = {search.label: tuning.configurations(optuna, search) for search in searches}
+        tried = {search.label: optuna_storage.configurations(optuna, search) for search in searches}
         _show_tuned(chosen, searches, tried)
         if failed:
             printing.note("trials failed: mend the cause, and the same command goes on from there")
@@ -215,29 +220,31 @@ def _train(study: Study, trials: tuple[Trial, ...], store: Store, where: Where, 
 
 def _search(study: Study, searches: tuple[Search, ...], store: Store, storage: Storage, where: Where) -> int:
     """Run what is missing of the searches; how many trials failed."""
-    from suite import tuning
     from suite.outbox import Outbox
     from suite.progress import Shown
+    from suite.tuning import optuna_storage, tuner
 
     Outbox(store, study, printing.note).flush()
-    told = {search.label: {each.number for each in tuning.configurations(storage, search)} for search in searches}
+    told = {
+        search.label: {each.number for each in optuna_storage.configurations(storage, search)} for search in searches
+    }
     expected = outlook.of_searches(study, searches, told, where)[0]
     if not expected:
         print(f"All {sum(map(len, told.values()))} configurations are done.", file=sys.stderr)
     with where.executor(study, max(len(expected), 1)) as executor, Shown(expected, executor.workers) as shown:
-        failed = tuning.tune(study, searches, store, storage, executor, shown.finished, shown.spared, shown.note)
+        failed = tuner.tune(study, searches, store, storage, executor, shown.finished, shown.spared, shown.note)
         return len(failed)
 
 
 def _show_tuned(study: Study, searches: tuple[Search, ...], tried: Mapping[str, list[Configuration]]) -> None:
     """What each search came to, and a warning where an optimum lies on the edge of its range."""
-    from suite import tuned, tuning
     from suite.records import State
+    from suite.tuning import searching, tuned
 
     rows = []
     for search in searches:
         found = tried[search.label]
-        best = tuning.best(found, search)
+        best = searching.best(found, search)
         states = Counter(each.state for each in found)
         rows.append(
             [

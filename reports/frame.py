@@ -18,7 +18,7 @@ from suite.records import BITS, IMPORTED, Configuration, Outcome, Trial, TrialRe
 from suite.study import Study
 from suite.study_file import reference, shipped
 from suite.surfaces import SURFACES, Surface
-from suite.tuning_importances import importances
+from suite.tuning.importances import importances
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -93,7 +93,7 @@ Ends = Annotated[tuple[float, float], BeforeValidator(_ends)]
 
 
 class Range(BaseModel):
-    """Which values of a hyperparameter the tuning may try, in one of four forms; see `suite.spaces`."""
+    """Which values of a hyperparameter the tuning may try, in one of four forms; see `suite.tuning.spaces`."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -132,7 +132,7 @@ class Tune(BaseModel):
     objective: Literal["validation/loss", "validation/accuracy"] = "validation/loss"
     sampler: Literal["tpe", "random", "qmc", "grid"] = "tpe"
     prune: bool = True
-    """Whether a configuration that is hopeless after some repeats is spared the others (`suite.pruning`)."""
+    """Whether a configuration that is hopeless after some repeats is spared the others (`suite.tuning.pruning`)."""
     points: int | None = Field(default=None, gt=1, le=1_000, examples=["points = 9"])
     """`grid`: how many values of each range."""
     parameters: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = Field(

@@ -30,15 +30,12 @@ ALLOWED = {  # from a module of suite to those that it may import; all may impor
     "suite.parts": {"suite.study", "suite.study_file"},
     "suite.holding": set(),
     "suite.ownership": {"suite.holding"},
-    "suite.pruning": set(),
     "suite.schedules": set(),
-    "suite.tuning_importances": set(),
     "suite.data": {"suite.fetching"},
     "suite.surfaces": set(),
     "suite.problems": {"suite.data", "suite.loading", "suite.surfaces"},
     "suite.optimizers": {"suite.loading"},
     "suite.splits": {"suite.problems", "suite.seeds"},
-    "suite.spaces": {"suite.optimizers", "suite.study"},
     "suite.plan": {
         "suite.loading",
         "suite.optimizers",
@@ -79,19 +76,18 @@ ALLOWED = {  # from a module of suite to those that it may import; all may impor
     "suite.tuning": {
         "suite.executors",
         "suite.holding",
+        "suite.optimizers",
         "suite.outbox",
         "suite.plan",
         "suite.problems",
-        "suite.pruning",
         "suite.runner",
         "suite.seeds",
-        "suite.spaces",
         "suite.splits",
         "suite.store",
         "suite.study",
+        "suite.study_file",
     },
     "suite.importing": {"suite.naming", "suite.parts", "suite.study", "suite.study_file"},
-    "suite.tuned": {"suite.spaces", "suite.study", "suite.study_file", "suite.tuning"},
     "suite.archive": {"suite.study", "suite.study_file"},
     "suite.merging": {"suite.archive", "suite.store"},
     "suite.verification": {"suite.executors", "suite.provenance", "suite.runner"},
@@ -145,12 +141,14 @@ def test_a_module_imports_only_what_lies_below_it(path):
                 "suite.records",
                 "suite.errors",
                 "suite.surfaces",
-                "suite.tuning_importances",
+                "suite.tuning",
             }
             if module == "reports.frame"
             else set()
         )
         assert not {name for name in ours if name.split(".")[0] == "ravine"}
+        tuning = {".".join(name.split(".")[:3]) for name in imports if name.startswith("suite.tuning.")}
+        assert tuning <= {"suite.tuning.importances"}, "what was found is read, nothing is searched"
 
 
 def test_every_module_of_suite_has_its_rule():
@@ -163,13 +161,13 @@ def test_every_module_of_suite_has_its_rule():
     ("library", "importers"),
     [
         ("mlflow", {"suite.store"}),
-        ("optuna", {"suite.tuning", "suite.tuning_importances"}),
+        ("optuna", {"suite.tuning"}),
         ("ray", {"suite.cluster"}),
     ],
 )
 def test_few_importers(library, importers):
-    """Each of these libraries has its doors: MLflow and Ray one, Optuna one for running and one for reading."""
-    found = {_module(path) for path in FILES if any(name.split(".")[0] == library for name in _imports(path))}
+    """Each of these libraries has one door, a module or a room."""
+    found = {_room(_module(path)) for path in FILES if any(name.split(".")[0] == library for name in _imports(path))}
     assert found == importers
 
 

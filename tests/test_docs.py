@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from suite import tuning
 from suite.parts import load as load_file
 from suite.plan import plan
 from suite.study_file import load, shipped
+from suite.tuning import searching
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = ("README.md", "CONTRIBUTING.md")
@@ -95,7 +95,7 @@ def test_the_study_of_the_readme_is_valid(here):
     (here / "own_parts.toml").write_text(f"{blocks[0]}\n{parts}", encoding="utf-8")
     assert [study.name for study in load_file(here / "own_parts.toml").parts] == ["own_parts.mlp", "own_parts.digits"]
     assert len(plan(load(here / "own.toml"))) == 12
-    assert [search.configurations for search in tuning.searches(load(here / "own.toml"))] == [30, 30]
+    assert [search.configurations for search in searching.searches(load(here / "own.toml"))] == [30, 30]
 
 
 def test_an_optimizer_and_a_problem_of_ones_own_run_as_contributing_shows(status, here):

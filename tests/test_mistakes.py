@@ -16,10 +16,11 @@ import mistakes
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 
-from suite import parts, tuning
+from suite import parts
 from suite.errors import LONGEST_LINE, UserError
 from suite.plan import plan
 from suite.study_file import load
+from suite.tuning import searching
 
 EXAMPLES = int(os.environ.get("RAVINE_EXAMPLES", "150"))
 FUZZED = settings(
@@ -68,7 +69,7 @@ def _check(path):
             place = f"{study.place}: "
             trials = plan(study)
             assert all(trial.id for trial in trials[: len(study.optimizer)])
-            for search in tuning.searches(study):
+            for search in searching.searches(study):
                 assert search.configurations > 0
                 assert search.protocol
     except UserError as error:
@@ -166,7 +167,7 @@ def test_what_the_fuzzing_found_is_told(folder, at, text, told):
     path = folder / "study.toml"
     path.write_text("\n".join(lines), encoding="utf-8")
     with pytest.raises(UserError) as caught:
-        tuning.searches(load(path))
+        searching.searches(load(path))
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 import servers
 
-from suite import tuning
 from suite.plan import plan
 from suite.store import Store, locate
 from suite.study_file import load
+from suite.tuning import optuna_storage, searching
 
 pytestmark = pytest.mark.xdist_group("servers")
 
@@ -36,9 +36,9 @@ def _found(here, store, storage, path):
         found[each.name] = {trial: (record.outcome, record.weights) for trial, record in done.items()}
         table = pd.read_csv(here / "out" / "reports" / each.name / "table.csv")
         found[f"table of {each.name}"] = table[[name for name in table if "second" not in name]].to_csv()
-    searches = tuning.searches(load(path))
-    with tuning.Storage(tuning.locate(storage, records.root or here / "out")) as optuna:
-        tried = [each for search in searches for each in tuning.configurations(optuna, search)]
+    searches = searching.searches(load(path))
+    with optuna_storage.Storage(optuna_storage.locate(storage, records.root or here / "out")) as optuna:
+        tried = [each for search in searches for each in optuna_storage.configurations(optuna, search)]
     plain = {"seconds": 0, "run_id": "", "recorded": 0}
     found["tried"] = [dataclasses.replace(each, **plain) for each in tried]
     kept = [dataclasses.replace(each, **plain) for each in records.configurations(path.stem)]

@@ -1,9 +1,9 @@
-"""`suite.pruning`: a hopeless configuration is spared its other repeats, one that noise could explain is not."""
+"""`suite.tuning.pruning`: a hopeless configuration is spared its other repeats, one that noise could explain is not."""
 
 import numpy as np
 import pytest
 
-from suite.pruning import hopeless
+from suite.tuning.pruning import hopeless
 
 BEST = [0.50, 0.52]
 GOOD = [[0.51, 0.55], [0.54, 0.54], [0.53, 0.53], [0.55, 0.59]]

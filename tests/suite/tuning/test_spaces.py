@@ -1,13 +1,14 @@
-"""`suite.spaces`: default ranges for every optimizer, a study's own, and values that become options."""
+"""`suite.tuning.spaces`: default ranges for every optimizer, a study's own, and values that become options."""
 
 import math
 
 import pytest
 
-from suite import optimizers, spaces
+from suite import optimizers
 from suite.errors import UserError
 from suite.study import Range
 from suite.study_file import load
+from suite.tuning import spaces
 
 BETAS = {"momentum": 0.9, "alpha": 0.9, "rho": 0.9, "beta1": 0.9, "beta2": 0.999}
 

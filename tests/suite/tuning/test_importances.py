@@ -1,11 +1,11 @@
-"""Tests of `suite.tuning_importances`."""
+"""Tests of `suite.tuning.importances`."""
 
 import math
 
 import numpy as np
 import pytest
 
-from suite.tuning_importances import FEWEST, importances
+from suite.tuning.importances import FEWEST, importances
 
 
 def drawn(n, seed=0, **weights):

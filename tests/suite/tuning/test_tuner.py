@@ -13,12 +13,12 @@ from mlflow import MlflowClient
 
 from reports import frame
 from suite import trial as trials
-from suite import tuning
 from suite.errors import UserError
 from suite.plan import plan
 from suite.records import Outcome, State, TrialResult
 from suite.store import Store, locate
 from suite.study_file import load
+from suite.tuning import optuna_storage, proposals, searching, tuner
 
 TUNE = """
 [tune]
@@ -57,10 +57,10 @@ def tune(here, migrated):
             shutil.copy(migrated, here / place / "mlflow.db")
         store = Store(locate(place, here), here)
         executor = Here(study.folder, **how)
-        url = tuning.locate(storage, store.root)
+        url = optuna_storage.locate(storage, store.root)
         try:
-            with store.held(), tuning.Storage(url) as held:
-                failed = tuning.tune(study, tuning.searches(study), store, held, executor)
+            with store.held(), optuna_storage.Storage(url) as held:
+                failed = tuner.tune(study, searching.searches(study), store, held, executor)
         except KeyboardInterrupt:
             failed = None
         return store, failed, executor
@@ -76,7 +76,7 @@ def _facts(store, name="toy_study"):
 def test_every_optimizer_gets_the_same_chance(tune, write_study):
     """As many configurations, the own setting first, under the same cap of examples; unpruned, all of them spend it."""
     study = load(write_study(extra=TUNE + "prune = false\nvalidation_examples = 20\n"))
-    searches = tuning.searches(study)
+    searches = searching.searches(study)
     assert {search.configurations for search in searches} == {7}
     assert {search.examples for search in searches} == {7 * 2 * 2 * 214}, "repeats, epochs, and 256 less a sixth"
     store, failed, executor = tune(study)
@@ -184,9 +184,11 @@ def test_more_trials_later_go_on(tune, write_study):
     store, _, after = tune(more)
     assert _facts(store) == _facts(at_once)
     assert len(before.ran) + len(after.ran) == len(whole.ran)
-    with tuning.Storage(tuning.locate(None, store.root)) as held:
-        search = tuning.searches(study)[0]
-        assert [each.number for each in tuning.configurations(held, search)] == list(range(7)), "as the study asks"
+    with optuna_storage.Storage(optuna_storage.locate(None, store.root)) as held:
+        search = searching.searches(study)[0]
+        assert [each.number for each in optuna_storage.configurations(held, search)] == list(range(7)), (
+            "as the study asks"
+        )
 
 
 def test_lost_records_are_made_again(tune, write_study, here):
@@ -207,7 +209,7 @@ def test_a_trial_that_diverges_counts_as_the_worst(tune, write_study):
     """It stops its configuration after one repeat, with the chance loss, ln 4, as its finite value, and is never picked."""
     extra = TUNE + 'sampler = "grid"\n[tune.space.sgd]\nlr = { values = [0.1, 1e30] }\n'
     study = load(write_study(extra=extra.replace("trials = 7\n", ""))).override(optimizers=("SGD",))
-    (search,) = tuning.searches(study)
+    (search,) = searching.searches(study)
     assert search.configurations == 3
     store, failed, _ = tune(study)
     states = [each.state for each in store.configurations(study.name)]
@@ -216,7 +218,7 @@ def test_a_trial_that_diverges_counts_as_the_worst(tune, write_study):
     assert (diverged.value, len(diverged.trials), failed) == (math.log(4), 1, [])
     assert "the training loss was" in diverged.reason
     assert diverged.examples < 2 * 214
-    assert tuning.best(store.configurations(study.name), search).number == 0
+    assert searching.best(store.configurations(study.name), search).number == 0
 
 
 def test_a_trial_at_chance_counts_as_the_worst(tune, write_study):
@@ -233,9 +235,9 @@ def test_an_accuracy_is_maximised(tune, write_study):
     """With an accuracy as the objective the highest is the best, and a worse one is pruned."""
     study = load(write_study(extra=TUNE.replace("7", "12") + 'objective = "validation/accuracy"\n'))
     store = tune(study)[0]
-    for search in tuning.searches(study):
+    for search in searching.searches(study):
         found = [each for each in store.configurations(study.name) if each.label == search.label]
-        best = tuning.best(found, search)
+        best = searching.best(found, search)
         assert best.value == max(each.value for each in found if each.state is State.COMPLETE)
         assert all(each.value < best.value for each in found if each.state is State.PRUNED)
     assert set(frame.tuning(study, store)["goal"]) == {"maximise"}
@@ -243,7 +245,7 @@ def test_an_accuracy_is_maximised(tune, write_study):
 
 def test_a_loss_above_chance_is_no_worse_than_chance(write_study):
     """The objective ends at the chance loss, and at the worst where the evaluation gives no number."""
-    search = tuning.searches(load(write_study(extra=TUNE)))[0]
+    search = searching.searches(load(write_study(extra=TUNE)))[0]
     assert search.value(0.25) == 0.25
     assert search.value(40.0) == search.value(math.inf) == search.value(math.nan) == search.worst == math.log(4)
 
@@ -269,13 +271,13 @@ def test_proposals_depend_on_the_number_alone_and_lie_in_their_ranges(tune, writ
     most = 14 if sampler == "tpe" else 7  # TPE draws at random until ten are told
     study = load(write_study(extra=TUNE + f'sampler = "{sampler}"\n')).override(trials=most, optimizers=("Adam",))
     store = tune(study)[0]
-    (search,) = tuning.searches(study)
-    with tuning.Storage(tuning.locate(None, store.root)) as held:
+    (search,) = searching.searches(study)
+    with optuna_storage.Storage(optuna_storage.locate(None, store.root)) as held:
         history = held.study(search).get_trials()
     tried = [each.hyperparameters for each in store.configurations(study.name)]
-    assert [tuning.proposal(search, history[:n], n) for n in range(most)] == tried
+    assert [proposals.proposal(search, history[:n], n) for n in range(most)] == tried
     other = dataclasses.replace(search, base=dataclasses.replace(search.base, seed=1))
-    assert tuning.proposal(other, history[: most - 1], most - 1) != tried[-1]
+    assert proposals.proposal(other, history[: most - 1], most - 1) != tried[-1]
     for values in tried[1:]:
         for name, (low, high) in {"lr": (1e-5, 1), "beta1": (0.5, 0.995), "beta2": (0.5, 0.9999)}.items():
             assert low <= values[name] <= high
@@ -287,11 +289,11 @@ def test_a_grid_is_the_product_of_its_points(write_study):
     """After the own setting every combination once; grids of different size are refused, since the budget is one."""
     extra = '[tune]\nsampler = "grid"\npoints = 3\n'
     study = load(write_study(extra=extra + 'parameters = ["lr"]\n'))
-    (sgd, adam) = tuning.searches(study)
-    assert [tuning.proposal(sgd, (), n)["lr"] for n in range(4)] == [0.1, 1e-4, 0.0316228, 10.0]
+    (sgd, adam) = searching.searches(study)
+    assert [proposals.proposal(sgd, (), n)["lr"] for n in range(4)] == [0.1, 1e-4, 0.0316228, 10.0]
     assert adam.configurations == 4
     with pytest.raises(UserError, match=r"toy_study.toml: tune.sampler: the grids differ in size \(SGD 4, Adam 28\)"):
-        tuning.searches(load(write_study(extra=extra)))
+        searching.searches(load(write_study(extra=extra)))
 
 
 @pytest.mark.parametrize(
@@ -310,7 +312,7 @@ def test_a_grid_is_the_product_of_its_points(write_study):
 def test_a_tuning_that_cannot_be_fair_or_run_is_refused(write_study, extra, told):
     """Other budgets for some, more examples than the split leaves, a parameter that nobody has: told with its place."""
     with pytest.raises(UserError) as caught:
-        tuning.searches(load(write_study(extra=f"{extra}\n")))
+        searching.searches(load(write_study(extra=f"{extra}\n")))
     assert told in str(caught.value)
     assert all(line.startswith("toy_study.toml: ") for line in str(caught.value).splitlines())
 
@@ -318,12 +320,12 @@ def test_a_tuning_that_cannot_be_fair_or_run_is_refused(write_study, extra, told
 def test_a_problem_that_is_tested_on_what_it_is_trained_on_is_refused(write_study, monkeypatch):
     """Its validation split would be a part of the test set."""
     study = load(write_study())
-    assert tuning.searches(study)
+    assert searching.searches(study)
     monkeypatch.setattr(type(trials.problems.find(study.problem, study.folder)), "held_out", False)
     with pytest.raises(
         UserError, match=r"toy_study.toml: problem: toy:BLOBS is tested on the examples it is trained on"
     ):
-        tuning.searches(study)
+        searching.searches(study)
 
 
 def test_a_problem_too_small_to_split_is_refused(write_study, monkeypatch):
@@ -332,7 +334,7 @@ def test_a_problem_too_small_to_split_is_refused(write_study, monkeypatch):
     study = study.model_copy(update={"batch_size": 5, "train_examples": 5})
     monkeypatch.setattr(type(trials.problems.find(study.problem, study.folder)), "train_examples", 5)
     with pytest.raises(UserError, match=r"tune.validation_examples: .* leaves 0, too few to tune on. Choose a problem"):
-        tuning.searches(study)
+        searching.searches(study)
 
 
 def test_the_search_reads_well_in_mlflow(tune, write_study):
@@ -345,8 +347,8 @@ def test_the_search_reads_well_in_mlflow(tune, write_study):
     assert sorted(run.info.run_name for run in parents) == sorted(
         f"{o} #{n}" for o in ("SGD", "Adam") for n in range(7)
     )
-    with tuning.Storage(tuning.locate(None, store.root)) as held:
-        told = {(s.label, t.number): t for s in tuning.searches(study) for t in held.study(s).get_trials()}
+    with optuna_storage.Storage(optuna_storage.locate(None, store.root)) as held:
+        told = {(s.label, t.number): t for s in searching.searches(study) for t in held.study(s).get_trials()}
     for run in parents:
         trial = told[run.data.params["optimizer"], int(run.data.tags["ravine.number"])]
         assert trial.user_attrs["ravine.run"] == run.info.run_id
@@ -391,7 +393,7 @@ def test_another_protocol_is_another_search(tune, write_study):
     store = tune(other)[0]
     assert len(store.configurations(study.name)) == 28
     assert len(frame.tuning(other, store)) == 14
-    newest = {search.optuna for search in tuning.searches(other)}
+    newest = {search.optuna for search in searching.searches(other)}
     chosen = {each.run_id for each in store.configurations(study.name) if each.optuna in newest}
     assert set(frame.tuning(other, store)["run_id"]) == chosen
 
@@ -426,7 +428,7 @@ def _another_optuna_version(path):
 def test_a_broken_or_foreign_storage_is_one_line(here, make, told):
     """It names the storage, says what is wrong and the mend, and what was there is left as it was."""
     make(here / "o.db")
-    with pytest.raises(UserError) as caught, tuning.Storage(tuning.locate(str(here / "o.db"), here)):
+    with pytest.raises(UserError) as caught, optuna_storage.Storage(optuna_storage.locate(str(here / "o.db"), here)):
         pass
     assert str(caught.value).startswith(f"{here}/o.db: ")
     assert told in str(caught.value)
@@ -436,7 +438,7 @@ def test_a_broken_or_foreign_storage_is_one_line(here, make, told):
 @pytest.mark.parametrize("url", ["postgresql+none://me:secret@127.0.0.1:9/db", "nothing://x"])
 def test_a_storage_without_a_driver_is_one_line(here, url):
     """A missing driver or an unknown kind of database is told without the password."""
-    with pytest.raises(UserError, match=r"://") as caught, tuning.Storage(tuning.locate(url, here)):
+    with pytest.raises(UserError, match=r"://") as caught, optuna_storage.Storage(optuna_storage.locate(url, here)):
         pass
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -446,8 +448,8 @@ def test_an_optuna_study_of_others_is_left_alone(tune, write_study):
     """A study of the same name with a trial that Ravine did not make is refused in one line."""
     study = load(write_study(extra=TUNE))
     store, _, _ = tune(study, most=4)
-    name = tuning.searches(study)[0].optuna
-    url = tuning.locate(None, store.root)
+    name = searching.searches(study)[0].optuna
+    url = optuna_storage.locate(None, store.root)
     foreign = optuna.load_study(study_name=name, storage=url)
     foreign.add_trial(optuna.trial.create_trial(value=0.0))
     with pytest.raises(
@@ -458,18 +460,18 @@ def test_an_optuna_study_of_others_is_left_alone(tune, write_study):
 
 def test_one_holder_at_a_time(here):
     """While a process holds Optuna's storage, a second one is told who does."""
-    url = tuning.locate(None, here)
+    url = optuna_storage.locate(None, here)
     with (
-        tuning.Storage(url),
+        optuna_storage.Storage(url),
         pytest.raises(UserError, match=r"optuna.db: held by `.*` \(process \d+, since .*--storage chooses another"),
-        tuning.Storage(url),
+        optuna_storage.Storage(url),
     ):
         pass
 
 
 def test_the_place_of_the_storage(here):
     """--storage takes a URL or a file; the default lies beside the store."""
-    assert tuning.locate(None, here / "out") == f"sqlite:///{here}/out/optuna.db"
-    assert tuning.locate("mine.db", here / "out") == f"sqlite:///{here}/mine.db"
-    assert tuning.locate("sqlite:///mine.db", here) == f"sqlite:///{here}/mine.db"
-    assert tuning.locate("postgresql://x/y", here) == "postgresql://x/y"
+    assert optuna_storage.locate(None, here / "out") == f"sqlite:///{here}/out/optuna.db"
+    assert optuna_storage.locate("mine.db", here / "out") == f"sqlite:///{here}/mine.db"
+    assert optuna_storage.locate("sqlite:///mine.db", here) == f"sqlite:///{here}/mine.db"
+    assert optuna_storage.locate("postgresql://x/y", here) == "postgresql://x/y"

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import tomlkit
 
-from suite import spaces, tuning
 from suite.study import tuned_label
 from suite.study_file import plain, table
+from suite.tuning import searching, spaces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from suite.records import Configuration
     from suite.study import Entry, Study
-    from suite.tuning import Search
+    from suite.tuning.searching import Search
 
 
 def name(study: Study) -> str:
@@ -53,7 +53,7 @@ def write(study: Study, searches: Sequence[Search], tried: Mapping[str, Sequence
     entries = tomlkit.aot()
     for entry, search in zip(study.optimizer, searches, strict=True):
         entries.append(table(entry.model_dump(exclude_unset=True)))
-        entries.append(_tuned(entry, search, tuning.best(tried[search.label], search)))
+        entries.append(_tuned(entry, search, searching.best(tried[search.label], search)))
     document.add("optimizer", entries)
     document.add("tuned", _provenance(study, searches))
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,7 +75,7 @@ def setting(search: Search, best: Configuration | None) -> str:
 def edges(searches: Sequence[Search], tried: Mapping[str, Sequence[Configuration]]) -> Iterator[str]:
     """A line for each tuned value that lies on the edge of its range, with the mend."""
     for search in searches:
-        best = tuning.best(tried[search.label], search)
+        best = searching.best(tried[search.label], search)
         for key, value in best.hyperparameters.items() if best else ():
             values = search.space[key]
             wider = spaces.beyond_edge(values, value)
