@@ -6,8 +6,6 @@ The same records give the same bytes: nothing here asks for the time, the machin
 from __future__ import annotations
 
 import json
-import re
-import unicodedata
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +24,7 @@ from reports import (
     writing,
 )
 from reports import estimates as estimating
-from reports.frame import STEP_LOSS, Frames, Reader, Study, Trial, UserError, command, load, reference, settings
-from reports.writing import Picture, picture
+from reports.frame import Frames, Reader, Study, Trial, UserError, command, load, reference, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,6 +37,7 @@ if TYPE_CHECKING:
     from reports.figures import Style
     from reports.sections import Section
     from reports.verdicts import Comparison
+    from reports.writing import Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +131,7 @@ def build(
     test = test or ("welch" if study.imported else "max-t")
     contents = _gather(study, trials, frames, test, None if tuning is None or tuning.empty else tuning)
     contents.sections[:0] = more
-    contents.pictures += [
-        *(() if contents.grounds else _draw(contents)),
-        *writing.draw_sections(contents.sections, contents.looks),
-    ]
+    contents.pictures += [*_draw(contents), *writing.draw_sections(contents.sections, contents.looks)]
     with writing.replacing(folder) as fresh:
         _write(contents, fresh)
     sheets = contents.sheets
@@ -160,20 +155,6 @@ def build(
 def _raw(contents: _Contents, name: str) -> pd.DataFrame | None:
     """The raw numbers of this name that a part of the report has."""
     return next((section.data[name] for section in contents.sections if name in section.data), None)
-
-
-def slugs(labels: Sequence[str]) -> dict[str, str]:
-    """A file name for each label: lower-case ASCII letters, digits and hyphens; unique, whatever the labels hold."""
-    names: dict[str, str] = {}
-    for label in labels:
-        plain = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode().lower()
-        stem = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60].strip("-") or "unnamed"
-        name, count = stem, 1
-        while name in names.values():
-            count += 1
-            name = f"{stem}-{count}"
-        names[label] = name
-    return names
 
 
 def _gather(
@@ -256,78 +237,22 @@ def _on_surfaces(contents: _Contents) -> _Contents:
 
 
 def _draw(contents: _Contents) -> Iterator[Picture]:
-    """All figures, each in all formats."""
-    import matplotlib.style
+    """The figures of the whole; those of surfaces are their section's."""
+    if contents.grounds:
+        return iter(())
+    from reports.pictures import Drawn, pictures
 
-    from reports import figures
-
-    study, table, looks = contents.study, contents.estimates, contents.looks
-    points, many = contents.frames.points, len(contents.frames.labels)
-    curves = {metric: estimating.by_epoch(points, metric) for metric in contents.metrics}
-    wanted = [metric for metric in ("train/loss", "train/accuracy", study.score) if metric in curves]
-    shown = {metric: curves[metric] for metric in dict.fromkeys(wanted)}
-    band = f"{table['level'].iloc[0]:.0%} {table['method'].iloc[0]}"
-    whom = f"{many} optimizers" if many > 1 else contents.frames.labels[0]
-
-    with matplotlib.style.context(["default", dict(figures.STYLE)]):
-        if table[study.score].notna().any():
-            figure, ax = figures.single(height=1.1 + 0.24 * many)
-            figures.dots(table, ax, looks, metric=study.score, scores=contents.scores)
-            name = scores.title(study.score)
-            caption = (
-                f"{name} after the last epoch: mean with its {band} interval (bar), and the repeats (small dots). "
-                "Best mean on top."
-            )
-            yield picture(figure, "final-score", caption, f"Dot plot: {name.lower()} of {whom}, mean and interval.")
-
-        if any(len(frame) for frame in shown.values()):
-            figure = figures.overview(
-                {m: frame for m, frame in shown.items() if len(frame)}, table, contents.scores, looks
-            )
-            caption = f"Convergence over epochs: mean over the repeats with its pointwise {band} band."
-            flat = [scores.title(m).lower() for m, frame in shown.items() if len(frame) and not figures.is_curve(frame)]
-            if flat:
-                caption += f" Measured once in a run, so shown as dots with intervals: {', '.join(flat)}."
-            lost = [str(label) for label in table.loc[table["ok"] == 0, "label"]]
-            if lost:
-                caption += f" No curve, since no repeat ended ok: {', '.join(lost)}."
-            names = ", ".join(scores.title(metric).lower() for metric in shown)
-            yield picture(figure, "convergence", caption, f"Panels: {names} of {whom} over epochs.")
-
-        steps = estimating.by_update(contents.frames.updates)
-        if figures.is_curve(steps):
-            figure, ax = figures.single()
-            figures.convergence(steps, ax, looks, metric=STEP_LOSS, along="update")
-            lengths = sorted({int(length) for length in steps["window"]})
-            caption = f"Training loss by update: mean over the repeats with its pointwise {band} band. "
-            caption += (
-                "Every update is shown."
-                if lengths == [1]
-                else (
-                    f"Each point is the mean over a window of {' or '.join(map(str, lengths))} updates, windows side by side."
-                )
-            )
-            yield picture(figure, "training-loss-by-update", caption, f"Curves: training loss of {whom} by update.")
-
-        for metric, frame in curves.items():
-            if not figures.is_curve(frame):
-                continue
-            figure, ax = figures.single()
-            figures.convergence(frame, ax, looks, metric=metric)
-            name = scores.title(metric)
-            caption = f"{name} over epochs: mean over the repeats with its pointwise {band} band."
-            yield picture(figure, slugs([name])[name], caption, f"Curves: {name.lower()} of {whom} over epochs.")
-
-        for label, slug in slugs(contents.frames.labels).items():
-            own = points[(points["label"] == label) & points["metric"].isin(list(shown))]
-            if own.empty:
-                continue
-            panels = {metric: frame for metric, frame in shown.items() if len(frame) or metric in set(own["metric"])}
-            figure = figures.one_optimizer(own, panels, looks[label], label=label, settings=contents.settings[label])
-            caption = (
-                f"{label}: each repeat (thin), their mean with its pointwise {band} band; grey: the other optimizers."
-            )
-            yield picture(figure, f"optimizer-{slug}", caption, f"Panels: the repeats of {label} over epochs.", label)
+    return pictures(
+        Drawn(
+            frames=contents.frames,
+            scores=contents.scores,
+            table=contents.estimates,
+            score=contents.study.score,
+            metrics=contents.metrics,
+            settings=contents.settings,
+            looks=contents.looks,
+        )
+    )
 
 
 def _answer(contents: _Contents) -> str:

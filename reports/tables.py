@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
-    from rich.table import Table
+    from rich.console import Group
 
 NO_VALUE = "–"
 _WIDEST_LABEL = 24
@@ -160,10 +160,11 @@ def latex(sheet: Sheet) -> str:
 """
 
 
-def screen(sheet: Sheet, width: int = 80) -> Table:
-    """A table for the terminal, of the columns that fit into `width`; it reads as well when piped."""
+def screen(sheet: Sheet, width: int = 80) -> Group:
+    """A table for the terminal, of the columns that fit into `width`, its notes beneath; it reads as well when piped."""
     from rich import box
     from rich.cells import cell_len
+    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
@@ -182,10 +183,6 @@ def screen(sheet: Sheet, width: int = 80) -> Table:
     hidden = [column.title for at, column in enumerate(sheet.columns) if at not in shown]
     remarks = sheet.notes + ((f"Not shown for want of room: {', '.join(hidden)}.",) if hidden else ())
     table = Table(
-        title=Text(sheet.title, style="bold"),
-        caption=Text("\n".join(remarks), style="dim"),
-        title_justify="left",
-        caption_justify="left",
         box=box.SIMPLE_HEAD,
         show_edge=False,
         padding=(0, 1, 0, 0),
@@ -202,7 +199,8 @@ def screen(sheet: Sheet, width: int = 80) -> Table:
         )
     for row in sheet.rows:
         table.add_row(*(Text(row[at].text or " ", style="bold" if row[at].best else "") for at in shown))
-    return table
+    title, notes = Text(sheet.title, style="bold"), Text("\n".join(remarks), style="dim")
+    return Group(*([title] if sheet.title else []), table, *([notes] if remarks else []))
 
 
 def sort_key(cell: Cell) -> str:

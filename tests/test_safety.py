@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import ravine
-from reports.build import slugs
+from reports.pictures import slugs
 from suite.errors import UserError
 from suite.loading import load as load_object
 from suite.records import Outcome

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from reports import build as building
-from reports.build import build, slugs
+from reports.build import build
 from reports.frame import UserError
+from reports.pictures import slugs
 from suite.records import Outcome
 
 SAMPLE = Path(__file__).with_name("sample.py")

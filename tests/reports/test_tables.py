@@ -1,6 +1,7 @@
 """Tests of `reports.tables`."""
 
 import csv
+import dataclasses
 import io
 import shutil
 import subprocess
@@ -109,6 +110,14 @@ def test_a_narrow_screen_still_shows_label_count_and_score(quick) -> None:
     at = next(i for i, words in enumerate(lines) if words[:1] == ["Optimizer"])
     assert lines[at - 1][0] == "Test"
     assert lines[at][:3] == ["Optimizer", "ok/run", "accuracy"]
+
+
+def test_title_and_notes_have_the_width_of_the_screen() -> None:
+    """Beside a table of a few columns a sentence is not broken into a column of words."""
+    sheet = dataclasses.replace(sheet_of(["Adam"], ["word " * 15]), title="Title " * 12)
+    lines = [line.strip() for line in printed_on_screen(sheet, 80).splitlines()]
+    assert lines[0] == ("Title " * 12).strip()
+    assert lines[-1] == ("word " * 15).strip()
 
 
 def test_labels_are_no_markup_on_the_screen() -> None:
