@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ravine import options, printing
 from suite.errors import UserError
@@ -22,33 +22,16 @@ if TYPE_CHECKING:
 
 OUT = Path("out")
 """Where generated files go, in the current directory."""
+STUDIES, REPORTS = OUT / "studies", OUT / "reports"
 
 
 def studies(
-    name: str,
-    parts: list[str] | None,
-    repeats: int | None,
-    epochs: int | None,
-    train_examples: int | None,
-    precision: str | None,
-    optimizers: list[str] | None,
-    trials: int | None = None,
+    name: str, part: list[str] | None = None, *, optimizer: list[str] | None = None, **changed: Any
 ) -> StudyFile:
-    """The study of this name or path, or these parts of it, with what the options change."""
+    """The study of this name or path, or these parts of it, with what the options change (see `Study.override`)."""
     from suite.parts import load
 
-    return (
-        load(name, OUT / "studies")
-        .only(parts or ())
-        .override(
-            repeats=repeats,
-            epochs=epochs,
-            train_examples=train_examples,
-            precision=precision,
-            trials=trials,
-            optimizers=tuple(optimizers or ()),
-        )
-    )
+    return load(name, STUDIES).only(part or ()).override(optimizers=tuple(optimizer or ()), **changed)
 
 
 def check_places(chosen: StudyFile) -> None:
@@ -56,7 +39,7 @@ def check_places(chosen: StudyFile) -> None:
     from reports.writing import check_place
 
     for name in dict.fromkeys((*(each.report_name for each in chosen.parts), chosen.report_name)):
-        check_place(OUT / "reports" / name)
+        check_place(REPORTS / name)
 
 
 def open_store(store: str | None, *, create: bool) -> Store:

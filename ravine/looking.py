@@ -43,7 +43,15 @@ def status(
     from suite.progress import duration
     from suite.records import Outcome
 
-    chosen = choices.studies(study, part, repeats, epochs, train_examples, precision, optimizer)
+    chosen = choices.studies(
+        study,
+        part,
+        repeats=repeats,
+        epochs=epochs,
+        train_examples=train_examples,
+        precision=precision,
+        optimizer=optimizer,
+    )
     where, records = choices.Where(resolve(device), workers), choices.existing_store(store)
     kinds = [*(outcome.value for outcome in Outcome), "missing"]
     told = dict[str, Any]()
@@ -62,7 +70,7 @@ def status(
             count = sum(row["missing"] + row["failed"] for row in counts.values())
             print(f"{len(trials) - count} of {len(trials)} trials are done; {duration(left)} left.")
     if as_json:
-        printing.numbers({"study": chosen.name} | ({"parts": told} if chosen.divided else told[chosen.name]))
+        printing.as_json({"study": chosen.name} | ({"parts": told} if chosen.divided else told[chosen.name]))
 
 
 def ui(
@@ -158,7 +166,7 @@ def list_(what: Annotated[Listed, typer.Argument(help="What to list.")], as_json
     """List what there is, with defaults and sources."""
     rows = {"optimizers": _optimizers, "problems": _problems, "studies": _shipped}[what.value]()
     if as_json:
-        printing.numbers(rows)
+        printing.as_json(rows)
         return
     printing.table(list(rows[0]), [list(row.values()) for row in rows])
 
@@ -166,7 +174,7 @@ def list_(what: Annotated[Listed, typer.Argument(help="What to list.")], as_json
 def _optimizers() -> list[dict[str, Any]]:
     from suite import optimizers
 
-    return [{"key": key, **optimizers.describe(key)} for key in optimizers.OPTIMIZERS]
+    return [optimizers.describe(key) for key in optimizers.OPTIMIZERS]
 
 
 def _problems() -> list[dict[str, str]]:

@@ -29,7 +29,15 @@ def export(
     from suite import archive
     from suite.plan import plan
 
-    chosen = choices.studies(study, part, repeats, epochs, train_examples, precision, optimizer).one()
+    chosen = choices.studies(
+        study,
+        part,
+        repeats=repeats,
+        epochs=epochs,
+        train_examples=train_examples,
+        precision=precision,
+        optimizer=optimizer,
+    ).one()
     trials = plan(chosen)
     path = file or choices.OUT / "exports" / f"{chosen.report_name}.zip"
     archive.check_place(path)
@@ -76,7 +84,7 @@ def import_(
 
     progress = Console(stderr=True)
     found = importing.read(file)
-    chosen = importing.write_study(file, found, choices.OUT / "studies", study, score, margin)
+    chosen = importing.write_study(file, found, choices.STUDIES, study, score, margin)
     planned = [(each, plan(each)) for each in chosen.parts]
     choices.check_places(chosen)
     records = choices.open_store(store, create=True)

@@ -68,10 +68,9 @@ def show_plan(study: Study, trials: tuple[Trial, ...], store: Store | None, wher
     state = {trial.id: done[trial.id].outcome.value if trial.id in done else "missing" for trial in trials}
     rows = [[trial.name, trial.id, state[trial.id], duration(expected[trial.id])] for trial in trials]
     printing.table(["trial", "id", "state", "expected time"], rows)
-    left = duration(sum(expected[trial.id] for trial in todo) / where.workers)
-    print(
-        f"{len(todo)} of {len(trials)} trials to run on {where.workers} x {where.device}: about {left} (from {source})."
-    )
+    workers = where.workers  # asked once: nodes may join a cluster meanwhile
+    left = duration(sum(expected[trial.id] for trial in todo) / workers)
+    print(f"{len(todo)} of {len(trials)} trials to run on {workers} x {where.device}: about {left} (from {source}).")
 
 
 def show_searches(study: Study, searches: tuple[Search, ...], store: Store | None, where: Where) -> None:
@@ -97,8 +96,9 @@ def show_searches(study: Study, searches: tuple[Search, ...], store: Store | Non
         f"Each optimizer: {first.configurations} configurations ({tune.sampler}), {repeats}, at most "
         f"{first.examples:,} training examples; judged by {tune.objective} on {first.judged_on:,} examples."
     )
-    left = duration(sum(expected.values()) / where.workers)
-    print(f"At most {len(expected)} trials to run on {where.workers} x {where.device}: about {left} (from {source}).")
+    workers = where.workers
+    left = duration(sum(expected.values()) / workers)
+    print(f"At most {len(expected)} trials to run on {workers} x {where.device}: about {left} (from {source}).")
 
 
 def _probe(study: Study, problem: Problem, where: Where) -> Speed:

@@ -7,7 +7,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
+
+    from reports.tables import Sheet
 
 PIPED_WIDTH = 120
 
@@ -25,20 +29,31 @@ def table(columns: list[str], rows: list[list[Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
+    out = Console(highlight=False)
+    if not out.is_terminal:
         for row in [columns, *rows]:
             print(*row, sep="\t")
         return
-    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    shown = Table(*columns, box=None, header_style="bold", pad_edge=False)
     for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
-    console.print(table)
+        shown.add_row(*(Text(str(cell)) for cell in row))
+    out.print(shown)
 
 
-def numbers(told: Any) -> None:
-    """JSON, for scripts."""
-    print(json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False))
+def report(sheet: Sheet | None, answer: str, page: Path, name: str = "Report") -> None:
+    """What a report comes to: its table, the answer, where its page is."""
+    from reports import tables
+
+    out = console()
+    if sheet:
+        out.print(tables.screen(sheet, out.width))
+    out.print(answer, markup=False)
+    out.print(f"{name}: {page}", soft_wrap=True, markup=False)
+
+
+def as_json(told: Any) -> None:
+    """JSON, for scripts; letters beyond ASCII are escaped, so that no encoding of a pipe loses them."""
+    print(json.dumps(told, indent=1, allow_nan=False))
 
 
 def note(text: str) -> None:

@@ -46,7 +46,15 @@ def report(
     """Build tables, figures and the HTML page of a study again from the store, without training."""
     from suite.plan import plan
 
-    chosen = choices.studies(study, part, repeats, epochs, train_examples, precision, optimizer)
+    chosen = choices.studies(
+        study,
+        part,
+        repeats=repeats,
+        epochs=epochs,
+        train_examples=train_examples,
+        precision=precision,
+        optimizer=optimizer,
+    )
     if baseline:
         _baseline(chosen.one(), store, test.value if test else None, as_json=as_json)
         return
@@ -69,7 +77,7 @@ def compare(
     """Did the change help? Set two studies, or two versions of one, side by side."""
     import shlex
 
-    from reports import tables, versus_page
+    from reports import versus_page
     from reports.versus import versus
 
     one, two = _side(before, store), _side(after, store)
@@ -77,15 +85,11 @@ def compare(
         raise UserError(f"both are {one.name}. Before a change, keep what was: ravine export {one.name} before.zip")
     found = versus(one, two, test.value if test else None)
     words = ["ravine", "compare", before, after, *(["--test", test.value] if test else [])]
-    built = versus_page.build(found, choices.OUT / "reports" / f"{two.name}_against_{one.name}", shlex.join(words))
+    built = versus_page.build(found, choices.REPORTS / f"{two.name}_against_{one.name}", shlex.join(words))
     if as_json:
-        printing.numbers(versus_page.summary(found) | {"report": str(built.page)})
+        printing.as_json(versus_page.summary(found) | {"report": str(built.page)})
         return
-    console = printing.console()
-    if built.sheet:
-        console.print(tables.screen(built.sheet, console.width))
-    console.print(built.answer, markup=False)
-    console.print(f"Report: {built.page}", soft_wrap=True, markup=False)
+    printing.report(built.sheet, built.answer, built.page)
 
 
 def make(
@@ -97,28 +101,24 @@ def make(
     as_json: bool = False,
 ) -> None:
     """Build and keep the report of each part and, where there are several, that on the whole; print tables or numbers."""
-    from reports import frame, overview, tables
+    from reports import frame, overview
     from reports.build import build
     from reports.summary import summary
 
-    console = printing.console()
     reports = []
     for study, trials in planned:
-        folder = choices.OUT / "reports" / study.report_name
+        folder = choices.REPORTS / study.report_name
         built = build(study, trials, store, folder, tuning=frame.tuning(study, store), test=test)
         store.write_report(study, folder)
         reports.append((study, built))
         if not as_json:
-            console.print(tables.screen(built.sheet, console.width))
-            console.print(built.answer, markup=False)
-            console.print(f"Report: {built.page}", soft_wrap=True, markup=False)
-    whole = overview.build(chosen, reports, choices.OUT / "reports" / chosen.report_name) if len(reports) > 1 else None
+            printing.report(built.sheet, built.answer, built.page)
+    whole = overview.build(chosen, reports, choices.REPORTS / chosen.report_name) if len(reports) > 1 else None
     if as_json:
         told = [summary(built, study.name) for study, built in reports]
-        printing.numbers(overview.summary(whole, told) if whole else told[0])
+        printing.as_json(overview.summary(whole, told) if whole else told[0])
     elif whole:
-        console.print(whole.answer, markup=False)
-        console.print(f"Report on all parts: {whole.page}", soft_wrap=True, markup=False)
+        printing.report(None, whole.answer, whole.page, "Report on all parts")
 
 
 def _baseline(study: Study, store: str | None, test: Test | None, *, as_json: bool) -> None:
@@ -142,10 +142,10 @@ def _baseline(study: Study, store: str | None, test: Test | None, *, as_json: bo
             found = versus(theirs, Side("yours", study, trials, own), test)
     told = read.study.model_copy(update={"title": f"{read.study.title} (the run that comes with Ravine)"})
     more = [versus_section.section(found)] if found else []
-    folder = choices.OUT / "reports" / f"{study.name}@baseline"
+    folder = choices.REPORTS / f"{study.name}@baseline"
     built = build(told, read.trials, read, folder, test=test, more=more)
     if as_json:
-        printing.numbers(summary(built, study.name) | ({"yours": versus_page.summary(found)} if found else {}))
+        printing.as_json(summary(built, study.name) | ({"yours": versus_page.summary(found)} if found else {}))
         return
     console = printing.console()
     console.print(tables.screen(built.sheet, console.width))
@@ -168,9 +168,9 @@ def _side(words: str, store: str | None) -> Side:
         read = archive.read(Path(words))
         return Side(Path(words).stem, read.study, read.trials, frame.load(read, read.trials))
     # A tuned study has an @ in its name.
-    whole = Path(words).is_file() or (choices.OUT / "studies" / f"{words}.toml").is_file()
+    whole = Path(words).is_file() or (choices.STUDIES / f"{words}.toml").is_file()
     name, _, changes = (words, "", "") if whole else words.partition("@")
-    chosen = choices.studies(name, None, **_overrides(words, changes)).one()
+    chosen = choices.studies(name, **_overrides(words, changes)).one()
     trials = plan(chosen)
     frames = frame.load(choices.open_store(store, create=False), trials)
     if not frames.recorded:
@@ -188,5 +188,5 @@ def _overrides(words: str, changes: str) -> dict[str, Any]:
             told = f'"{words}": expected changes after the @, got "{change}"'
             raise UserError(f"{told}. For example paper@repeats=6,precision=bfloat16")
         given[key] = int(value) if key in keys[:3] else value
-    label = given.pop("optimizer")
-    return given | {"optimizers": label.split("+") if label else None}
+    label = given["optimizer"]
+    return given | {"optimizer": label.split("+") if label else None}

@@ -48,7 +48,15 @@ def run(
     from suite import executors
     from suite.plan import check_runnable, plan
 
-    chosen = choices.studies(study, part, repeats, epochs, train_examples, precision, optimizer)
+    chosen = choices.studies(
+        study,
+        part,
+        repeats=repeats,
+        epochs=epochs,
+        train_examples=train_examples,
+        precision=precision,
+        optimizer=optimizer,
+    )
     check_runnable(chosen.parts[0])
     planned = [(each, plan(each)) for each in chosen.parts]
     cluster = choices.cluster(context, executor, address)
@@ -106,16 +114,23 @@ def tune(
     from suite.plan import plan
     from suite.tuning import optuna_storage, searching, tuned
 
-    chosen = choices.studies(study, part, repeats, epochs, train_examples, precision, optimizer, trials).one()
+    chosen = choices.studies(
+        study,
+        part,
+        repeats=repeats,
+        epochs=epochs,
+        train_examples=train_examples,
+        precision=precision,
+        optimizer=optimizer,
+        trials=trials,
+    ).one()
     searches = searching.searches(chosen)
     cluster = choices.cluster(context, executor, address)
     where = choices.where((chosen,), device, workers, data, cluster)
     if dry_run:
         outlook.show_searches(chosen, searches, choices.existing_store(store), where)
         return
-    folder = choices.OUT / "studies"
-    name = tuned.name(chosen)
-    check_place(choices.OUT / "reports" / name)
+    check_place(choices.REPORTS / tuned.name(chosen))
     if cluster is None:
         executors.begin(where.device)
     records = choices.open_store(store, create=True)
@@ -130,8 +145,9 @@ def tune(
         if failed:
             printing.note("trials failed: mend the cause, and the same command goes on from there")
             raise typer.Exit(1)
-        final = load(tuned.write(chosen, searches, tried, folder))
-        print(f"Tuned study: {choices.OUT / 'studies' / f'{name}.toml'}", flush=True)
+        path = tuned.write(chosen, searches, tried, choices.STUDIES)
+        final = load(path)
+        print(f"Tuned study: {path}", flush=True)
         planned = plan(final.one())
         failed = _train(final.one(), planned, records, where)
         reporting.make(final, [(final.one(), planned)], records)
@@ -161,7 +177,15 @@ def verify(
     from suite.plan import check_runnable, plan
     from suite.progress import Shown
 
-    chosen = choices.studies(study, part, repeats, epochs, train_examples, precision, optimizer)
+    chosen = choices.studies(
+        study,
+        part,
+        repeats=repeats,
+        epochs=epochs,
+        train_examples=train_examples,
+        precision=precision,
+        optimizer=optimizer,
+    )
     check_runnable(chosen.parts[0])
     where, recorded = choices.where(chosen.parts, device, workers, data), choices.open_store(store, create=False)
     found: list[tuple[Study, int, dict[str, TrialRecord]]] = []
@@ -191,7 +215,7 @@ def verify(
             + (f" {others} other recorded trials were not run." if others else "")
         )
     if as_json:
-        printing.numbers({"study": chosen.name, "parts": told} if chosen.divided else told[0])
+        printing.as_json({"study": chosen.name, "parts": told} if chosen.divided else told[0])
     if differing:
         raise typer.Exit(1)
 

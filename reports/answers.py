@@ -13,7 +13,7 @@ from reports import notes
 from reports.flips import MOST
 from reports.intervals import success_interval
 from reports.scores import title
-from reports.verdicts import SEED, TIED
+from reports.verdicts import BETTER, SEED, TIED, WORSE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,7 +95,7 @@ def reach(found: Comparison) -> list[str]:
         )
     one, other = list(found.means)[:2]
     row = found.pair(one, other)
-    if row["verdict"] in {"better", "worse"}:
+    if row["verdict"] in {BETTER, WORSE}:
         return told
     gap = notes.number(abs(float(row["difference"])), max(digits, 4))
     if math.isfinite(found.needed):

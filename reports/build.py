@@ -1,4 +1,4 @@
-"""The only writer of files: a study's report as one folder that a person can open, cite, and build again.
+"""Builds the report of one study: a folder that a person can open, cite, and build again.
 
 The same records give the same bytes: nothing here asks for the time, the machine or a random number.
 """

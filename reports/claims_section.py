@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reports import answers, claims, notes, tables
 from reports.claims import OPEN, PARTLY, REFUTED, SUPPORTED, UNMEASURED
@@ -123,31 +123,6 @@ def measured_sheet(found: Findings) -> Sheet:
         for each in finding.measurements
     ]
     return Sheet("claims-measured", "Measurements of the claims", columns, tuple(rows), _remarks(found)[:2])
-
-
-def summary(found: Findings) -> list[dict[str, Any]]:
-    """The claims for scripts, as plain JSON values."""
-    from reports.summary import plain
-
-    told = []
-    for each in found.claims:
-        claim = each.claim
-        told.append(
-            {
-                "claim": claim.key,
-                "text": claim.text,
-                "source": claim.source,
-                "how": claim.how,
-                "verdict": each.verdict,
-                "halves": {half: verdict for half, verdict in each.halves.items() if half},
-                "repeats_needed": plain(each.needed),
-                "measurements": [
-                    {name: plain(getattr(one, name)) for name in one.__slots__ if not name.startswith("size")}
-                    for one in each.measurements
-                ],
-            }
-        )
-    return told
 
 
 def deciding(finding: Finding) -> Measurement | None:

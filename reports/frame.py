@@ -14,7 +14,7 @@ import pandas as pd
 
 from suite.errors import UserError
 from suite.parts import StudyFile
-from suite.records import BITS, IMPORTED, Configuration, Outcome, Trial, TrialRecord, canonical
+from suite.records import BITS, IMPORTED, STEP_LOSS, Configuration, Outcome, Trial, TrialRecord, canonical
 from suite.study import Study
 from suite.study_file import reference, shipped
 from suite.surfaces import SURFACES, Surface
@@ -67,9 +67,6 @@ ENVIRONMENT = (
     "platform",
 )
 """What a record says about where it ran; empty text where it does not."""
-
-STEP_LOSS = "train/step_loss"
-"""The training loss of each update's own batch."""
 
 _POINTS = ("trial_id", "metric", "epoch", "step", "value")
 _UPDATES = ("label", "repeat", "outcome", "step", "value")

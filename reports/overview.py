@@ -13,6 +13,7 @@ from reports import answers, claim_measurements, claims, claims_section, notes, 
 from reports.frame import command
 from reports.intervals import LEVEL
 from reports.scores import higher_is_better, title
+from reports.summary import settled
 from reports.tables import Cell, Column, Sheet
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def summary(whole: Overview, parts: Sequence[Mapping[str, Any]]) -> dict[str, An
         "parts": list(parts),
     }
     if whole.claims:
-        found["claims"] = claims_section.summary(whole.claims)
+        found["claims"] = settled(whole.claims)
     if standing:
         found["mean_ranks"] = dict(zip(standing.labels, standing.ranks.mean.tolist(), strict=True))
         found |= {"critical_difference": standing.ranks.critical, "friedman_p": standing.ranks.friedman}

@@ -1,4 +1,4 @@
-"""The figures of a study's report and their captions: final scores, convergence, each metric, each optimizer."""
+"""A study's figures and captions: final scores, convergence, the loss by update, each metric, each optimizer."""
 
 from __future__ import annotations
 

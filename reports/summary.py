@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from reports import answers, claims_section
+from reports import answers
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from reports.build import Report
+    from reports.claims import Findings
 
 
 def summary(report: Report, study: str) -> dict[str, Any]:
     """What `ravine report STUDY --json` prints; a number that does not exist is null, "never" is the text Infinity."""
     found = report.comparison
-    claims = {"claims": claims_section.summary(report.claims)} if report.claims else {}
+    claims = {"claims": settled(report.claims)} if report.claims else {}
     return claims | {
         "study": study,
         "score": found.score,
@@ -45,6 +46,29 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of a table as plain JSON values; a blank in a name becomes `_`."""
     rows = frame.to_dict(orient="records")
     return [{str(key).replace(" ", "_"): plain(value) for key, value in row.items()} for row in rows]
+
+
+def settled(found: Findings) -> list[dict[str, Any]]:
+    """The claims for scripts, as plain JSON values."""
+    told = []
+    for each in found.claims:
+        claim = each.claim
+        told.append(
+            {
+                "claim": claim.key,
+                "text": claim.text,
+                "source": claim.source,
+                "how": claim.how,
+                "verdict": each.verdict,
+                "halves": {half: verdict for half, verdict in each.halves.items() if half},
+                "repeats_needed": plain(each.needed),
+                "measurements": [
+                    {name: plain(getattr(one, name)) for name in one.__slots__ if not name.startswith("size")}
+                    for one in each.measurements
+                ],
+            }
+        )
+    return told
 
 
 def plain(value: Any) -> Any:

@@ -29,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from suite import study_file
 from suite.errors import UserError
-from suite.records import SCHEMA, Outcome, Timing, Trial, TrialRecord, canonical
+from suite.records import SCHEMA, STEP_LOSS, Outcome, Timing, Trial, TrialRecord, canonical
 from suite.study import Study, check
 from suite.study_file import parse
 
@@ -58,7 +58,6 @@ MANIFEST, STUDY, RECORDS, POINTS, LOSSES = (
     "points.parquet",
     "step_losses.parquet",
 )
-STEP_LOSS = "train/step_loss"
 FEWEST_MEANS = 100
 """A report shows the loss by update in a hundred windows; fewer means than that would change its curves."""
 MOST_BYTES = 4 << 30

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from suite.errors import UserError
+from suite.records import STEP_LOSS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,9 +61,7 @@ def thin(points: Sequence[Point]) -> list[Point]:
     for point in points:
         series.setdefault(point.metric, []).append(point)
     return [
-        p
-        for name, whole in series.items()
-        for p in _spread(whole, STEP_POINTS if name == "train/step_loss" else EPOCH_POINTS)
+        p for name, whole in series.items() for p in _spread(whole, STEP_POINTS if name == STEP_LOSS else EPOCH_POINTS)
     ]
 
 

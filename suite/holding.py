@@ -47,12 +47,18 @@ def hold(uri: str, file: Path | None, mend: str) -> Iterator[None]:
         raise UserError(f"{place}: held by {who}. Wait until it ends or stop it; {mend}") from None
     try:
         since = time.strftime("%H:%M:%S")
-        command = without_password(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]))
-        holder.write_text(f"`{command}` (process {os.getpid()}, since {since})", encoding="utf-8")
+        holder.write_text(f"`{own_command()}` (process {os.getpid()}, since {since})", encoding="utf-8")
         yield
     finally:
         holder.unlink(missing_ok=True)
         lock.release()
+
+
+def own_command() -> str:
+    """This process's command line, as others are told it: however it was started, and without passwords."""
+    started = Path(sys.argv[0])
+    name = started.parent.name if started.name == "__main__.py" else started.name
+    return without_password(" ".join([name, *sys.argv[1:]]))
 
 
 def check_sqlite(file: Path, tables: set[str], owner: str, option: str) -> None:

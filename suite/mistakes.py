@@ -93,13 +93,13 @@ def _inner(annotation: Any) -> type[BaseModel] | None:
 
 
 def _example(root: type[BaseModel], loc: Sequence[int | str]) -> str:
-    """What could stand at a place: an example of the last key that has one."""
-    for end in range(len(loc), 0, -1):
-        key, owner = loc[end - 1], _model(root, loc[:end])
-        for model in (owner, root):
-            if isinstance(key, str) and (text := example(model, key)):
-                return text
-    return ""
+    """What could stand at a place: an example of its last key that is a field and has one, here or at the top of the file."""
+    found = ""
+    for end, word in enumerate(loc, 1):
+        owner = _model(root, loc[:end])
+        if isinstance(word, str) and word in owner.model_fields:
+            found = example(owner, word) or example(root, word) or found
+    return found
 
 
 def _where(loc: Sequence[int | str], values: dict[str, Any]) -> str:
@@ -113,6 +113,6 @@ def _where(loc: Sequence[int | str], values: dict[str, Any]) -> str:
             parts[-1] += f"[{key + 1}]" + (f' ("{label}")' if isinstance(label, str) else "")
         elif isinstance(key, int):
             parts[-1] += f"[{key + 1}]"
-        elif not key.startswith(("constrained-", "literal[", "int", "function-")):
+        else:
             parts.append(key)
     return ".".join(parts)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suite.errors import UserError
-from suite.holding import without_password
+from suite.holding import own_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -142,9 +142,14 @@ def _beat(
 
 
 def _note() -> dict[str, str]:
-    command = without_password(" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]))[:200]
     since = time.strftime("%Y-%m-%d %H:%M:%S %z")
-    return {"host": socket.gethostname(), "process": process(), "command": command, "since": since, "beat": "0"}
+    return {
+        "host": socket.gethostname(),
+        "process": process(),
+        "command": own_command()[:200],
+        "since": since,
+        "beat": "0",
+    }
 
 
 def _values(note: str) -> dict[str, str]:

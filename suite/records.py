@@ -119,6 +119,10 @@ class Trial:
         return cls(label=label, **description)
 
 
+STEP_LOSS = "train/step_loss"
+"""The metric of the training loss of each update's own batch."""
+
+
 @dataclass(frozen=True, slots=True)
 class Point:
     """One measured value. `step` counts updates from 1; `epoch` is the one that the step belongs to, from 1."""

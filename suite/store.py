@@ -22,7 +22,7 @@ import socket
 import tempfile
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
 from suite import histories, tags
@@ -31,6 +31,7 @@ from suite.holding import check_address, check_sqlite, hold, resolved, without_p
 from suite.ownership import is_gone, keep, process
 from suite.records import (
     SCHEMA,
+    STEP_LOSS,
     Configuration,
     Outcome,
     Point,
@@ -48,8 +49,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
     from suite.study import Study
-
-T = TypeVar("T")
 
 SQLITE = "sqlite:///"
 PARENT = "mlflow.parentRunId"
@@ -414,7 +413,11 @@ class Store:
         with self._told("read"):
             found = self._client.get_experiment_by_name(study)
             runs = list(self._runs(_TUNING, [found.experiment_id])) if found else []
-        known = [_configuration(run) for run in runs if run.info.status in {"FINISHED", "FAILED"}]
+        known = [
+            tags.configuration(run.data.tags, run.info.run_id, run.info.start_time / 1000)
+            for run in runs
+            if run.info.status in {"FINISHED", "FAILED"}
+        ]
         return sorted(known, key=lambda tried: (tried.optuna, tried.number))
 
     def points(self, records: Iterable[TrialRecord]) -> pd.DataFrame:
@@ -527,11 +530,6 @@ def _keep_best(found: dict[str, TrialRecord], run: Run) -> None:
             found[record.trial.id] = record
 
 
-def _configuration(run: Run) -> Configuration:
-    values = json.loads(run.data.tags["ravine.configuration"])
-    return Configuration.from_description(values, run_id=run.info.run_id, recorded=run.info.start_time / 1000)
-
-
 def _preferred(record: TrialRecord) -> tuple[bool, float]:
     return record.outcome is not Outcome.FAILED, record.started
 
@@ -574,7 +572,7 @@ def _few_retries(most: int = 2) -> Iterator[None]:
 
 
 def _mlflow_step(point: Point) -> int:
-    return point.step if point.metric == "train/step_loss" else point.epoch
+    return point.step if point.metric == STEP_LOSS else point.epoch
 
 
 def _finite(value: float) -> float:

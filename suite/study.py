@@ -53,7 +53,9 @@ class Schedule(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    kind: Literal["constant", "linear", "cosine", "exponential", "step"] = "constant"
+    kind: Literal["constant", "linear", "cosine", "exponential", "step"] = Field(
+        default="constant", examples=['kind = "cosine"']
+    )
     warmup: float = Field(default=0.0, ge=0, lt=1, examples=["warmup = 0.05"])
     """Share of all updates in which the rate rises from 0 to its full value."""
     final: float = Field(default=0.0, ge=0, le=1, examples=["final = 0.1"])

@@ -1,4 +1,4 @@
-"""Study files: found, read and checked; and written, so that they read back as the same study."""
+"""Study files: found and read; and written, so that they read back as the same study."""
 
 from __future__ import annotations
 

@@ -10,12 +10,12 @@ from importlib import resources
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from suite.records import SCHEMA, Outcome, Timing, Trial, TrialRecord, canonical
+from suite.records import SCHEMA, Configuration, Outcome, Timing, Trial, TrialRecord, canonical
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from suite.records import Configuration, TrialResult
+    from suite.records import TrialResult
     from suite.study import Study
 
 PLANS = "ravine.plans"
@@ -104,6 +104,11 @@ study's experiment, and counts here all the same.
 def named(study: Study) -> str:
     """How `PLANS` names a study, overrides included."""
     return f"|{study.report_name}|".replace("'", "_")
+
+
+def configuration(tags: Mapping[str, str], run_id: str, recorded: float) -> Configuration:
+    """The configuration that the tags of its run hold."""
+    return Configuration.from_description(json.loads(tags["ravine.configuration"]), run_id=run_id, recorded=recorded)
 
 
 def record(tags: Mapping[str, str], run_id: str, started: float, artifacts: str) -> TrialRecord:

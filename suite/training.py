@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from suite.evaluation import Evaluation
-from suite.records import Outcome, Point, Timing, Trial
+from suite.records import STEP_LOSS, Outcome, Point, Timing, Trial
 from suite.schedules import warmup_updates
 from suite.updates import Updates
 
@@ -97,7 +97,7 @@ def train(
         accuracy = int(updates.correct) / sum(sizes)
         train_seconds += time.perf_counter() - started
         examples += sum(sizes)
-        run.points += [Point("train/step_loss", number, len(losses) + i, loss) for i, loss in enumerate(epoch, 1)]
+        run.points += [Point(STEP_LOSS, number, len(losses) + i, loss) for i, loss in enumerate(epoch, 1)]
         losses += epoch
         run.outcome, run.reason = _diverged(losses, network, last=number == trial.epochs)
         if run.outcome is Outcome.OK:

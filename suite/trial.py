@@ -98,18 +98,18 @@ def _running(trial: Trial, device: str, data: Path | None, folder: Path | None) 
 
 
 def _trained(
-    result: TrialResult, device: str, folder: Path | None, studies: Path | None
+    result: TrialResult, device: str, data: Path | None, folder: Path | None
 ) -> Generator[None, None, TrialResult]:
     trial = result.trial
-    problem = problems.find(trial.problem, studies)
-    data = _data(problem, folder, device, trial.problem if trial.evaluate_on == "validation" else None)
-    data = replace(  # views of what is judged on
-        data,
-        test_inputs=data.test_inputs[: trial.evaluate_examples],
-        test_targets=data.test_targets[: trial.evaluate_examples],
+    problem = problems.find(trial.problem, folder)
+    whole = _data(problem, data, device, trial.problem if trial.evaluate_on == "validation" else None)
+    examples = replace(  # views of what is judged on
+        whole,
+        test_inputs=whole.test_inputs[: trial.evaluate_examples],
+        test_targets=whole.test_targets[: trial.evaluate_examples],
     )
     network = _network(trial, problem).to(device)
-    kind = optimizers.find(trial.optimizer, studies)
+    kind = optimizers.find(trial.optimizer, folder)
     flat = issubclass(kind, Rule)
     optimizer = kind(flatten(network.parameters()) if flat else network.parameters(), **trial.hyperparameters)
     steps = scheduler(trial.schedule, optimizer, trial.updates)
@@ -119,7 +119,7 @@ def _trained(
         elif device != "cpu":
             optimizer.capturable()
     order = torch.Generator().manual_seed(_seed(trial, "order"))
-    run = yield from train(trial, problem, data, network, optimizer, steps, order)
+    run = yield from train(trial, problem, examples, network, optimizer, steps, order)
     return replace(
         result,
         outcome=run.outcome,
@@ -130,15 +130,15 @@ def _trained(
     )
 
 
-def _what_fits(trial: Trial, device: str, studies: Path | None) -> str:
+def _what_fits(trial: Trial, device: str, folder: Path | None) -> str:
     """How many examples at a time a step has memory for, as a sentence; empty where that is not to be found out."""
-    problem = problems.find(trial.problem, studies)
+    problem = problems.find(trial.problem, folder)
     network: nn.Module | None = None
 
     def step(examples: int) -> None:
         nonlocal network
         network = _network(trial, problem).to(device)
-        optimizer = optimizers.find(trial.optimizer, studies)(network.parameters(), **trial.hyperparameters)
+        optimizer = optimizers.find(trial.optimizer, folder)(network.parameters(), **trial.hyperparameters)
         inputs, targets = (tensor.to(device) for tensor in problem.sample(examples))
         with autocast(trial.precision, torch.device(device).type):
             loss = problem.loss(network(problem.prepare(inputs)), targets)

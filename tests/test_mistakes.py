@@ -12,7 +12,7 @@ import sys
 import time
 import tomllib
 
-import mistakes
+import fuzzing
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 
@@ -77,14 +77,14 @@ def _check(path):
         assert lines
         for line in lines:
             assert line.startswith(place), line
-            assert mistakes.MEND.search(line), f"no mend: {line}"
+            assert fuzzing.MEND.search(line), f"no mend: {line}"
             assert line.isprintable(), line
             assert len(line) <= LONGEST_LINE
     assert time.monotonic() - started < HANG
 
 
 @FUZZED
-@given(text=mistakes.documents())
+@given(text=fuzzing.documents())
 def test_a_study_with_mistakes_in_what_it_says_is_valid_or_told(folder, text):
     """Keys dropped, misspelt or doubled, values of other types and ranges, tables nested wrongly: never a traceback."""
     path = folder / "study.toml"
@@ -93,7 +93,7 @@ def test_a_study_with_mistakes_in_what_it_says_is_valid_or_told(folder, text):
 
 
 @FUZZED
-@given(raw=mistakes.contents())
+@given(raw=fuzzing.contents())
 @example(raw=b"")
 @example(raw=b"\xef\xbb\xbf")
 @example(raw=b"seed = 0x" + b"f" * 20_000)
@@ -109,17 +109,17 @@ def test_a_study_with_mistakes_in_its_bytes_is_valid_or_told(folder, raw):
     _check(path)
 
 
-@pytest.mark.parametrize("name", sorted(mistakes.STUDIES))
+@pytest.mark.parametrize("name", sorted(fuzzing.STUDIES))
 def test_what_windows_makes_of_a_study_is_the_same_study(folder, name):
     """A byte order mark and line ends of two characters change nothing."""
     windows, plain = folder / "windows" / f"{name}.toml", folder / "plain" / f"{name}.toml"
     for path in (windows, plain):
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(mistakes.STUDIES[name])
-    windows.write_bytes(b"\xef\xbb\xbf" + mistakes.STUDIES[name].replace(b"\n", b"\r\n"))
+        path.write_bytes(fuzzing.STUDIES[name])
+    windows.write_bytes(b"\xef\xbb\xbf" + fuzzing.STUDIES[name].replace(b"\n", b"\r\n"))
     one, two = ([study.model_dump() for study in parts.load(path).parts] for path in (windows, plain))
     assert one == two
-    assert tomllib.loads(mistakes.toml(mistakes.DOCUMENTS[name])) == mistakes.DOCUMENTS[name]
+    assert tomllib.loads(fuzzing.toml(fuzzing.DOCUMENTS[name])) == fuzzing.DOCUMENTS[name]
 
 
 GRID = """
@@ -170,6 +170,73 @@ def test_what_the_fuzzing_found_is_told(folder, at, text, told):
         searching.searches(load(path))
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+TOP = 'title = "t"\nproblem = "digits_mlp"\nrepeats = 1\nepochs = 1\n'
+ENTRY = '[[optimizer]]\nname = "a"\nkind = "sgd"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (f"{TOP}seed = true\n{ENTRY}", "seed: expected a whole number, got true. For example seed = 0"),
+        (f"{TOP}reference = 1\n{ENTRY}", 'reference: expected text in quotes, got 1. For example reference = "paper"'),
+        (f"{TOP}compiled = 1\n{ENTRY}", "compiled: expected true or false, got 1. For example compiled = true"),
+        (f"{TOP}optimizer = 1\n", "got 1. For example [[optimizer]] with name = "),
+        (
+            f"{TOP}{ENTRY}epochs = 1.5\n",
+            'optimizer[1] ("a").epochs: expected a whole number, got 1.5. For example epochs = 5',
+        ),
+        (f"{TOP}{ENTRY}schedule = {{ kind = 'cosin' }}\n", ".schedule.kind: expected 'constant', 'linear', "),
+        (f"{TOP}{ENTRY}schedule = {{ kind = 'cosin' }}\n", 'got "cosin". For example kind = "cosine"'),
+        (
+            f"{TOP}{ENTRY}schedule = {{ gamma = 'x' }}\n",
+            '.schedule.gamma: expected a number, got "x". For example gamma = 0.1',
+        ),
+        (
+            f"{TOP}{ENTRY}schedule = {{ milestones = ['x'] }}\n",
+            '.schedule.milestones[1]: expected a number, got "x". For example milest',
+        ),
+        (
+            f"{TOP}{ENTRY}schedule = {{ interpolation = 1 }}\n",
+            ".schedule.interpolation: unknown key. Known keys: kind,",
+        ),
+        (f"{TOP}interval = 3\n{ENTRY}", "interval: unknown key. Known keys: title, problem,"),
+        (
+            f"{TOP}{ENTRY}[tune]\ntrials = 'x'\n",
+            'tune.trials: expected a whole number, got "x". For example trials = 20',
+        ),
+        (
+            f"{TOP}{ENTRY}[tune]\nepochs = 'x'\n",
+            'tune.epochs: expected a whole number, got "x". For example epochs = 5',
+        ),
+        (
+            f"{TOP}{ENTRY}[tune.space]\na = 1\n",
+            "tune.space.a: expected a table, got 1. For example [tune.space.adam] with lr",
+        ),
+        (
+            f"{TOP}{ENTRY}[tune.space.a]\nbatch_size = 3\n",
+            "tune.space.a.batch_size: expected a table, got 3. For example [tune.space.adam] with lr",
+        ),
+        (f"{TOP}{ENTRY}[tune.space.a]\nlr = {{ lag = 1 }}\n", "tune.space.a.lr.lag: unknown key. Did you mean"),
+        (
+            f"{TOP}{ENTRY}[tuned]\nstudy = 's'\ntrials = 1\n[tuned.optuna]\nepochs = 1\n",
+            "tuned.optuna.epochs: expected text in quotes, got 1. For example [tuned.optuna] as",
+        ),
+        (
+            f"{TOP}{ENTRY}[imported]\nfile = 'f'\n",
+            "imported.sha256: missing. Write it, for example [imported]",
+        ),
+        (f"{TOP}{ENTRY}".replace('"a"', f'"{"x" * 81}"'), "expected at most 80 characters"),
+    ],
+)
+def test_what_could_stand_in_the_place_of_a_mistake(folder, text, told):
+    """The place is named as it is written, and the example is one of that very field, or of what holds it."""
+    path = folder / "study.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        load(path)
+    assert told in str(caught.value)
 
 
 def test_hundreds_of_mistakes_are_told_as_twenty(folder):
@@ -290,7 +357,7 @@ LINES = [
 @pytest.fixture
 def place(here, monkeypatch):
     """A folder with a study and things that are no store, no data and no study; nothing is fetched from a network."""
-    (here / "own.toml").write_text(mistakes.STUDIES["digits"].decode(), encoding="utf-8")
+    (here / "own.toml").write_text(fuzzing.STUDIES["digits"].decode(), encoding="utf-8")
     (here / "text.txt").write_text("my notes", encoding="utf-8")
     (here / "folder").mkdir()
     os.mkfifo(here / "fifo")
@@ -313,7 +380,7 @@ def test_a_mistake_on_the_command_line_is_told(call, place):
         if err.startswith("ravine: "):
             for each in err.removesuffix("\n").split("\n"):
                 assert each.startswith("ravine: "), told
-                assert mistakes.MEND.search(each), told
+                assert fuzzing.MEND.search(each), told
                 assert each.isprintable(), told
         else:
             assert "Error" in err, told  # the parser's own words

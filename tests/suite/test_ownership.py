@@ -12,6 +12,7 @@ import pytest
 
 from suite import ownership
 from suite.errors import UserError
+from suite.holding import own_command
 from suite.ownership import is_alive, is_gone, keep, process
 
 HOST = socket.gethostname()
@@ -83,6 +84,7 @@ def test_the_second_is_told_who_holds_it(capsys):
     board = Board()
     with board.hold():
         assert json.loads(board.note)["host"] == HOST
+        assert json.loads(board.note)["command"] == own_command()[:200]
         told = rf"here: the study: held by `.*` on {HOST} \(process {os.getpid()}, since"
         with pytest.raises(UserError, match=told), board.hold():
             pass

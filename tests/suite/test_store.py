@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from suite import holding
 from suite import store as store_module
 from suite.errors import UserError
 from suite.plan import plan
@@ -228,7 +229,7 @@ with Store({store.uri!r}, Path("out")).held():
         import os
 
         assert f"(process {os.getpid()}, since " in second.stderr
-        assert "held by `" in second.stderr
+        assert f"held by `{holding.own_command()}`" in second.stderr
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
 
 

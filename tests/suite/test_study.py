@@ -1,4 +1,4 @@
-"""`suite.study`: study files, and one line for each mistake in them."""
+"""`suite.study` and `suite.study_file`: study files, and one line for each mistake in them."""
 
 import pytest
 
