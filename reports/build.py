@@ -17,6 +17,7 @@ from reports import (
     comparison_section,
     notes,
     path_section,
+    robustness_section,
     scores,
     tables,
     target_section,
@@ -198,6 +199,8 @@ def _gather(
         contents.sections.append(comparison_section.comparison(compared, varied=notes.varied(imported=frames.imported)))
     timed = target_section.time_to_target(frames, study.score, list(table["label"]))
     contents.sections += [timed] if timed else []
+    robust = robustness_section.robustness(frames, final, study.score, list(table["label"]), metrics)
+    contents.sections += [robust] if robust else []
     if study.claims and not study.part:
         contents.claims = claims.settle([claim_measurements.evidence(study, frames)])
         contents.sections += claims_section.sections(contents.claims)

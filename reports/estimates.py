@@ -8,13 +8,24 @@ import numpy as np
 import pandas as pd
 
 from reports.frame import MISSING
-from reports.intervals import LEVEL, METHOD, t_band, t_interval
+from reports.intervals import (
+    LEVEL,
+    METHOD,
+    median_interval,
+    simultaneous_band,
+    studentised_interval,
+    t_band,
+    t_interval,
+)
 from reports.scores import higher_is_better
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from reports.frame import Frames
+
+SEED = 0
+"""Of the random numbers of resamples and sign flips: the same scores give the same bounds."""
 
 WINDOWS = 100
 """Into how many windows of equal length `by_update` cuts a run at most."""
@@ -74,6 +85,44 @@ def by_label(
     return table.loc[order].reset_index(drop=True)
 
 
+def otherwise(scores: pd.DataFrame, score: str, labels: Sequence[str], level: float = LEVEL) -> pd.DataFrame:
+    """The score under three intervals, a row per label: what is said of it when the interval is another.
+
+    Args:
+        scores: A row per trial (`scores.final`); only ok ones count.
+        score: Which metric.
+        labels: Which labels, in this order.
+        level: Of the intervals.
+
+    Returns:
+        `label`, `n`; `mean`, `low`, `high` (Student t); `bootstrap low`, `bootstrap high` (studentised); `median`, `median
+        low`, `median high` (order statistics), `median level`, which that interval really has; `level`.
+    """
+    rows = []
+    for label in labels:
+        values = scores.loc[(scores["label"] == label) & (scores["outcome"] == "ok"), score].to_numpy()
+        mean = t_interval(values, level)
+        resampled = studentised_interval(values, np.random.default_rng(SEED), level)
+        middle = median_interval(values, level)
+        rows.append(
+            {
+                "label": label,
+                "n": len(values),
+                "mean": mean.mean,
+                "low": mean.low,
+                "high": mean.high,
+                "bootstrap low": resampled.low,
+                "bootstrap high": resampled.high,
+                "median": middle.value,
+                "median low": middle.low,
+                "median high": middle.high,
+                "median level": middle.level,
+                "level": level,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
 def against_reference(
     estimates: pd.DataFrame,
     scores: pd.DataFrame,
@@ -116,19 +165,37 @@ def against_reference(
     return pd.DataFrame(rows, columns=columns.split())
 
 
-def by_epoch(points: pd.DataFrame, metric: str, level: float = LEVEL) -> pd.DataFrame:
+def by_epoch(points: pd.DataFrame, metric: str, level: float = LEVEL, *, whole: bool = False) -> pd.DataFrame:
     """Mean curves over epochs with pointwise intervals.
 
     Args:
         points: A row per measured value (`Frames.points`); only those of ok trials count.
         metric: Which metric.
         level: Of the intervals.
+        whole: With the bounds of the simultaneous band, too, which holds the whole curve: `whole low`, `whole high`.
 
     Returns:
         `label`, `epoch`, `mean`, `low`, `high`, `n`, in the order of the plan and of the epochs.
     """
     chosen = points[(points["metric"] == metric) & (points["outcome"] == "ok")]
-    return _curves(chosen, "epoch", level)
+    columns = ["label", "epoch", "mean", "low", "high", "n", *(["whole low", "whole high"] if whole else [])]
+    parts = [pd.DataFrame(columns=columns)]
+    for label, group in chosen.groupby("label", sort=False):
+        matrix = group.pivot_table(index="repeat", columns="epoch", values="value", aggfunc="last", dropna=False)
+        band = t_band(matrix.to_numpy(), level)
+        part = {
+            "label": label,
+            "epoch": matrix.columns,
+            "mean": band.mean,
+            "low": band.low,
+            "high": band.high,
+            "n": band.n,
+        }
+        if whole:
+            wide = simultaneous_band(matrix.to_numpy(), np.random.default_rng(SEED), level)
+            part |= {"whole low": wide.low, "whole high": wide.high}
+        parts.append(pd.DataFrame(part))
+    return pd.concat(parts[1:], ignore_index=True) if len(parts) > 1 else parts[0]
 
 
 def by_update(updates: pd.DataFrame, level: float = LEVEL, windows: int = WINDOWS) -> pd.DataFrame:
@@ -157,14 +224,4 @@ def by_update(updates: pd.DataFrame, level: float = LEVEL, windows: int = WINDOW
         band = t_band(means.to_numpy().T, level)
         part = {"label": str(label), "update": edges.mean(axis=1).to_numpy(), "mean": band.mean, "low": band.low}
         parts.append(pd.DataFrame(part | {"high": band.high, "n": band.n, "window": length}))
-    return pd.concat(parts[1:], ignore_index=True) if len(parts) > 1 else parts[0]
-
-
-def _curves(points: pd.DataFrame, along: str, level: float) -> pd.DataFrame:
-    parts = [pd.DataFrame(columns=["label", along, "mean", "low", "high", "n"])]
-    for label, group in points.groupby("label", sort=False):
-        matrix = group.pivot_table(index="repeat", columns=along, values="value", aggfunc="last", dropna=False)
-        band = t_band(matrix.to_numpy(), level)
-        part = {"label": label, along: matrix.columns, "mean": band.mean, "low": band.low, "high": band.high}
-        parts.append(pd.DataFrame(part | {"n": band.n}))
     return pd.concat(parts[1:], ignore_index=True) if len(parts) > 1 else parts[0]

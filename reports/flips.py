@@ -95,8 +95,9 @@ def step_down_p(surprises: Array) -> Array:
 def level_of_each(differences: Array, level: float, patterns: Array) -> float:
     """The level at which each interval is made so that all of them hold together with probability `level`.
 
-    The flips are applied to the centred differences; from the quantile of the maximal |t| follows the level of each. One
-    column needs no adjustment. Below `enough` repeats there are too few patterns for a quantile: Bonferroni, 1 − (1 −
+    The flips are applied to the centred differences; from the quantile of the maximal |t| follows the level of each, which
+    is `level` at least: of columns that all say the same, few patterns can put the quantile below it. One column needs no
+    adjustment. Below `enough` repeats there are too few patterns for a quantile: Bonferroni, 1 − (1 −
     level)/m for m columns.
     """
     with np.errstate(invalid="ignore"):
@@ -111,7 +112,7 @@ def level_of_each(differences: Array, level: float, patterns: Array) -> float:
     count = np.isfinite(centred).sum(axis=0)
     a = _standardised(centred, patterns)
     log_p = _log_p(a.max(axis=1), count[0]) if _one(count) else _log_p(a, count).min(axis=1)
-    return 1 - math.exp(float(np.quantile(log_p, 1 - level, method="lower")))
+    return max(level, 1 - math.exp(float(np.quantile(log_p, 1 - level, method="lower"))))
 
 
 def _reach(observed: Array) -> Array:

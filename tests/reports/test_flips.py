@@ -123,3 +123,11 @@ def test_no_repeats_are_refused_by_name() -> None:
     """The message names the argument."""
     with pytest.raises(ValueError, match='"n" must be at least 1, got 0'):
         flips.signs(0, np.random.default_rng(0))
+
+
+def test_each_interval_has_at_least_the_level_of_all() -> None:
+    """Columns that say the same need no adjustment; six repeats make too few patterns to put their quantile lower than that."""
+    for seed in range(20):
+        column = np.random.default_rng(seed).normal(size=(6, 1))
+        same = np.hstack([column, 2 * column, 3 * column])
+        assert flips.level_of_each(same, 0.95, flips.signs(6, np.random.default_rng(0))) >= 0.95

@@ -1,0 +1,91 @@
+"""The part of the report on how much hangs on the kind of interval: the score under three of them, whole curves."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from reports import estimates as estimating
+from reports import notes
+from reports.intervals import FEWEST_RESAMPLED, LEVEL
+from reports.scores import title
+from reports.sections import Section
+from reports.tables import NO_VALUE, Cell, Column, Sheet
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping, Sequence
+
+    from reports.frame import Frames
+
+
+def robustness(
+    frames: Frames, scores: pd.DataFrame, score: str, order: Sequence[str], metrics: Sequence[str]
+) -> Section | None:
+    """The score of each optimizer under three intervals, and files of them and of all mean curves with both bands.
+
+    Args:
+        frames: The plan and its records.
+        scores: A row per trial.
+        score: The metric that the study is judged by.
+        order: The labels, the best first.
+        metrics: Whose curves go into the file.
+
+    Returns:
+        None where no optimizer has the repeats that a second interval takes.
+    """
+    found = estimating.otherwise(scores, score, order)
+    if not (found["n"] >= FEWEST_RESAMPLED).any():
+        return None
+    curves = [estimating.by_epoch(frames.points, metric, whole=True).assign(metric=metric) for metric in metrics]
+    kinds = (
+        f"How much hangs on the kind of interval, for the {title(score).lower()}: Student's t, as everywhere else here; the "
+        "studentised bootstrap, which is nearer to its level for skewed scores and further from it for rare outliers; and "
+        f"the median with the interval of order statistics, which holds for any distribution with at least {LEVEL:.0%}. An "
+        "en dash: too few repeats. How often each holds the truth is measured (docs/statistics.md)."
+    )
+    files = (
+        "curves.csv has every mean curve with its pointwise band, as the figures show it, and with the band that holds the "
+        "whole curve."
+    )
+    return Section(
+        "robustness",
+        "Other intervals",
+        (kinds, files),
+        (_sheet(found, score),),
+        data={"intervals": found, "curves": pd.concat(curves, ignore_index=True)},
+    )
+
+
+def _sheet(found: pd.DataFrame, score: str) -> Sheet:
+    name = title(score)
+    columns = (
+        Column("Optimizer", "left"),
+        Column("n"),
+        Column("Mean"),
+        Column("Student t"),
+        Column("Studentised bootstrap"),
+        Column("Median", rank=1),
+        Column("Order statistics", rank=1),
+    )
+    digits = notes.decimals((found["high"] - found["low"]) / 2)
+
+    def bounds(row: Mapping[Hashable, Any], kind: str) -> Cell:
+        low, high = float(row[f"{kind}low"]), float(row[f"{kind}high"])
+        text = f"{notes.number(low, digits)} to {notes.number(high, digits)}"
+        return Cell(text if math.isfinite(low) else NO_VALUE, low)
+
+    rows = [
+        (
+            Cell(row["label"], row["label"]),
+            Cell(str(row["n"]), row["n"]),
+            Cell(notes.number(row["mean"], digits), row["mean"]),
+            bounds(row, ""),
+            bounds(row, "bootstrap "),
+            Cell(notes.number(row["median"], digits), row["median"]),
+            bounds(row, "median "),
+        )
+        for row in found.to_dict(orient="records")
+    ]
+    return Sheet("intervals", f"{name} under three intervals", columns, tuple(rows))

@@ -1,0 +1,77 @@
+"""`reports.robustness_section`: what is said of the score when the interval is another, and whole curves."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reports import estimates
+from reports.intervals import median_interval, studentised_interval, t_interval
+
+SKEWED = [0.10, 0.11, 0.12, 0.14, 0.17, 0.60]
+
+
+@pytest.fixture
+def scores():
+    """Six skewed scores, five others of which one repeat diverged, and two."""
+    rows = [("skewed", "ok", value) for value in SKEWED]
+    rows += [("five", "ok", 0.5 + 0.01 * at) for at in range(5)] + [("five", "diverged", np.nan)]
+    rows += [("two", "ok", 0.8), ("two", "ok", 0.9)]
+    return pd.DataFrame(rows, columns=["label", "outcome", "test/accuracy"])
+
+
+def test_three_intervals_of_the_same_scores(scores):
+    """Each is what its function gives of the ok repeats; the bootstrap's reaches further on the side of the long tail."""
+    found = estimates.otherwise(scores, "test/accuracy", ["skewed", "five", "two"]).set_index("label")
+    row = found.loc["skewed"]
+    mean, middle = t_interval(SKEWED), median_interval(SKEWED)
+    drawn = studentised_interval(SKEWED, np.random.default_rng(0))
+    assert [row["mean"], row["low"], row["high"]] == [mean.mean, mean.low, mean.high]
+    assert [row["bootstrap low"], row["bootstrap high"]] == [drawn.low, drawn.high]
+    assert [row["median"], row["median low"], row["median high"]] == [middle.value, 0.10, 0.60]
+    assert row["median level"] == pytest.approx(1 - 2 / 2**6)
+    assert row["bootstrap high"] - row["mean"] > 2 * (row["mean"] - row["bootstrap low"])
+    assert found.loc["five", "n"] == 5
+    assert np.isfinite(found.loc["five", "bootstrap low"])
+    assert np.isnan(found.loc["five", "median low"])
+    assert found.loc["two", ["bootstrap low", "median low"]].isna().all()
+
+
+def test_a_curve_lies_in_its_pointwise_band_and_that_in_the_whole_one(sample):
+    """Both bands are there, the one of the whole curve the wider; the mean and the pointwise band are the figures' own."""
+    from reports.frame import load
+
+    study = sample.study(["Adam", "MBSGD"], repeats=6)
+    trials = sample.plan(study)
+    points = load(sample.fill(sample.Store(), trials), trials).points
+    both, plain = estimates.by_epoch(points, "train/loss", whole=True), estimates.by_epoch(points, "train/loss")
+    pd.testing.assert_frame_equal(both[plain.columns], plain)
+    wider = both["whole high"] - both["high"]
+    assert (wider >= 0).all()
+    assert (wider > 0).any()
+    np.testing.assert_allclose(both["low"] - both["whole low"], wider)
+
+
+def test_the_part_is_there_from_five_repeats_on(sample, tmp_path, no_figures):
+    """A table, and files of the intervals and of every measured curve; with fewer repeats nothing is said."""
+    from reports.build import build
+
+    for repeats in (4, 5):
+        study = sample.study(["Adam", "MBSGD"], repeats=repeats)
+        trials = sample.plan(study)
+        built = build(study, trials, sample.fill(sample.Store(), trials), tmp_path / str(repeats))
+        page = built.page.read_text(encoding="utf-8")
+        assert ("Other intervals" in page) == (repeats == 5)
+        assert (built.folder / "curves.csv").exists() == (repeats == 5)
+    curves = pd.read_csv(built.folder / "curves.csv")
+    assert {"train/loss", "train/accuracy", "test/loss", "test/accuracy"} == set(curves["metric"])
+    assert len(curves[curves["metric"] == "train/loss"]) == 2 * study.epochs
+    table = (built.folder / "intervals.md").read_text(encoding="utf-8")
+    assert table.count(" to ") == 4, "Student t and the bootstrap of two optimizers; the median takes six repeats"
+
+
+def test_the_same_scores_give_the_same_bounds(scores):
+    """Resamples come from a seed, and one label's from no other label."""
+    labels = ["skewed", "five", "two"]
+    one = estimates.otherwise(scores, "test/accuracy", labels).set_index("label")
+    two = estimates.otherwise(scores, "test/accuracy", labels[:0:-1]).set_index("label")
+    pd.testing.assert_frame_equal(one.loc[labels[1:]], two.loc[labels[1:]])
