@@ -40,15 +40,20 @@ def table(columns: list[str], rows: list[list[Any]]) -> None:
     out.print(shown)
 
 
-def report(sheet: Sheet | None, answer: str, page: Path, name: str = "Report") -> None:
-    """What a report comes to: its table, the answer, where its page is."""
+def finding(sheet: Sheet | None, answer: str) -> None:
+    """A table, if there is one, and what it says."""
     from reports import tables
 
     out = console()
     if sheet:
         out.print(tables.screen(sheet, out.width))
     out.print(answer, markup=False)
-    out.print(f"{name}: {page}", soft_wrap=True, markup=False)
+
+
+def report(sheet: Sheet | None, answer: str, page: Path, name: str = "Report") -> None:
+    """What a report comes to: its table, the answer, where its page is."""
+    finding(sheet, answer)
+    console().print(f"{name}: {page}", soft_wrap=True, markup=False)
 
 
 def as_json(told: Any) -> None:

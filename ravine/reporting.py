@@ -123,7 +123,7 @@ def make(
 
 def _baseline(study: Study, store: str | None, test: Test | None, *, as_json: bool) -> None:
     """Report on the run of a study that comes with Ravine, and on the user's own against it where there is one."""
-    from reports import frame, tables, versus_page, versus_section
+    from reports import frame, versus_page, versus_section
     from reports.build import build
     from reports.summary import summary
     from reports.versus import Side, versus
@@ -147,14 +147,12 @@ def _baseline(study: Study, store: str | None, test: Test | None, *, as_json: bo
     if as_json:
         printing.as_json(summary(built, study.name) | ({"yours": versus_page.summary(found)} if found else {}))
         return
-    console = printing.console()
-    console.print(tables.screen(built.sheet, console.width))
-    console.print(built.answer, markup=False)
-    if found:
-        if len(found.changes):
-            console.print(tables.screen(versus_section.changes_sheet(found), console.width))
-        console.print(versus_section.answer(found), markup=False)
-    console.print(f"Report: {built.page}", soft_wrap=True, markup=False)
+    if not found:
+        printing.report(built.sheet, built.answer, built.page)
+        return
+    printing.finding(built.sheet, built.answer)
+    changes = versus_section.changes_sheet(found) if len(found.changes) else None
+    printing.report(changes, versus_section.answer(found), built.page)
 
 
 def _side(words: str, store: str | None) -> Side:

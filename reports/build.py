@@ -90,6 +90,8 @@ class _Contents:
     data: dict[str, str]
     looks: dict[str, Style]
     comparison: Comparison
+    curves: dict[str, pd.DataFrame] = field(default_factory=dict)
+    """From metric to its mean curves with both bands; of surfaces there are none."""
     sections: list[Section] = field(default_factory=list)
     sheets: list[tables.Sheet] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
@@ -199,7 +201,8 @@ def _gather(
         contents.sections.append(comparison_section.comparison(compared, varied=notes.varied(imported=frames.imported)))
     timed = target_section.time_to_target(frames, study.score, list(table["label"]))
     contents.sections += [timed] if timed else []
-    robust = robustness_section.robustness(frames, final, study.score, list(table["label"]), metrics)
+    contents.curves = {metric: estimating.by_epoch(frames.points, metric, whole=True) for metric in metrics}
+    robust = robustness_section.robustness(final, study.score, list(table["label"]), contents.curves)
     contents.sections += [robust] if robust else []
     if study.claims and not study.part:
         contents.claims = claims.settle([claim_measurements.evidence(study, frames)])
@@ -251,7 +254,7 @@ def _draw(contents: _Contents) -> Iterator[Picture]:
             scores=contents.scores,
             table=contents.estimates,
             score=contents.study.score,
-            metrics=contents.metrics,
+            curves=contents.curves,
             settings=contents.settings,
             looks=contents.looks,
         )

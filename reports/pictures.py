@@ -30,7 +30,7 @@ class Drawn:
         scores: A row per trial.
         table: The estimates, a row per label.
         score: The metric that the study is judged by.
-        metrics: All that were measured.
+        curves: From each metric that was measured to its mean curves (`estimates.by_epoch`).
         settings: Each label's own options, for the figure of it alone.
         looks: Each label's color and line.
     """
@@ -39,7 +39,7 @@ class Drawn:
     scores: pd.DataFrame
     table: pd.DataFrame
     score: str
-    metrics: Sequence[str]
+    curves: Mapping[str, pd.DataFrame]
     settings: Mapping[str, str]
     looks: Mapping[str, Style]
 
@@ -59,7 +59,7 @@ def pictures(drawn: Drawn) -> Iterator[Picture]:
     """All figures, each in all formats, in their order on the page."""
     import matplotlib.style
 
-    curves = {metric: estimating.by_epoch(drawn.frames.points, metric) for metric in drawn.metrics}
+    curves = drawn.curves
     wanted = dict.fromkeys(metric for metric in ("train/loss", "train/accuracy", drawn.score) if metric in curves)
     shown = {metric: curves[metric] for metric in wanted}
     with matplotlib.style.context(["default", dict(figures.STYLE)]):

@@ -17,20 +17,17 @@ from reports.tables import NO_VALUE, Cell, Column, Sheet
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
-    from reports.frame import Frames
-
 
 def robustness(
-    frames: Frames, scores: pd.DataFrame, score: str, order: Sequence[str], metrics: Sequence[str]
+    scores: pd.DataFrame, score: str, order: Sequence[str], curves: Mapping[str, pd.DataFrame]
 ) -> Section | None:
     """The score of each optimizer under three intervals, and files of them and of all mean curves with both bands.
 
     Args:
-        frames: The plan and its records.
         scores: A row per trial.
         score: The metric that the study is judged by.
         order: The labels, the best first.
-        metrics: Whose curves go into the file.
+        curves: From metric to its mean curves with both bands (`estimates.by_epoch`), for the file.
 
     Returns:
         None where no optimizer has the repeats that a second interval takes.
@@ -38,7 +35,7 @@ def robustness(
     found = estimating.otherwise(scores, score, order)
     if not (found["n"] >= FEWEST_RESAMPLED).any():
         return None
-    curves = [estimating.by_epoch(frames.points, metric, whole=True).assign(metric=metric) for metric in metrics]
+    every = [curve.assign(metric=metric) for metric, curve in curves.items()]
     kinds = (
         f"How much hangs on the kind of interval, for the {title(score).lower()}: Student's t, as everywhere else here; the "
         "studentised bootstrap, which is nearer to its level for skewed scores and further from it for rare outliers; and "
@@ -54,7 +51,7 @@ def robustness(
         "Other intervals",
         (kinds, files),
         (_sheet(found, score),),
-        data={"intervals": found, "curves": pd.concat(curves, ignore_index=True)},
+        data={"intervals": found, "curves": pd.concat(every, ignore_index=True)},
     )
 
 
