@@ -76,7 +76,7 @@ def show_plan(study: Study, trials: tuple[Trial, ...], store: Store | None, wher
 def show_searches(study: Study, searches: tuple[Search, ...], store: Store | None, where: Where) -> None:
     """Print what is tuned in which ranges, what is done and the time that the rest would take at most."""
     from suite.progress import duration
-    from suite.tuning import spaces
+    from suite.tuning import ranges
 
     known = store.configurations(study.name) if store else []
     told = {
@@ -85,7 +85,7 @@ def show_searches(study: Study, searches: tuple[Search, ...], store: Store | Non
     }
     expected, source = of_searches(study, searches, told, where)
     rows = [
-        [search.label, f"{name} = {spaces.show(values)}", len(told[search.label]), search.configurations]
+        [search.label, f"{name} = {ranges.show(values)}", len(told[search.label]), search.configurations]
         for search in searches
         for name, values in search.space.items()
     ]

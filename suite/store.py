@@ -26,8 +26,19 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
 from suite import histories, tags
+from suite.databases import (
+    DRIVER,
+    SQLITE,
+    cause,
+    check_address,
+    check_sqlite,
+    made_whole,
+    place,
+    resolved,
+    sqlite_file,
+)
 from suite.errors import UserError
-from suite.holding import check_address, check_sqlite, hold, resolved, without_password
+from suite.holding import hold
 from suite.ownership import is_gone, keep, process
 from suite.records import (
     SCHEMA,
@@ -50,7 +61,6 @@ if TYPE_CHECKING:
 
     from suite.study import Study
 
-SQLITE = "sqlite:///"
 PARENT = "mlflow.parentRunId"
 """The tag that makes a run a child of another in the UI."""
 OWNER, PROCESS, HOLDER = "ravine.owner", "ravine.process", "ravine.holder"
@@ -90,7 +100,8 @@ def locate(store: str | None, out: Path) -> str:
 
 def exists(uri: str) -> bool:
     """Whether there is a store to open: a database file, or whatever a server has."""
-    return not uri.startswith(SQLITE) or os.path.isfile(uri.removeprefix(SQLITE))  # noqa: PTH113 (never raises)
+    file = sqlite_file(uri)
+    return file is None or os.path.isfile(file)  # noqa: PTH113 (never raises)
 
 
 class StoreAway(UserError):  # noqa: N818 (what happened is its name)
@@ -112,8 +123,8 @@ class Store:
 
     def __init__(self, uri: str, out: Path, *, create: bool = True) -> None:
         self.uri = uri
-        self.file = Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
-        self.place = str(self.file) if self.file else without_password(uri)
+        self.file = sqlite_file(uri)
+        self.place = place(uri)
         self.root = None if uri.startswith("http") else (self.file.parent if self.file else out.resolve())
         self.waiting = out.resolve() / "waiting" / hashlib.sha256(uri.encode()).hexdigest()[:16]
         if not create and not exists(uri):
@@ -156,12 +167,10 @@ class Store:
         except but:
             raise
         except ImportError as error:
-            mend = 'Install that database\'s driver; for PostgreSQL: pip install "ravine[postgresql]"'
-            raise UserError(f"{self.place}: {error}. {mend}") from error
+            raise UserError(f"{self.place}: {error}. {DRIVER}") from error
         except (OSError, MlflowException, SQLAlchemyError) as error:
-            cause = getattr(error.__cause__, "orig", None) or getattr(error, "orig", None) or error  # without the SQL
-            why = " ".join(str(cause).split())[:200].rstrip(".")
-            told = f"{self.place}: the store cannot be {done}: {without_password(why)}"
+            why = cause(error)
+            told = f"{self.place}: the store cannot be {done}: {why}"
             kind = StoreAway if self._may_come_back(error, why) else UserError
             raise kind(f"{told}. {self._mend(why)} --store chooses another") from error
 
@@ -197,7 +206,7 @@ class Store:
         told = "ravine status and ravine report work meanwhile, --store chooses another store"
         with contextlib.ExitStack() as stack:
             with self._told("held"):
-                stack.enter_context(hold(self.uri, self.file, told))
+                stack.enter_context(hold(self.uri, told))
             for study in () if self.file else studies:
                 with self._told("held"):
                     experiment = self._experiment(study)
@@ -333,9 +342,9 @@ class Store:
     @contextlib.contextmanager
     def _artifacts(self, run: Run) -> Iterator[Path]:
         """A folder for the files of a new run: where they are to lie, or one that is sent to the server at the end."""
-        place = urlparse(run.info.artifact_uri)
-        if place.scheme in {"", "file"}:
-            folder = Path(unquote(place.path))
+        address = urlparse(run.info.artifact_uri)
+        if address.scheme in {"", "file"}:
+            folder = Path(unquote(address.path))
             folder.mkdir(parents=True, exist_ok=True)
             yield folder
             return
@@ -367,8 +376,8 @@ class Store:
         if study.report_name not in self._experiments:
             found = self._client.get_experiment_by_name(study.name)
             if found is None:
-                place = self.root / "artifacts" / study.name if self.root else None
-                identity = self._client.create_experiment(study.name, place.as_uri() if place else None)
+                folder = self.root / "artifacts" / study.name if self.root else None
+                identity = self._client.create_experiment(study.name, folder.as_uri() if folder else None)
             else:
                 identity = found.experiment_id
                 if found.lifecycle_stage == "deleted":
@@ -464,8 +473,7 @@ class Store:
     @contextlib.contextmanager
     def _artifact(self, record: TrialRecord, name: str) -> Iterator[Path]:
         """A file of a record: where it lies, or a copy fetched from the server."""
-        place = urlparse(record.artifacts)
-        if place.scheme in {"", "file"}:
+        if urlparse(record.artifacts).scheme in {"", "file"}:
             yield self._folder(record.artifacts) / name
             return
         with tempfile.TemporaryDirectory() as folder:
@@ -487,15 +495,13 @@ class Store:
 
 
 def _make(file: Path) -> None:
-    """Make a SQLite store beside its place and move it there whole: a process killed in its migrations leaves no half."""
+    """Make a SQLite store: all of it, or nothing."""
     from mlflow import MlflowClient
 
-    new = file.with_name(f"{file.name}.new")
-    new.unlink(missing_ok=True)
-    client = MlflowClient(f"{SQLITE}{new}")
-    client.search_experiments(max_results=1)
-    client._tracking_client.store.engine.dispose()  # noqa: SLF001 (no connection may outlive the name)
-    new.rename(file)
+    with made_whole(file) as uri:
+        client = MlflowClient(uri)
+        client.search_experiments(max_results=1)
+        client._tracking_client.store.engine.dispose()  # noqa: SLF001 (there is no other door)
 
 
 def _pages(search: Callable[..., Any]) -> Iterator[Any]:

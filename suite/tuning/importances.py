@@ -6,6 +6,8 @@ import math
 import warnings
 from typing import TYPE_CHECKING
 
+from suite.tuning import ranges
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -14,7 +16,8 @@ FEWEST = 8
 
 QUARTER = 0.25
 
-_ONE_MINUS = {"momentum", "alpha", "rho", "beta1", "beta2"}
+_ONE_MINUS = {name for name, usual in ranges.DEFAULTS.items() if usual.one_minus_log}
+_LOG = {"lr", *(name for name, usual in ranges.ON_REQUEST.items() if usual.log)}
 
 
 def importances(settings: Sequence[Mapping[str, float]], goodness: Sequence[float]) -> dict[str, float]:
@@ -69,4 +72,4 @@ def _scaled(name: str, value: float) -> float:
     """A hyperparameter on the scale on which it is searched."""
     if name in _ONE_MINUS and value < 1:
         return math.log10(1 - value)
-    return math.log10(value) if name in {"lr", "eps"} and value > 0 else float(value)
+    return math.log10(value) if name in _LOG and value > 0 else float(value)

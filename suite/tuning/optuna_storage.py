@@ -5,23 +5,33 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from suite.databases import (
+    DRIVER,
+    SQLITE,
+    cause,
+    check_address,
+    check_sqlite,
+    made_whole,
+    place,
+    resolved,
+    sqlite_file,
+)
 from suite.errors import UserError
-from suite.holding import check_address, check_sqlite, hold, resolved, without_password
+from suite.holding import hold
 from suite.records import Configuration
 from suite.tuning.proposals import direction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import optuna
     from optuna.trial import FrozenTrial
 
     from suite.tuning.searching import Search
 
-SQLITE = "sqlite:///"
 OPTUNA_TABLES = {"studies", "trials", "trial_params", "version_info"}
 CONFIGURATION, RUN, PROTOCOL = "ravine.configuration", "ravine.run", "ravine.protocol"
 """What the storage is told besides the values: a trial's whole record and its run in MLflow, a study's description."""
@@ -59,8 +69,8 @@ class Storage:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.file = Path(url.removeprefix(SQLITE)) if url.startswith(SQLITE) else None
-        self.place = str(self.file) if self.file else without_password(url)
+        self.file = sqlite_file(url)
+        self.place = place(url)
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -68,7 +78,7 @@ class Storage:
             if self.file:
                 self.file.parent.mkdir(parents=True, exist_ok=True)
             self._refuse_others()
-            stack.enter_context(hold(self.url, self.file, "--storage chooses another"))
+            stack.enter_context(hold(self.url, "--storage chooses another"))
             import optuna
 
             optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -110,11 +120,9 @@ class Storage:
         try:
             yield
         except ImportError as error:
-            mend = 'Install that database\'s driver; for PostgreSQL: pip install "ravine[postgresql]"'
-            raise UserError(f"{self.place}: {error}. {mend}") from error
+            raise UserError(f"{self.place}: {error}. {DRIVER}") from error
         except (OSError, OptunaError, SQLAlchemyError, RuntimeError, ValueError) as error:
-            cause = error.__cause__ if isinstance(error.__cause__, SQLAlchemyError) else error
-            why = without_password(" ".join(str(getattr(cause, "orig", None) or cause).split())[:200]).rstrip(".")
+            why = cause(error)
             mend = "Is the server up?"
             if self.file:
                 mend = "Remove it to start anew (recorded trials are not run again)"
@@ -156,15 +164,13 @@ class Storage:
 
 
 def _make(file: Path) -> None:
-    """Make a storage beside its place and move it there whole: a process killed meanwhile leaves no half."""
+    """Make a storage in a SQLite file: all of it, or nothing."""
     import optuna
 
-    new = file.with_name(f"{file.name}.new")
-    new.unlink(missing_ok=True)
-    made = optuna.storages.RDBStorage(f"{SQLITE}{new}")
-    made.remove_session()
-    made.engine.dispose()
-    new.rename(file)
+    with made_whole(file) as url:
+        made = optuna.storages.RDBStorage(url)
+        made.remove_session()
+        made.engine.dispose()
 
 
 def configurations(storage: Storage, search: Search) -> list[Configuration]:

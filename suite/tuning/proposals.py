@@ -6,7 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Literal
 
 from suite.seeds import seed_for
-from suite.tuning import spaces
+from suite.tuning import ranges, spaces
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,7 +73,7 @@ def distributions(search: Search) -> dict[str, BaseDistribution]:
 
     found: dict[str, BaseDistribution] = {}
     for name, values in search.space.items():
-        form, (low, high) = spaces.ends(values)
+        form, (low, high) = ranges.ends(values)
         if values.values:
             found[name] = CategoricalDistribution(values.values)
         else:
@@ -87,9 +87,9 @@ def _inner_name(search: Search, name: str) -> str:
 
 def inner(search: Search, hyperparameters: Mapping[str, float]) -> dict[str, float]:
     """What Optuna calls these hyperparameters: 1 − β in place of β where its range is one of 1 − β."""
-    return {_inner_name(search, name): spaces.inner(search.space[name], x) for name, x in hyperparameters.items()}
+    return {_inner_name(search, name): ranges.inner(search.space[name], x) for name, x in hyperparameters.items()}
 
 
 def outer(search: Search, params: Mapping[str, float]) -> dict[str, float]:
     """The hyperparameters from what Optuna calls them."""
-    return {name: spaces.outer(values, params[_inner_name(search, name)]) for name, values in search.space.items()}
+    return {name: ranges.outer(values, params[_inner_name(search, name)]) for name, values in search.space.items()}

@@ -14,7 +14,7 @@ from suite.errors import UserError
 from suite.records import Configuration, State, Trial, canonical
 from suite.splits import validation_examples
 from suite.study import LONGEST_LABEL, tuned_label
-from suite.tuning import spaces
+from suite.tuning import ranges, spaces
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -62,15 +62,15 @@ class Search:
     @cached_property
     def grid(self) -> list[dict[str, float]]:
         """The points of the grid, the last hyperparameter changing fastest."""
-        values = [spaces.grid(found, self.tune.points or GRID_POINTS) for found in self.space.values()]
+        values = [ranges.grid(found, self.tune.points or GRID_POINTS) for found in self.space.values()]
         return [dict(zip(self.space, point, strict=True)) for point in itertools.product(*values)]
 
     @cached_property
     def protocol(self) -> str:
         """All that decides what is proposed and how it is judged, but for how many: other protocols do not mix."""
         tune = self.tune.model_dump(exclude={"trials", "space", "epochs", "train_examples", "parameters"})
-        ranges = {name: found.model_dump(exclude_none=True) for name, found in self.space.items()}
-        return canonical({"trial": self.base.description(), "tune": tune, "space": ranges})
+        space = {name: found.model_dump(exclude_none=True) for name, found in self.space.items()}
+        return canonical({"trial": self.base.description(), "tune": tune, "space": space})
 
     @property
     def optuna(self) -> str:
@@ -129,9 +129,9 @@ def searches(study: Study) -> tuple[Search, ...]:
                 f'{study.place}: "{entry.name}": too long for "{tuned_label(entry.name)}". Shorten the name'
             )
         try:
-            ranges = spaces.space(study, entry, base.hyperparameters)
+            space = spaces.space(study, entry, base.hyperparameters)
             judged_on = base.evaluate_examples or validation_examples(problem.train_examples)
-            found.append(Search(study.tune, study.name, base, ranges, problem.chance_loss, judged_on))
+            found.append(Search(study.tune, study.name, base, space, problem.chance_loss, judged_on))
             if found[-1].points > MOST_POINTS:
                 mistakes.append(
                     f'{study.place}: tune.points: the grid of "{entry.name}" has {found[-1].points:,} points, more than '

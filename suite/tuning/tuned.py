@@ -13,7 +13,7 @@ import tomlkit
 
 from suite.study import tuned_label
 from suite.study_file import plain, table
-from suite.tuning import searching, spaces
+from suite.tuning import ranges, searching, spaces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -78,11 +78,11 @@ def edges(searches: Sequence[Search], tried: Mapping[str, Sequence[Configuration
         best = searching.best(tried[search.label], search)
         for key, value in best.hyperparameters.items() if best else ():
             values = search.space[key]
-            wider = spaces.beyond_edge(values, value)
+            wider = ranges.beyond_edge(values, value)
             if wider:
                 yield (
                     f"tune.space.{search.base.optimizer}.{key}: the best {key} of {search.label}, {value:.4g}, lies on the "
-                    f"edge of its range {spaces.show(values)}. Write {key} = {spaces.show(wider)}, and tune again"
+                    f"edge of its range {ranges.show(values)}. Write {key} = {ranges.show(wider)}, and tune again"
                 )
 
 

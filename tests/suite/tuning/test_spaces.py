@@ -8,7 +8,7 @@ from suite import optimizers
 from suite.errors import UserError
 from suite.study import Range
 from suite.study_file import load
-from suite.tuning import spaces
+from suite.tuning import ranges, spaces
 
 BETAS = {"momentum": 0.9, "alpha": 0.9, "rho": 0.9, "beta1": 0.9, "beta2": 0.999}
 
@@ -29,14 +29,14 @@ def test_every_optimizer_has_a_default_space(write_study, kind):
     assert set(space) == {"lr"} | (BETAS.keys() & own.keys())
     low, high = space["lr"].log
     assert math.log10(high / low) == pytest.approx(5)
-    assert all(spaces.holds(values, own[name]) for name, values in space.items())
+    assert all(ranges.holds(values, own[name]) for name, values in space.items())
     assert all(values.one_minus_log for name, values in space.items() if name != "lr")
 
 
 def test_the_range_of_adadelta_lies_where_its_useful_rates_are():
     """η = 1 is the middle of its decades or near it, a hundred times Adam's."""
     low, high = spaces.LEARNING_RATES["adadelta"]
-    assert 0.4 < spaces.position(Range(log=(low, high)), 1.0) < 0.7
+    assert 0.4 < ranges.position(Range(log=(low, high)), 1.0) < 0.7
     assert low / spaces.LEARNING_RATES["adam"][0] == pytest.approx(100)
 
 
@@ -69,7 +69,7 @@ lr = { values = [0.05, 0.1] }
     space = _space(write_study(extra=extra), "Adam")
     assert space["lr"].values == (0.05, 0.1)
     assert space["eps"].log == (1e-9, 1e-5)
-    assert space["beta1"] == spaces.DEFAULTS["beta1"]
+    assert space["beta1"] == ranges.DEFAULTS["beta1"]
 
 
 def test_a_study_names_what_is_tuned(write_study):
@@ -124,38 +124,3 @@ def test_betas_are_tried_one_by_one():
     options = {"lr": 0.1, "betas": (0.9, 0.999), "eps": 1e-8}
     assert spaces.with_values(options, {"beta2": 0.5, "lr": 1.0}) == {"lr": 1.0, "betas": (0.9, 0.5), "eps": 1e-8}
     assert options["betas"] == (0.9, 0.999)
-
-
-def test_one_minus_log_is_written_as_one_minus_the_value():
-    """β = 0.9 lies in [0.1, 0.5] of 1 − β, at its low end, although 1 − 0.9 is below 0.1 in binary; 0.75 halves log(5)."""
-    values = Range(one_minus_log=(0.1, 0.5))
-    assert spaces.holds(values, 0.9)
-    assert spaces.position(values, 0.9) == 0
-    assert spaces.position(values, 1 - math.sqrt(0.05)) == pytest.approx(0.5)
-    assert not spaces.holds(values, 0.91)
-
-
-def test_a_grid_goes_from_end_to_end():
-    """Even on the logarithmic scale, with the ends and round numbers; for β even in log(1 − β); a list as it is."""
-    assert spaces.grid(Range(log=(1e-4, 1.0)), 5) == (1e-4, 1e-3, 1e-2, 0.1, 1.0)
-    assert spaces.grid(Range(one_minus_log=(0.001, 0.1)), 3) == pytest.approx((0.999, 0.99, 0.9))
-    assert spaces.grid(Range(uniform=(0.0, 1.0)), 3) == (0.0, 0.5, 1.0)
-    assert spaces.grid(Range(values=(0.3, 0.1)), 9) == (0.3, 0.1)
-
-
-@pytest.mark.parametrize(
-    ("values", "x", "wider"),
-    [
-        (Range(log=(1e-5, 1.0)), 0.9, Range(log=(1e-5, 10.0))),  # 0.99 of the decades
-        (Range(log=(1e-5, 1.0)), 0.7, None),  # 0.97
-        (Range(log=(1e-5, 1.0)), 1.2e-5, Range(log=(1e-6, 1.0))),  # 0.016
-        (Range(one_minus_log=(0.001, 0.5)), 0.505, Range(one_minus_log=(0.001, 1.0))),
-        (Range(one_minus_log=(0.001, 1.0)), 0.0, None),  # β cannot be less
-        (Range(uniform=(1.0, 3.0)), 2.99, Range(uniform=(1.0, 5.0))),
-        (Range(uniform=(0.0, 3.0)), 0.01, None),
-        (Range(values=(1.0, 3.0)), 3.0, None),
-    ],
-)
-def test_an_optimum_on_the_edge_asks_for_a_wider_range(values, x, wider):
-    """Within 2% of an end, on the range's own scale, the range should go on there; not where the rule has its bound."""
-    assert spaces.beyond_edge(values, x) == wider

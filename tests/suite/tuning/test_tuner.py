@@ -1,10 +1,7 @@
-"""`suite.tuning`: the same chance for every optimizer, the same search whatever happens, and nothing of the test set."""
+"""`suite.tuning.tuner`: the same chance for every optimizer, the same search whatever happens, and nothing of the test set."""
 
 import dataclasses
 import math
-import shutil
-import sqlite3
-from concurrent.futures import Future
 
 import optuna
 import pytest
@@ -13,12 +10,11 @@ from mlflow import MlflowClient
 
 from reports import frame
 from suite import trial as trials
-from suite.errors import UserError
 from suite.plan import plan
-from suite.records import Outcome, State, TrialResult
-from suite.store import Store, locate
+from suite.records import State
+from suite.store import Store
 from suite.study_file import load
-from suite.tuning import optuna_storage, proposals, searching, tuner
+from suite.tuning import optuna_storage, searching
 
 TUNE = """
 [tune]
@@ -26,46 +22,6 @@ trials = 7
 batch = 3
 repeats = 2
 """
-
-
-class Here:
-    """Runs trials in this process; `workers` at a time are pending, and end in no order."""
-
-    def __init__(self, folder, workers=2, most=math.inf, broken=()):
-        self.folder, self.workers, self.most, self.broken, self.ran = folder, workers, most, broken, []
-
-    def submit(self, trial):
-        """A future that is done; Ctrl-C where there were enough."""
-        if len(self.ran) >= self.most:
-            raise KeyboardInterrupt
-        self.ran.append(trial)
-        future = Future()
-        if trial.hyperparameters["lr"] in self.broken:
-            future.set_result(TrialResult(trial=trial, outcome=Outcome.FAILED, reason="out of memory", started=1e9))
-        else:
-            future.set_result(trials.run_trial(trial, folder=self.folder))
-        return future
-
-
-@pytest.fixture
-def tune(here, migrated):
-    """Tune a study in a store of its own; returns what the store has of it, the failed results and the executor."""
-
-    def run(study, place="first", storage=None, **how):
-        if not (here / place).exists():
-            (here / place).mkdir()
-            shutil.copy(migrated, here / place / "mlflow.db")
-        store = Store(locate(place, here), here)
-        executor = Here(study.folder, **how)
-        url = optuna_storage.locate(storage, store.root)
-        try:
-            with store.held(), optuna_storage.Storage(url) as held:
-                failed = tuner.tune(study, searching.searches(study), store, held, executor)
-        except KeyboardInterrupt:
-            failed = None
-        return store, failed, executor
-
-    return run
 
 
 def _facts(store, name="toy_study"):
@@ -243,13 +199,6 @@ def test_an_accuracy_is_maximised(tune, write_study):
     assert set(frame.tuning(study, store)["goal"]) == {"maximise"}
 
 
-def test_a_loss_above_chance_is_no_worse_than_chance(write_study):
-    """The objective ends at the chance loss, and at the worst where the evaluation gives no number."""
-    search = searching.searches(load(write_study(extra=TUNE)))[0]
-    assert search.value(0.25) == 0.25
-    assert search.value(40.0) == search.value(math.inf) == search.value(math.nan) == search.worst == math.log(4)
-
-
 def test_a_failed_trial_holds_up_its_own_search_alone(tune, write_study):
     """The batch waits, told as failed, the others go on; mended, it ends as if nothing had been."""
     study = load(write_study(extra=TUNE))
@@ -263,78 +212,6 @@ def test_a_failed_trial_holds_up_its_own_search_alone(tune, write_study):
     assert (found[-1].state, found[-1].value, found[-1].reason) == (State.FAILED, None, "out of memory")
     assert len(store.configurations(study.name)) == 7 + 4
     assert _facts(tune(study)[0]) == expected
-
-
-@pytest.mark.parametrize("sampler", ["random", "qmc", "tpe"])
-def test_proposals_depend_on_the_number_alone_and_lie_in_their_ranges(tune, write_study, sampler):
-    """A proposal is a function of the batches before, so it can be made again; another study seed makes others."""
-    most = 14 if sampler == "tpe" else 7  # TPE draws at random until ten are told
-    study = load(write_study(extra=TUNE + f'sampler = "{sampler}"\n')).override(trials=most, optimizers=("Adam",))
-    store = tune(study)[0]
-    (search,) = searching.searches(study)
-    with optuna_storage.Storage(optuna_storage.locate(None, store.root)) as held:
-        history = held.study(search).get_trials()
-    tried = [each.hyperparameters for each in store.configurations(study.name)]
-    assert [proposals.proposal(search, history[:n], n) for n in range(most)] == tried
-    other = dataclasses.replace(search, base=dataclasses.replace(search.base, seed=1))
-    assert proposals.proposal(other, history[: most - 1], most - 1) != tried[-1]
-    for values in tried[1:]:
-        for name, (low, high) in {"lr": (1e-5, 1), "beta1": (0.5, 0.995), "beta2": (0.5, 0.9999)}.items():
-            assert low <= values[name] <= high
-    lr = sorted(math.log10(values["lr"]) for values in tried)
-    assert lr[-1] - lr[0] > 2
-
-
-def test_a_grid_is_the_product_of_its_points(write_study):
-    """After the own setting every combination once; grids of different size are refused, since the budget is one."""
-    extra = '[tune]\nsampler = "grid"\npoints = 3\n'
-    study = load(write_study(extra=extra + 'parameters = ["lr"]\n'))
-    (sgd, adam) = searching.searches(study)
-    assert [proposals.proposal(sgd, (), n)["lr"] for n in range(4)] == [0.1, 1e-4, 0.0316228, 10.0]
-    assert adam.configurations == 4
-    with pytest.raises(UserError, match=r"toy_study.toml: tune.sampler: the grids differ in size \(SGD 4, Adam 28\)"):
-        searching.searches(load(write_study(extra=extra)))
-
-
-@pytest.mark.parametrize(
-    ("extra", "told"),
-    [
-        ("epochs = 3\n[tune]\ntrials = 2", 'tune: "SGD" would train on 428 examples, "Adam" on 642. Write tune.epochs'),
-        ("[tune]\ntrain_examples = 250", "tune.train_examples: the validation split of toy:BLOBS leaves 214, got 250"),
-        (
-            "[tune]\nvalidation_examples = 43",
-            "tune.validation_examples: the validation split of toy:BLOBS leaves 42, got 43",
-        ),
-        ("[tune]\ntrain_examples = 65", "batch_size: 64 leaves 1 of 65 examples for the last batch"),
-        ('[tune]\nparameters = ["lr", "momentum"]', "tune.parameters: no optimizer of the study has momentum"),
-    ],
-)
-def test_a_tuning_that_cannot_be_fair_or_run_is_refused(write_study, extra, told):
-    """Other budgets for some, more examples than the split leaves, a parameter that nobody has: told with its place."""
-    with pytest.raises(UserError) as caught:
-        searching.searches(load(write_study(extra=f"{extra}\n")))
-    assert told in str(caught.value)
-    assert all(line.startswith("toy_study.toml: ") for line in str(caught.value).splitlines())
-
-
-def test_a_problem_that_is_tested_on_what_it_is_trained_on_is_refused(write_study, monkeypatch):
-    """Its validation split would be a part of the test set."""
-    study = load(write_study())
-    assert searching.searches(study)
-    monkeypatch.setattr(type(trials.problems.find(study.problem, study.folder)), "held_out", False)
-    with pytest.raises(
-        UserError, match=r"toy_study.toml: problem: toy:BLOBS is tested on the examples it is trained on"
-    ):
-        searching.searches(study)
-
-
-def test_a_problem_too_small_to_split_is_refused(write_study, monkeypatch):
-    """Of five training examples none can be held out."""
-    study = load(write_study(extra="[tune]\ntrain_examples = 5\nepochs = 1\n"))
-    study = study.model_copy(update={"batch_size": 5, "train_examples": 5})
-    monkeypatch.setattr(type(trials.problems.find(study.problem, study.folder)), "train_examples", 5)
-    with pytest.raises(UserError, match=r"tune.validation_examples: .* leaves 0, too few to tune on. Choose a problem"):
-        searching.searches(study)
 
 
 def test_the_search_reads_well_in_mlflow(tune, write_study):
@@ -396,82 +273,3 @@ def test_another_protocol_is_another_search(tune, write_study):
     newest = {search.optuna for search in searching.searches(other)}
     chosen = {each.run_id for each in store.configurations(study.name) if each.optuna in newest}
     assert set(frame.tuning(other, store)["run_id"]) == chosen
-
-
-def _no_database(path):
-    path.write_text("not a database, but long enough to be read as one\n" * 100, encoding="utf-8")
-
-
-def _another_database(path):
-    with sqlite3.connect(path) as connection:
-        connection.execute("create table songs (name text)")
-    connection.close()
-
-
-def _another_optuna_version(path):
-    optuna.storages.RDBStorage(f"sqlite:///{path}").engine.dispose()
-    with sqlite3.connect(path) as connection:
-        connection.execute("update version_info set schema_version = 99")
-        connection.execute("update alembic_version set version_num = 'v99'")
-    connection.close()
-
-
-@pytest.mark.parametrize(
-    ("make", "told"),
-    [
-        (_no_database, "it is a file, but no SQLite database. Move it away; --storage chooses another"),
-        (_another_database, "it is a database of something else (tables songs, ...), not of Optuna. --storage chooses"),
-        (_another_optuna_version, "Optuna's storage cannot be opened: "),
-        (lambda path: path.mkdir(), "Optuna's storage cannot be opened: [Errno 21] Is a directory"),
-    ],
-)
-def test_a_broken_or_foreign_storage_is_one_line(here, make, told):
-    """It names the storage, says what is wrong and the mend, and what was there is left as it was."""
-    make(here / "o.db")
-    with pytest.raises(UserError) as caught, optuna_storage.Storage(optuna_storage.locate(str(here / "o.db"), here)):
-        pass
-    assert str(caught.value).startswith(f"{here}/o.db: ")
-    assert told in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("url", ["postgresql+none://me:secret@127.0.0.1:9/db", "nothing://x"])
-def test_a_storage_without_a_driver_is_one_line(here, url):
-    """A missing driver or an unknown kind of database is told without the password."""
-    with pytest.raises(UserError, match=r"://") as caught, optuna_storage.Storage(optuna_storage.locate(url, here)):
-        pass
-    assert "secret" not in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_an_optuna_study_of_others_is_left_alone(tune, write_study):
-    """A study of the same name with a trial that Ravine did not make is refused in one line."""
-    study = load(write_study(extra=TUNE))
-    store, _, _ = tune(study, most=4)
-    name = searching.searches(study)[0].optuna
-    url = optuna_storage.locate(None, store.root)
-    foreign = optuna.load_study(study_name=name, storage=url)
-    foreign.add_trial(optuna.trial.create_trial(value=0.0))
-    with pytest.raises(
-        UserError, match=r'optuna.db: the Optuna study "toy_study/SGD .*" holds what Ravine did not put'
-    ):
-        tune(study)
-
-
-def test_one_holder_at_a_time(here):
-    """While a process holds Optuna's storage, a second one is told who does."""
-    url = optuna_storage.locate(None, here)
-    with (
-        optuna_storage.Storage(url),
-        pytest.raises(UserError, match=r"optuna.db: held by `.*` \(process \d+, since .*--storage chooses another"),
-        optuna_storage.Storage(url),
-    ):
-        pass
-
-
-def test_the_place_of_the_storage(here):
-    """--storage takes a URL or a file; the default lies beside the store."""
-    assert optuna_storage.locate(None, here / "out") == f"sqlite:///{here}/out/optuna.db"
-    assert optuna_storage.locate("mine.db", here / "out") == f"sqlite:///{here}/mine.db"
-    assert optuna_storage.locate("sqlite:///mine.db", here) == f"sqlite:///{here}/mine.db"
-    assert optuna_storage.locate("postgresql://x/y", here) == "postgresql://x/y"
