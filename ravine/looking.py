@@ -85,8 +85,10 @@ def ui(
     from suite.ui import is_open, serve
 
     records = choices.open_store(store, create=False)
-    names = [study] if study else records.studies()
-    if study and study not in records.studies():
+    names = records.studies()
+    if study:
+        names = [name for name in names if name == study or name.startswith(f"{study}.")]  # it, or its parts
+    if study and not names:
         raise UserError(f'the store has no study "{study}". It has: {", ".join(records.studies()) or "none"}')
 
     def ready(address: str) -> None:

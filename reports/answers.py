@@ -43,7 +43,9 @@ def p_value(p: float) -> str:
     """A p as a report prints it: three decimals, or `< 0.001`."""
     if not math.isfinite(p):
         return "–"
-    return "< 0.001" if p < 0.0005 else f"{p:.3f}"
+    if p < 0.0005:
+        return "< 0.001"
+    return f"{p:.4f}" if f"{p:.3f}" == "0.050" else f"{p:.3f}"  # on which side of 5% it lies is what matters
 
 
 def verdict(found: Comparison) -> str:
@@ -53,11 +55,15 @@ def verdict(found: Comparison) -> str:
     most = int(found.pairs["n"].max())
     if not found.speaks:
         shared = f"{most} repeat{'s' if most != 1 else ''}"
-        return f"No verdict yet: the optimizers share {shared}, and a comparison needs at least {found.fewest}."
+        text = f"No verdict yet: the optimizers share {shared}, and a comparison needs at least {found.fewest}."
+        return " ".join([text, *left_out(found)])
     best, *near = found.leaders
     by, rest = f"By {title(found.score).lower()}, ", len(found.means) - len(found.leaders)
+    whole = max(found.n.values())
     if not near:
         text = f"{by}{best} is better than " + (f"{list(found.means)[1]}." if rest == 1 else f"all {rest} others.")
+    elif len(found.means) == 2:
+        text = f"{by}{best} and {near[0]} cannot be told apart."
     elif rest == 0:
         text = f"{by}none of the others can be told from the best, {best}."
     else:
@@ -66,7 +72,12 @@ def verdict(found: Comparison) -> str:
     tied = [label for label in near if found.verdict(best, label) == TIED]
     if tied:
         text += f" Tied with it, within ±{found.margin:g}: {listed(tied)}."
-    return text
+    if found.n[best] < whole:
+        text += (
+            f" The mean of {best} is over {found.n[best]} repeats, others have up to {whole}; pairs are judged by those that "
+            "both have."
+        )
+    return " ".join([text, *left_out(found)])
 
 
 def how(found: Comparison) -> str:
@@ -77,6 +88,9 @@ def how(found: Comparison) -> str:
     text = (
         f"{len(found.pairs)} pairs, {n} {kind}; {testing.NAMES[found.test]}; family error at most {1 - found.level:.0%}"
     )
+    outside = int((found.pairs["n"] < found.fewest).sum()) if found.speaks else 0
+    if outside:
+        text += f"; {outside} with fewer than {found.fewest} repeats stand outside it"
     if found.test == "max-t":
         text += "; all flips" if found.exact else f"; {MOST:,} random flips, seed {SEED}"
     return f"{text}. Tied: the interval of the difference, made for all pairs together, lies within ±{found.margin:g}."
@@ -89,16 +103,29 @@ def reach(found: Comparison) -> list[str]:
     told = []
     digits = notes.decimals([found.detectable])
     if math.isfinite(found.detectable) and found.speaks:
-        told.append(
+        text = (
             f"Smallest true difference that this study finds with probability {testing.POWER:.0%}: "
             f"{notes.number(found.detectable, digits)} (median over the pairs)."
         )
+        if found.detectable < found.margin:
+            text += f" What lies within the margin, ±{found.margin:g}, is called a tie all the same."
+        if found.test == "max-t" and found.pairs["n"].median() < testing.LIKE_T:
+            text += (
+                f" That is reckoned for t tests: sign flips of fewer than {testing.LIKE_T} repeats find less "
+                "(docs/statistics.md)."
+            )
+        told.append(text)
     one, other = list(found.means)[:2]
     row = found.pair(one, other)
-    if row["verdict"] in {BETTER, WORSE}:
+    if row["verdict"] in {BETTER, WORSE, TIED}:
         return told
     gap = notes.number(abs(float(row["difference"])), max(digits, 4))
-    if math.isfinite(found.needed):
+    if abs(float(row["difference"])) <= found.margin:
+        told.append(
+            f"{one} and {other} lie {gap} apart, within the margin of ±{found.margin:g}: more repeats would rather show a tie "
+            "than part them."
+        )
+    elif math.isfinite(found.needed):
         told.append(
             f"To tell {one} from {other}, about {found.needed:,.0f} repeats are needed if their true difference is the "
             f"measured {gap}; from few repeats that is an order of magnitude."
@@ -122,5 +149,9 @@ def success(estimates: pd.DataFrame, level: float) -> list[str]:
 
 
 def left_out(found: Comparison) -> list[str]:
-    """Optimizers that nothing can be said about."""
-    return [f"Not compared, for want of two scores: {', '.join(found.left_out)}."] if found.left_out else []
+    """Optimizers that nothing can be said about, with their scores."""
+    if not found.left_out:
+        return []
+    counts = ", ".join(f"{label} ({n})" for label, n in found.left_out.items())
+    wanted = found.fewest if found.speaks else 2
+    return [f"Not compared, with fewer than {wanted} scores: {counts}."]

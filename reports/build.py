@@ -202,7 +202,8 @@ def _gather(
     timed = target_section.time_to_target(frames, study.score, list(table["label"]))
     contents.sections += [timed] if timed else []
     contents.curves = {metric: estimating.by_epoch(frames.points, metric, whole=True) for metric in metrics}
-    robust = robustness_section.robustness(final, study.score, list(table["label"]), contents.curves)
+    varied = notes.varied(imported=frames.imported)
+    robust = robustness_section.robustness(final, study.score, list(table["label"]), contents.curves, varied=varied)
     contents.sections += [robust] if robust else []
     if study.claims and not study.part:
         contents.claims = claims.settle([claim_measurements.evidence(study, frames)])
@@ -219,15 +220,25 @@ def _gather(
         sources = (
             f"Printed: {book.get('source', study.reference)}.",
             *([" ".join(str(book["note"]).split())] if book.get("note") else []),
-            (
-                "Our repeats: from the lowest to the highest. A single printed run can be expected within this range, "
-                "not within the interval of the mean, which narrows with n."
-            ),
+            f"Our repeats: from the lowest to the highest. {_one_more(contents.compared)}",
             "Examples/s belong to their device and are no comparison of optimizers.",
         )
         heading = "Printed numbers beside ours"
         contents.sheets.append(tables.printed(contents.compared, table, heading=heading, remarks=sources))
     return contents
+
+
+def _one_more(compared: pd.DataFrame) -> str:
+    """What lying outside the range of our repeats says of a printed run."""
+    chances = ", ".join(
+        f"{(n - 1) / (n + 1):.0%} for n = {n}" for n in sorted({int(n) for n in compared["n"] if n > 1})
+    )
+    if not chances:
+        return "A single repeat has no range."
+    return (
+        "One more run like ours lies within their range, and not within the interval of the mean, with probability "
+        f"(n − 1)/(n + 1): {chances}. So some printed numbers may lie outside by chance."
+    )
 
 
 def _on_surfaces(contents: _Contents) -> _Contents:

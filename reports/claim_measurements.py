@@ -165,6 +165,12 @@ class Evidence:
         chosen = points[(points["label"] == label) & (points["metric"] == metric) & (points["epoch"] == epoch)]
         return chosen[chosen["outcome"] == "ok"].drop_duplicates("repeat").set_index("repeat")["value"]
 
+    def updates_per_epoch(self, label: str) -> int:
+        """How many updates an epoch of a label has."""
+        row = self.frames.trials[self.frames.trials["label"] == label].iloc[0]
+        examples, batch = int(row["train_examples"]), str(row["batch_size"])
+        return 1 if batch == "full" else math.ceil(examples / int(batch))
+
     def less(self, one: str, other: str, metric: str) -> pd.Series[float]:
         """The paired differences of two labels."""
         return self.values(one, metric) - self.values(other, metric)
@@ -273,7 +279,9 @@ def _small_batches(part: Evidence) -> Iterator[Asked]:
     about = slower - math.log(SLOWER)
     yield Asked("4", f"about {SLOWER:g} times", part.part, what, about, "near", math.log(ABOUT), ratio=SLOWER)
     behind = part.at(small, ACCURACY, 1) - part.at(large, ACCURACY, 1)
-    yield Asked("4", "behind", part.part, f"{small} − {large}, test accuracy after epoch 1", behind, "below")
+    updates = " and ".join(f"{part.updates_per_epoch(label):,}" for label in (small, large))
+    what = f"{small} − {large}, test accuracy after epoch 1 of {updates} updates"
+    yield Asked("4", "behind", part.part, what, behind, "below")
 
 
 def _stalls(part: Evidence) -> Iterator[Asked]:

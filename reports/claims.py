@@ -78,7 +78,7 @@ CLAIMS: tuple[Claim, ...] = (
         "Batches of 2 train about 65 times slower than batches of 256, and are far behind after one epoch.",
         "P 3.2",
         f"examples/s, a machine's own; 65 counts as met within a factor of {claim_measurements.ABOUT:g}; test accuracy after "
-        "the first epoch of both",
+        "the first epoch of both (of 30,000 and 235 updates in the paper)",
     ),
     Claim(
         "5",
@@ -166,12 +166,13 @@ class Measurement:
         verdict: On this half of the claim, here.
         needed: Repeats that would decide it, where it is undecided; else NaN.
         size: The effect in standard deviations of the differences, towards the claim above 0, with its interval `size_low`,
-            `size_high`; NaN where nothing varies.
+            `size_high`; where no difference is claimed, how far it lies inside the margin. NaN where nothing varies.
         size_low: See `size`.
         size_high: See `size`.
         ratio: Whether the effect is a ratio.
         exact: Whether nothing varies; `wanted` says what the claim says then.
         wanted: See `exact`.
+        tied: Whether the difference lies within the margin.
     """
 
     claim: str
@@ -192,6 +193,7 @@ class Measurement:
     ratio: bool = False
     exact: bool = False
     wanted: str = ""
+    tied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +266,7 @@ def judge(asked: Sequence[Asked], level: float = LEVEL) -> list[Measurement]:
         low, high = own.joint_interval()
         for at, each in enumerate(many):
             verdict = _verdict(each, str(told[at]), float(low[at]), float(high[at]))
-            found[id(each)] = _measurement(each, own, at, verdict)
+            found[id(each)] = replace(_measurement(each, own, at, verdict), tied=told[at] == TIED)
     return [found[id(each)] for each in asked]
 
 
@@ -322,10 +324,8 @@ def _verdict(asked: Asked, told: str, low: float, high: float) -> Verdict:
 def _measurement(asked: Asked, found: Differences, at: int, verdict: Verdict) -> Measurement:
     low, high = (float(ends[at]) for ends in found.joint_interval())
     mean, sd = float(found.mean[at]), float(found.sd[at])
-    towards = {"above": 1.0, "not below": 1.0, "below": -1.0, "near": -1.0 if mean > 0 else 1.0}
-    sign = towards[asked.wanted]  # where no difference is claimed, any difference speaks against it
-    sizes = sorted((sign * low / sd, sign * high / sd)) if sd > 0 else (np.nan, np.nan)
-    gap = mean if asked.wanted in {"above", "below"} else asked.margin - abs(mean)
+    gap, *ends = _towards(asked, mean, low, high)
+    size, size_low, size_high = (each / sd if sd > 0 else np.nan for each in (gap, *ends))
     needed = comparison.repeats_needed(gap, sd, found.joint) if verdict == OPEN else np.nan
     return Measurement(
         claim=asked.claim,
@@ -340,11 +340,22 @@ def _measurement(asked: Asked, found: Differences, at: int, verdict: Verdict) ->
         adjusted=float(found.adjusted[at]),
         verdict=verdict,
         needed=needed,
-        size=sign * mean / sd if sd > 0 else np.nan,
-        size_low=sizes[0],
-        size_high=sizes[1],
+        size=size,
+        size_low=size_low,
+        size_high=size_high,
         ratio=asked.ratio > 0,
     )
+
+
+def _towards(asked: Asked, mean: float, low: float, high: float) -> tuple[float, float, float]:
+    """How far an effect lies on the claim's side, with the ends of its interval; below 0 it lies on the other."""
+    if asked.wanted == "below":
+        return -mean, -high, -low
+    if asked.wanted == "near":  # from the margin inwards
+        nearest = 0.0 if low <= 0 <= high else min(abs(low), abs(high))
+        return asked.margin - abs(mean), asked.margin - max(abs(low), abs(high)), asked.margin - nearest
+    shift = asked.margin if asked.wanted == "not below" else 0.0
+    return mean + shift, low + shift, high + shift
 
 
 def _too_few(asked: Asked, level: float) -> Measurement:
@@ -411,9 +422,13 @@ def _two(group: Sequence[Measurement]) -> tuple[Measurement, Measurement]:
 
 
 def _contrast(group: Sequence[Measurement], *, decided: bool) -> float:
-    """How sure it is that a pair changes sides: the smaller of its two sizes; minus infinity if it does not."""
+    """How sure it is that a pair changes sides: the smaller of its two sizes; minus infinity if it does not.
+
+    Decided, it has to be better on one problem and worse on another: a tie is neither.
+    """
     high, low = _two(group)
-    if not (high.size > 0 > low.size) or (decided and not (high.verdict == SUPPORTED and low.verdict == REFUTED)):
+    changes = high.verdict == SUPPORTED and low.verdict == REFUTED and not low.tied
+    if not (high.size > 0 > low.size) or (decided and not changes):
         return -np.inf
     return float(min(high.size, -low.size))
 

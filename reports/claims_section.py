@@ -33,7 +33,8 @@ def sections(found: Findings) -> tuple[Section, Section]:
             figure = claims_figure.forest(found)
             caption = (
                 "Every measurement that varies between repeats: the effect in standard deviations of its paired differences, "
-                f"with its interval, all of a family together ({found.level:.0%}); at the right of 0 it speaks for the claim. "
+                f"with its interval, all of a family together ({found.level:.0%}); at the right of 0 it speaks for the claim, "
+                "which is at the margin where no difference is claimed. "
                 "Circle: supported; square: refuted; ring: undecided. Beyond ±1 the axis is logarithmic."
             )
             yield Drawing(figure, "claims", caption, f"Forest plot: the effects behind {_many(found)} claims.")
@@ -186,19 +187,20 @@ def misprints(found: Findings) -> str:
             "The printed NAG drops a term of the change of variable and is momentum with the learning rate (1+γ)η, so the "
             f"paper compares η = 0.019 with 0.01: {_effects(as_printed)}."
         )
+        book = reference("paper")["results"]
+        gap = book["NAG (as printed)"]["train/loss"] - book["Momentum"]["train/loss"]
+        told.append(f"The paper printed a gap of {notes.number(gap, 3)} between these two, from one run each.")
     rates, twins = (by_key.get(key, []) for key in ("momentum's two rates", "printed NAG and its twin"))
     if rates:
         told.append(f"Momentum itself with that larger rate: {_effects(rates)}.")
     if twins:
         most = max(max(abs(each.low), abs(each.high)) for each in twins)
         told.append(
-            f"The printed NAG and momentum at (1+γ)η end within {_plain(most)} of each other (intervals included)."
+            f"The printed NAG and momentum at (1+γ)η end within {_plain(most)} of each other in training loss (intervals "
+            "included)."
         )
     if own["2"]:
         told.append(f"The true NAG against momentum: {_effects(own['2'])}.")
-    book = reference("paper")["results"]
-    gap = book["NAG (as printed)"]["train/loss"] - book["Momentum"]["train/loss"]
-    told.append(f"The paper printed a gap of {notes.number(gap, 3)} from one run each.")
     nadam = by_key.get("printed NAdam and true", [])
     if nadam:
         told.append(f"The printed NAdam corrects the bias of its first moment twice: {_effects(nadam)}.")
@@ -252,17 +254,18 @@ def _remarks(found: Findings) -> tuple[str, ...]:
     return (
         (
             f"Two families, each with an error of at most {share}, by step-down max-|t| over joint sign flips of whole "
-            f"repeats: the {found.tests} measurements of all claims but the eighth; and, for the eighth, {found.pairs} "
-            f"differences, of all pairs of optimizers on {found.problems} problems. An interval holds together with all "
-            "others of its family; the step-down test finds a little more than the intervals show. Fewer than "
-            f"{FEWEST} shared repeats give no verdict."
+            f"repeats: the {found.tests} measurements of all claims but the eighth and on the misprints; and, for the eighth, "
+            f"{found.pairs} differences, of all pairs of optimizers on {found.problems} problems. An interval holds together "
+            "with all others of its family; the step-down test finds a little more than the intervals show. Fewer than "
+            f"{FEWEST} shared repeats give no verdict, and their interval stands alone."
         ),
         (
             "Of one part a claim speaks of all its measurements, and one counterexample refutes it there; partly: it holds in "
             "one half or on one part and not in another. On surfaces nothing varies, so a number has no interval and n = 1."
         ),
         (
-            "Effect: the clearest counterexample where there is one, else the weakest support. Verdicts speak of these "
+            "Effect: the clearest counterexample where there is one, of an undecided claim what is furthest from a verdict, "
+            "else the weakest support. Verdicts speak of these "
             "problems and settings, all at one learning rate, and of other seeds; of no other data."
         ),
         "P: the paper; B: a blog page; N: a note; L: lecture notes; D: Dive into Deep Learning, 11.6 to 11.10.",

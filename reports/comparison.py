@@ -41,6 +41,9 @@ POWER = 0.8
 FEWEST = 6
 """Below so many repeats no test gives a verdict: flips cannot reject at 95%, and nothing shows how scores are spread."""
 
+LIKE_T = 8
+"""From so many repeats sign flips find about what t tests find; the power of fewer is lower (`docs/statistics.md`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Differences:
@@ -56,9 +59,12 @@ class Differences:
         se: The standard error of `mean`.
         freedom: Degrees of freedom of t: n − 1, or Welch's.
         p: Of each pair by itself.
-        adjusted: Adjusted for the family.
-        joint: At this level each interval is made so that all hold together.
+        adjusted: Adjusted for the family; NaN outside it.
+        effect: Hedges' g (`effect_size`): of paired differences, or of two independent groups.
+        judged: Whether the pair is of the family; see `fewest` of `compare`.
+        joint: At this level each interval is made so that all of the family hold together.
         paired: Whether repeats were paired.
+        exact: Whether p comes from all sign flips, or from no flips, and not from random ones.
     """
 
     first: NDArray[np.int_]
@@ -70,8 +76,11 @@ class Differences:
     freedom: Array
     p: Array
     adjusted: Array
+    effect: Array
+    judged: NDArray[np.bool_]
     joint: float
     paired: bool
+    exact: bool = True
 
     def interval(self, level: float) -> tuple[Array, Array]:
         """The t interval of each difference by itself; NaN where there are fewer than two repeats."""
@@ -80,8 +89,9 @@ class Differences:
         return self.mean - half, self.mean + half
 
     def joint_interval(self) -> tuple[Array, Array]:
-        """Intervals that all hold together with the level of the family."""
-        return self.interval(self.joint)
+        """Intervals that all hold together with the level of the family; NaN outside it."""
+        low, high = self.interval(self.joint)
+        return np.where(self.judged, low, np.nan), np.where(self.judged, high, np.nan)
 
 
 def pairs(k: int) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
@@ -97,6 +107,7 @@ def compare(
     test: Test = "max-t",
     level: float = LEVEL,
     which: Columns | None = None,
+    fewest: int = 2,
 ) -> Differences:
     """The pairs of a family, with p adjusted so that any false difference is found with probability 1 − `level` at most.
 
@@ -106,6 +117,8 @@ def compare(
         test: See `TESTS`.
         level: Of the family.
         which: The columns of each pair's first and second; default: all pairs.
+        fewest: Where some pairs have so many repeats, pairs with fewer are not of the family: their few flips would hide all
+            others.
 
     Raises:
         ValueError: The matrix has not two dimensions, or the test no such name.
@@ -116,11 +129,20 @@ def compare(
     if test not in TESTS:
         raise ValueError(f'"test" must be one of {", ".join(TESTS)}, got "{test}"')
     chosen = pairs(scores.shape[1]) if which is None else which
-    return _unpaired(scores, level, chosen) if test == "welch" else _paired(scores, rng, test, level, chosen)
+    if test == "welch":
+        return _unpaired(scores, level, chosen, fewest)
+    first, second = chosen
+    found = family(scores[:, first] - scores[:, second], rng, test=test, level=level, fewest=fewest)
+    return replace(found, first=first, second=second)
 
 
 def family(
-    differences: ArrayLike, rng: np.random.Generator, *, test: Test = "max-t", level: float = LEVEL
+    differences: ArrayLike,
+    rng: np.random.Generator,
+    *,
+    test: Test = "max-t",
+    level: float = LEVEL,
+    fewest: int = 2,
 ) -> Differences:
     """A family of paired differences that are not all pairs of one matrix, as `compare` judges those.
 
@@ -129,6 +151,7 @@ def family(
         rng: See `compare`.
         test: One for paired repeats.
         level: Of the family.
+        fewest: See `compare`.
 
     Returns:
         An entry per column, whose number stands as `first` and as `second`.
@@ -145,22 +168,24 @@ def family(
         mean = centre + np.nanmean(centred, axis=0) if len(differences) else np.full(len(own), np.nan)
         sd = np.nanstd(centred, axis=0, ddof=1) if len(differences) else np.full(len(own), np.nan)
         se = sd / np.sqrt(n)
-    usable = n > 1
-    p, adjusted, joint = np.full(len(own), np.nan), np.full(len(own), np.nan), level
-    if usable.any():
-        patterns = flips.signs(len(differences), rng)
-        joint = flips.level_of_each(differences[:, usable], level, patterns)
+    judged = _judged(n, fewest)
+    alone = (n > 1) & ~judged
+    p, adjusted, joint, exact = np.full(len(own), np.nan), np.full(len(own), np.nan), level, True
+    p[alone] = _t_p(mean[alone], se[alone], n[alone] - 1.0)
+    if judged.any():
+        rows = known[:, judged].any(axis=1)  # a repeat that no pair has is none
+        table = differences[np.ix_(rows, judged)]
+        patterns = flips.signs(len(table), rng)
+        joint = flips.level_of_each(table, level, patterns)
         if test == "max-t":
-            found = flips.surprise(differences[:, usable], patterns)
-            p[usable], adjusted[usable] = flips.raw_p(found), flips.step_down_p(found)
+            exact = flips.exact(len(table))
+            found = flips.surprise(table, patterns)
+            p[judged], adjusted[judged] = flips.raw_p(found), flips.step_down_p(found)
         else:
-            p[usable] = (
-                _t_p(mean[usable], se[usable], n[usable] - 1.0)
-                if test == "holm-t"
-                else _signed_ranks(differences[:, usable])
-            )
-            adjusted = holm(p)
-    return Differences(own, own, n, mean, sd, se, n - 1.0, p, adjusted, joint, paired=True)
+            p[judged] = _t_p(mean[judged], se[judged], n[judged] - 1.0) if test == "holm-t" else _signed_ranks(table)
+            adjusted = holm(np.where(judged, p, np.nan))
+    g = effect_size(mean, sd, n - 1)
+    return Differences(own, own, n, mean, sd, se, n - 1.0, p, adjusted, g, judged, joint, paired=True, exact=exact)
 
 
 def holm(p: ArrayLike) -> Array:
@@ -176,13 +201,18 @@ def holm(p: ArrayLike) -> Array:
     return adjusted
 
 
-def effect_size(mean: ArrayLike, sd: ArrayLike, n: ArrayLike) -> Array:
-    """Hedges' g of paired differences: J(n − 1) · d̄/s, the difference in standard deviations of the difference.
+def effect_size(mean: ArrayLike, sd: ArrayLike, freedom: ArrayLike) -> Array:
+    """Hedges' g = J(m) · d̄/s: a difference in standard deviations, those of the paired differences or of the groups.
 
-    J(m) = Γ(m/2)/(√(m/2) Γ((m − 1)/2)) takes away the bias of d̄/s, which is 9% at n = 10 (Hedges 1981). NaN without a
+    J(m) = Γ(m/2)/(√(m/2) Γ((m − 1)/2)) takes away the bias of d̄/s, which is 9% at m = 9 (Hedges 1981). NaN without a
     spread.
+
+    Args:
+        mean: d̄.
+        sd: s: of paired differences theirs, so that g is also called g_z; of two groups the pooled one.
+        freedom: m, the degrees of freedom of s: n − 1, or n₁ + n₂ − 2.
     """
-    m = np.asarray(n, dtype=np.float64) - 1
+    m = np.asarray(freedom, dtype=np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         j = np.exp(special.gammaln(m / 2) - special.gammaln((m - 1) / 2)) / np.sqrt(m / 2)
         g = j * np.asarray(mean) / np.asarray(sd)
@@ -219,7 +249,8 @@ def detectable(sd: ArrayLike, n: ArrayLike, joint: float, power: float = POWER) 
     """The smallest true difference that so many repeats find with probability `power`.
 
     It solves P(|T| > t) = power, T noncentral t with n − 1 degrees of freedom and noncentrality δ √n/s, t the critical value
-    of a two-sided test at `joint`, the level of each test in its family (`Differences.joint`).
+    of a two-sided test at `joint`, the level of each test in its family (`Differences.joint`). Below `LIKE_T` repeats sign
+    flips need a larger one.
     """
     spreads, counts = np.broadcast_arrays(np.asarray(sd, dtype=np.float64), np.asarray(n))
     away = {int(m): _noncentrality(int(m), joint, power) for m in np.unique(counts)}
@@ -231,8 +262,9 @@ def detectable(sd: ArrayLike, n: ArrayLike, joint: float, power: float = POWER) 
 def repeats_needed(mean: float, sd: float, joint: float, power: float = POWER, most: int = 100_000) -> float:
     """So many repeats find a true difference of `mean` with probability `power`, given the spread s of the differences.
 
-    Infinite where the difference is 0 or more than `most` are needed, NaN without a spread to reckon with. The true
-    difference and spread are known from few repeats only, so this is an order of magnitude.
+    By the power of t tests, and `LIKE_T` at least, below which sign flips find less. Infinite where the difference is 0 or
+    more than `most` are needed, NaN without a spread to reckon with. The true difference and spread are known from few repeats
+    only, so this is an order of magnitude.
     """
     if not (math.isfinite(mean) and math.isfinite(sd)) or (sd == 0 and mean == 0):
         return math.nan
@@ -244,7 +276,7 @@ def repeats_needed(mean: float, sd: float, joint: float, power: float = POWER, m
 
     if not finds(most):
         return math.inf
-    low, high = FEWEST - 1, most
+    low, high = LIKE_T - 1, most
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if finds(middle) else (middle, high)
@@ -274,13 +306,13 @@ def fewest(test: Test, many: int, level: float = LEVEL) -> int:
     return max(FEWEST, flips.enough(1 - alpha))
 
 
-def _paired(scores: Array, rng: np.random.Generator, test: Test, level: float, which: Columns) -> Differences:
-    first, second = which
-    found = family(scores[:, first] - scores[:, second], rng, test=test, level=level)
-    return replace(found, first=first, second=second)
+def _judged(n: NDArray[np.int_], fewest: int) -> NDArray[np.bool_]:
+    """Which pairs are of the family: those with so many repeats, where there are such, else all with two."""
+    enough = n >= max(fewest, 2)
+    return np.asarray(enough if enough.any() else n > 1)
 
 
-def _unpaired(scores: Array, level: float, which: Columns) -> Differences:
+def _unpaired(scores: Array, level: float, which: Columns, fewest: int) -> Differences:
     first, second = which
     columns = [column[np.isfinite(column)] for column in scores.T]
     n = np.array([len(column) for column in columns])
@@ -293,11 +325,16 @@ def _unpaired(scores: Array, level: float, which: Columns) -> Differences:
     freedom = np.where(se == 0, n[first] + n[second] - 2.0, freedom)
     difference = mean[first] - mean[second]
     p = _t_p(difference, se, freedom)
-    known = int(np.isfinite(p).sum())
     sd = np.sqrt(variance[first] + variance[second])
-    joint = 1 - (1 - level) / max(known, 1)
     fewer = np.minimum(n[first], n[second])
-    return Differences(first, second, fewer, difference, sd, se, freedom, p, holm(p), joint, paired=False)
+    judged = _judged(fewer, fewest)
+    adjusted = holm(np.where(judged, p, np.nan))
+    joint = 1 - (1 - level) / max(int(np.isfinite(adjusted).sum()), 1)
+    both = n[first] + n[second] - 2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        pooled = np.sqrt(((n[first] - 1) * variance[first] + (n[second] - 1) * variance[second]) / both)
+    g = effect_size(difference, pooled, both)
+    return Differences(first, second, fewer, difference, sd, se, freedom, p, adjusted, g, judged, joint, paired=False)
 
 
 def _t_p(mean: Array, se: Array, freedom: Array) -> Array:

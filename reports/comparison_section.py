@@ -18,6 +18,19 @@ if TYPE_CHECKING:
     from reports.verdicts import Comparison
 
 
+EFFECTS = (
+    (
+        "Effect: Hedges' g of paired differences (g_z), in standard deviations of the differences. Better in: the share of "
+        "shared repeats, ties counting half."
+    ),
+    (
+        "Effect: Hedges' g of two independent groups, in their pooled standard deviation. Better in: the share of all "
+        "combinations of a repeat of each, ties counting half."
+    ),
+)
+"""What two columns of pairs hold: of paired repeats, and of unpaired ones."""
+
+
 def comparison(found: Comparison, *, varied: str = notes.VARIED) -> Section:
     """Verdicts: the answer, differences from the best with tiers, the matrix of all pairs, and the table of pairs.
 
@@ -45,7 +58,7 @@ def comparison(found: Comparison, *, varied: str = notes.VARIED) -> Section:
         caption = f"All pairs: mean {name} of the row minus that of the column, and the p adjusted for all pairs."
         yield Drawing(figure, "pairs", caption, f"Matrix: differences in {name} and verdicts of {k} optimizers.")
 
-    words = [answers.verdict(found), *answers.reach(found), *answers.left_out(found)]
+    words = [answers.verdict(found), *answers.reach(found)]
     return Section(
         "comparison", "Comparison", tuple(words), (pairs_sheet(found, varied),), draw, {"pairs": found.pairs}
     )
@@ -95,10 +108,8 @@ def pairs_sheet(found: Comparison, varied: str = notes.VARIED) -> Sheet:
     remarks = (
         answers.how(found),
         f"Difference: mean of the optimizer minus mean of the other, ± half of the pair's own {found.level:.0%} interval.",
-        (
-            "Effect: Hedges' g, the difference in standard deviations of the differences. Better in: the share of repeats, "
-            "ties counting half. Detectable: the true difference found with probability 80%."
-        ),
+        EFFECTS[found.test == "welch"],
+        "Detectable: the true difference found with probability 80%, by t tests.",
         *(["Gain of pairing: so many times the repeats would be needed without shared seeds."] if found.seeded else []),
         answers.HONEST,
         varied,

@@ -134,8 +134,8 @@ def against_reference(
     Returns:
         `label`, `metric`, `ours` (the mean; of `examples_per_second` the median), `low`, `high`, `n`, `minimum` and
         `maximum` of our repeats, `printed`, `difference` (ours minus printed) and `within`: whether the printed number
-        lies between our lowest and our highest repeat. A single printed run can be expected there, not in the interval
-        of the mean, which is narrower; `within` is missing below two repeats.
+        lies between our lowest and our highest repeat, as one more run of ours would with probability (n − 1)/(n + 1); it is
+        missing below two repeats.
     """
     rows = []
     for _, estimate in estimates.iterrows():

@@ -97,8 +97,8 @@ def level_of_each(differences: Array, level: float, patterns: Array) -> float:
 
     The flips are applied to the centred differences; from the quantile of the maximal |t| follows the level of each, which
     is `level` at least: of columns that all say the same, few patterns can put the quantile below it. One column needs no
-    adjustment. Below `enough` repeats there are too few patterns for a quantile: Bonferroni, 1 − (1 −
-    level)/m for m columns.
+    adjustment. Where a column has fewer than `enough` repeats there are too few patterns for a quantile: Bonferroni,
+    1 − (1 − level)/m for m columns.
     """
     with np.errstate(invalid="ignore"):
         spread = np.nanstd(differences, axis=0) if len(differences) else np.zeros(differences.shape[1])
@@ -106,10 +106,10 @@ def level_of_each(differences: Array, level: float, patterns: Array) -> float:
     m = varied.shape[1]
     if m <= 1:
         return level
-    if len(varied) < enough(level):
+    count = np.isfinite(varied).sum(axis=0)
+    if count.min() < enough(level):
         return float(1 - (1 - level) / m)
     centred = varied - np.nanmean(varied, axis=0)
-    count = np.isfinite(centred).sum(axis=0)
     a = _standardised(centred, patterns)
     log_p = _log_p(a.max(axis=1), count[0]) if _one(count) else _log_p(a, count).min(axis=1)
     return max(level, 1 - math.exp(float(np.quantile(log_p, 1 - level, method="lower"))))

@@ -71,8 +71,8 @@ class Band:
 def t_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
     """The mean of independent repeats and its Student t interval: x̄ ± t₍₁₊level₎/₂,ₙ₋₁ · s/√n.
 
-    Exact for normal scores; at n = 3 to 20 it also kept closest to its level for skewed ones, where bootstraps fell
-    far short. It speaks of the mean over what varied between the repeats, and of nothing that all of them share.
+    Exact for normal scores; how often it holds the mean of others is measured (`docs/statistics.md`). It speaks of the mean
+    over what varied between the repeats, and of nothing that all of them share.
 
     Args:
         values: One score per repeat, shape (n,). A NaN among them makes everything NaN: no mean leaves a run out.
@@ -147,8 +147,8 @@ def studentised_interval(
 ) -> Interval:
     """The mean and its studentised bootstrap interval: [x̄ − t*₁₋α/₂ · s/√n, x̄ − t*α/₂ · s/√n].
 
-    t* = (x̄* − x̄)/(s*/√n) over resamples of the repeats; closer to its level than t for skewed scores, further from it for
-    scores with rare outliers. Few values make some resamples almost without spread, and then very wide bounds.
+    t* = (x̄* − x̄)/(s*/√n) over resamples of the repeats; closer to its level than t for skewed scores, and too narrow for
+    measured ones. Few values make some resamples almost without spread, and then very wide bounds.
 
     Args:
         values: One score per repeat, shape (n,).

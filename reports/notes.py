@@ -81,6 +81,8 @@ def plus_minus(mean: float, low: float, high: float, digits: int) -> str:
     if not (math.isfinite(low) and math.isfinite(high)):
         return number(mean, digits)
     half = (high - low) / 2
+    if half > 0 and float(f"{half:.{digits}f}") == 0:
+        digits = decimals([half])  # much narrower than the others of its column: ± 0.000 would be no spread
     if abs((high - mean) - half) > 1e-9 * max(abs(high), abs(low), half):
         return f"{number(mean, digits)} [{number(low, digits)}, {number(high, digits)}]"
     return f"{number(mean, digits)} ± {number(half, digits)}"
@@ -102,7 +104,8 @@ def headline(estimates: pd.DataFrame, score: str) -> str:
     value = plus_minus(row[score], row[f"{score} low"], row[f"{score} high"], digits)
     word = "highest" if higher_is_better(score) else "lowest"
     if len(best) > 1:
-        return f"{', '.join(best[:-1])} and {best[-1]} share the {word} mean {name}, {value}."
+        told = f"{', '.join(best[:-1])} and {best[-1]} share the {word} mean {name}, {number(row[score], digits)}"
+        return f"{told}; their intervals stand in the table."
     n = int(row["ok"])
     how = f"{row['level']:.0%} {row['method']} interval, n = {n}" if n > 1 else "no interval: 1 repeat"
     text = f"{best[0]} has the {word} mean {name}: {value} ({how})."

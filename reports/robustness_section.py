@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 
 def robustness(
-    scores: pd.DataFrame, score: str, order: Sequence[str], curves: Mapping[str, pd.DataFrame]
+    scores: pd.DataFrame,
+    score: str,
+    order: Sequence[str],
+    curves: Mapping[str, pd.DataFrame],
+    *,
+    varied: str = notes.VARIED,
 ) -> Section | None:
     """The score of each optimizer under three intervals, and files of them and of all mean curves with both bands.
 
@@ -28,6 +33,7 @@ def robustness(
         score: The metric that the study is judged by.
         order: The labels, the best first.
         curves: From metric to its mean curves with both bands (`estimates.by_epoch`), for the file.
+        varied: What varies between repeats, in a sentence.
 
     Returns:
         None where no optimizer has the repeats that a second interval takes.
@@ -38,7 +44,7 @@ def robustness(
     every = [curve.assign(metric=metric) for metric, curve in curves.items()]
     kinds = (
         f"How much hangs on the kind of interval, for the {title(score).lower()}: Student's t, as everywhere else here; the "
-        "studentised bootstrap, which is nearer to its level for skewed scores and further from it for rare outliers; and "
+        "studentised bootstrap, which is nearer to its level for skewed scores and fell short of it for measured ones; and "
         f"the median with the interval of order statistics, which holds for any distribution with at least {LEVEL:.0%}. An "
         "en dash: too few repeats. How often each holds the truth is measured (docs/statistics.md)."
     )
@@ -50,12 +56,12 @@ def robustness(
         "robustness",
         "Other intervals",
         (kinds, files),
-        (_sheet(found, score),),
+        (_sheet(found, score, varied),),
         data={"intervals": found, "curves": pd.concat(every, ignore_index=True)},
     )
 
 
-def _sheet(found: pd.DataFrame, score: str) -> Sheet:
+def _sheet(found: pd.DataFrame, score: str, varied: str) -> Sheet:
     name = title(score)
     columns = (
         Column("Optimizer", "left"),
@@ -85,4 +91,4 @@ def _sheet(found: pd.DataFrame, score: str) -> Sheet:
         )
         for row in found.to_dict(orient="records")
     ]
-    return Sheet("intervals", f"{name} under three intervals", columns, tuple(rows))
+    return Sheet("intervals", f"{name} under three intervals", columns, tuple(rows), (varied,))

@@ -105,7 +105,7 @@ def performance_profiles(
         resamples: How many.
 
     Raises:
-        ValueError: A cost is not above 0, or the shape is another.
+        ValueError: A cost is not above 0, the shape is another, or no case has all optimizers.
     """
     values = np.asarray(costs, dtype=np.float64)
     if values.ndim != 3:
@@ -114,6 +114,10 @@ def performance_profiles(
         raise ValueError('"costs" must be above 0: a ratio of costs means nothing else. Pass times, or losses')
     tau = np.asarray(ratios, dtype=np.float64)
     known: NDArray[np.bool_] = np.asarray(~np.isnan(values).any(axis=2))
+    if not known.any():
+        raise ValueError(
+            '"costs" must have a case of all optimizers. Leave out those that share no repeat with the others'
+        )
     best = values.min(axis=2, keepdims=True)
     with np.errstate(invalid="ignore"):
         ratio: Array = np.where(np.isfinite(values), values / best, np.inf)
@@ -148,7 +152,8 @@ def probability_of_improvement(
         resamples: How many.
 
     Returns:
-        The probability and the bounds of its interval; NaN where a problem has no run of either, bounds NaN where each has one.
+        The probability and the bounds of its interval; NaN where a problem has no run of either. Bounds are NaN where each has
+        one run, and where all runs of one beat all of the other: no resample shows then how it would vary.
     """
     a, b = np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)
     if a.ndim != 2 or b.ndim != 2 or len(a) != len(b):
@@ -165,7 +170,7 @@ def probability_of_improvement(
         rows = rng.multinomial(len(x), np.full(len(x), 1 / len(x)), size=resamples) / len(x)
         columns = rng.multinomial(len(y), np.full(len(y), 1 / len(y)), size=resamples) / len(y)
         drawn += np.einsum("bi,ij,bj->b", rows, wins, columns) / len(a)
-    if single:
+    if single or np.mean(values) in {0.0, 1.0}:
         return float(np.mean(values)), np.nan, np.nan
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
     return float(np.mean(values)), float(low), float(high)

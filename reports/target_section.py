@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from reports import notes
@@ -33,7 +32,9 @@ def time_to_target(frames: Frames, score: str, order: Sequence[str]) -> Section 
     if not levels:
         return None
     parts = [
-        targeting.times(frames.points, frames.trials, metric, level, higher=higher).assign(target=name, value=level)
+        targeting.times(frames.points, frames.trials, metric, level, higher=higher, updates=frames.updates).assign(
+            target=name, value=level
+        )
         for name, level in levels.items()
     ]
     times = pd.concat(parts, ignore_index=True)
@@ -51,20 +52,25 @@ def time_to_target(frames: Frames, score: str, order: Sequence[str]) -> Section 
             figure,
             "time-to-target",
             caption,
-            f"Panels: share of runs that have reached three targets, of {len(order)} optimizers.",
+            f"Panels: share of runs that have reached {len(levels)} targets, of {len(order)} optimizers.",
         )
 
+    name = title(metric).lower()
+    rule = (
+        f"Targets are quantiles of the median final {name} of the optimizers whose median run ended ok: a quarter of them ends "
+        "beyond the hard one in that run, half beyond the middle one, three quarters beyond the easy one."
+        if len(levels) > 1
+        else f"The target is the median final {name} of the only optimizer whose median run ended ok."
+    )
     words = (
-        f"Targets are quantiles of the optimizers' median final {title(metric).lower()}: a quarter of them ends beyond the "
-        "hard one in the median run, half beyond the middle one, three quarters beyond the easy one. A run that misses a "
-        "target is censored: it counts as under way for as long as it was watched, for ever where it diverged or stalled, "
-        "and is given no time."
+        f"{rule} A run that misses a target is censored: it counts as under way for as long as it was watched, for ever where "
+        "it diverged or stalled, and is given no time."
     )
     return Section(
         "targets",
         "Time to target",
         (words,),
-        (_targets_sheet(summary, metric),),
+        (_targets_sheet(summary, metric, notes.varied(imported=frames.imported)),),
         draw,
         {"targets": summary, "times": times},
     )
@@ -103,11 +109,11 @@ def _summary(times: pd.DataFrame, order: Sequence[str], units: Sequence[str]) ->
 
 def _horizon(times: pd.DataFrame, unit: str) -> float:
     """Up to when means are restricted: the median, over labels, of how long each one's longest run was watched."""
-    finite = times[np.isfinite(times[unit])]
-    return float(finite.groupby("label")[unit].max().median()) if len(finite) else 1.0
+    longest = times.groupby("label")[f"{unit} watched"].max().dropna()
+    return float(longest.median()) if len(longest) else 1.0
 
 
-def _targets_sheet(summary: pd.DataFrame, metric: str) -> Sheet:
+def _targets_sheet(summary: pd.DataFrame, metric: str, varied: str) -> Sheet:
     heads = {"epoch": "Epochs", "step": "Updates", "second": "Seconds"}
     heads = {unit: head for unit, head in heads.items() if unit in summary}
     columns = (
@@ -141,4 +147,4 @@ def _targets_sheet(summary: pd.DataFrame, metric: str) -> Sheet:
     if "second" in heads:
         told = "as if each update of a run took equally long; they belong to their device."
         remarks.append(f"Seconds: of training alone, {told}")
-    return Sheet("time_to_target", "Time to target", columns, tuple(rows), tuple(remarks))
+    return Sheet("time_to_target", "Time to target", columns, tuple(rows), (*remarks, varied))

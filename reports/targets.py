@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 Unit = Literal["epoch", "step", "second"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
 
-QUANTILES: Mapping[str, float] = {"easy": 0.25, "middle": 0.5, "hard": 0.75}
+MIDDLE = "middle"
+QUANTILES: Mapping[str, float] = {"easy": 0.25, MIDDLE: 0.5, "hard": 0.75}
 """Names of targets: which quantile of the optimizers' median final scores each one is."""
 
 METHOD = "restricted mean of Kaplan-Meier, t"
@@ -50,9 +51,9 @@ class Survival:
 def from_data(points: pd.DataFrame, metric: str, *, higher: bool) -> dict[str, float]:
     """Targets by name: quantiles, over the optimizers, of the median final value of each one's runs.
 
-    Half of the optimizers end at the target `middle` or beyond in their median run, three quarters at `easy`, a quarter at
-    `hard`. A run that diverged or stalled ends nowhere and counts as worse than all. So targets depend on who takes part,
-    and on nobody in particular; optimizers whose median run failed set none.
+    Of the optimizers whose median run ended ok, half end at the target `middle` or beyond in it, three quarters at `easy`, a
+    quarter at `hard`. A run that diverged or stalled ends nowhere and counts as worse than all. So targets depend on who takes
+    part, and on nobody in particular; one optimizer sets `middle` alone.
 
     Args:
         points: A row per measured value: `label`, `repeat`, `outcome`, `metric`, `epoch`, `value`.
@@ -70,11 +71,20 @@ def from_data(points: pd.DataFrame, metric: str, *, higher: bool) -> dict[str, f
     medians = medians[np.isfinite(medians)]
     if not len(medians):
         return {}
-    found = np.quantile(medians, list(QUANTILES.values()), method="median_unbiased")
-    return {name: float(sign * value) for name, value in zip(QUANTILES, found, strict=True)}
+    names = list(QUANTILES) if len(medians) > 1 else [MIDDLE]
+    found = np.quantile(medians, [QUANTILES[name] for name in names], method="median_unbiased")
+    return {name: float(sign * value) for name, value in zip(names, found, strict=True)}
 
 
-def times(points: pd.DataFrame, trials: pd.DataFrame, metric: str, target: float, *, higher: bool) -> pd.DataFrame:
+def times(
+    points: pd.DataFrame,
+    trials: pd.DataFrame,
+    metric: str,
+    target: float,
+    *,
+    higher: bool,
+    updates: pd.DataFrame | None = None,
+) -> pd.DataFrame:
     """When each run first reached a target, by the first measurement that shows it.
 
     Args:
@@ -83,11 +93,14 @@ def times(points: pd.DataFrame, trials: pd.DataFrame, metric: str, target: float
         metric: Which metric.
         target: The value to reach.
         higher: Whether more is better.
+        updates: A row per update: `label`, `repeat`, `outcome`, `step`; a run that diverged has more of them than its last
+            measurement shows, and its seconds are of all.
 
     Returns:
         A row per run that ended ok, diverged or stalled: `label`, `repeat`, `reached`, and `epoch`, `step`, `second`: the time
         to the target, or how long the run was watched in vain; infinite where it diverged or stalled before, since such a run
-        never reaches it, however long one waits. Seconds are of training alone, as if each step took equally long.
+        never reaches it, however long one waits. Seconds are of training alone, as if each step took equally long. `epoch
+        watched`, `step watched`, `second watched`: how long the run was watched, whether or not it reached the target.
     """
     keys = ["label", "repeat"]
     runs = trials.loc[trials["outcome"].isin(["ok", "diverged", "stalled"]), [*keys, "outcome", "train_seconds"]]
@@ -101,9 +114,14 @@ def times(points: pd.DataFrame, trials: pd.DataFrame, metric: str, target: float
     for unit in ("epoch", "step"):
         when = first[unit].reindex(table.index).fillna(last[unit].reindex(table.index)).astype("float64")
         table[unit] = when.where(ended, np.inf)
-    table["second"] = table["train_seconds"] * table["step"] / last["step"].reindex(table.index)
-    table.loc[~ended, "second"] = np.inf
-    return table.reset_index()[[*keys, "reached", *UNITS]]
+        table[f"{unit} watched"] = last[unit].reindex(table.index).astype("float64")
+    ran = table["step watched"]
+    if updates is not None:
+        cut = updates[updates["outcome"] != "ok"].groupby(keys)["step"].max()
+        ran = ran.combine(cut.reindex(table.index), np.fmax)
+    table["second"] = (table["train_seconds"] * table["step"] / ran).where(ended, np.inf)
+    table["second watched"] = table["train_seconds"] * table["step watched"] / ran
+    return table.reset_index()[[*keys, "reached", *UNITS, *(f"{unit} watched" for unit in UNITS)]]
 
 
 def survival(time: ArrayLike, reached: ArrayLike, level: float = LEVEL) -> Survival | None:

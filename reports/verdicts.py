@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from reports import comparison, flips, tiers
+from reports import comparison, tiers
 from reports.intervals import LEVEL
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ class Comparison:
         test: The name of the test (`comparison.TESTS`).
         level: Of the family: any false "better" or "worse" is given with probability 1 − level at most.
         margin: What counts as no difference.
-        means: Mean score by label, the best first; a label with fewer than two scores is in `left_out` instead.
+        means: Mean score by label, the best first: the one with the best mean, unless another was found better than it by the
+            repeats that both have. Labels with too few scores are in `left_out` instead.
         n: Scores by label.
         pairs: A row per pair, `first` before `second` in the order of `means`: `n`, `difference` (first − second), `low`
             and `high` (of the pair by itself), `joint_low` and `joint_high` (all pairs together), `p`, `adjusted_p`,
@@ -43,13 +44,15 @@ class Comparison:
             first is the better one), `detectable` (`comparison.detectable`), `pairing_gain`, and `verdict` on first.
         tiers: Labels that cannot be told apart, the best tier first (`tiers.tiers`).
         letters: The same as a compact letter display.
-        leaders: The best mean and all that cannot be told from it.
-        left_out: Labels without two scores, which nothing can be said about.
+        leaders: The best and all that it was not found better than.
+        left_out: Labels that are not compared, with how many scores each has: fewer than `fewest`, where two labels have so
+            many, else fewer than two.
         fewest: So many repeats are needed before anything gets a verdict.
         detectable: The smallest true difference that this study finds with probability `comparison.POWER`: the median
             over the pairs.
         needed: Repeats that would tell the two best means apart, if their true difference is the measured one.
         seeded: Whether a repeat means the same random numbers in every column.
+        exact: Whether p comes from all flips and not from random ones.
     """
 
     score: str
@@ -63,21 +66,17 @@ class Comparison:
     tiers: list[list[str]]
     letters: dict[str, str]
     leaders: tuple[str, ...]
-    left_out: tuple[str, ...]
+    left_out: dict[str, int]
     fewest: int
     detectable: float
     needed: float
-    seeded: bool = True
+    seeded: bool
+    exact: bool
 
     @property
     def speaks(self) -> bool:
         """Whether any pair has the repeats that a verdict needs."""
         return bool((self.pairs["n"] >= self.fewest).any()) if len(self.pairs) else False
-
-    @property
-    def exact(self) -> bool:
-        """Whether p comes from all flips and not from random ones."""
-        return self.test != "max-t" or flips.exact(int(self.pairs["n"].max()) if len(self.pairs) else 1)
 
     def verdict(self, one: str, other: str) -> str:
         """The verdict on `one` against `other`."""
@@ -118,6 +117,9 @@ def compare(
     - *better*, *worse*: the adjusted p is at most 1 − level.
     - *undecided*: neither; or the pair shares fewer than `fewest` repeats.
 
+    Labels with fewer scores than `fewest` are left out where two labels have so many: the few repeats of one would hide what
+    the others show, and a mean of two is easily the best.
+
     Args:
         table: A row per repeat, a column per label, NaN where there is no score.
         score: Its name.
@@ -129,20 +131,26 @@ def compare(
         seeded: Whether a repeat means the same random numbers in every column; else nothing can be gained by pairing.
     """
     counts = table.notna().sum()
-    used = [str(label) for label in table.columns if counts[label] > 1]
+    some = [str(label) for label in table.columns if counts[label] > 1]
+    fewest = comparison.fewest(test, math.comb(len(some), 2), level)
+    enough = [label for label in some if counts[label] >= fewest]
+    used = enough if len(enough) > 1 else some
     sign = 1.0 if higher else -1.0
     means = {label: float(table[label].mean()) for label in used}
     order = sorted(used, key=lambda label: -sign * means[label])
-    matrix = table[order].to_numpy(dtype=np.float64)
-    found = comparison.compare(matrix, rng or np.random.default_rng(SEED), test=test, level=level)
-    fewest = comparison.fewest(test, len(found.first), level)
-    verdict = judge(found, higher=higher, margin=margin, level=level, fewest=fewest)
+    for _ in range(2):  # once more where the best is another than the first
+        matrix, drawn = table[order].to_numpy(dtype=np.float64), rng or np.random.default_rng(SEED)
+        found = comparison.compare(matrix, drawn, test=test, level=level, fewest=fewest)
+        verdict = judge(found, higher=higher, margin=margin, level=level, fewest=fewest)
+        best = _unbeaten(order, found, verdict)
+        if not order or best == order[0]:
+            break
+        order = [best, *(label for label in order if label != best)]
     pairs = rows(order, matrix, found, verdict=verdict, sign=sign, level=level, seeded=seeded)
     apart = pairs[pairs["verdict"].isin([BETTER, WORSE])]
     told = set(zip(apart["first"], apart["second"], strict=True))
+    beaten = set(pairs.loc[(pairs["verdict"] == BETTER) & (pairs["first"] == order[0]), "second"]) if order else set()
     groups = tiers.tiers(order, told)
-    best = order[:1]
-    leaders = [label for label in order if label in best or (best[0], label) not in told]
     top = pairs.iloc[0] if len(pairs) else None  # the two best means
     spread = float(found.sd[0]) if len(pairs) else math.nan
     return Comparison(
@@ -156,15 +164,22 @@ def compare(
         pairs=pairs,
         tiers=groups,
         letters=tiers.letters(order, groups),
-        leaders=tuple(leaders),
-        left_out=tuple(str(label) for label in table.columns if str(label) not in used),
+        leaders=tuple(label for label in order if label not in beaten),
+        left_out={str(label): int(counts[label]) for label in table.columns if str(label) not in used},
         fewest=fewest,
         detectable=float(pairs["detectable"].median()) if len(pairs) else math.nan,
         needed=comparison.repeats_needed(float(top["difference"]), spread, found.joint)
         if top is not None
         else math.nan,
         seeded=seeded,
+        exact=found.exact,
     )
+
+
+def _unbeaten(order: Sequence[str], found: Differences, verdict: NDArray[np.str_]) -> str:
+    """The first that no other was found better than; the very first where each was beaten, or there is none."""
+    beaten = {order[at] for at in found.first[verdict == WORSE]} | {order[at] for at in found.second[verdict == BETTER]}
+    return next((label for label in order if label not in beaten), "".join(order[:1]))
 
 
 def judge(
@@ -224,7 +239,7 @@ def rows(
             "joint_high": joint_high,
             "p": found.p,
             "adjusted_p": found.adjusted,
-            "effect": comparison.effect_size(found.mean, found.sd, found.n),
+            "effect": found.effect,
             "superiority": share[:, 0],
             "superiority_low": share[:, 1],
             "superiority_high": share[:, 2],

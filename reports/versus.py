@@ -49,9 +49,9 @@ class Versus:
         level: Of each family.
         test: The name of the test.
         unpaired: Why repeats are not paired; empty where they are.
-        changes: A row per label that both versions have, in the order of `after`: `label`, `before`, `after` (means),
-            `n before`, `n after`, and what `Comparison.pairs` has of the pair with `after` first: so `difference` is
-            after − before, and `verdict` is on after. The labels are one family.
+        changes: A row per label that both versions have, in the order of `after`: `label`, `before`, `after` (means, over the
+            repeats that both have where these are paired), `n before`, `n after`, and what `Comparison.pairs` has of the pair
+            with `after` first: so `difference` is after − before, and `verdict` is on after. The labels are one family.
         left_out: Labels of both without two scores on each side.
         same: Labels whose trials are the very same on both sides.
         all: Verdicts on all pairs of all labels of both versions, `Adam · before` and `Adam · after`, as a family of its own.
@@ -201,7 +201,9 @@ def _changes(
     k = len(labels)
     which = (np.arange(0, 2 * k, 2), np.arange(1, 2 * k, 2))
     fewest = comparison.fewest(test, k, level)
-    found = comparison.compare(matrix, np.random.default_rng(verdicts.SEED), test=test, level=level, which=which)
+    found = comparison.compare(
+        matrix, np.random.default_rng(verdicts.SEED), test=test, level=level, which=which, fewest=fewest
+    )
     verdict = verdicts.judge(found, higher=higher, margin=margin, level=level, fewest=fewest)
     names = [name for label in labels for name in (label, label)]
     table = verdicts.rows(
@@ -209,13 +211,15 @@ def _changes(
     )
     columns: Mapping[str, Any] = {
         "label": list(labels),
-        "before": [_mean(matrix[:, at]) for at in which[1]],
-        "after": [_mean(matrix[:, at]) for at in which[0]],
+        "before": [_mean(matrix, one, two, paired=found.paired) for two, one in zip(*which, strict=True)],
+        "after": [_mean(matrix, two, one, paired=found.paired) for two, one in zip(*which, strict=True)],
         "n before": [int(np.isfinite(matrix[:, at]).sum()) for at in which[1]],
         "n after": [int(np.isfinite(matrix[:, at]).sum()) for at in which[0]],
     }
     return pd.concat([pd.DataFrame(columns), table.drop(columns=["first", "second"])], axis=1), fewest
 
 
-def _mean(column: comparison.Array) -> float:
-    return float(np.nanmean(column))
+def _mean(matrix: comparison.Array, column: int, other: int, *, paired: bool) -> float:
+    """The mean of a column; paired, over the repeats that the other has as well, so that means and change agree."""
+    values = np.where(np.isfinite(matrix[:, other]), matrix[:, column], np.nan) if paired else matrix[:, column]
+    return float(np.nanmean(values)) if np.isfinite(values).any() else np.nan

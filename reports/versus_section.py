@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reports import answers, comparison, notes, verdicts
+from reports import answers, comparison, comparison_section, notes, verdicts
 from reports.scores import title
 from reports.sections import Drawing, Section
 from reports.tables import Cell, Column, Sheet
@@ -124,8 +124,12 @@ def changes_sheet(found: Versus) -> Sheet:
             f"{count}: {comparison.NAMES[found.test]}; family error at most {1 - found.level:.0%}. Tied: the interval made for "
             f"all together lies within ±{found.margin:g}."
         ),
-        f"Before: {found.before}. After: {found.after}. Change: after − before, ± half of its own {found.level:.0%} interval.",
-        "Detectable: the true change found with probability 80%.",
+        (
+            f"Before: {found.before}. After: {found.after}. Change: after − before, ± half of its own {found.level:.0%} "
+            f"interval.{'' if found.unpaired else ' All three over the repeats that both have.'}"
+        ),
+        comparison_section.EFFECTS[found.test == "welch"],
+        "Detectable: the true change found with probability 80%, by t tests.",
         notes.varied(imported=found.imported),
     )
     return Sheet("changes", f"{found.after} against {found.before}", columns, tuple(rows), remarks)

@@ -38,6 +38,7 @@ UNKNOWN = Speed(math.nan, math.nan, "nothing: no node was measured")
 def recorded(records: Iterable[TrialRecord], like: Trial, device: str, test_examples: int) -> Speed | None:
     """The median speed of recorded trials of the same problem and precision on this kind of device and CPU or GPU."""
     from suite.provenance import environment
+    from suite.records import Outcome
 
     here = environment(device)["device_name"]
     train, evaluate = [], []
@@ -48,7 +49,8 @@ def recorded(records: Iterable[TrialRecord], like: Trial, device: str, test_exam
             like.precision,
             here,
         )
-        if same and timing.train > 0 and timing.evaluate > 0:
+        # One that diverged or stalled may have been spared some evaluations.
+        if same and record.outcome is Outcome.OK and timing.train > 0 and timing.evaluate > 0:
             train.append(timing.examples_per_second)
             evaluate.append(len(trial.tested_epochs()) * test_examples / timing.evaluate)
     if not train:

@@ -308,13 +308,20 @@ def _study(
         if len(own := table[table["optimizer"] == label])
     }
     margin = (None if wanted.endswith("accuracy") else 0.0) if margin is None else margin
+    names = _repeats(table)
+    entries = []
+    for label, last in lasts.items():
+        there = set(table.loc[table["optimizer"] == label, "repeat"])
+        own = [at for at, name in enumerate(names) if name in there]
+        some = {"repeats": own} if len(own) < len(names) else {}
+        entries.append({"name": label, "kind": IMPORTED, "epochs": last, **some})
     return {
         "problem": problem,
-        "repeats": len(_repeats(table)),
+        "repeats": len(names),
         "epochs": max(lasts.values()),
         "score": wanted,
         **({} if margin is None else {"margin": float(margin)}),
-        "optimizer": [{"name": label, "kind": IMPORTED, "epochs": last} for label, last in lasts.items()],
+        "optimizer": entries,
     }
 
 

@@ -33,8 +33,12 @@ def plan(study: Study) -> tuple[Trial, ...]:
     """
     if study.imported:
         data = {study.imported.file: study.imported.sha256}
+        every = range(study.repeats)
         return tuple(
-            _imported(study, entry, repeat, data) for repeat in range(study.repeats) for entry in study.optimizer
+            _imported(study, entry, repeat, data)
+            for repeat in every
+            for entry in study.optimizer
+            if repeat in entry.options.get("repeats", every)  # those that its file has
         )
     mistakes: list[str] = []
     templates = []

@@ -286,6 +286,11 @@ class Study(BaseModel):
                 )
             if self.imported and entry.kind != IMPORTED:
                 raise ValueError(f'the study is imported, "{entry.name}" is not. Write a study of its own for it')
+            own = entry.options.get("repeats", [])
+            if self.imported and not (isinstance(own, list) and all(isinstance(repeat, int) for repeat in own)):
+                raise ValueError(
+                    f'"{entry.name}": repeats: expected a list of numbers, got {shown(own)}. Import it again'
+                )
         return self
 
     @model_validator(mode="after")

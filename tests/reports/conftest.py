@@ -39,3 +39,28 @@ def large(sample, tmp_path_factory):
         for part in ("build._draw", "writing.draw_sections"):
             patch.setattr(f"reports.{part}", lambda *_: iter(()))
         return build(*sample.large(), tmp_path_factory.mktemp("reports") / "large")
+
+
+def _part(sample, tmp_path, name, scores, diverges=()):
+    """A part with one score per label and repeat; those of `diverges` have none."""
+    from reports.build import build
+    from suite.records import Outcome, Point
+
+    study = sample.study(list(scores), name=f"all.{name}", repeats=len(next(iter(scores.values()))))
+    study = study.model_copy(update={"part": name})
+    trials, store = sample.plan(study), sample.Store()
+    for trial in trials:
+        lost = trial.label in diverges
+        value = scores[trial.label][trial.repeat]
+        curve = [Point("test/accuracy", epoch, 4 * epoch, value - 0.01 * (trial.epochs - epoch)) for epoch in (1, 2, 3)]
+        store.add(trial, [] if lost else curve, Outcome.DIVERGED if lost else Outcome.OK, reason="up" if lost else "")
+    return study, build(study, trials, store, tmp_path / f"all.{name}")
+
+
+@pytest.fixture
+def reports(sample, tmp_path, no_figures):
+    """Three parts: Adam is best on two of them, AdaGrad on one, where MBSGD diverges."""
+    good = {"Adam": [0.9, 0.91], "AdaGrad": [0.8, 0.81], "MBSGD": [0.7, 0.71]}
+    bad = {"Adam": [0.5, 0.61], "AdaGrad": [0.55, 0.65], "MBSGD": [0.1, 0.1]}
+    one, two = _part(sample, tmp_path, "one", good), _part(sample, tmp_path, "two", good)
+    return [one, two, _part(sample, tmp_path, "odd", bad, diverges=("MBSGD",))]

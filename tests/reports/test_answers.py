@@ -20,7 +20,8 @@ def compare(n=10, seed=0, margin=0.002, **means):
         ({"A": 0.9, "B": 0.8}, "By test accuracy, A is better than B."),
         ({"A": 0.9, "B": 0.8, "C": 0.7}, "By test accuracy, A is better than all 2 others."),
         ({"A": 0.9, "B": 0.9, "C": 0.7}, "By test accuracy, B cannot be told from the best, A; the other is worse."),
-        ({"A": 0.9, "B": 0.9}, "By test accuracy, none of the others can be told from the best, A."),
+        ({"A": 0.9, "B": 0.9}, "By test accuracy, A and B cannot be told apart."),
+        ({"A": 0.9, "B": 0.9, "C": 0.9}, "By test accuracy, none of the others can be told from the best, A."),
     ],
 )
 def test_the_answer_names_those_that_cannot_be_told_from_the_best(means, sentence) -> None:
@@ -63,6 +64,35 @@ def test_what_can_be_found_and_what_it_would_take_are_told() -> None:
     assert answers.reach(compare(n=3, A=0.9, B=0.9))[0].startswith("To tell")
 
 
+def test_nothing_is_promised_about_a_tie() -> None:
+    """A tied pair stays one with more repeats; a gap within the margin would rather become one."""
+    assert len(answers.reach(compare(A=0.9, B=0.9, margin=0.1))) == 1
+    assert (
+        "within the margin of ±0.1: more repeats would rather show a tie"
+        in answers.reach(compare(n=3, A=0.9, B=0.91, margin=0.1))[-1]
+    )
+    assert "is called a tie all the same" in answers.reach(compare(A=0.9, B=0.9, margin=0.1))[0]
+
+
+def test_few_repeats_find_less_than_t_tests_promise() -> None:
+    """At six repeats it is said, at eight not."""
+    assert "sign flips of fewer than 8 repeats find less" in answers.reach(compare(n=6, A=0.9, B=0.8))[0]
+    assert "flips" not in answers.reach(compare(n=8, A=0.9, B=0.8))[0]
+
+
+def test_who_is_not_compared_is_told_with_the_answer() -> None:
+    """With the number of scores of each; and where the best has fewer repeats than others."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({label: rng.normal(mean, 0.01, 10) for label, mean in {"A": 0.9, "B": 0.8}.items()})
+    frame = frame.assign(C=np.nan, D=np.where(np.arange(10) < 2, 0.95, np.nan))
+    frame.loc[8:, "A"] = np.nan
+    told = answers.verdict(verdicts.compare(frame, score="test/accuracy", higher=True, margin=0.002))
+    assert told == (
+        "By test accuracy, A is better than B. The mean of A is over 8 repeats, others have up to 10; pairs are judged by "
+        "those that both have. Not compared, with fewer than 6 scores: C (0), D (2)."
+    )
+
+
 def test_a_success_rate_has_its_own_interval_and_only_where_something_failed() -> None:
     """8 of 10: Clopper-Pearson 44% to 97%; none of ten: 0% to 31%; ten of ten are not mentioned."""
     table = pd.DataFrame({"label": ["A", "B", "C"], "ok": [8, 0, 10], "run": [10, 10, 10]})
@@ -73,10 +103,19 @@ def test_a_success_rate_has_its_own_interval_and_only_where_something_failed() -
 
 
 @pytest.mark.parametrize(
-    ("p", "text"), [(0.0004, "< 0.001"), (0.0005, "0.001"), (0.25, "0.250"), (float("nan"), "–"), (1.0, "1.000")]
+    ("p", "text"),
+    [
+        (0.0499, "0.0499"),
+        (0.0501, "0.0501"),
+        (0.0004, "< 0.001"),
+        (0.0005, "0.001"),
+        (0.25, "0.250"),
+        (float("nan"), "–"),
+        (1.0, "1.000"),
+    ],
 )
 def test_a_small_p_is_never_printed_as_zero(p, text) -> None:
-    """Three decimals, or a bound."""
+    """Three decimals, or a bound; a fourth where three would hide on which side of 5% it lies."""
     assert answers.p_value(p) == text
 
 

@@ -44,7 +44,7 @@ def made(
                 "trial_id": f"{part} {label} {repeat}",
                 "outcome": "ok",
             }
-            row |= {"reason": "", "train_seconds": 1.0, "problem_options": {}, **budget}
+            row |= {"reason": "", "train_seconds": 1.0, "problem_options": {}, "train_examples": 1000, **budget}
             row["hyperparameters"] = OPTIONS.get(kind, {"lr": 0.01}) | (options or {}).get(label, {})
             speed = metrics.get("examples_per_second", 1000.0)
             row["examples_per_second"] = speed * float(np.exp(rng.normal(0, noise)))
@@ -147,6 +147,7 @@ def test_batches_of_two(speed, behind, verdicts, verdict):
     told = found("4", made({"sgd": large, "sgd small": small, "adam": large}))
     assert tuple(told.halves.values()) == verdicts
     assert told.verdict == verdict
+    assert told.measurements[2].what.endswith("after epoch 1 of 500 and 4 updates")
     for each in told.measurements[:2]:
         assert each.ratio
         assert each.effect == pytest.approx(speed, rel=0.03)
@@ -221,6 +222,37 @@ def test_ranks_on_two_problems(there, verdict):
         assert {each.part for each in told.measurements} == {"here", "there"}
         assert told.measurements[0].effect > 0 > told.measurements[1].effect
         assert all(each.size > 0 for each in told.measurements)
+
+
+def test_a_tie_is_no_change_of_sides():
+    """Claim 8: better here and, surely, a little less within the margin there: that is equally good, not worse."""
+    here = made(accuracies(adam=0.6, sgd=0.8), part="here", problem="here")
+    there = made(accuracies(adam=0.601, sgd=0.6), part="there", problem="there", noise=1e-5)
+    told = found("8", here, there)
+    assert told.measurements[1].tied
+    assert told.measurements[1].high < 0
+    assert told.verdict == REFUTED
+
+
+@pytest.mark.parametrize(("mean", "needed"), [(0.003, 28), (0.002, 41)])
+def test_what_is_not_to_be_worse_needs_what_lies_between_it_and_the_margin(mean, needed):
+    """Of 0.003 with s = 0.008 it is 0.005 to −0.002, as many repeats as for a difference of 0.005; not what is left above."""
+    values = np.random.default_rng(0).normal(size=8)
+    values = mean + 0.008 * (values - values.mean()) / values.std(ddof=1)
+    (told,) = claims.judge([Asked("6", "", "made", "x", pd.Series(values), "not below", 0.002)])
+    assert told.verdict == OPEN
+    assert told.needed == comparison.repeats_needed(mean + 0.002, 0.008, 0.95)
+    assert abs(told.needed - needed) < 8
+    assert (told.size, told.size_low < 0 < told.size_high) == (pytest.approx((mean + 0.002) / 0.008), True)
+
+
+def test_support_lies_at_the_right_of_zero_also_where_no_difference_is_claimed():
+    """From the margin inwards: no difference lies at the margin's own width, one beyond the margin at the left."""
+    rng = np.random.default_rng(0)
+    for mean, verdict in ((0.0, SUPPORTED), (-0.05, SUPPORTED), (0.5, REFUTED)):
+        (told,) = claims.judge([Asked("5", "", "made", "x", pd.Series(rng.normal(mean, 0.01, 8)), "near", 0.1)])
+        assert told.verdict == verdict
+        assert (told.size_low > 0) == (told.size > 0) == (told.size_high > 0) == (verdict == SUPPORTED)
 
 
 def test_a_pair_counts_where_both_were_run():

@@ -131,11 +131,20 @@ def test_the_gain_of_pairing_is_the_ratio_of_variances() -> None:
 
 def test_the_effect_is_the_standardised_difference_without_its_bias() -> None:
     """J(9) = Γ(4.5)/(√4.5 Γ(4)) = 0.91387; d̄/s is 2; no spread, no effect; on average g is the true effect (Hedges 1981)."""
-    found = comparison.effect_size([1.0, 1.0, 1.0], [0.5, 0.0, 0.5], [10, 10, 1])
+    found = comparison.effect_size([1.0, 1.0, 1.0], [0.5, 0.0, 0.5], [9, 9, 0])
     assert found == pytest.approx([2 * 0.91387, math.nan, math.nan], abs=1e-4, nan_ok=True)
     draws = RNG(4).normal(0.7, 1.0, (10, 20_000))
-    g = comparison.effect_size(draws.mean(axis=0), draws.std(axis=0, ddof=1), 10)
+    g = comparison.effect_size(draws.mean(axis=0), draws.std(axis=0, ddof=1), 9)
     assert abs(g.mean() - 0.7) < 4 * g.std() / math.sqrt(20_000)
+
+
+def test_unpaired_the_effect_is_in_pooled_standard_deviations() -> None:
+    """By hand: means 3 and 1, s² = 1 and 4, n = 3 and 5: s² pooled = (2 + 16)/6 = 3, J(6) = Γ(3)/(√3 Γ(2.5)) = 0.86863."""
+    one, other = np.array([2.0, 3.0, 4.0]), 1 + 2 * np.array([-1.0, 0.0, 1.0, -1.0, 1.0])
+    table = np.full((5, 2), np.nan)
+    table[:3, 0], table[:, 1] = one, other
+    found = comparison.compare(table, RNG(0), test="welch")
+    assert found.effect == pytest.approx([0.86863 * 2 / math.sqrt(3)], abs=1e-4)
 
 
 def test_superiority_counts_repeats_and_halves_ties() -> None:
@@ -165,7 +174,7 @@ def test_the_repeats_that_are_needed_are_the_fewest_that_do() -> None:
     """A difference of half a standard deviation takes 34 repeats for 80% at 95% (Cohen 1988, paired t), not 33."""
     assert comparison.repeats_needed(0.5, 1.0, 0.95) == 34
     assert comparison.repeats_needed(-0.5, 1.0, 0.95) == 34
-    assert comparison.repeats_needed(50.0, 1.0, 0.95) == 6
+    assert comparison.repeats_needed(50.0, 1.0, 0.95) == 8, "below that sign flips find less"
     assert comparison.repeats_needed(0.0, 1.0, 0.95) == math.inf
     assert comparison.repeats_needed(0.5, 0.0, 0.95) == 6
     assert math.isnan(comparison.repeats_needed(0.0, 0.0, 0.95))

@@ -55,6 +55,8 @@ def test_a_mean_is_printed_with_its_half_width_or_with_both_bounds() -> None:
     assert notes.plus_minus(0.5, math.nan, math.nan, 2) == "0.50"
     assert notes.plus_minus(math.nan, math.nan, math.nan, 2) == "–"
     assert notes.plus_minus(-1.5, -2.0, -1.0, 1) == "−1.5 ± 0.5"
+    assert notes.plus_minus(0.981, 0.9807, 0.9813, 3) == "0.98100 ± 0.00030", "no spread that is there is rounded away"
+    assert notes.plus_minus(0.5, 0.5, 0.5, 2) == "0.50 ± 0.00"
 
 
 def test_the_headline_names_the_highest_mean_with_its_interval(told) -> None:

@@ -7,66 +7,35 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reports import overview
-from reports.build import build
+from reports import overview, standing
 
 
-def _part(sample, tmp_path, name, scores, diverges=()):
-    """A part with one score per label and repeat; those of `diverges` have none."""
-    from suite.records import Outcome, Point
-
-    study = sample.study(list(scores), name=f"all.{name}", repeats=len(next(iter(scores.values()))))
-    study = study.model_copy(update={"part": name})
-    trials, store = sample.plan(study), sample.Store()
-    for trial in trials:
-        lost = trial.label in diverges
-        value = scores[trial.label][trial.repeat]
-        curve = [Point("test/accuracy", epoch, 4 * epoch, value - 0.01 * (trial.epochs - epoch)) for epoch in (1, 2, 3)]
-        store.add(trial, [] if lost else curve, Outcome.DIVERGED if lost else Outcome.OK, reason="up" if lost else "")
-    return study, build(study, trials, store, tmp_path / f"all.{name}")
-
-
-@pytest.fixture
-def reports(sample, tmp_path, no_figures):
-    """Three parts: Adam is best on two of them, AdaGrad on one, where MBSGD diverges."""
-    good = {"Adam": [0.9, 0.91], "AdaGrad": [0.8, 0.81], "MBSGD": [0.7, 0.71]}
-    bad = {"Adam": [0.5, 0.61], "AdaGrad": [0.55, 0.65], "MBSGD": [0.1, 0.1]}
-    one, two = _part(sample, tmp_path, "one", good), _part(sample, tmp_path, "two", good)
-    return [one, two, _part(sample, tmp_path, "odd", bad, diverges=("MBSGD",))]
-
-
-def test_ranks_over_problems(reports):
-    """Mean ranks by hand, the diverged optimizer last on its problem; Friedman's p of these ranks; how often the best wins."""
-    from scipy.stats import friedmanchisquare
-
-    standing = overview.stand(reports)
-    assert standing.labels == ("Adam", "AdaGrad", "MBSGD")
-    np.testing.assert_allclose(standing.ranks.mean, [4 / 3, 5 / 3, 3])
-    assert list(standing.table["rank odd"]) == [2, 1, 3]
-    assert standing.ranks.friedman == pytest.approx(friedmanchisquare([3, 3, 2], [2, 2, 3], [1, 1, 1]).pvalue)
-    # Against AdaGrad: all pairs won on two problems; on the third 0.61 > 0.55 alone of four.
-    np.testing.assert_allclose(standing.table["beaten"], [np.nan, (1 + 1 + 0.25) / 3, 1.0])
-
-
-def test_profiles_count_updates_to_the_middle_target(reports):
-    """The fastest of a repeat has τ = 1; one that diverged never reaches the target, nor does a repeat in which nobody does."""
-    standing = overview.stand(reports)
-    assert standing.timed == 3
-    # Adam is the first in both repeats of two problems; of the third, where medians 0.555 and 0.6 set 0.5775, in one of two.
-    assert standing.profiles.share[0][0] == pytest.approx(5 / 6)
-    costs = overview._costs([report for _, report in reports], standing.labels)
-    assert costs.shape == (3, 2, 3)
-    assert np.isinf(costs[2, :, 2]).all()
-
-
-def test_no_standing_without_two_problems_and_three_optimizers(reports, tmp_path):
-    """One part, or two shared optimizers, give no ranks, and the page says what it takes."""
-    assert overview.stand(reports[:1]) is None
-    study, report = reports[0]
-    fewer = report.estimates[report.estimates["label"] != "MBSGD"]
-    assert overview.stand([reports[1], (study, dataclasses.replace(report, estimates=fewer))]) is None
+def test_a_page_without_standing_says_what_it_takes(reports, tmp_path):
+    """One part gives no ranks."""
     built = overview.build(_file(reports), reports[:1], tmp_path / "all")
     assert "it takes three optimizers that two parts share" in built.page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("means", "told"),
+    [
+        ([1.5, 1.5, 3.0], "not told from it by rank: AdaGrad."),
+        ([1.0, 1.9, 3.1], "not told from it by rank: AdaGrad."),
+        ([1.0, 2.5, 2.5], "is told from all others by rank."),
+    ],
+)
+def test_the_answer_names_all_that_are_near_the_best(reports, means, told):
+    """Also one whose mean rank is the same as the best's."""
+    found = standing.stand(reports)
+    ranks = dataclasses.replace(found.ranks, mean=np.array(means), critical=1.0, friedman=0.01)
+    assert overview._answer(dataclasses.replace(found, ranks=ranks), reports).endswith(told)
+
+
+def test_a_rank_says_what_it_leaves_out(reports, tmp_path):
+    """MBSGD's repeats of a part diverged, as its rank there tells; other ranks leave nothing out."""
+    built = overview.build(_file(reports), reports, tmp_path / "all")
+    rows = {row[0].text: [cell.text for cell in row[2:5]] for row in overview._sheet(built.standing, reports).rows}
+    assert rows == {"Adam": ["1", "1", "2"], "AdaGrad": ["2", "2", "1"], "MBSGD": ["3", "3", "3 (0/2)"]}
 
 
 def test_the_page_leads_to_each_part(reports, tmp_path):

@@ -191,6 +191,16 @@ def test_time_to_target_follows_the_score_or_else_the_training_loss(sample) -> N
     assert target_section.time_to_target(once, "test/accuracy", list(late.labels)) is None
 
 
+def test_means_are_restricted_to_the_time_that_was_watched() -> None:
+    """All were watched for 5 epochs: one that missed counts 5, also where those who arrived did so in 3."""
+    rows = [("A", 1, True), ("A", 2, True), ("B", 3, True), ("B", 3, True), ("C", 4, True), ("C", 5, False)]
+    times = pd.DataFrame(rows, columns=["label", "epoch", "reached"])
+    times = times.assign(target="middle", value=0.5, **{"epoch watched": 5.0})
+    table = target_section._summary(times, ["A", "B", "C"], ["epoch"]).set_index("label")
+    assert table["epoch horizon"].tolist() == [5.0] * 3
+    assert table["epoch"].to_dict() == {"A": 1.5, "B": 3.0, "C": 4.5}
+
+
 def test_an_optimizer_that_never_arrives_says_so_in_the_table(large) -> None:
     """No mean time stands where no run reached the target."""
     frames = large.frames

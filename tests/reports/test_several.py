@@ -84,6 +84,8 @@ def test_costs_of_zero_or_of_another_shape_are_refused() -> None:
     """A ratio to zero is nothing."""
     with pytest.raises(ValueError, match='"costs" must be above 0'):
         several.performance_profiles(np.zeros((1, 1, 2)), [1.0], RNG(0))
+    with pytest.raises(ValueError, match='"costs" must have a case of all optimizers'):
+        several.performance_profiles([[[1.0, np.nan], [np.nan, 1.0]]], [1.0], RNG(0))
     with pytest.raises(ValueError, match='"costs" must have three dimensions, got 2'):
         several.performance_profiles(np.ones((1, 2)), [1.0], RNG(0))
 
@@ -95,6 +97,13 @@ def test_the_probability_of_improvement_is_the_mean_over_problems() -> None:
     assert value == pytest.approx((6 / 9 + 1) / 2)
     assert low < value < high
     assert several.probability_of_improvement(other, one, RNG(0))[0] == pytest.approx(1 - value)
+
+
+def test_what_always_wins_has_no_interval() -> None:
+    """Three runs all above three others: no resample shows how often that would be otherwise."""
+    assert several.probability_of_improvement([[3.0, 4.0, 5.0]], [[0.0, 1.0, 2.0]], RNG(0)) == pytest.approx(
+        (1.0, math.nan, math.nan), nan_ok=True
+    )
 
 
 def test_one_run_each_has_no_interval_and_a_gap_no_value() -> None:

@@ -95,9 +95,10 @@ def test_the_first_measurement_that_shows_the_target_counts() -> None:
     """Reached in epoch 2 of 4 and lost again: epoch 2, step 20, half of the seconds; never reached: watched to the end."""
     frame = points(A=[[0.1, 0.6, 0.4, 0.7]], B=[[0.1, 0.2, 0.3, 0.4]])
     found = targets.times(frame, trials(frame), "m", 0.5, higher=True)
+    watched = {"epoch watched": 4.0, "step watched": 40.0, "second watched": 100.0}
     assert found.to_dict("records") == [
-        {"label": "A", "repeat": 0, "reached": True, "epoch": 2.0, "step": 20.0, "second": 50.0},
-        {"label": "B", "repeat": 0, "reached": False, "epoch": 4.0, "step": 40.0, "second": 100.0},
+        {"label": "A", "repeat": 0, "reached": True, "epoch": 2.0, "step": 20.0, "second": 50.0} | watched,
+        {"label": "B", "repeat": 0, "reached": False, "epoch": 4.0, "step": 40.0, "second": 100.0} | watched,
     ]
     low = targets.times(frame, trials(frame), "m", 0.1, higher=False)
     assert low["reached"].tolist() == [True, True]
@@ -113,6 +114,14 @@ def test_a_run_that_diverged_first_never_arrives_and_one_that_diverged_later_has
     assert found["reached"].tolist() == [False, True, True]
     assert found["epoch"].tolist() == [math.inf, 1.0, 2.0]
     assert found["second"].tolist()[0] == math.inf
+
+
+def test_the_seconds_of_a_run_that_diverged_are_those_of_all_its_updates() -> None:
+    """Reached at step 10, measured to step 10, diverged at update 19 of 20: half of its 100 seconds, not all of them."""
+    frame = points(A=[[0.6, None]])
+    steps = pd.DataFrame([{"label": "A", "repeat": 0, "outcome": "diverged", "step": step} for step in range(1, 21)])
+    found = targets.times(frame, trials(frame), "m", 0.5, higher=True, updates=steps)
+    assert found[["second", "second watched"]].to_numpy().tolist() == [[50.0, 50.0]]
 
 
 def test_targets_are_quantiles_of_the_optimizers_median_final_scores() -> None:
@@ -134,4 +143,5 @@ def test_runs_that_diverged_count_as_worse_than_all_when_targets_are_set() -> No
         frame[frame["label"] != "lost"], "m", higher=True
     )
     assert targets.from_data(points(A=[[9.0, None]]), "m", higher=True) == {}
+    assert targets.from_data(points(A=[[9.0]], lost=[[9.0, None]]), "m", higher=True) == {"middle": 9.0}
     assert targets.from_data(frame, "other", higher=True) == {}

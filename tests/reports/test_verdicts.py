@@ -83,11 +83,60 @@ def test_an_optimizer_without_two_scores_is_left_out_by_name() -> None:
     frame.loc[0, "lost"] = 0.99
     frame.loc[3, "C"] = np.nan
     found = compare(frame)
-    assert found.left_out == ("lost",)
+    assert found.left_out == {"lost": 1}
     assert set(found.means) == {"A", "B", "C"}
     assert found.pair("C", "A")["n"] == 9
     assert found.pair("A", "B")["n"] == 10
     assert found.n == {"A": 10, "B": 10, "C": 9}
+
+
+def test_an_optimizer_with_few_scores_hides_nobody_and_leads_nothing() -> None:
+    """Two scores of ten, however good, are left out, and the others are judged as without them; all few are judged alike."""
+    frame = table(A=0.9, B=0.902, C=0.914)
+    few = frame.assign(D=np.where(np.arange(10) < 2, [0.95, 0.9512] * 5, np.nan))
+    found, alone = compare(few), compare(frame)
+    assert found.left_out == {"D": 2}
+    assert found.pairs.equals(alone.pairs)
+    assert (found.leaders, found.detectable) == (alone.leaders, alone.detectable)
+    assert compare(few[:3]).left_out == {}
+
+
+def test_a_pair_that_shares_few_repeats_stands_outside_the_family() -> None:
+    """It gets its own interval, no adjusted p and no verdict, and the other pairs the p that they have without it."""
+    frame = table(seed=3, A=0.9, B=0.91, C=0.92)
+    frame.loc[:3, "A"] = np.nan
+    frame.loc[7:, "C"] = np.nan
+    found = compare(frame)
+    odd = found.pair("A", "C")
+    assert (odd["n"], odd["verdict"]) == (3, "undecided")
+    assert np.isnan([odd["adjusted_p"], odd["joint_low"], odd["joint_high"]]).all()
+    assert np.isfinite([odd["p"], odd["low"], odd["high"]]).all()
+    rest = found.pairs[found.pairs["n"] >= 6]
+    assert rest["adjusted_p"].notna().all()
+    assert (rest["joint_low"] < rest["low"]).all()
+
+
+def test_planned_repeats_without_scores_change_nothing() -> None:
+    """Rows of trials that have not run yet are no repeats: neither of the intervals nor of the flips."""
+    for n in (3, 10):
+        frame = table(n=n, A=0.9, B=0.91, C=0.92)
+        planned = pd.concat([frame, pd.DataFrame(np.nan, index=range(n, 30), columns=frame.columns)])
+        pd.testing.assert_frame_equal(compare(planned).pairs, compare(frame).pairs)
+        assert compare(planned).exact
+
+
+def test_the_best_is_not_one_that_another_was_found_better_than() -> None:
+    """A mean over other repeats may be the highest; the verdict is on the repeats that both have."""
+    rng = np.random.default_rng(0)
+    base = rng.normal(0.9, 0.01, 10)
+    frame = pd.DataFrame({"A": base, "B": base + 0.01 + rng.normal(0, 1e-4, 10)})
+    frame.loc[6:, "A"] = np.nan
+    frame.loc[6:, "B"] = 0.1
+    found = compare(frame)
+    assert frame["A"].mean() > frame["B"].mean()
+    assert list(found.means) == ["B", "A"]
+    assert found.leaders == ("B",)
+    assert found.verdict("B", "A") == "better"
 
 
 def test_a_family_of_one_or_none_has_no_pairs() -> None:

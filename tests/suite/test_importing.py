@@ -94,6 +94,20 @@ def test_the_study_says_what_was_found_and_reads_back(tmp_path):
     assert not ids & {trial.id for trial in plan(again)}  # another file is another result
 
 
+def test_a_file_plans_the_runs_that_it_has(tmp_path):
+    """Optimizers may have seeds of their own, or fewer: nothing of a file is missing, and shared seeds stay in line."""
+    frame = pd.concat(
+        [values(labels=("A",)), values(labels=("B",), repeats=(7, 20)), values(labels=("C",), repeats=(9,))]
+    )
+    path = save(frame, tmp_path / "a.csv")
+    found = importing.read(path)
+    study = importing.write_study(path, found, tmp_path, "mine").one()
+    names = [trial.name for trial in plan(study)]
+    assert sorted(names) == ["A r0", "A r3", "A r4", "B r1", "B r3", "C r2"]
+    assert {result.trial.name for result in importing.results(found[0], plan(study))} == set(names)
+    assert [trial.name for trial in plan(study.override(repeats=2))] == ["A r0", "B r1"]
+
+
 def test_each_problem_becomes_a_part_with_one_order_of_optimizers(tmp_path):
     """Names that no part can have are made into such, apart from each other; colours go by the order."""
     frame = pd.concat([values("CIFAR 10"), values("cifar-10", labels=LABELS[::-1]), values("画像", labels=LABELS[1:])])

@@ -1,0 +1,144 @@
+"""How optimizers stand over several problems: from the reports of a study's parts, numbers alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from reports import several
+from reports.scores import higher_is_better
+from reports.targets import MIDDLE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reports.build import Report
+    from reports.frame import Study
+    from reports.several import Array, Profiles, Ranks
+
+Parts = list[tuple["Study", "Report"]]
+
+RATIOS = np.geomspace(1, 100, 201)
+SEED = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How optimizers stand over problems.
+
+    Attributes:
+        labels: Those that all problems have, by mean rank.
+        parts: The names of the parts, in their order.
+        table: A row per label: `label`, `mean_rank`, for each part `rank <part>`, `ok <part>` and `run <part>` (how many of its
+            repeats ended ok, of how many), and how often a run of the first label beats
+            one of this: `beaten`, `beaten low`, `beaten high`.
+        ranks: Mean ranks with their test, in the order of `labels`.
+        profiles: Of the time to a target; None where no part was followed over time, or none has a
+            repeat that all of them ran (results from elsewhere may share none).
+        timed: How many parts the profiles cover.
+        unit: What their times are counted in.
+    """
+
+    labels: tuple[str, ...]
+    parts: tuple[str, ...]
+    table: pd.DataFrame
+    ranks: Ranks
+    profiles: Profiles | None
+    timed: int
+    unit: str
+
+
+def stand(reports: Parts) -> Standing | None:
+    """How optimizers stand over the problems; None below two problems with a score, or three optimizers that all have.
+
+    An optimizer whose every repeat of a part diverged or stalled ranks last there.
+    """
+    if any(report.frames.on_surfaces for _, report in reports):
+        return (
+            None  # each surface has learning rates of its own, and what can be said of four functions is said of each
+        )
+    known = [(study, report) for study, report in reports if report.estimates[study.score].notna().any()]
+    shared = [label for label in (known[0][1].frames.labels if known else ()) if _is_everywhere(label, known)]
+    if len(known) < 2 or len(shared) < 3:
+        return None
+    means = np.array([_goodness(study, report, shared) for study, report in known])
+    ranks = several.mean_ranks(means, higher=True)
+    order = sorted(range(len(shared)), key=lambda at: (ranks.mean[at], at))
+    labels = [shared[at] for at in order]
+    ranks = replace(ranks, mean=ranks.mean[order], p=ranks.p[np.ix_(order, order)])
+    table = pd.DataFrame({"label": labels, "mean_rank": ranks.mean})
+    for (study, _), row in zip(known, means[:, order], strict=True):
+        table[f"rank {study.part}"] = pd.Series(-row).rank().to_numpy()
+    for study, report in known:
+        for count in ("ok", "run"):
+            table[f"{count} {study.part}"] = report.estimates.set_index("label")[count].reindex(labels).to_numpy()
+    runs = {label: _runs(known, label) for label in labels}
+    beaten = [(np.nan,) * 3] + [
+        several.probability_of_improvement(runs[labels[0]], runs[label], np.random.default_rng(SEED))
+        for label in labels[1:]
+    ]
+    table[["beaten", "beaten low", "beaten high"]] = beaten
+    costs = _costs([report for _, report in known], labels)
+    profiles = several.performance_profiles(costs, RATIOS, np.random.default_rng(SEED)) if len(costs) else None
+    unit = "epochs" if any(report.frames.imported for _, report in known) else "updates"
+    return Standing(tuple(labels), tuple(study.part for study, _ in known), table, ranks, profiles, len(costs), unit)
+
+
+def _is_everywhere(label: str, reports: Parts) -> bool:
+    """Whether every part has results of an optimizer, good ones or none."""
+    for study, report in reports:
+        row = report.estimates[report.estimates["label"] == label]
+        if row.empty or (pd.isna(row[study.score].iloc[0]) and not _lost(report, label)):
+            return False
+    return True
+
+
+def _lost(report: Report, label: str) -> bool:
+    """Whether every repeat of an optimizer diverged or stalled."""
+    own = report.scores.loc[report.scores["label"] == label, "outcome"]
+    return bool(own.isin(["diverged", "stalled"]).all())
+
+
+def _goodness(study: Study, report: Report, labels: Sequence[str]) -> Array:
+    """Mean scores, more is better; minus infinity where every repeat was lost."""
+    means = report.estimates.set_index("label")[study.score].reindex(list(labels)).to_numpy(dtype=np.float64)
+    return np.where(np.isnan(means), -np.inf, means if higher_is_better(study.score) else -means)
+
+
+def _runs(reports: Parts, label: str) -> Array:
+    """The scores of an optimizer's repeats, more is better, a row per part: NaN where there is none, a low value if lost."""
+    rows = []
+    for study, report in reports:
+        own = report.scores[report.scores["label"] == label].sort_values("repeat")
+        sign = 1.0 if higher_is_better(study.score) else -1.0
+        values = sign * own[study.score].to_numpy(dtype=np.float64)
+        worst = (sign * report.scores[study.score]).min() - 1
+        rows.append(np.where(own["outcome"].isin(["diverged", "stalled"]), worst, values))
+    width = max(map(len, rows))
+    return np.array([np.pad(row, (0, width - len(row)), constant_values=np.nan) for row in rows])
+
+
+def _costs(reports: Sequence[Report], labels: Sequence[str]) -> Array:
+    """Updates to the target, by part, repeat and label: infinite where it was missed, NaN where there was no run.
+
+    Only of parts that have a repeat which all of them ran.
+    """
+    found = []
+    for report in reports:
+        if report.times is None:
+            continue
+        times = report.times[report.times["target"] == MIDDLE]
+        times = times.assign(cost=np.where(times["reached"], times["step"], np.inf))
+        wide = times.pivot_table(index="repeat", columns="label", values="cost", aggfunc="last").reindex(
+            columns=list(labels)
+        )
+        costs = wide.to_numpy(dtype=np.float64)
+        if not np.isnan(costs).any(axis=1).all():
+            found.append(costs)
+    if not found:
+        return np.empty((0, 0, len(labels)))
+    deep = max(map(len, found))
+    return np.array([np.pad(each, ((0, deep - len(each)), (0, 0)), constant_values=np.nan) for each in found])
