@@ -273,11 +273,13 @@ def _small_batches(part: Evidence) -> Iterator[Asked]:
     small, large = by_size.get(str(SMALL_BATCH)), by_size.get(str(LARGE_BATCH))
     if not (small and large):
         return
-    ratio = part.values(large, "examples_per_second") / part.values(small, "examples_per_second")
-    slower, what = ratio.map(math.log, na_action="ignore"), f"examples/s, {large} over {small}"
-    yield Asked("4", "slower", part.part, what, slower, "above", ratio=1.0)
-    about = slower - math.log(SLOWER)
-    yield Asked("4", f"about {SLOWER:g} times", part.part, what, about, "near", math.log(ABOUT), ratio=SLOWER)
+    trials = part.frames.trials
+    if not trials.loc[trials["label"].isin([small, large]), "packed"].any():  # trials that take turns have no own speed
+        ratio = part.values(large, "examples_per_second") / part.values(small, "examples_per_second")
+        slower, what = ratio.map(math.log, na_action="ignore"), f"examples/s, {large} over {small}"
+        yield Asked("4", "slower", part.part, what, slower, "above", ratio=1.0)
+        about = slower - math.log(SLOWER)
+        yield Asked("4", f"about {SLOWER:g} times", part.part, what, about, "near", math.log(ABOUT), ratio=SLOWER)
     behind = part.at(small, ACCURACY, 1) - part.at(large, ACCURACY, 1)
     updates = " and ".join(f"{part.updates_per_epoch(label):,}" for label in (small, large))
     what = f"{small} − {large}, test accuracy after epoch 1 of {updates} updates"

@@ -62,6 +62,8 @@ ENVIRONMENT = (
     "torch",
     "torchvision",
     "cuda",
+    "cudnn",
+    "packed",
     "ravine",
     "commit",
     "platform",

@@ -41,6 +41,17 @@ FIXED = "Nothing varies between repeats: start, function and rule fix the path."
 _REASON = 160
 
 
+KEYS = {
+    "device_name": "device name",
+    "cpu_capability": "CPU capability",
+    "cuda": "CUDA",
+    "cudnn": "cuDNN",
+    "torch": "PyTorch",
+    "packed": "trials packed into a process",
+}
+"""What people call the keys of an environment; others as they are."""
+
+
 def varied(*, imported: bool) -> str:
     """What varies between repeats, in a sentence."""
     return ELSEWHERE if imported else VARIED
@@ -189,13 +200,12 @@ def mixed(frames: Frames) -> str:
     places = trials[list(BITS)].drop_duplicates()
     if len(places) < 2:
         return ""
-    names = {"device_name": "device name", "cpu_capability": "CPU capability", "cuda": "CUDA", "torch": "PyTorch"}
     odd = []
     for key in BITS:
         counts = trials[key].value_counts()
         if len(counts) > 1:
             told = ", ".join(f"{value or 'not recorded'}: {n}" for value, n in counts.items())
-            odd.append(f"{names.get(key, key)} ({told})")
+            odd.append(f"{KEYS.get(key, key)} ({told})")
     return (
         f"Mixed: the trials ran in {len(places)} environments, which differ in {'; '.join(odd)}. A trial can have other "
         "weights and another speed in each: repeats are not wholly paired, and ravine verify tells which trials differ."
@@ -231,7 +241,11 @@ def beneath(frames: Frames, estimates: pd.DataFrame, score: str) -> tuple[str, .
     ]
     lines += [*failure_lines(frames), varied(imported=frames.imported)]
     if estimates["examples_per_second"].notna().any():
-        lines.append("Examples/s: median over the ok repeats, of training alone.")
+        beside = sorted({int(slots) for slots in frames.trials["packed"] if slots})
+        lines.append(
+            "Examples/s: median over the ok repeats, of training alone."
+            + (f" Up to {beside[-1]} trials took turns on the device: no speed of one by itself." if beside else "")
+        )
     lines.append(where(frames))
     return tuple(line for line in lines if line)
 
@@ -280,8 +294,11 @@ def measured_how(study: Study, frames: Frames, data: Mapping[str, str]) -> list[
         ("Trials", f"{frames.recorded} recorded of {len(frames.trials)} planned"),
         ("Changed on the command line", ", ".join(study.overrides)),
     ]
-    names = {"device_name": "Device name", "cpu_capability": "CPU capability", "cuda": "CUDA", "torch": "PyTorch"}
-    told += [(names.get(key, key.capitalize()), value) for key, value in environment(frames).items()]
+    told += [
+        (name[0].upper() + name[1:], value)
+        for key, value in environment(frames).items()
+        if (name := KEYS.get(key, key))
+    ]
     told += [(f"SHA-256 of {name}", digest) for name, digest in sorted(data.items())]
     return [(name, text) for name, text in told if text]
 

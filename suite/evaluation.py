@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
+from weakref import proxy
 
 import torch
 
@@ -45,7 +47,10 @@ class Evaluation:
         self._inputs, self._targets = inputs, targets
         self._loss = torch.zeros((), dtype=torch.float64, device=inputs.device)
         self._correct = torch.zeros((), dtype=torch.int64, device=inputs.device)
-        self._work = Repeated(self._evaluate, inputs.device, captured=captured)
+        work = partial(
+            Evaluation._evaluate, proxy(self)
+        )  # by proxy: a graph and its memory go as soon as the trial does
+        self._work = Repeated(work, inputs.device, captured=captured)
 
     def begin(self) -> None:
         """Evaluate the network as it is; a GPU works on after this returns."""

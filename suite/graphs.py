@@ -25,10 +25,19 @@ def capture(work: Callable[[], None], device: torch.device) -> Callable[[], None
     """
     if device.type != "cuda":
         return work
-    graph = torch.cuda.CUDAGraph()
-    # Other trials of this process go on meanwhile, on other streams.
-    with torch.cuda.graph(graph, stream=torch.cuda.current_stream(device), capture_error_mode="thread_local"):
-        work()
+    graph, broke = torch.cuda.CUDAGraph(), list[Exception]()
+    try:
+        # Other trials of this process go on meanwhile, on other streams.
+        with torch.cuda.graph(graph, stream=torch.cuda.current_stream(device), capture_error_mode="thread_local"):
+            try:
+                work()
+            except Exception as error:
+                broke.append(error)
+                raise
+    except Exception:
+        if broke:  # the end of a broken capture raises another error over the one that tells what is wrong
+            raise broke[0] from None
+        raise
     replay: Callable[[], None] = graph.replay
     return replay
 

@@ -11,10 +11,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+SAYINGS = (
+    "can't allocate memory",  # torch's CPU allocator
+    "CUDA error: out of memory",  # a graph, a context
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "unable to find an engine",  # of cuDNN: each that there is wants more workspace than is left
+)
+"""What a RuntimeError says where memory ran out."""
+
+
 def ran_out(error: BaseException) -> bool:
-    """Whether an exception says that memory ran out: torch's for CUDA, Python's own, or that of torch's CPU allocator."""
-    allocator = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    return allocator or isinstance(error, torch.OutOfMemoryError | MemoryError)
+    """Whether an exception says that memory ran out: torch's own, Python's own, or a library's in words."""
+    told = isinstance(error, RuntimeError) and any(saying in str(error) for saying in SAYINGS)
+    return told or isinstance(error, torch.OutOfMemoryError | MemoryError)
 
 
 def fitting(step: Callable[[int], object], most: int) -> int | None:

@@ -22,17 +22,19 @@ if TYPE_CHECKING:
 def environment(device: str) -> dict[str, str]:
     """What may explain a difference between two runs of the same trial, as text.
 
-    Keys: device, device_name, threads, cpu_capability, python, torch, torchvision, numpy, cuda, ravine, commit, platform.
+    Keys: device, device_name, threads, cpu_capability, python, torch, torchvision, numpy, cuda, cudnn (on CUDA alone), ravine,
+    commit, platform. A trial adds `packed`, how many trials took turns in its process, where these were several.
     """
     import torch
 
-    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else _cpu_name()
+    on_cuda = device.startswith("cuda")
     return {
         "device": device.partition(":")[0],
-        "device_name": name,
+        "device_name": torch.cuda.get_device_name(device) if on_cuda else _cpu_name(),
         "threads": "1",
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "cuda": torch.version.cuda or "" if device.startswith("cuda") else "",
+        "cuda": torch.version.cuda or "" if on_cuda else "",
+        **({"cudnn": str(torch.backends.cudnn.version())} if on_cuda else {}),
         "commit": commit(),
         "platform": platform.platform(),
         **versions("torchvision", "numpy"),

@@ -15,10 +15,9 @@ CONTRACT = 2
 `Trial.id`, so results of both sides of the change are never mixed."""
 
 SCHEMA = 1
-"""Version of the stored record. A record of an older schema is brought up to date where it is read (`suite.store`), one of
-a newer schema is refused."""
+"""Version of the stored record; one of a newer schema is refused where it is read (`suite.store`)."""
 
-BITS = ("device", "device_name", "threads", "cpu_capability", "torch", "cuda")
+BITS = ("device", "device_name", "threads", "cpu_capability", "torch", "cuda", "cudnn")
 """The keys of a record's environment that its bits may depend on. What else they depend on (the precision, compiled steps,
 the data) is part of the trial's description, so of its id."""
 

@@ -79,14 +79,17 @@ def run_trials(
         raise ValueError(f"trials: expected one precision, got {precision}, {', '.join(others)}")
     place = torch.cuda.device(device) if device.startswith("cuda") else contextlib.nullcontext()
     with arithmetic(precision), place:
-        lanes = (Lane(_running(t, device, data, folder), _seed(t, "noise"), device) for t in trials)
+        lanes = (Lane(_running(t, device, data, folder, slots), _seed(t, "noise"), device) for t in trials)
         return in_turns(lanes, slots)
 
 
-def _running(trial: Trial, device: str, data: Path | None, folder: Path | None) -> Generator[None, None, TrialResult]:
+def _running(
+    trial: Trial, device: str, data: Path | None, folder: Path | None, slots: int
+) -> Generator[None, None, TrialResult]:
     """A trial, yielding wherever it would next wait for the device."""
     started, clock = time.time(), time.perf_counter()
-    result = TrialResult(trial=trial, outcome=Outcome.FAILED, environment=environment(device), started=started)
+    where = environment(device) | ({"packed": str(slots)} if slots > 1 else {})
+    result = TrialResult(trial=trial, outcome=Outcome.FAILED, environment=where, started=started)
     short = False
     try:
         result = yield from _trained(result, device, data, folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING
+from weakref import proxy
 
 import torch
 from torch.func import functional_call
@@ -66,7 +67,8 @@ class Updates:
         if examples % self._batch:
             self.sizes.append(examples % self._batch)
         self._work = {
-            size: Repeated(partial(self._update, size), device, captured=self.captured) for size in set(self.sizes)
+            size: Repeated(partial(Updates._update, proxy(self), size), device, captured=self.captured)
+            for size in set(self.sizes)  # by proxy: a graph and its memory go as soon as the trial does
         }
 
     def begin(self, order: Tensor) -> None:

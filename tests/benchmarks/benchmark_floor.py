@@ -6,6 +6,7 @@ two. Bytes are those that each operation reads and writes, as if no cache held t
 
 import pytest
 import torch
+from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -110,7 +111,10 @@ def _activities():
 def _shares(profiled):
     """From operation to its share of the time, the largest first; small ones together."""
     own = f"self_{'device' if DEVICE == 'cuda' else 'cpu'}_time_total"
-    times = {event.key: getattr(event, own) for event in profiled.key_averages()}
+    wanted = (
+        DeviceType.CUDA if DEVICE == "cuda" else DeviceType.CPU
+    )  # a kernel's time stands beside its operation's, too
+    times = {event.key: getattr(event, own) for event in profiled.key_averages() if event.device_type == wanted}
     whole = sum(times.values())
     largest = sorted(times, key=times.get, reverse=True)[:8]
     shares = {name: times[name] / whole for name in largest}

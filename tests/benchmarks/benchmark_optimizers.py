@@ -3,8 +3,10 @@
 Ravine's parameters lie flat, as its engine lays them; torch's are the list that its user has. One thread on a CPU.
 """
 
+import inspect
 import statistics
 import time
+import warnings
 
 import pytest
 import torch
@@ -78,7 +80,8 @@ def _variants(kind, parameters, others):
     cls, options = RIVALS[kind]
     for name, chosen in (("loop", {"foreach": False}), ("foreach", {"foreach": True}), ("fused", {"fused": True})):
         if name != "fused" or cls in FUSED:
-            more = {"capturable": True} if DEVICE == "cuda" and cls is not torch.optim.SGD else {}
+            takes = "capturable" in inspect.signature(cls).parameters
+            more = {"capturable": True} if DEVICE == "cuda" and takes else {}
             variants[f"torch {name}"] = _step(cls(others, lr=1e-4, **options, **chosen, **more))
     return variants
 
@@ -87,7 +90,9 @@ def _step(optimizer):
     if DEVICE == "cpu":
         return optimizer.step
     stream = torch.cuda.Stream()
-    with torch.cuda.stream(stream):
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*capturable=True.*")  # the first steps are plain, to warm up
         for _ in range(3):
             optimizer.step()
         play = capture(optimizer.step, torch.device(DEVICE))

@@ -120,7 +120,7 @@ def _run(trial, images, options):
         optimizer.capturable()
     updates = Updates(trial, PROBLEM, images, network, optimizer, None)
     test = images.test_inputs[: options.evaluated], images.test_targets[: options.evaluated]
-    evaluation = Evaluation(PROBLEM, network, *test, trial.precision)
+    evaluation = Evaluation(PROBLEM, network, *test, trial.precision, captured=updates.captured)
     order = torch.Generator().manual_seed(0)
 
     def run():

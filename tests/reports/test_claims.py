@@ -44,7 +44,14 @@ def made(
                 "trial_id": f"{part} {label} {repeat}",
                 "outcome": "ok",
             }
-            row |= {"reason": "", "train_seconds": 1.0, "problem_options": {}, "train_examples": 1000, **budget}
+            row |= {
+                "reason": "",
+                "train_seconds": 1.0,
+                "problem_options": {},
+                "train_examples": 1000,
+                "packed": "",
+                **budget,
+            }
             row["hyperparameters"] = OPTIONS.get(kind, {"lr": 0.01}) | (options or {}).get(label, {})
             speed = metrics.get("examples_per_second", 1000.0)
             row["examples_per_second"] = speed * float(np.exp(rng.normal(0, noise)))
@@ -151,6 +158,14 @@ def test_batches_of_two(speed, behind, verdicts, verdict):
     for each in told.measurements[:2]:
         assert each.ratio
         assert each.effect == pytest.approx(speed, rel=0.03)
+
+
+def test_trials_that_took_turns_have_no_speed_of_their_own():
+    """Claim 4 is not judged by them, but for the accuracy after an epoch; a report says so beneath its speeds."""
+    part = made({label: {"test/accuracy": 0.6} for label in ("sgd", "sgd small", "adam")})
+    frames = dataclasses.replace(part.frames, trials=part.frames.trials.assign(packed="8"))
+    told = found("4", dataclasses.replace(part, frames=frames))
+    assert list(told.halves) == ["behind"]
 
 
 @pytest.mark.parametrize(

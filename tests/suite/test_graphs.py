@@ -4,7 +4,11 @@ A recording keeps what a graph keeps: the operations, the tensors that they read
 had in its hands. Playing it runs no line of Python of the work. So what would be wrong as a graph is wrong here, too.
 """
 
+import contextlib
 import dataclasses
+import gc
+import weakref
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,7 +16,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from toy import BLOBS, DROPOUT_BLOBS
 
+import suite.evaluation
 import suite.graphs
+import suite.updates
 from suite.graphs import WARM_UP, Repeated
 from suite.optimizers import OPTIMIZERS
 from suite.optimizers.rule import Rule
@@ -132,6 +138,51 @@ def test_anothers_optimizer_is_never_captured(monkeypatch):
     plain = end()
     monkeypatch.setattr(suite.graphs, "capture", record)
     assert all(torch.equal(x, y) for x, y in zip(end(), plain, strict=True))
+
+
+@pytest.mark.parametrize("size", [256, 60], ids=["even batches", "a smaller last batch"])
+def test_a_trial_leaves_nothing_behind(size, monkeypatch):
+    """Its graphs, and the memory that they hold, go with it at once, and not when garbage is next looked for."""
+    made = []
+
+    class Kept(Repeated):
+        def __init__(self, *args, **more):
+            super().__init__(*args, **more)
+            made.append(weakref.ref(self))
+
+    for module in (suite.updates, suite.evaluation):
+        monkeypatch.setattr(module, "Repeated", Kept)
+    gc.collect()
+    gc.disable()
+    try:
+        _end("adam", trial=dataclasses.replace(TRIAL, batch_size=size, epochs=1))
+        assert len(made) == (2 if size == 256 else 3)
+        assert [reference() for reference in made] == [None] * len(made)
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["of the work", "of the capture"])
+def test_what_broke_a_capture_is_what_is_told(monkeypatch, own):
+    """CUDA raises an error of its own where a broken capture ends; the user's is the one that helps."""
+
+    @contextlib.contextmanager
+    def graph(*args, **more):
+        try:
+            yield
+        finally:
+            raise RuntimeError("capture failed due to a previous error")
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", SimpleNamespace)
+    monkeypatch.setattr(torch.cuda, "graph", graph)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda _: None)
+
+    def work():
+        if own:
+            raise ValueError("the user's line")
+
+    with pytest.raises(ValueError if own else RuntimeError, match="the user's line" if own else "a previous error"):
+        suite.graphs.capture(work, SimpleNamespace(type="cuda"))
 
 
 def test_a_number_read_from_a_tensor_is_told():

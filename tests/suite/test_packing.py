@@ -28,6 +28,7 @@ def test_packed_trials_give_the_bits_of_lone_ones(write_study, slots):
     assert torch.equal(torch.random.get_rng_state(), state)
     assert [_bits(r) for r in packed] == [_bits(r) for r in alone]
     assert [r.trial for r in packed] == trials
+    assert {r.environment.get("packed") for r in packed} == {str(slots) if slots > 1 else None}
     assert packed[-1].outcome is Outcome.DIVERGED
     assert len({r.weights for r in packed}) == len(trials)
 
