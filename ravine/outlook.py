@@ -105,4 +105,8 @@ def _probe(study: Study, problem: Problem, where: Where) -> Speed:
     """The speed of this machine; of a cluster none is known before its first trial has ended."""
     from suite import estimate
 
-    return estimate.UNKNOWN if where.cluster else estimate.probe(problem, study.precision, where.device)
+    if where.cluster:
+        return estimate.UNKNOWN
+    if where.device == "cpu":
+        return estimate.probe(problem, study.precision, where.device)
+    return estimate.probe_apart(study.problem, study.folder, study.precision, where.device)

@@ -168,7 +168,13 @@ def _side(words: str, store: str | None) -> Side:
     # A tuned study has an @ in its name.
     whole = Path(words).is_file() or (choices.STUDIES / f"{words}.toml").is_file()
     name, _, changes = (words, "", "") if whole else words.partition("@")
-    chosen = choices.studies(name, **_overrides(words, changes)).one()
+    chosen = choices.studies(name, **_overrides(words, changes))
+    if len(chosen.parts) > 1:
+        parts = ", ".join(study.part for study in chosen.parts)
+        raise UserError(
+            f"the study {name} has several parts: {parts}. Write one after an @: {name}@part={chosen.parts[0].part}"
+        )
+    chosen = chosen.one()
     trials = plan(chosen)
     frames = frame.load(choices.open_store(store, create=False), trials)
     if not frames.recorded:
@@ -178,7 +184,7 @@ def _side(words: str, store: str | None) -> Side:
 
 def _overrides(words: str, changes: str) -> dict[str, Any]:
     """What stands after the @: `repeats=6,precision=bfloat16`."""
-    keys = ("repeats", "epochs", "train_examples", "precision", "optimizer")
+    keys = ("repeats", "epochs", "train_examples", "precision", "optimizer", "part")
     given: dict[str, Any] = dict.fromkeys(keys)
     for change in re.split(rf",(?=(?:{'|'.join(keys)})=)", changes) if changes else []:
         key, _, value = change.partition("=")
@@ -186,5 +192,5 @@ def _overrides(words: str, changes: str) -> dict[str, Any]:
             told = f'"{words}": expected changes after the @, got "{change}"'
             raise UserError(f"{told}. For example paper@repeats=6,precision=bfloat16")
         given[key] = int(value) if key in keys[:3] else value
-    label = given["optimizer"]
-    return given | {"optimizer": label.split("+") if label else None}
+    label, part = given["optimizer"], given["part"]
+    return given | {"optimizer": label.split("+") if label else None, "part": [part] if part else None}

@@ -19,7 +19,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 
 from reports import notes
-from reports.scores import TUNED, higher_is_better, title
+from reports.frame import TUNED
+from reports.scores import higher_is_better, title
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)

@@ -15,10 +15,11 @@ import pandas as pd
 from suite.errors import UserError
 from suite.parts import StudyFile
 from suite.records import BITS, IMPORTED, STEP_LOSS, Configuration, Outcome, Trial, TrialRecord, canonical
-from suite.study import Study
+from suite.study import TUNED, Range, Study, tuned_label
 from suite.study_file import reference, shipped
 from suite.surfaces import SURFACES, Surface
 from suite.tuning.importances import importances
+from suite.tuning.ranges import beyond_edge, show
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -32,6 +33,7 @@ __all__ = [
     "MISSING",
     "STEP_LOSS",
     "SURFACES",
+    "TUNED",
     "Frames",
     "Reader",
     "Study",
@@ -47,6 +49,7 @@ __all__ = [
     "load",
     "reference",
     "settings",
+    "tuned_label",
     "tuning",
 ]
 
@@ -192,7 +195,8 @@ def tuning(study: Study, store: TuningReader) -> pd.DataFrame:
         (`complete`, `pruned`, `diverged`, `stalled`, `failed`), `value` (the objective on the validation split, as
         `suite.tuning` counts it; NaN for a failed one), `objective`, `goal` (`minimise`, `maximise`), `sampler`, `is_default`
         (the optimizer's own setting), `repeats` (how many were run), `examples` (training examples spent), `seconds`,
-        `run_id`, and `param.<name>` for each tuned hyperparameter, NaN where the optimizer does not have it.
+        `run_id`, and for each tuned hyperparameter `param.<name>`, `range.<name>` (what was searched) and `edge.<name>`
+        (whether the value lies on an edge beyond which the range could go on); NaN where the optimizer does not have it.
     """
     labels = list(study.tuned.optuna) if study.tuned else [entry.name for entry in study.optimizer]
     tried = store.configurations(study.tuned.study if study.tuned else study.name)
@@ -216,6 +220,7 @@ def _most(study: Study) -> float:
 
 
 def _tried(tried: Configuration) -> dict[str, Any]:
+    searched = {name: Range.model_validate_json(canonical(given)) for name, given in tried.space.items()}
     return {
         "optimizer": tried.label,
         "kind": tried.kind,
@@ -230,7 +235,10 @@ def _tried(tried: Configuration) -> dict[str, Any]:
         "examples": tried.examples,
         "seconds": tried.seconds,
         "run_id": tried.run_id,
-    } | {f"param.{name}": value for name, value in tried.hyperparameters.items()}
+        **{f"param.{name}": value for name, value in tried.hyperparameters.items()},
+        **{f"range.{name}": show(found) for name, found in searched.items()},
+        **{f"edge.{name}": bool(beyond_edge(found, tried.hyperparameters[name])) for name, found in searched.items()},
+    }
 
 
 def settings(study: Study, trials: Sequence[Trial]) -> dict[str, str]:

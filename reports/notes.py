@@ -64,6 +64,11 @@ def number(value: float, digits: int) -> str:
     return f"{value:,.{digits}f}".replace("-", "−")
 
 
+def counted(many: int, word: str) -> str:
+    """`1 epoch`, `25 epochs`."""
+    return f"{many:,} {word}{'s' * (many != 1)}"
+
+
 def compact(value: float) -> str:
     """A number of any size with two significant digits: `0.089`, `1.8e-5`, `34`, `5.6e6`; an en dash where there is none."""
     if not math.isfinite(value):
@@ -256,7 +261,7 @@ def measured_how(study: Study, frames: Frames, data: Mapping[str, str]) -> list[
         return [
             ("Problem", study.problem),
             ("Imported from", study.imported.file),
-            ("Budget", f"{study.epochs} epochs"),
+            ("Budget", counted(study.epochs, "epoch")),
             ("Repeats", f"{study.repeats}. {ELSEWHERE}"),
             ("Score", f"{title(study.score)} after the last epoch, never the best epoch"),
             ("Margin: what counts as no difference", f"{study.margin:g}"),
@@ -264,9 +269,9 @@ def measured_how(study: Study, frames: Frames, data: Mapping[str, str]) -> list[
             *((f"SHA-256 of {name}", digest) for name, digest in sorted(data.items())),
         ]
     size = "the whole training set" if study.batch_size == "full" else f"{study.batch_size} examples"
-    budget = f"{study.epochs} epochs, batches of {size}"
+    budget = f"{counted(study.epochs, 'epoch')}, batches of {size}"
     budget += f", {study.train_examples:,} training examples" if study.train_examples else ", all training examples"
-    budget = f"{study.epochs} steps" if frames.on_surfaces else budget
+    budget = counted(study.epochs, "step") if frames.on_surfaces else budget
     own = [
         entry.name
         for entry in study.optimizer

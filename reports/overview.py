@@ -85,7 +85,7 @@ def build(file: StudyFile, reports: Parts, folder: Path) -> Overview:
         "sheet": sheet,
         "pictures": pictures,
         "sections": sections,
-        "where": [notes.where(report.frames) for _, report in reports],
+        "where": _where(reports),
         "looks": looks,
         "command": command(file),
     }
@@ -103,6 +103,14 @@ def build(file: StudyFile, reports: Parts, folder: Path) -> Overview:
         manifest = {"name": file.name, "overrides": list(file.overrides), "command": command(file)}
         writing.finish(fresh, manifest | {"parts": [{"name": part["name"], "page": part["page"]} for part in told]})
     return built
+
+
+def _where(reports: Parts) -> list[str]:
+    """Where the parts were measured: a line for each place, with the parts that were measured there."""
+    places: dict[str, list[str]] = {}
+    for study, report in reports:
+        places.setdefault(notes.where(report.frames), []).append(study.part)
+    return [f"{', '.join(parts)}: {place}" if len(places) > 1 else place for place, parts in places.items()]
 
 
 def summary(whole: Overview, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 METRICS = ("train/loss", "train/accuracy", "test/loss", "test/accuracy")
 """The metrics of a report, in the order of its columns."""
 
-TUNED = ", tuned"
-"""How the label of a tuned entry ends."""
-
 _TITLES = {
     "train/loss": "Training loss",
     "train/accuracy": "Training accuracy",
@@ -61,8 +58,3 @@ def higher_is_better(metric: str) -> bool:
 def title(metric: str) -> str:
     """The name of a metric for people."""
     return _TITLES.get(metric, metric.replace("/", " ").replace("_", " ").capitalize())
-
-
-def tuned_label(label: str) -> str:
-    """The label of the entry that has an optimizer's tuned setting, beside the one with the study's own."""
-    return label + TUNED

@@ -85,11 +85,6 @@ def cache_folder() -> Path:
     return _absolute(os.environ.get("RAVINE_CACHE") or user_cache_dir("ravine"))
 
 
-def digests(data_set: DataSet) -> dict[str, str]:
-    """The digest of each unpacked file, by name: what a trial's id says of its data."""
-    return dict(data_set.files)
-
-
 def status(data_set: DataSet, folder: Path | None = None, *, verify: bool = True) -> list[Location]:
     """Every place of the data set, in the order in which they are asked; fetches nothing and never raises.
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
 import statistics
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from suite.problems import Problem
     from suite.records import Precision, Trial, TrialRecord
@@ -70,6 +73,28 @@ def probe(problem: Problem, precision: Precision, device: str) -> Speed:
             return _measured(problem, precision, device)
     except Exception:  # noqa: BLE001 (a problem of the user's own may raise anything)
         return Speed(math.nan, math.nan, "nothing: a probe failed")
+
+
+def probe_apart(key: str, folder: Path | None, precision: Precision, device: str) -> Speed:
+    """As `probe`, in a process of its own: one that has used a GPU keeps some of its memory, or all of it, to its end.
+
+    Args:
+        key: Of the problem, as `suite.problems.find` takes it.
+        folder: The study's, likewise.
+        precision: See `probe`.
+        device: See `probe`.
+    """
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            return pool.submit(_find_and_probe, key, folder, precision, device).result()
+        except Exception:  # noqa: BLE001 (as of `probe`; or the process was killed)
+            return Speed(math.nan, math.nan, "nothing: a probe failed")
+
+
+def _find_and_probe(key: str, folder: Path | None, precision: Precision, device: str) -> Speed:
+    from suite import problems
+
+    return probe(problems.find(key, folder), precision, device)
 
 
 def _measured(problem: Problem, precision: Precision, device: str) -> Speed:

@@ -225,6 +225,8 @@ class Configuration:
     examples: int
     """How many training examples they went through."""
     seconds: float
+    space: Mapping[str, Any] = field(default_factory=dict)
+    """From hyperparameter to the range that was searched, as a study file has it; records of before may have none."""
     run_id: str = ""
     """Its run in the store."""
     recorded: float = 0.0

@@ -56,14 +56,15 @@ class Schedule(BaseModel):
     kind: Literal["constant", "linear", "cosine", "exponential", "step"] = Field(
         default="constant", examples=['kind = "cosine"']
     )
+    """What the learning rate follows after the warm-up: `constant`, `linear`, `cosine`, `exponential` or `step`."""
     warmup: float = Field(default=0.0, ge=0, lt=1, examples=["warmup = 0.05"])
     """Share of all updates in which the rate rises from 0 to its full value."""
     final: float = Field(default=0.0, ge=0, le=1, examples=["final = 0.1"])
-    """`linear`, `cosine`: the factor of the learning rate that the end of the run comes up to."""
+    """`linear`, `cosine`: the factor that the learning rate has come down to at the end of the run."""
     gamma: float = Field(default=0.1, gt=0, le=1)
     """`exponential`: the factor over the whole run; `step`: the factor at each milestone."""
     milestones: Annotated[tuple[Share, ...], Field(strict=False)] = (0.5, 0.75)
-    """`step`: after which shares of the updates the rate is multiplied by `gamma`."""
+    """`step`: after which shares of the updates behind the warm-up the rate is multiplied by `gamma`."""
 
 
 def _ends(value: Any) -> Any:
@@ -104,7 +105,9 @@ class Range(BaseModel):
     one_minus_log: Ends | None = None
     """One minus the value is uniform on a logarithmic scale between these ends: for β, of which 1/(1−β) is what counts."""
     uniform: Ends | None = None
+    """Uniform between these ends."""
     values: Annotated[tuple[float, ...], BeforeValidator(_choices)] | None = None
+    """One of these."""
 
     @model_validator(mode="after")
     def _has_one_form(self) -> Self:
@@ -132,7 +135,9 @@ class Tune(BaseModel):
     repeats: int = Field(default=1, gt=0, le=1_000)
     """How many repeats judge a configuration; they are apart from those of the final run."""
     objective: Literal["validation/loss", "validation/accuracy"] = "validation/loss"
+    """`validation/loss` or `validation/accuracy`: judged on a sixth of the training set that is held out."""
     sampler: Literal["tpe", "random", "qmc", "grid"] = "tpe"
+    """Who proposes: Optuna's `tpe`, `random`, `qmc` (quasi-random), or every point of a `grid`."""
     prune: bool = True
     """Whether a configuration that is hopeless after some repeats is spared the others (`suite.tuning.pruning`)."""
     points: int | None = Field(default=None, gt=1, le=1_000, examples=["points = 9"])
@@ -142,8 +147,9 @@ class Tune(BaseModel):
     )
     """Tune these hyperparameters alone; default: the learning rate and the β values."""
     epochs: int | None = Field(default=None, gt=0, le=1_000_000)
-    """The budget of a trial of the tuning; default: that of the study, less the validation split."""
+    """The epochs of a trial of the tuning; default: those of the study."""
     train_examples: PositiveInt | None = None
+    """The training examples of a trial of the tuning; default: those of the study, less the validation split."""
     validation_examples: PositiveInt | None = Field(default=None, examples=["validation_examples = 1_000"])
     """Judge on the first so many examples of the validation split; default: all."""
     space: dict[str, dict[str, Range]] = Field(
@@ -166,7 +172,9 @@ class Tuned(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     study: str = Field(examples=['study = "quick_tuning"'])
+    """The study that was tuned."""
     trials: PositiveInt = Field(examples=["trials = 20"])
+    """How many configurations of each optimizer its settings come from."""
     optuna: dict[str, str] = Field(examples=["[tuned.optuna] as `ravine tune` writes it"])
     """From the label of an entry to the name of its Optuna study; its tuned entry is `<label>, tuned`."""
 
@@ -177,12 +185,18 @@ class Imported(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     file: str = Field(min_length=1, examples=['file = "results.csv"'])
+    """The name of the file."""
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", examples=["[imported] as `ravine import` writes it"])
+    """Of the file's content."""
+
+
+TUNED = ", tuned"
+"""How the label of a tuned entry ends."""
 
 
 def tuned_label(label: str) -> str:
-    """What the tuned entry of an optimizer is called."""
-    return f"{label}, tuned"
+    """The label of the entry that has an optimizer's tuned setting, beside the one with the study's own."""
+    return label + TUNED
 
 
 class Entry(BaseModel):
@@ -194,13 +208,21 @@ class Entry(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
     name: str = Field(min_length=1, max_length=LONGEST_LABEL, examples=['name = "Adam"'])
+    """Its label in tables and figures, its own within the study."""
     kind: str = Field(min_length=1, examples=['kind = "adam"'])
+    """A key of `ravine list optimizers`, or `module:Class`."""
     batch_size: Size | None = None
+    """In place of the study's."""
     chunk: Size | None = None
+    """In place of the study's."""
     epochs: int | None = Field(default=None, gt=0, le=1_000_000)
+    """In place of the study's."""
     train_examples: PositiveInt | None = None
+    """In place of the study's."""
     test_every: PositiveInt | None = None
+    """In place of the study's."""
     schedule: Schedule | None = Field(default=None, examples=['schedule = { kind = "cosine", warmup = 0.05 }'])
+    """How its learning rate changes; default: not at all."""
     problem_options: dict[str, Any] | None = None
     """Options of the problem that differ from the study's for this entry."""
 
@@ -228,11 +250,17 @@ class Study(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     title: str = Field(min_length=1, examples=['title = "My study"'])
+    """What stands on top of its report."""
     problem: str = Field(min_length=1, examples=['problem = "fashion_mnist_cnn"'])
+    """A key of `ravine list problems`, or `module:object`."""
     problem_options: dict[str, Any] = Field(default_factory=dict, examples=['problem_options = { surface = "valley" }'])
+    """The problem's own options."""
     repeats: int = Field(gt=0, le=10_000, examples=["repeats = 10"])
+    """How often each optimizer is run, with other seeds; a verdict takes six."""
     epochs: int = Field(gt=0, le=1_000_000, examples=["epochs = 5"])
+    """Passes through the training examples."""
     batch_size: Size = 256
+    """Examples for each update, or `"full"`: all of them."""
     chunk: Size | None = Field(default=None, examples=["chunk = 256"])
     """Under `batch_size = "full"`: how many examples go through the network at a time (default 256)."""
     train_examples: PositiveInt | None = Field(default=None, examples=["train_examples = 10_000"])
@@ -240,10 +268,13 @@ class Study(BaseModel):
     test_every: PositiveInt = 1
     """Evaluate on the test set after every so many epochs, and after the last."""
     precision: Precision = "float32"
+    """What the forward pass computes in: `float32`, `bfloat16` (autocast), or `tf32` on CUDA."""
     compiled: bool = Field(default=False, examples=["compiled = true"])
     """Compile the steps of Ravine's optimizers: other bits, and faster where a step is a good part of an update."""
     seed: int = Field(default=0, ge=0)
+    """The root of all seeds."""
     score: str = "test/accuracy"
+    """What optimizers are judged by: a metric of the problem after the last epoch."""
     margin: float = Field(default=0.002, ge=0, allow_inf_nan=False)
     """What counts as no difference of the score."""
     reference: str | None = Field(default=None, examples=['reference = "paper"'])
@@ -255,9 +286,13 @@ class Study(BaseModel):
     optimizer: Annotated[tuple[Entry, ...], Field(strict=False, min_length=1), AfterValidator(_spread)] = Field(
         examples=['[[optimizer]] with name = "Adam", kind = "adam", lr = 0.001']
     )
+    """A table for each optimizer."""
     tune: Tune = Field(default_factory=Tune, examples=["[tune] with trials = 20"])
+    """How `ravine tune` searches."""
     tuned: Tuned | None = Field(default=None, examples=["[tuned] as `ravine tune` writes it"])
+    """Of a tuned study: which tuning it came from."""
     imported: Imported | None = Field(default=None, examples=["[imported] as `ravine import` writes it"])
+    """Of results from elsewhere: the file that they came from."""
 
     name: str = Field(default="study", exclude=True)
     part: str = Field(default="", exclude=True)

@@ -84,7 +84,7 @@ def of_experiment(study: Study) -> dict[str, str]:
     how = f"imported from {study.imported.file}" if study.imported else f"batch {study.batch_size}, {study.precision}"
     note = f"""**{study.title}**
 
-Problem `{study.problem}`, {study.repeats} repeats, {study.epochs} epochs, {how}.
+Problem `{study.problem}`, repeats: {study.repeats}, epochs: {study.epochs}, {how}.
 Optimizers: {", ".join(entry.name for entry in study.optimizer)}.
 
 Each run is a trial. `ravine ui` prints links to views that show the mean over repeats by optimizer. A run whose name

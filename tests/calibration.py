@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from documents import put
+from documents import grid, put
 from scipy import stats
 
 from reports import comparison, intervals, verdicts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
@@ -225,13 +225,6 @@ def ties(away: float, margin: float, n: int, many: int = STUDIES) -> float:
     return hits / many
 
 
-def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A Markdown table, all but the first column to the right."""
-    titles = list(head)
-    lines = [titles, ["---", *["---:"] * (len(titles) - 1)], *map(list, rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def means_table() -> str:
     """Coverage of the intervals of means."""
     rows = []
@@ -243,7 +236,7 @@ def means_table() -> str:
                 for n, pair in zip(SIZES, found, strict=True)
             ]
             rows.append([f"{name}, {method}", *told])
-    return table(["scores and interval", *(f"n = {n}" for n in SIZES)], rows)
+    return grid(["scores and interval", *(f"n = {n}" for n in SIZES)], rows)
 
 
 def medians_table() -> str:
@@ -252,7 +245,7 @@ def medians_table() -> str:
     for seed, (name, draw) in enumerate(KINDS.items()):
         found = [coverage_of_medians(draw, n, seed) for n in SIZES]
         rows.append([name, *(share(value, 4000) if np.isfinite(value) else "none" for value in found)])
-    return table(["scores", *(f"n = {n}" for n in SIZES)], rows)
+    return grid(["scores", *(f"n = {n}" for n in SIZES)], rows)
 
 
 def bands_table() -> str:
@@ -262,21 +255,21 @@ def bands_table() -> str:
         found = [coverage_of_bands(draw, n, seed) for n in SIZES]
         for method, at in (("pointwise band", 0), ("simultaneous band", 1)):
             rows.append([f"{name}, {method}", *(share(pair[at], BANDS) for pair in found)])
-    return table(["scores and band", *(f"n = {n}" for n in SIZES)], rows)
+    return grid(["scores and band", *(f"n = {n}" for n in SIZES)], rows)
 
 
 def rates_table() -> str:
     """Coverage of the interval of the success rate."""
     rates = (0.5, 0.8, 0.9, 0.95)
     rows = [[f"{p:.0%}", *(f"{100 * coverage_of_rates(p, n):.1f}" for n in SIZES)] for p in rates]
-    return table(["true rate", *(f"n = {n}" for n in SIZES)], rows)
+    return grid(["true rate", *(f"n = {n}" for n in SIZES)], rows)
 
 
 def errors_table() -> str:
     """Family error under many nulls."""
     tests: tuple[comparison.Test, ...] = ("max-t", "holm-t", "welch")
     rows = [[name, *(share(family_error(name, test), ERRORS) for test in tests)] for name in NULLS]
-    return table(["scores", *tests], rows)
+    return grid(["scores", *tests], rows)
 
 
 def power_table() -> str:
@@ -295,7 +288,7 @@ def power_table() -> str:
         [f"nine, n = 10, {test}", *(f"{100 * power(away, 9, 10, test, studies(9, 10, test)):.0f}" for away in aways)]
         for test in comparison.TESTS[1:]
     ]
-    return table(["family", *(f"{away} SE" for away in aways)], rows)
+    return grid(["family", *(f"{away} SE" for away in aways)], rows)
 
 
 def promises_table() -> str:
@@ -303,7 +296,7 @@ def promises_table() -> str:
     rows = []
     for name, away, k, many in (("nine, 6 standard errors", 6, 9, ERRORS), ("two, 3 standard errors", 3, 2, 40_000)):
         rows.append([name, *(share(power(away, k, 10, test, many), many) for test in ("max-t", "holm-t"))])
-    return table(["n = 10", "max-t", "holm-t"], rows)
+    return grid(["n = 10", "max-t", "holm-t"], rows)
 
 
 def ties_table() -> str:
@@ -313,7 +306,7 @@ def ties_table() -> str:
         ["none", *(share(ties(0, m, 10), STUDIES) for m in margins)],
         ["the margin", *(share(ties(m, m, 10), STUDIES) for m in margins)],
     ]
-    return table(["true difference", *(f"margin {m} SE" for m in margins)], rows)
+    return grid(["true difference", *(f"margin {m} SE" for m in margins)], rows)
 
 
 TABLES = {

@@ -110,12 +110,14 @@ def fashion_mnist():
 
 @pytest.fixture(scope="session")
 def airfoil(tmp_path_factory):
-    """The root of the airfoil data, in a cache of the tests' own; the file lies beside the repository or nowhere."""
+    """The root of the airfoil data, in the tests' own cache: from RAVINE_DATA, or a folder `data` beside the repository."""
     from suite import data
 
-    folder = Path(__file__).parents[2] / "shared" / "data"
-    if not (folder / "airfoil_self_noise.dat").is_file():
-        pytest.skip(f"the airfoil data is not in {folder}")
+    places = [Path(given)] if (given := os.environ.get("RAVINE_DATA")) else []
+    places += Path(__file__).parents[2].glob("*/data")
+    folder = next((place for place in places if (place / "airfoil_self_noise.dat").is_file()), None)
+    if folder is None:
+        pytest.skip("airfoil_self_noise.dat is neither in RAVINE_DATA nor in a folder `data` beside the repository")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAVINE_CACHE", str(tmp_path_factory.mktemp("airfoil")))
         return data.ensure(data.AIRFOIL, folder)

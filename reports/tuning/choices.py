@@ -1,8 +1,9 @@
 """What tuning chose, what it spent, and what the choice is worth on fresh repeats.
 
 The trials of a tuning run come as a frame with a row per Optuna trial: `optimizer`, `kind`, `number`, `state`, `value`,
-`objective`, `goal`, `sampler`, `is_default` (the study's own setting), `repeats`, `examples`, `seconds`, and a column
-`param.<name>` for each hyperparameter, NaN where the optimizer does not have it.
+`objective`, `goal`, `sampler`, `is_default` (the study's own setting), `repeats`, `examples`, `seconds`, and for
+each hyperparameter the columns `param.<name>`, `range.<name>` (what was searched) and `edge.<name>` (whether the value lies
+on an edge of that), NaN where the optimizer does not have it.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from reports.frame import tuned_label
 from reports.intervals import LEVEL, METHOD, Interval, t_interval
-from reports.scores import tuned_label
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
 STATES = ("complete", "pruned", "diverged", "stalled", "failed")
 """How an Optuna trial ends; all but `failed` are results."""
+
+EDGE = {True}
+"""What says that a value lies on an edge; a hyperparameter that an optimizer lacks has NaN there."""
 
 PARAM = "param."
 """What the columns of the hyperparameters begin with."""
@@ -77,28 +81,25 @@ def best(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def at_edges(trials: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
-    """The hyperparameters whose chosen value is the lowest or the highest of all that were tried.
-
-    Of n values of a hyperparameter that does not matter, the best is at one of the two ends in 2 of n cases by chance;
-    of the learning rate it means that the range was too narrow. Fewer than three distinct values have no inside.
+    """The hyperparameters whose chosen value lies on an edge of the range that was searched.
 
     Args:
-        trials: A row per Optuna trial.
+        trials: A row per Optuna trial, with `range.<name>` and `edge.<name>`.
         chosen: A row per optimizer (`best`).
 
     Returns:
-        `label`, `parameter`, `value`, `end` ("lowest" or "highest"), `lowest`, `highest`.
+        `label`, `parameter`, `value`, `range`.
     """
     rows = []
     for _, row in chosen.iterrows():
-        own = trials[(trials["optimizer"] == row["label"]) & (trials["state"] != "failed")]
-        for name in hyperparameters(trials):
-            tried, value = own[PARAM + name].dropna(), row[PARAM + name]
-            if tried.nunique() < 3 or value not in {tried.min(), tried.max()}:
-                continue
-            end = "lowest" if value == tried.min() else "highest"
-            rows.append((row["label"], name, float(value), end, float(tried.min()), float(tried.max())))
-    return pd.DataFrame(rows, columns=["label", "parameter", "value", "end", "lowest", "highest"])
+        own = trials[(trials["optimizer"] == row["label"]) & (trials["number"] == row["number"])]
+        for told in own.to_dict(orient="records"):  # one, or none
+            rows += [
+                (row["label"], name, float(row[PARAM + name]), told[f"range.{name}"])
+                for name in hyperparameters(trials)
+                if told.get(f"edge.{name}") in EDGE
+            ]
+    return pd.DataFrame(rows, columns=["label", "parameter", "value", "range"])
 
 
 def budget(trials: pd.DataFrame) -> pd.DataFrame:
@@ -124,7 +125,7 @@ def against_own(
     Args:
         scores: A row per trial (`scores.final`).
         metric: Which metric.
-        labels: The optimizers as the study names them; their tuned entries are found by `scores.tuned_label`.
+        labels: The optimizers as the study names them; their tuned entries are found by `frame.tuned_label`.
         kept: Those whose own setting came out best: nothing differs, so there is no difference to estimate.
         level: Of the intervals.
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reports.frame import TUNED, tuned_label
 from reports.notes import number
-from reports.scores import TUNED, higher_is_better, title, tuned_label
+from reports.scores import higher_is_better, title
 from reports.tuning import importances, sensitivity, tunability
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def warnings(
     Args:
         trials: A row per Optuna trial.
         spent: A row per optimizer (`choices.budget`).
-        edges: Chosen values at an end of what was tried (`choices.at_edges`).
+        edges: Chosen values on an edge of their range (`choices.at_edges`).
         ranges: Ranges of good learning rates (`sensitivity.ranges`).
         labels: All labels of the report.
     """
@@ -89,14 +90,15 @@ def lost(spent: pd.DataFrame) -> str:
 
 
 def edge(edges: pd.DataFrame) -> str:
-    """That a chosen value is the lowest or the highest of all that were tried."""
+    """That a chosen value lies on an edge of its range."""
     if edges.empty:
         return ""
     each = "; ".join(
-        f"{row['label']} {row['parameter']} = {row['value']:.4g}, the {row['end']} tried" for _, row in edges.iterrows()
+        f"{row['label']} {row['parameter']} = {row['value']:.4g} in {row['range']}" for _, row in edges.iterrows()
     )
     return (
-        f"An optimum lies at the edge: {each}. The best may lie beyond: widen that range in the study and tune again."
+        f"An optimum lies on the edge of its range: {each}. The best may lie beyond: widen that range in the study and tune "
+        "again."
     )
 
 

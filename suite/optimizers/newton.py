@@ -105,7 +105,7 @@ class Newton(Optimizer):
         (3.0, 1.0)
 
     References:
-        The note, 2; Zhang, Lipton, Li and Smola 2021, Dive into Deep Learning, arXiv 2106.11342, 11.4 (preconditioning);
+        The note, 2; Zhang, Lipton, Li and Smola 2021, Dive into Deep Learning, arXiv 2106.11342, 11.3 (preconditioning);
         Levenberg 1944, A method for the solution of certain non-linear problems in least squares; Dauphin et al. 2014,
         Identifying and attacking the saddle point problem in high-dimensional non-convex optimization, arXiv 1406.2572.
     """

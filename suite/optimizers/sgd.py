@@ -12,7 +12,7 @@ def sgd_update(theta: Tensor, g: Tensor, *, lr: Number) -> None:
 
 
 class SGD(Rule):
-    """SGD: steps of fixed length per gradient, straight down the slope.
+    """SGD: steps against the gradient, η times as long as it is.
 
     For each parameter θ with gradient g, of any one shape::
 

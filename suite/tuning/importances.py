@@ -26,8 +26,8 @@ def importances(settings: Sequence[Mapping[str, float]], goodness: Sequence[floa
     PED-ANOVA (Watanabe, Bansal, Hutter 2023, arXiv 2304.10255): for each hyperparameter the Pearson divergence between
     its density among the best quarter of the trials and that among all. It looks at ranks alone, so a diverged trial is
     as bad as any bad one; a variance-based measure would tell what makes the worst trials, which is the learning rate,
-    and nothing else. The densities are on the scales of the search: log for the learning rate and ε, log of 1 − x for
-    momentum, α, ρ, β₁, β₂.
+    and nothing else. The densities are on the scales of the default ranges: log for the learning rate and ε, log of
+    1 − x for momentum, α, ρ, β₁, β₂.
 
     Args:
         settings: The values of each trial's hyperparameters; all trials have the same ones.

@@ -7,7 +7,7 @@ import itertools
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from suite import plan, problems
 from suite.errors import UserError
@@ -69,8 +69,12 @@ class Search:
     def protocol(self) -> str:
         """All that decides what is proposed and how it is judged, but for how many: other protocols do not mix."""
         tune = self.tune.model_dump(exclude={"trials", "space", "epochs", "train_examples", "parameters"})
-        space = {name: found.model_dump(exclude_none=True) for name, found in self.space.items()}
-        return canonical({"trial": self.base.description(), "tune": tune, "space": space})
+        return canonical({"trial": self.base.description(), "tune": tune, "space": self.written_space})
+
+    @property
+    def written_space(self) -> dict[str, dict[str, Any]]:
+        """The space as a study file has it."""
+        return {name: found.model_dump(exclude_none=True) for name, found in self.space.items()}
 
     @property
     def optuna(self) -> str:

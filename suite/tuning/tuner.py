@@ -189,6 +189,7 @@ class _Progress:
             trials=tuple(trial.id for trial in tried.trials[: len(tried.judged)]),
             examples=sum(each.examples for each in tried.judged),
             seconds=sum(each.seconds for each in tried.judged),
+            space=search.written_space,
         )
         run_id = self.store.write_configuration(self.study, found, [each.run_id for each in tried.judged])
         return replace(found, run_id=run_id)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from suite.executors import LocalProcesses
+from suite.executors import LocalProcesses, keep_memory
 from suite.plan import plan
 from suite.store import Store, locate
 from suite.study_file import load
@@ -27,6 +27,7 @@ def benchmark_recording(benchmark, fashion_mnist, tmp_path):
     """Writing the result of a one-epoch trial of the paper's CNN, beside the time that such a trial takes."""
     study = load("paper").override(repeats=1, epochs=1, train_examples=2048, optimizers=("Adam",))
     (trial,) = plan(study)
+    keep_memory()  # as a worker does
     result = run_trial(trial, data=fashion_mnist)
     store = Store(locate(str(tmp_path), tmp_path), tmp_path)
     store.write(study, result)

@@ -594,13 +594,6 @@ def test_importing_loads_neither_torch_nor_torchvision():
     assert done.stdout == "[]\n"
 
 
-def test_digests_name_the_four_files():
-    """A trial's id depends on the content of each of the four files."""
-    assert data.digests(data.FASHION_MNIST) == data.FASHION_MNIST.files
-    assert {len(digest) for digest in data.digests(data.FASHION_MNIST).values()} == {64}
-    assert len(set(data.digests(data.FASHION_MNIST).values())) == 4
-
-
 def test_loading_from_a_root_without_the_data(tmp_path):
     """The line says what to do."""
     with pytest.raises(UserError, match="`ravine data` finds, fetches and verifies it"):
@@ -636,11 +629,3 @@ def test_the_whole_way_to_the_real_data(real):
     assert torch.bincount(test_labels).tolist() == [1_000] * 10
     assert (images.double().mean() / 255).item() == pytest.approx(0.2860, abs=5e-5)  # the mean that is widely published
     assert labels[:10].tolist() == [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]  # the first labels, in the file's order
-
-
-@pytest.mark.data
-def test_the_real_data_is_verified_quickly(real):
-    """Verifying at every start costs less than two seconds (measured: 0.05 to 0.2)."""
-    start = time.monotonic()
-    assert data.find(data.FASHION_MNIST, real).whole
-    assert time.monotonic() - start < 2

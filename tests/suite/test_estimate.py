@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import math
+import os
 
 import pytest
 from rich.console import Console
@@ -46,6 +47,8 @@ def test_recorded_trials_come_before_a_probe(trials):
     records.append(_record(dataclasses.replace(trials[0], precision="bfloat16"), Timing(0.001, 4.0, 9.0, 512)))
     speed = estimate.recorded(records, trials[1], "cpu", 100)
     assert (speed.train, speed.evaluate, speed.source) == (256, 50, "3 recorded trials")
+    cut = _record(trials[0], Timing(1.0, 0.001, 9.0, 256), outcome=Outcome.DIVERGED)
+    assert estimate.recorded([*records, cut], trials[1], "cpu", 100) == speed, "it was spared evaluations"
     assert estimate.recorded(records[3:], trials[1], "cpu", 100) is None
 
 
@@ -54,6 +57,15 @@ def test_a_probe_measures(trials):
     speed = estimate.probe(BLOBS, "float32", "cpu")
     assert speed.train > 0
     assert speed.evaluate > 0
+
+
+def test_a_probe_in_a_process_of_its_own(write_study, monkeypatch):
+    """It finds the problem beside the study and measures it; where that breaks, the time is unknown."""
+    folder = write_study().parent
+    found = estimate.probe_apart("toy:BLOBS", folder, "float32", "cpu")
+    assert (found.train > 0, found.evaluate > 0, found.source) == (True, True, "a probe of two steps")
+    monkeypatch.setattr(estimate, "_find_and_probe", os._exit)
+    assert math.isnan(estimate.probe_apart(1, None, "float32", "cpu").train)
 
 
 def test_a_probe_that_fails_is_unknown_time(trials):

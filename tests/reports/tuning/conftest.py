@@ -20,7 +20,10 @@ def made():
                 row = {"optimizer": label, "kind": label.lower(), "number": number, "state": state, "value": value}
                 row |= {"objective": objective, "goal": goal, "sampler": sampler, "is_default": own and number == 0}
                 row |= {"repeats": 2, "examples": 100 * (number + 1), "seconds": 0.5}
-                table.append(row | {f"param.{name}": float(setting) for name, setting in settings.items()} | other)
+                row |= {f"param.{name}": float(setting) for name, setting in settings.items()}
+                row |= {f"range.{name}": "{ log = [0.0001, 0.5] }" for name in settings}
+                row |= {f"edge.{name}": not 0.00012 < setting < 0.42 for name, setting in settings.items()}
+                table.append(row | other)
         return pd.DataFrame(table)
 
     return make

@@ -36,16 +36,17 @@ def test_an_optimizer_without_a_complete_trial_has_no_choice(made, rates) -> Non
     assert not table["kept"].any()
 
 
-def test_a_choice_at_an_end_of_what_was_tried_is_found(made) -> None:
-    """The highest rate of four; a rate inside, and two distinct values, have no edge; failed trials were not tried."""
+def test_a_choice_on_the_edge_of_its_range_is_found(made) -> None:
+    """Where the range ends counts: the highest rate of four lies inside it, and one on the edge has to be the best."""
     rows = [(4.0, 0.1), (3.0, 0.2), (2.0, 0.3), (1.0, 0.4)]
-    trials = made({"A": [(v, {"lr": lr, "momentum": 0.9 - 0.1 * (v > 3)}) for v, lr in rows]})
-    edges = choices.at_edges(trials, choices.best(trials))
-    assert edges.values.tolist() == [["A", "lr", 0.4, "highest", 0.1, 0.4]]
-    beyond = made({"A": [(v, {"lr": lr}) for v, lr in [*rows, (("failed", math.nan), 9.0)]]})
-    assert len(choices.at_edges(beyond, choices.best(beyond))) == 1
-    inside = made({"A": [(v, {"lr": lr}) for v, lr in [*rows, (5.0, 0.5)]]})
-    assert choices.at_edges(inside, choices.best(inside)).empty
+    trials = made({"A": [(v, {"lr": lr, "momentum": 0.3}) for v, lr in rows]})
+    assert choices.at_edges(trials, choices.best(trials)).empty
+    edge = made({"A": [(v, {"lr": lr, "momentum": 0.3}) for v, lr in [*rows, (0.5, 0.45)]]})
+    assert choices.at_edges(edge, choices.best(edge)).values.tolist() == [["A", "lr", 0.45, "{ log = [0.0001, 0.5] }"]]
+    other = made({"A": [(v, {"lr": lr}) for v, lr in [*rows, (5.0, 0.45)]]})
+    assert choices.at_edges(other, choices.best(other)).empty
+    older = edge.drop(columns=[name for name in edge if name.startswith(("edge.", "range."))])
+    assert choices.at_edges(older, choices.best(older)).empty, "of a record of before no range is known"
 
 
 def test_what_was_spent_is_counted_by_state(made, rates) -> None:

@@ -57,9 +57,11 @@ def test_unequal_budgets_are_told_with_their_numbers(made, rates, warned) -> Non
 
 
 def test_an_optimum_at_the_edge_is_told_with_the_mend(made, rates, warned) -> None:
-    """The chosen rate is the highest tried, and so the good range is open above."""
-    told = warned(made({"A": rates([3.0, 2.0, 1.0])}))
-    assert told[0].startswith("An optimum lies at the edge: A lr = 0.01, the highest tried.")
+    """With the range; the chosen rate is the highest tried, too, and so the good range is open above."""
+    told = warned(made({"A": rates([3.0, 2.0, 1.0], [0.01, 0.1, 0.45])}))
+    assert told[0].startswith(
+        "An optimum lies on the edge of its range: A lr = 0.45 in { log = [0.0001, 0.5] }. The best may"
+    )
     assert told[1] == "The range of good learning rates is open: A above. No rate beyond was tried."
 
 

@@ -256,6 +256,8 @@ def test_a_frame_has_a_row_for_each_optuna_trial(tune, write_study):
     assert table["param.beta1"].isna().tolist() == 7 * [True] + 7 * [False]
     assert table["param.lr"].iloc[0] == 0.1
     assert table["is_default"].sum() == 2
+    assert set(table["range.lr"]) == {"{ log = [0.0001, 10.0] }", "{ log = [1e-05, 1.0] }"}
+    assert table["edge.beta1"].notna().tolist() == table["param.beta1"].notna().tolist()
     assert frame.tuning(study.override(trials=3, optimizers=("Adam",)), store)["number"].tolist() == [0, 1, 2]
     assert (table["value"] < math.log(4)).any()
     columns = {"kind", "objective", "sampler", "repeats", "examples", "seconds"}

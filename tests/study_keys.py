@@ -1,0 +1,78 @@
+"""Writes the tables of docs/study_files.md, every key of a study file: `python tests/study_keys.py`."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from documents import put
+from pydantic_core import PydanticUndefined
+
+from suite import study
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "study_files.md"
+TABLES: dict[str, type[BaseModel]] = {
+    "study": study.Study,
+    "optimizer": study.Entry,
+    "schedule": study.Schedule,
+    "tune": study.Tune,
+    "range": study.Range,
+}
+WRITTEN = {"tuned", "imported"}
+"""Tables that commands write."""
+
+
+def told(model: type[BaseModel]) -> dict[str, str]:
+    """The docstring beneath each field of a model, in one line."""
+    (tree,) = ast.parse(inspect.getsource(model)).body
+    assert isinstance(tree, ast.ClassDef)
+    found = {}
+    for field, text in zip(tree.body, tree.body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+            found[ast.unparse(field.target)] = " ".join(str(text.value.value).split())
+    return found
+
+
+def keys(model: type[BaseModel]) -> str:
+    """A row for each key: its name, its default or an example of it, and what it means."""
+    texts = told(model)
+    rows = ["| key | default | what it is |", "| --- | --- | --- |"]
+    for name, field in model.model_fields.items():
+        if not field.exclude and name not in WRITTEN:
+            rows.append(f"| `{name}` | {_default(field)} | {texts[name]} |")
+    return "\n".join(rows)
+
+
+def _default(field: FieldInfo) -> str:
+    """The default as a file has it; where there is none, an example, or that it has to be there."""
+    value = field.get_default(call_default_factory=True) if not field.is_required() else PydanticUndefined
+    example = f"for example `{str(field.examples[0]).partition(' with ')[0]}`" if field.examples else ""
+    if value is PydanticUndefined:
+        return f"required, {example}"
+    if isinstance(value, bool | int | float | str | tuple):
+        return f"`{_toml(value)}`"
+    return f"none; {example}" if example else "none"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    return str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else f"{value:g}"
+
+
+def main() -> None:
+    """Write the tables."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+    for name, model in TABLES.items():
+        text = put(text, name, keys(model))
+    DOCUMENT.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
