@@ -104,7 +104,7 @@ def test_overrides_have_a_report_of_their_own(call, write_study, here):
     assert [folder.name for folder in (here / "out/reports").iterdir()] == ["toy_study@repeats=1,optimizer=adam"]
 
 
-def test_a_study_with_parts(call, write_study, here):
+def test_a_study_with_parts(call, write_study, here, monkeypatch):
     """Every part runs and has its report, the whole has one over them; `--part` chooses, and status speaks of each."""
     path = write_study(repeats=1)
     parts = '[[part]]\nname = "one"\n[[part]]\nname = "two"\nepochs = 3\n'
@@ -136,6 +136,17 @@ def test_a_study_with_parts(call, write_study, here):
     ]
     assert [part["trials"][0]["same"] for part in told["parts"]] == [True, True]
     assert call("tune", path)[0] == 2
+    name = path.name
+    status, out, err = call("compare", name, f"{name}@part=two")
+    assert (status, out) == (2, "")
+    assert f"Write one after an @: {name}@part=one" in err
+    status, out, err = call("compare", f"{name}@part=one", f"{name}@part=two")
+    assert status == 0, err
+    assert "out/reports/toy_study.two_against_toy_study.one/index.html" in out
+    monkeypatch.setattr("suite.ui.serve", lambda *given: given[2]("http://here/") or 0)
+    status, out, _ = call("ui", "toy_study")
+    assert status == 0
+    assert re.findall(r"(?m)^  (\S+): http://here/#", out) == ["toy_study.one", "toy_study.two"]
 
 
 def test_dry_run_shows_the_plan_and_runs_nothing(call, write_study, here):

@@ -54,6 +54,19 @@ def test_the_page_leads_to_each_part(reports, tmp_path):
     )
 
 
+def test_where_it_was_measured_names_the_parts(reports, tmp_path):
+    """One place is told once for all; of several, each with the parts that were measured there."""
+    (told,) = overview._where(reports)
+    assert told.startswith("Device: ")
+    study, report = reports[1]
+    trials = report.frames.trials.assign(torch="9.9")
+    other = (study, dataclasses.replace(report, frames=dataclasses.replace(report.frames, trials=trials)))
+    first, second = overview._where([reports[0], other, reports[2]])
+    assert first == f"one, odd: {told}"
+    assert second.startswith("two: Device: ")
+    assert "torch 9.9" in second
+
+
 def test_numbers_for_scripts(reports, tmp_path):
     """The ranks stand beside the parts' own numbers."""
     built = overview.build(_file(reports), reports, tmp_path / "all")
