@@ -78,16 +78,3 @@ def test_turns_are_taken_in_order():
 def test_no_lane_is_no_result():
     """Nothing to run comes to nothing."""
     assert in_turns([], 3) == []
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-@pytest.mark.parametrize("problem", ["BLOBS", "DROPOUT_BLOBS"])
-def test_packed_on_a_gpu(write_study, problem):
-    """Streams, graphs and random states of several trials keep apart: the bits of lone trials."""
-    path = write_study(problem)
-    trials = [dataclasses.replace(t, epochs=4) for t in plan(load(path))]
-    alone = [run_trial(trial, device="cuda:0", folder=path.parent) for trial in trials]
-    assert all(r.outcome is Outcome.OK for r in alone), [r.reason for r in alone]
-    packed = run_trials(trials, 4, device="cuda:0", folder=path.parent)
-    assert [_bits(r) for r in packed] == [_bits(r) for r in alone]

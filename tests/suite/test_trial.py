@@ -180,16 +180,3 @@ def test_the_papers_network_trains_on_the_real_images(fashion_mnist):
     last = {p.metric: p.value for p in results[0].points}
     assert last["test/accuracy"] * 10_000 == pytest.approx(round(last["test/accuracy"] * 10_000), abs=1e-9)
     assert last["train/accuracy"] * 128 == pytest.approx(round(last["train/accuracy"] * 128), abs=1e-9)
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-def test_a_gpu_gives_the_same_bits_twice(fashion_mnist):
-    """On CUDA, too, the same trial gives the same weights, and float32 is IEEE: near the CPU's losses."""
-    study = load("quick").override(repeats=1, epochs=1, train_examples=512, optimizers=("Adam",))
-    (trial,) = plan(study)
-    first, second = (run_trial(trial, device="cuda", data=fashion_mnist) for _ in range(2))
-    assert first.outcome is Outcome.OK, first.reason
-    assert _bits(first) == _bits(second)
-    cpu = run_trial(trial, data=fashion_mnist)
-    assert first.points[0].value == pytest.approx(cpu.points[0].value, rel=1e-4)
