@@ -80,9 +80,12 @@ class Location:
 
 def cache_folder() -> Path:
     """The folder that data sets are unpacked into: RAVINE_CACHE, or else the user's cache."""
+    given = os.environ.get("RAVINE_CACHE")
+    if given:
+        return _absolute(given)
     from platformdirs import user_cache_dir
 
-    return _absolute(os.environ.get("RAVINE_CACHE") or user_cache_dir("ravine"))
+    return _absolute(user_cache_dir("ravine"))
 
 
 def status(data_set: DataSet, folder: Path | None = None, *, verify: bool = True) -> list[Location]:

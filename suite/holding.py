@@ -30,11 +30,9 @@ def hold(uri: str, mend: str) -> Iterator[None]:
         OSError: The lock cannot be written.
     """
     from filelock import FileLock, Timeout
-    from platformdirs import user_cache_path
 
     file = sqlite_file(uri)
-    key = hashlib.sha256(uri.encode()).hexdigest()[:16]
-    path = Path(f"{file}.lock") if file else user_cache_path("ravine") / "locks" / f"{key}.lock"
+    path = Path(f"{file}.lock") if file else _lock_of_server(uri)
     holder = path.with_suffix(".holder")
     lock = FileLock(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,6 +48,12 @@ def hold(uri: str, mend: str) -> Iterator[None]:
     finally:
         holder.unlink(missing_ok=True)
         lock.release()
+
+
+def _lock_of_server(uri: str) -> Path:
+    from platformdirs import user_cache_path
+
+    return user_cache_path("ravine") / "locks" / f"{hashlib.sha256(uri.encode()).hexdigest()[:16]}.lock"
 
 
 def own_command() -> str:
