@@ -168,13 +168,13 @@ def _side(words: str, store: str | None) -> Side:
     # A tuned study has an @ in its name.
     whole = Path(words).is_file() or (choices.STUDIES / f"{words}.toml").is_file()
     name, _, changes = (words, "", "") if whole else words.partition("@")
-    chosen = choices.studies(name, **_overrides(words, changes))
-    if len(chosen.parts) > 1:
-        parts = ", ".join(study.part for study in chosen.parts)
+    file = choices.studies(name, **_overrides(words, changes))
+    if len(file.parts) > 1:
+        parts = ", ".join(study.part for study in file.parts)
         raise UserError(
-            f"the study {name} has several parts: {parts}. Write one after an @: {name}@part={chosen.parts[0].part}"
+            f"the study {name} has several parts: {parts}. Write one after an @: {name}@part={file.parts[0].part}"
         )
-    chosen = chosen.one()
+    chosen = file.one()
     trials = plan(chosen)
     frames = frame.load(choices.open_store(store, create=False), trials)
     if not frames.recorded:

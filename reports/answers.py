@@ -45,7 +45,10 @@ def p_value(p: float) -> str:
         return "–"
     if p < 0.0005:
         return "< 0.001"
-    return f"{p:.4f}" if f"{p:.3f}" == "0.050" else f"{p:.3f}"  # on which side of 5% it lies is what matters
+    digits = 3
+    while float(f"{p:.{digits}f}") == 0.05 != p:  # on which side of 5% it lies is what matters
+        digits += 1
+    return f"{p:.{digits}f}"
 
 
 def verdict(found: Comparison) -> str:
@@ -63,6 +66,8 @@ def verdict(found: Comparison) -> str:
     if not near:
         text = f"{by}{best} is better than " + (f"{list(found.means)[1]}." if rest == 1 else f"all {rest} others.")
     elif len(found.means) == 2:
+        if found.verdict(best, near[0]) == TIED:
+            return " ".join([f"{by}{best} and {near[0]} are tied, within ±{found.margin:g}.", *left_out(found)])
         text = f"{by}{best} and {near[0]} cannot be told apart."
     elif rest == 0:
         text = f"{by}none of the others can be told from the best, {best}."
@@ -72,12 +77,20 @@ def verdict(found: Comparison) -> str:
     tied = [label for label in near if found.verdict(best, label) == TIED]
     if tied:
         text += f" Tied with it, within ±{found.margin:g}: {listed(tied)}."
-    if found.n[best] < whole:
+    if found.test != "welch" and any(found.n[label] < whole for label in (best, *_above(found))):
+        few = next(label for label in (best, *_above(found)) if found.n[label] < whole)
         text += (
-            f" The mean of {best} is over {found.n[best]} repeats, others have up to {whole}; pairs are judged by those that "
+            f" The mean of {few} is over {found.n[few]} repeats, others have up to {whole}; pairs are judged by those that "
             "both have."
         )
     return " ".join([text, *left_out(found)])
+
+
+def _above(found: Comparison) -> list[str]:
+    """Labels whose mean is better than that of the best, which was found better than one of them on the repeats of both."""
+    best = next(iter(found.means))
+    sign = 1.0 if found.higher else -1.0
+    return [label for label, mean in found.means.items() if sign * mean > sign * found.means[best]]
 
 
 def how(found: Comparison) -> str:
@@ -90,7 +103,7 @@ def how(found: Comparison) -> str:
     )
     outside = int((found.pairs["n"] < found.fewest).sum()) if found.speaks else 0
     if outside:
-        text += f"; {outside} with fewer than {found.fewest} repeats stand outside it"
+        text += f"; {notes.counted(outside, 'pair')} with fewer than {found.fewest} repeats outside the family"
     if found.test == "max-t":
         text += "; all flips" if found.exact else f"; {MOST:,} random flips, seed {SEED}"
     return f"{text}. Tied: the interval of the difference, made for all pairs together, lies within ±{found.margin:g}."
@@ -120,7 +133,7 @@ def reach(found: Comparison) -> list[str]:
     if row["verdict"] in {BETTER, WORSE, TIED}:
         return told
     gap = notes.number(abs(float(row["difference"])), max(digits, 4))
-    if abs(float(row["difference"])) <= found.margin:
+    if 0 < found.margin >= abs(float(row["difference"])):
         told.append(
             f"{one} and {other} lie {gap} apart, within the margin of ±{found.margin:g}: more repeats would rather show a tie "
             "than part them."
@@ -153,5 +166,5 @@ def left_out(found: Comparison) -> list[str]:
     if not found.left_out:
         return []
     counts = ", ".join(f"{label} ({n})" for label, n in found.left_out.items())
-    wanted = found.fewest if found.speaks else 2
+    wanted = found.fewest if max(found.left_out.values()) > 1 else 2 if not found.speaks else found.fewest
     return [f"Not compared, with fewer than {wanted} scores: {counts}."]

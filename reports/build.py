@@ -236,8 +236,8 @@ def _one_more(compared: pd.DataFrame) -> str:
     if not chances:
         return "A single repeat has no range."
     return (
-        "One more run like ours lies within their range, and not within the interval of the mean, with probability "
-        f"(n − 1)/(n + 1): {chances}. So some printed numbers may lie outside by chance."
+        f"One more run like ours lies within their range with probability (n − 1)/(n + 1), {chances}, so some printed numbers "
+        "lie outside by chance; the interval of the mean is narrower and says nothing of a single run."
     )
 
 
@@ -273,10 +273,12 @@ def _draw(contents: _Contents) -> Iterator[Picture]:
 
 
 def _answer(contents: _Contents) -> str:
-    """The verdict, then the best mean with its interval; on surfaces, who came nearest to a minimum."""
+    """The verdict, then the best mean of those compared, with its interval; on surfaces, who came nearest to a minimum."""
     if contents.grounds:
         return path_section.answer(contents.grounds)
-    told = (answers.verdict(contents.comparison), notes.headline(contents.estimates, contents.study.score))
+    table, compared = contents.estimates, contents.comparison.means
+    table = table[table["label"].isin(list(compared))] if len(compared) > 1 else table
+    told = (answers.verdict(contents.comparison), notes.headline(table, contents.study.score))
     return " ".join(text for text in told if text)
 
 

@@ -416,9 +416,14 @@ def _told_of_pair(measured: Measurement, verdict: Verdict) -> Measurement:
 
 
 def _two(group: Sequence[Measurement]) -> tuple[Measurement, Measurement]:
-    """The two problems on which a pair differs most: where its first is best, and where it is worst."""
+    """The two problems on which a pair differs most: where its first is best, and where it is worst.
+
+    Where it was found better on some, and worse on others, two of those; a tie is neither.
+    """
     known = sorted(group, key=lambda each: (np.nan_to_num(each.size, nan=0.0), each.part))
-    return known[-1], known[0]
+    better = [each for each in known if each.verdict == SUPPORTED]
+    worse = [each for each in known if each.verdict == REFUTED and not each.tied]
+    return (better[-1], worse[0]) if better and worse else (known[-1], known[0])
 
 
 def _contrast(group: Sequence[Measurement], *, decided: bool) -> float:

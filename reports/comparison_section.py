@@ -46,7 +46,7 @@ def comparison(found: Comparison, *, varied: str = notes.VARIED) -> Section:
         figure, ax = figures.single(height=1.1 + 0.24 * k)
         pair_figures.from_the_best(found, ax, looks)
         caption = (
-            f"Difference in {name} from the best mean, with intervals that hold for all pairs together ({found.level:.0%}). "
+            f"Difference in {name} from the best, with intervals that hold for all pairs together ({found.level:.0%}). "
             "Dashed: not told from it. Shaded: the margin. At the right: optimizers that share a line share a tier."
         )
         yield Drawing(
@@ -65,7 +65,7 @@ def comparison(found: Comparison, *, varied: str = notes.VARIED) -> Section:
 
 
 def pairs_sheet(found: Comparison, varied: str = notes.VARIED) -> Sheet:
-    """The table of pairs: a row per pair, the better mean first."""
+    """The table of pairs: a row per pair, in the order of `Comparison.means`."""
     pairs = found.pairs
     digits = notes.decimals((pairs["high"] - pairs["low"]) / 2)
     columns = (

@@ -219,8 +219,16 @@ def _most(study: Study) -> float:
     return float("inf") if study.tune.sampler == "grid" else study.tune.trials
 
 
+def _searched(tried: Configuration) -> dict[str, Range]:
+    """The range of each hyperparameter that was searched; none where the record has none, or what is no range."""
+    try:
+        return {name: Range.model_validate_json(canonical(tried.space[name])) for name in tried.hyperparameters}
+    except (KeyError, TypeError, ValueError):
+        return {}
+
+
 def _tried(tried: Configuration) -> dict[str, Any]:
-    searched = {name: Range.model_validate_json(canonical(given)) for name, given in tried.space.items()}
+    searched = _searched(tried)
     return {
         "optimizer": tried.label,
         "kind": tried.kind,
@@ -253,7 +261,7 @@ def settings(study: Study, trials: Sequence[Trial]) -> dict[str, str]:
         if trial.label in told:
             continue
         entry = entries.get(trial.label)
-        written = entry.options if entry else {}
+        written = entry.options if entry and trial.optimizer != IMPORTED else {}
         known = dict(trial.hyperparameters)
         names: list[str] = [name for name in ("lr", "momentum") if name in known]
         names += [name for name in written if name not in names]

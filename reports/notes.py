@@ -246,13 +246,15 @@ def beneath(frames: Frames, estimates: pd.DataFrame, score: str) -> tuple[str, .
     ]
     lines += [*failure_lines(frames), varied(imported=frames.imported)]
     if estimates["examples_per_second"].notna().any():
-        beside = sorted({int(slots) for slots in frames.trials["packed"] if slots})
-        lines.append(
-            "Examples/s: median over the ok repeats, of training alone."
-            + (f" Up to {beside[-1]} trials took turns on the device: no speed of one by itself." if beside else "")
-        )
+        lines.append(f"Examples/s: median over the ok repeats, of training alone.{packed(frames)}")
     lines.append(where(frames))
     return tuple(line for line in lines if line)
+
+
+def packed(frames: Frames) -> str:
+    """That trials took turns on a device, to stand behind a sentence on speed; empty where none did."""
+    most = max((int(slots) for slots in frames.trials["packed"] if slots), default=1)
+    return f" Up to {most} trials took turns on the device: no speed of one by itself." if most > 1 else ""
 
 
 def measured_how(study: Study, frames: Frames, data: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -33,7 +33,7 @@ SIGNS: Mapping[str, str] = {BETTER: "▲", WORSE: "▼", TIED: "=", UNDECIDED: "
 
 
 def from_the_best(found: Comparison, ax: Axes, looks: Mapping[str, Style]) -> Axes:
-    """How far each optimizer lies from the best mean, with the interval of the difference; at the right its tiers.
+    """How far each optimizer lies from the best, with the interval of the difference; at the right its tiers.
 
     The intervals are made for all pairs together, so that all of them hold with the level of the family. The shaded strip is
     the margin, within which a difference does not count. A line at the right joins the optimizers of a tier.

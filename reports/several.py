@@ -153,7 +153,7 @@ def probability_of_improvement(
 
     Returns:
         The probability and the bounds of its interval; NaN where a problem has no run of either. Bounds are NaN where each has
-        one run, and where all runs of one beat all of the other: no resample shows then how it would vary.
+        one run, and where on each problem all runs of one beat all of the other: no resample shows then how it would vary.
     """
     a, b = np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)
     if a.ndim != 2 or b.ndim != 2 or len(a) != len(b):
@@ -170,7 +170,7 @@ def probability_of_improvement(
         rows = rng.multinomial(len(x), np.full(len(x), 1 / len(x)), size=resamples) / len(x)
         columns = rng.multinomial(len(y), np.full(len(y), 1 / len(y)), size=resamples) / len(y)
         drawn += np.einsum("bi,ij,bj->b", rows, wins, columns) / len(a)
-    if single or np.mean(values) in {0.0, 1.0}:
+    if single or set(values) <= {0.0, 1.0}:
         return float(np.mean(values)), np.nan, np.nan
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
     return float(np.mean(values)), float(low), float(high)

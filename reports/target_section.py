@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from reports import notes
@@ -70,7 +71,7 @@ def time_to_target(frames: Frames, score: str, order: Sequence[str]) -> Section 
         "targets",
         "Time to target",
         (words,),
-        (_targets_sheet(summary, metric, notes.varied(imported=frames.imported)),),
+        (_targets_sheet(summary, metric, frames),),
         draw,
         {"targets": summary, "times": times},
     )
@@ -109,11 +110,12 @@ def _summary(times: pd.DataFrame, order: Sequence[str], units: Sequence[str]) ->
 
 def _horizon(times: pd.DataFrame, unit: str) -> float:
     """Up to when means are restricted: the median, over labels, of how long each one's longest run was watched."""
-    longest = times.groupby("label")[f"{unit} watched"].max().dropna()
+    whole = times[np.isfinite(times[unit])]  # of a run that diverged or stalled on its way no time is known
+    longest = whole.groupby("label")[f"{unit} watched"].max().dropna()
     return float(longest.median()) if len(longest) else 1.0
 
 
-def _targets_sheet(summary: pd.DataFrame, metric: str, varied: str) -> Sheet:
+def _targets_sheet(summary: pd.DataFrame, metric: str, frames: Frames) -> Sheet:
     heads = {"epoch": "Epochs", "step": "Updates", "second": "Seconds"}
     heads = {unit: head for unit, head in heads.items() if unit in summary}
     columns = (
@@ -146,5 +148,7 @@ def _targets_sheet(summary: pd.DataFrame, metric: str, varied: str) -> Sheet:
     ]
     if "second" in heads:
         told = "as if each update of a run took equally long; they belong to their device."
-        remarks.append(f"Seconds: of training alone, {told}")
-    return Sheet("time_to_target", "Time to target", columns, tuple(rows), (*remarks, varied))
+        remarks.append(f"Seconds: of training alone, {told}{notes.packed(frames)}")
+    return Sheet(
+        "time_to_target", "Time to target", columns, tuple(rows), (*remarks, notes.varied(imported=frames.imported))
+    )

@@ -117,7 +117,7 @@ def times(
         table[f"{unit} watched"] = last[unit].reindex(table.index).astype("float64")
     ran = table["step watched"]
     if updates is not None:
-        cut = updates[updates["outcome"] != "ok"].groupby(keys)["step"].max()
+        cut = updates[updates["outcome"] != "ok"].groupby(keys, observed=True)["step"].max()
         ran = ran.combine(cut.reindex(table.index), np.fmax)
     table["second"] = (table["train_seconds"] * table["step"] / ran).where(ended, np.inf)
     table["second watched"] = table["train_seconds"] * table["step watched"] / ran

@@ -13,7 +13,7 @@ from reports import comparison, tiers
 from reports.intervals import LEVEL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -50,7 +50,7 @@ class Comparison:
         fewest: So many repeats are needed before anything gets a verdict.
         detectable: The smallest true difference that this study finds with probability `comparison.POWER`: the median
             over the pairs.
-        needed: Repeats that would tell the two best means apart, if their true difference is the measured one.
+        needed: Repeats that would tell the first two of `means` apart, if their true difference is the measured one.
         seeded: Whether a repeat means the same random numbers in every column.
         exact: Whether p comes from all flips and not from random ones.
     """
@@ -131,10 +131,7 @@ def compare(
         seeded: Whether a repeat means the same random numbers in every column; else nothing can be gained by pairing.
     """
     counts = table.notna().sum()
-    some = [str(label) for label in table.columns if counts[label] > 1]
-    fewest = comparison.fewest(test, math.comb(len(some), 2), level)
-    enough = [label for label in some if counts[label] >= fewest]
-    used = enough if len(enough) > 1 else some
+    used, fewest = _compared({str(label): int(counts[label]) for label in table.columns}, test, level)
     sign = 1.0 if higher else -1.0
     means = {label: float(table[label].mean()) for label in used}
     order = sorted(used, key=lambda label: -sign * means[label])
@@ -151,7 +148,7 @@ def compare(
     told = set(zip(apart["first"], apart["second"], strict=True))
     beaten = set(pairs.loc[(pairs["verdict"] == BETTER) & (pairs["first"] == order[0]), "second"]) if order else set()
     groups = tiers.tiers(order, told)
-    top = pairs.iloc[0] if len(pairs) else None  # the two best means
+    top = pairs.iloc[0] if len(pairs) else None  # the first two
     spread = float(found.sd[0]) if len(pairs) else math.nan
     return Comparison(
         score=score,
@@ -174,6 +171,20 @@ def compare(
         seeded=seeded,
         exact=found.exact,
     )
+
+
+def _compared(counts: Mapping[str, int], test: Test, level: float) -> tuple[list[str], int]:
+    """The labels with the scores that a verdict takes, as many as there can be, and how many scores that is.
+
+    Without two such labels, all that have two scores.
+    """
+    some = [label for label, count in counts.items() if count > 1]
+    for k in range(len(some), 1, -1):
+        fewest = comparison.fewest(test, math.comb(k, 2), level)
+        enough = [label for label in some if counts[label] >= fewest]
+        if len(enough) >= k:
+            return enough, fewest
+    return some, comparison.fewest(test, math.comb(len(some), 2), level)
 
 
 def _unbeaten(order: Sequence[str], found: Differences, verdict: NDArray[np.str_]) -> str:

@@ -50,7 +50,7 @@ class Versus:
         test: The name of the test.
         unpaired: Why repeats are not paired; empty where they are.
         changes: A row per label that both versions have, in the order of `after`: `label`, `before`, `after` (means, over the
-            repeats that both have where these are paired), `n before`, `n after`, and what `Comparison.pairs` has of the pair
+            repeats that both have, but for Welch's test), `n before`, `n after`, and what `Comparison.pairs` has of the pair
             with `after` first: so `difference` is after − before, and `verdict` is on after. The labels are one family.
         left_out: Labels of both without two scores on each side.
         same: Labels whose trials are the very same on both sides.

@@ -126,7 +126,7 @@ def changes_sheet(found: Versus) -> Sheet:
         ),
         (
             f"Before: {found.before}. After: {found.after}. Change: after − before, ± half of its own {found.level:.0%} "
-            f"interval.{'' if found.unpaired else ' All three over the repeats that both have.'}"
+            f"interval.{'' if found.test == 'welch' else ' All three over the repeats that both have.'}"
         ),
         comparison_section.EFFECTS[found.test == "welch"],
         "Detectable: the true change found with probability 80%, by t tests.",

@@ -312,8 +312,8 @@ def _study(
     entries = []
     for label, last in lasts.items():
         there = set(table.loc[table["optimizer"] == label, "repeat"])
-        own = [at for at, name in enumerate(names) if name in there]
-        some = {"repeats": own} if len(own) < len(names) else {}
+        found = [at for at, name in enumerate(names) if name in there]
+        some = {"repeats": found} if len(found) < len(names) else {}
         entries.append({"name": label, "kind": IMPORTED, "epochs": last, **some})
     return {
         "problem": problem,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def environment(device: str) -> dict[str, str]:
     """What may explain a difference between two runs of the same trial, as text.
 
-    Keys: device, device_name, threads, cpu_capability, python, torch, torchvision, numpy, cuda, cudnn (on CUDA alone), ravine,
+    Keys: device, device_name, threads, cpu_capability, python, torch, torchvision, numpy, cuda, cudnn, ravine,
     commit, platform. A trial adds `packed`, how many trials took turns in its process, where these were several.
     """
     import torch
@@ -34,7 +34,7 @@ def environment(device: str) -> dict[str, str]:
         "threads": "1",
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "cuda": torch.version.cuda or "" if on_cuda else "",
-        **({"cudnn": str(torch.backends.cudnn.version())} if on_cuda else {}),
+        "cudnn": str(torch.backends.cudnn.version() or "") if on_cuda else "",
         "commit": commit(),
         "platform": platform.platform(),
         **versions("torchvision", "numpy"),

@@ -80,7 +80,8 @@ def test_the_set_up_commands_are_what_tox_has():
     tox.read(ROOT / "tox.ini")
     commands = _commands("sh")
     named = {command.split()[3] for command in commands if "-e" in command}
-    assert named <= {"study", "tests", "lint", "types", "benchmark", "calibration", "theory", "faults", "scale"}
+    assert named <= {name.removeprefix("testenv:") for name in tox.sections()} | {"lint", "types"}
+    assert named >= {"study", "tests", "gpu", "benchmark", "mistakes", "calibration", "theory", "faults", "scale"}
     assert {"sh setup.sh", "sh setup.sh -e study"} <= set(commands)
     assert tox["testenv:study"]["commands"] == "ravine {posargs:run quick}"
     assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").rstrip().endswith("\nsh setup.sh")

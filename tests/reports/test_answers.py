@@ -36,8 +36,9 @@ def test_too_few_repeats_give_no_verdict_and_say_how_many_it_takes() -> None:
 
 
 def test_a_tie_is_told_with_its_margin() -> None:
-    """An optimizer within the margin of the best is tied with it, not merely undecided."""
-    assert answers.verdict(compare(A=0.9, B=0.9, margin=0.1)).endswith("Tied with it, within ±0.1: B.")
+    """An optimizer within the margin of the best is tied with it, not merely undecided; of two, each is with the other."""
+    assert answers.verdict(compare(A=0.9, B=0.9, C=0.1, margin=0.1)).endswith("Tied with it, within ±0.1: B.")
+    assert answers.verdict(compare(A=0.9, B=0.9, margin=0.1)) == "By test accuracy, A and B are tied, within ±0.1."
 
 
 def test_one_optimizer_has_no_verdict_at_all() -> None:
@@ -71,6 +72,7 @@ def test_nothing_is_promised_about_a_tie() -> None:
         "within the margin of ±0.1: more repeats would rather show a tie"
         in answers.reach(compare(n=3, A=0.9, B=0.91, margin=0.1))[-1]
     )
+    assert answers.reach(compare(n=3, A=0.9, B=0.91, margin=0.0))[-1].startswith("To tell")
     assert "is called a tie all the same" in answers.reach(compare(A=0.9, B=0.9, margin=0.1))[0]
 
 
@@ -93,6 +95,31 @@ def test_who_is_not_compared_is_told_with_the_answer() -> None:
     )
 
 
+def test_a_best_without_the_best_mean_is_explained() -> None:
+    """B is better on the repeats of both, A has the better mean over fewer; Welch's test judges all repeats."""
+    rng = np.random.default_rng(0)
+    base = rng.normal(0.9, 0.01, 10)
+    frame = pd.DataFrame({"A": base, "B": base + 0.01 + rng.normal(0, 1e-4, 10)})
+    frame.loc[6:, "A"], frame.loc[6:, "B"] = np.nan, 0.1
+    told = answers.verdict(verdicts.compare(frame, score="test/accuracy", higher=True, margin=0.0))
+    assert told.startswith(
+        "By test accuracy, B is better than A. The mean of A is over 6 repeats, others have up to 10; "
+    )
+    welch = verdicts.compare(frame, score="test/accuracy", higher=True, margin=0.0, test="welch")
+    assert "repeats" not in answers.verdict(welch)
+
+
+def test_those_that_share_too_few_repeats_have_no_verdict_and_a_third_is_left_out_for_its_own() -> None:
+    """Six scores each of which three are shared, beside four: the two reasons do not contradict each other."""
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(9, 3)), columns=list("ABC"))
+    frame.loc[6:, "A"], frame.loc[:2, "B"], frame.loc[4:, "C"] = np.nan, np.nan, np.nan
+    told = answers.verdict(verdicts.compare(frame, score="test/accuracy", higher=True, margin=0.0))
+    assert told == (
+        "No verdict yet: the optimizers share 3 repeats, and a comparison needs at least 6. Not compared, with fewer than 6 "
+        "scores: C (4)."
+    )
+
+
 def test_a_success_rate_has_its_own_interval_and_only_where_something_failed() -> None:
     """8 of 10: Clopper-Pearson 44% to 97%; none of ten: 0% to 31%; ten of ten are not mentioned."""
     table = pd.DataFrame({"label": ["A", "B", "C"], "ok": [8, 0, 10], "run": [10, 10, 10]})
@@ -106,6 +133,8 @@ def test_a_success_rate_has_its_own_interval_and_only_where_something_failed() -
     ("p", "text"),
     [
         (0.0499, "0.0499"),
+        (0.05, "0.050"),
+        (205 / 4096, "0.05005"),
         (0.0501, "0.0501"),
         (0.0004, "< 0.001"),
         (0.0005, "0.001"),
@@ -115,7 +144,7 @@ def test_a_success_rate_has_its_own_interval_and_only_where_something_failed() -
     ],
 )
 def test_a_small_p_is_never_printed_as_zero(p, text) -> None:
-    """Three decimals, or a bound; a fourth where three would hide on which side of 5% it lies."""
+    """Three decimals, or a bound; more where three would hide on which side of 5% it lies."""
     assert answers.p_value(p) == text
 
 

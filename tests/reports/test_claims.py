@@ -247,6 +247,10 @@ def test_a_tie_is_no_change_of_sides():
     assert told.measurements[1].tied
     assert told.measurements[1].high < 0
     assert told.verdict == REFUTED
+    worse = made(accuracies(adam=0.7, sgd=0.6), part="worse", problem="worse", noise=0.02)
+    told = found("8", here, there, worse)
+    assert told.verdict == SUPPORTED, "a tie, however sure, hides no third problem"
+    assert [each.part for each in told.measurements] == ["here", "worse"]
 
 
 @pytest.mark.parametrize(("mean", "needed"), [(0.003, 28), (0.002, 41)])

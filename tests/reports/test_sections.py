@@ -199,6 +199,14 @@ def test_means_are_restricted_to_the_time_that_was_watched() -> None:
     table = target_section._summary(times, ["A", "B", "C"], ["epoch"]).set_index("label")
     assert table["epoch horizon"].tolist() == [5.0] * 3
     assert table["epoch"].to_dict() == {"A": 1.5, "B": 3.0, "C": 4.5}
+    lost = [(label, np.inf, False) for label in "DEFG"]
+    lost = pd.DataFrame(lost, columns=["label", "epoch", "reached"]).assign(
+        target="middle", value=0.5, **{"epoch watched": 1.0}
+    )
+    more = target_section._summary(pd.concat([times, lost]), list("ABCDEFG"), ["epoch"])
+    assert set(more["epoch horizon"]) == {5.0}, (
+        "runs that diverged after an epoch tell nothing of how long others were watched"
+    )
 
 
 def test_an_optimizer_that_never_arrives_says_so_in_the_table(large) -> None:

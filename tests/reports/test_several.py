@@ -104,6 +104,7 @@ def test_what_always_wins_has_no_interval() -> None:
     assert several.probability_of_improvement([[3.0, 4.0, 5.0]], [[0.0, 1.0, 2.0]], RNG(0)) == pytest.approx(
         (1.0, math.nan, math.nan), nan_ok=True
     )
+    assert math.isnan(several.probability_of_improvement([[3.0, 4.0], [0.0, 1.0]], [[1.0, 2.0], [3.0, 4.0]], RNG(0))[1])
 
 
 def test_one_run_each_has_no_interval_and_a_gap_no_value() -> None:

@@ -99,6 +99,10 @@ def test_an_optimizer_with_few_scores_hides_nobody_and_leads_nothing() -> None:
     assert found.pairs.equals(alone.pairs)
     assert (found.leaders, found.detectable) == (alone.leaders, alone.detectable)
     assert compare(few[:3]).left_out == {}
+    # Of Wilcoxon's test the fewest depend on the number of pairs that are left: 6 for one, 7 for three.
+    six = table(n=6, A=0.9, B=0.8).assign(C=[0.7, 0.71, *[np.nan] * 4])
+    assert compare(six, test="wilcoxon").speaks
+    assert compare(six, test="wilcoxon").left_out == {"C": 2}
 
 
 def test_a_pair_that_shares_few_repeats_stands_outside_the_family() -> None:

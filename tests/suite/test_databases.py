@@ -8,7 +8,7 @@ from suite.databases import cause, made_whole
 
 def test_a_cause_has_no_password_even_where_it_is_cut():
     """What a database said is cut only after the password is gone: half a password is one, too."""
-    said = "x" * 170 + " postgresql://me:a-very-long-secret-password@host/db"
+    said = "x" * 180 + " postgresql://me:a-very-long-secret-password@host/db"
     assert "a-very" not in cause(OSError(said))
     assert len(cause(OSError(said))) == 200
 

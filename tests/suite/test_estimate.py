@@ -3,7 +3,6 @@
 import dataclasses
 import io
 import math
-import os
 
 import pytest
 from rich.console import Console
@@ -59,13 +58,12 @@ def test_a_probe_measures(trials):
     assert speed.evaluate > 0
 
 
-def test_a_probe_in_a_process_of_its_own(write_study, monkeypatch):
-    """It finds the problem beside the study and measures it; where that breaks, the time is unknown."""
+def test_a_probe_in_a_process_of_its_own(write_study):
+    """It finds the problem beside the study and measures it; where the process dies, the time is unknown."""
     folder = write_study().parent
     found = estimate.probe_apart("toy:BLOBS", folder, "float32", "cpu")
     assert (found.train > 0, found.evaluate > 0, found.source) == (True, True, "a probe of two steps")
-    monkeypatch.setattr(estimate, "_find_and_probe", os._exit)
-    assert math.isnan(estimate.probe_apart(1, None, "float32", "cpu").train)
+    assert math.isnan(estimate.probe_apart("toy:DEADLY_BLOBS", folder, "float32", "cpu").train)
 
 
 def test_a_probe_that_fails_is_unknown_time(trials):
