@@ -135,7 +135,7 @@ def against_reference(
         `label`, `metric`, `ours` (the mean; of `examples_per_second` the median), `low`, `high`, `n`, `minimum` and
         `maximum` of our repeats, `printed`, `difference` (ours minus printed) and `within`: whether the printed number
         lies between our lowest and our highest repeat, as one more run of ours would with probability (n − 1)/(n + 1); it is
-        missing below two repeats.
+        missing below two repeats, and of speeds, which are those of other devices.
     """
     rows = []
     for _, estimate in estimates.iterrows():
@@ -158,7 +158,7 @@ def against_reference(
                     "maximum": high,
                     "printed": number,
                     "difference": estimate[metric] - number,
-                    "within": bool(low <= number <= high) if len(values) > 1 else None,
+                    "within": bool(low <= number <= high) if len(values) > 1 and metric in metrics else None,
                 }
             )
     columns = "label metric ours low high n minimum maximum printed difference within"

@@ -152,6 +152,8 @@ def convergence(
 ) -> Axes:
     """Mean curves with their pointwise bands, all labels together.
 
+    A label that was measured once, far worse than the others end, is told at the edge, so that the rest can be read.
+
     Args:
         curves: `label`, `epoch` or `update`, `mean`, `low`, `high` (`estimates.by_epoch`, `estimates.by_update`).
         ax: Where to draw.
@@ -162,6 +164,7 @@ def convergence(
     """
     labels = [label for label in looks if label in set(curves["label"])]
     sizes = curves.groupby("label", sort=False).size()
+    beyond = _far_and_once(curves, sizes, metric)
     sns.lineplot(
         data=curves[curves["label"].map(sizes) > 1].astype({along: float}),
         x=along,
@@ -184,16 +187,22 @@ def convergence(
     for label in labels:
         curve, look = curves[curves["label"] == label], looks[label]
         x, low, high = (curve[name].to_numpy(dtype=float) for name in (along, "low", "high"))
+        if label in beyond:
+            continue
         if len(curve) > 1:
             ax.fill_between(x, low, high, color=look.color, alpha=0.15 if len(labels) < 7 else 0.1, linewidth=0)
         else:
             _standing(ax, float(x[0]), curve.iloc[0], look)
-    _value_scale(ax, metric, curves["mean"], curves["low"])
+    inside = curves[~curves["label"].isin(beyond)]
+    _value_scale(ax, metric, inside["mean"], inside["low"])
     _along_scale(ax, curves, along)
+    for label in beyond:
+        point = curves[curves["label"] == label].iloc[0]
+        _at_the_edge(ax, float(point[along]), float(point["mean"]), looks[label], metric)
     ax.set_xlabel("Epoch" if along == "epoch" else "Update")
     ax.set_ylabel(axis_title(metric, along=along))
     if named:
-        ends = curves.groupby("label", sort=False).tail(1)
+        ends = inside.groupby("label", sort=False).tail(1)
         _name_ends(ax, {row["label"]: (row[along], row["mean"]) for _, row in ends.iterrows()}, looks)
     return ax
 
@@ -421,6 +430,24 @@ def _once(own: pd.DataFrame, curves: pd.DataFrame, ax: Axes, look: Style, *, lab
     ax.set_xlabel("After the last epoch")
     ax.set_ylabel(title(metric))
     return ax
+
+
+def _far_and_once(curves: pd.DataFrame, sizes: pd.Series[int], metric: str) -> list[str]:
+    """Labels with a single mean that is far worse than the ends of most; none where all have single ones."""
+    if sizes.max() < 2:
+        return []
+    ends = (1 if higher_is_better(metric) else -1) * curves.groupby("label", sort=False)["mean"].last()
+    cut = _cut(ends.dropna().to_numpy())
+    return [str(label) for label in ends[ends < cut].index if sizes[label] == 1]
+
+
+def _at_the_edge(ax: Axes, at: float, value: float, look: Style, metric: str) -> None:
+    """A mark at the worse edge of the axes, with the number that lies beyond it."""
+    height, arrow = (0.04, "▾") if higher_is_better(metric) else (0.96, "▴")
+    beside = ax.get_xaxis_transform()
+    ax.plot([at], [height], look.marker, color=look.color, ms=5.6, mec="white", mew=0.6, zorder=6, transform=beside)
+    text, offset = f"{notes.number(value, 3)} {arrow}", {"textcoords": "offset points", "va": "center"}
+    ax.annotate(text, (at, height), (6, 0), xycoords=beside, color=look.color, fontsize=7, zorder=6, **offset)
 
 
 def _cut(goodness: np.ndarray[Any, Any]) -> float:

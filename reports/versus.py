@@ -209,10 +209,11 @@ def _changes(
     table = verdicts.rows(
         names, matrix, found, verdict=verdict, sign=1.0 if higher else -1.0, level=level, seeded=seeded
     )
+    columns_of = [(2 * at, 2 * at + 1) for at in range(k)]
     columns: Mapping[str, Any] = {
         "label": list(labels),
-        "before": [_mean(matrix, one, two, paired=found.paired) for two, one in zip(*which, strict=True)],
-        "after": [_mean(matrix, two, one, paired=found.paired) for two, one in zip(*which, strict=True)],
+        "before": [_mean(matrix, one, two, paired=found.paired) for two, one in columns_of],
+        "after": [_mean(matrix, two, one, paired=found.paired) for two, one in columns_of],
         "n before": [int(np.isfinite(matrix[:, at]).sum()) for at in which[1]],
         "n after": [int(np.isfinite(matrix[:, at]).sum()) for at in which[0]],
     }

@@ -88,6 +88,7 @@ def test_only_printed_metrics_of_labels_in_the_study_are_compared(made) -> None:
     compared = estimates.against_reference(table, scores, printed, ["test/accuracy"])
     assert compared[["label", "metric", "ours"]].values.tolist() == [["A", "examples_per_second", 150.0]]
     assert compared["low"].isna().all()  # a median has no interval here
+    assert compared["within"].tolist() == [None], "speeds are of other devices"
 
 
 def test_a_curve_is_mean_and_band_at_each_epoch_over_ok_repeats(sample) -> None:

@@ -151,6 +151,23 @@ def test_dots_have_the_best_mean_on_top(ax) -> None:
     assert "no score" in [text.get_text() for text in ax.texts]
 
 
+@pytest.mark.parametrize(
+    ("metric", "ends", "once", "told"),
+    [
+        ("test/accuracy", (0.9, 0.89, 0.88), 0.3, ["0.300 ▾"]),
+        ("test/accuracy", (0.9, 0.89, 0.88), 0.87, []),
+        ("train/loss", (0.2, 0.21, 0.22), 2.0, ["2.000 ▴"]),
+    ],
+)
+def test_a_curve_of_one_point_far_behind_is_told_at_the_edge(ax, metric, ends, once, told) -> None:
+    """A budget of one epoch beside others must not press their curves together; near them it is drawn where it lies."""
+    frame = curves(**{name: [end - 0.01, end] for name, end in zip("ABC", ends, strict=True)}, once=[once])
+    figures.convergence(frame, ax, figures.styles([*"ABC", "once"]), metric=metric, named=False)
+    assert [text.get_text() for text in ax.texts] == told
+    low, high = ax.get_ylim()
+    assert (low < once < high) == (not told)
+
+
 def test_a_mean_far_below_the_others_is_told_at_the_edge(ax) -> None:
     """0.1 among four near 0.9 would make the rest unreadable: an arrow with its value instead, and the axis says so."""
     means = {"A": 0.9, "B": 0.89, "C": 0.88, "D": 0.885, "lost": 0.1}

@@ -232,7 +232,7 @@ def test_a_report_answers_with_the_verdict_first(large) -> None:
         < page.index('id="targets"')
         < page.index('id="each"')
     )
-    assert "Not compared, for want of two scores: SGD, lr 10." in page
+    assert "Not compared, with fewer than 6 scores: SGD, lr 10 (0)." in page
     assert "SGD, lr 10 0 of 10 (0% to 31%)" in (report.folder / "table.md").read_text()
     assert "this study finds with probability 80%" in (report.folder / "table.md").read_text()
     pairs = pd.read_csv(report.folder / "pairs.csv")
