@@ -446,8 +446,8 @@ def _at_the_edge(ax: Axes, at: float, value: float, look: Style, metric: str) ->
     height, arrow = (0.04, "▾") if higher_is_better(metric) else (0.96, "▴")
     beside = ax.get_xaxis_transform()
     ax.plot([at], [height], look.marker, color=look.color, ms=5.6, mec="white", mew=0.6, zorder=6, transform=beside)
-    text, offset = f"{notes.number(value, 3)} {arrow}", {"textcoords": "offset points", "va": "center"}
-    ax.annotate(text, (at, height), (6, 0), xycoords=beside, color=look.color, fontsize=7, zorder=6, **offset)
+    text, far = f"{notes.number(value, 3)} {arrow}", "offset points"
+    ax.annotate(text, (at, height), (6, 0), xycoords=beside, textcoords=far, va="center", color=look.color, fontsize=7)
 
 
 def _cut(goodness: np.ndarray[Any, Any]) -> float:
