@@ -71,6 +71,9 @@ def verdict(found: Comparison) -> str:
         text = f"{by}{best} and {near[0]} cannot be told apart."
     elif rest == 0:
         text = f"{by}none of the others can be told from the best, {best}."
+    elif len(near) > 3 and rest < 3:
+        worse = [label for label in found.means if label not in found.leaders]
+        text = f"{by}none of the others can be told from the best, {best}, but for {listed(worse)}: worse."
     else:
         others = "the other is worse" if rest == 1 else f"the other {rest} are worse"
         text = f"{by}{listed(near)} cannot be told from the best, {best}; {others}."

@@ -256,7 +256,7 @@ def _remarks(found: Findings) -> tuple[str, ...]:
             f"Two families, each with an error of at most {share}, by step-down max-|t| over joint sign flips of whole "
             f"repeats: the {found.tests} measurements of all claims but the eighth and on the misprints; and, for the eighth, "
             f"{found.pairs} differences, of all pairs of optimizers on {found.problems} problems. An interval holds together "
-            "with all others of its family; the step-down test finds a little more than the intervals show. Fewer than "
+            "with all others of its family; verdicts are those of the test, which may differ at the edge. Fewer than "
             f"{FEWEST} shared repeats give no verdict, and their interval stands alone."
         ),
         (

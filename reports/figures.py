@@ -164,7 +164,7 @@ def convergence(
     """
     labels = [label for label in looks if label in set(curves["label"])]
     sizes = curves.groupby("label", sort=False).size()
-    beyond = _far_and_once(curves, sizes, metric)
+    outside = beyond(curves, metric)
     sns.lineplot(
         data=curves[curves["label"].map(sizes) > 1].astype({along: float}),
         x=along,
@@ -187,18 +187,19 @@ def convergence(
     for label in labels:
         curve, look = curves[curves["label"] == label], looks[label]
         x, low, high = (curve[name].to_numpy(dtype=float) for name in (along, "low", "high"))
-        if label in beyond:
+        if label in outside:
             continue
         if len(curve) > 1:
             ax.fill_between(x, low, high, color=look.color, alpha=0.15 if len(labels) < 7 else 0.1, linewidth=0)
         else:
             _standing(ax, float(x[0]), curve.iloc[0], look)
-    inside = curves[~curves["label"].isin(beyond)]
+    inside = curves[~curves["label"].isin(outside)]
     _value_scale(ax, metric, inside["mean"], inside["low"])
     _along_scale(ax, curves, along)
-    for label in beyond:
+    for label in outside:
         point = curves[curves["label"] == label].iloc[0]
-        _at_the_edge(ax, float(point[along]), float(point["mean"]), looks[label], metric)
+        name = f"{short(label)}: " if named else ""
+        _at_the_edge(ax, float(point[along]), float(point["mean"]), looks[label], metric, name)
     ax.set_xlabel("Epoch" if along == "epoch" else "Update")
     ax.set_ylabel(axis_title(metric, along=along))
     if named:
@@ -432,22 +433,24 @@ def _once(own: pd.DataFrame, curves: pd.DataFrame, ax: Axes, look: Style, *, lab
     return ax
 
 
-def _far_and_once(curves: pd.DataFrame, sizes: pd.Series[int], metric: str) -> list[str]:
+def beyond(curves: pd.DataFrame, metric: str) -> list[str]:
     """Labels with a single mean that is far worse than the ends of most; none where all have single ones."""
-    if sizes.max() < 2:
+    sizes = curves.groupby("label", sort=False).size()
+    if not len(sizes) or sizes.max() < 2:
         return []
     ends = (1 if higher_is_better(metric) else -1) * curves.groupby("label", sort=False)["mean"].last()
     cut = _cut(ends.dropna().to_numpy())
     return [str(label) for label in ends[ends < cut].index if sizes[label] == 1]
 
 
-def _at_the_edge(ax: Axes, at: float, value: float, look: Style, metric: str) -> None:
+def _at_the_edge(ax: Axes, at: float, value: float, look: Style, metric: str, name: str) -> None:
     """A mark at the worse edge of the axes, with the number that lies beyond it."""
     height, arrow = (0.04, "▾") if higher_is_better(metric) else (0.96, "▴")
     beside = ax.get_xaxis_transform()
     ax.plot([at], [height], look.marker, color=look.color, ms=5.6, mec="white", mew=0.6, zorder=6, transform=beside)
-    text, far = f"{notes.number(value, 3)} {arrow}", "offset points"
-    ax.annotate(text, (at, height), (6, 0), xycoords=beside, textcoords=far, va="center", color=look.color, fontsize=7)
+    text, far = f"{name}{notes.number(value, 3)} {arrow}", "offset points"
+    told = ax.annotate(text, (at, height), (6, 0), xycoords=beside, textcoords=far, va="center", fontsize=7)
+    told.set(color=look.color, parse_math=False)
 
 
 def _cut(goodness: np.ndarray[Any, Any]) -> float:

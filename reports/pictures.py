@@ -98,8 +98,16 @@ def _convergence(drawn: Drawn, curves: Mapping[str, pd.DataFrame]) -> Iterator[P
     lost = [str(label) for label in drawn.table.loc[drawn.table["ok"] == 0, "label"]]
     if lost:
         caption += f" No curve, since no repeat ended ok: {', '.join(lost)}."
+    caption += _arrows(measured)
     names = ", ".join(scores.title(metric).lower() for metric in curves)
     yield picture(figure, "convergence", caption, f"Panels: {names} of {drawn.whom} over epochs.")
+
+
+def _arrows(curves: Mapping[str, pd.DataFrame]) -> str:
+    """What an arrow at the edge means, where there is one."""
+    return (
+        " At the edge with an arrow: beyond the axis." if any(figures.beyond(c, m) for m, c in curves.items()) else ""
+    )
 
 
 def _by_update(drawn: Drawn) -> Iterator[Picture]:
@@ -123,7 +131,9 @@ def _by_epoch(drawn: Drawn, metric: str, curve: pd.DataFrame) -> Iterator[Pictur
     figure, ax = figures.single()
     figures.convergence(curve, ax, drawn.looks, metric=metric)
     name = scores.title(metric)
-    caption = f"{name} over epochs: mean over the repeats with its pointwise {drawn.band} band."
+    caption = (
+        f"{name} over epochs: mean over the repeats with its pointwise {drawn.band} band.{_arrows({metric: curve})}"
+    )
     yield picture(figure, slugs([name])[name], caption, f"Curves: {name.lower()} of {drawn.whom} over epochs.")
 
 

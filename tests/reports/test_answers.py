@@ -20,6 +20,10 @@ def compare(n=10, seed=0, margin=0.002, **means):
         ({"A": 0.9, "B": 0.8}, "By test accuracy, A is better than B."),
         ({"A": 0.9, "B": 0.8, "C": 0.7}, "By test accuracy, A is better than all 2 others."),
         ({"A": 0.9, "B": 0.9, "C": 0.7}, "By test accuracy, B cannot be told from the best, A; the other is worse."),
+        (
+            {"A": 0.9, "B": 0.9, "C": 0.9, "D": 0.9, "E": 0.9, "F": 0.1},
+            "By test accuracy, none of the others can be told from the best, A, but for F: worse.",
+        ),
         ({"A": 0.9, "B": 0.9}, "By test accuracy, A and B cannot be told apart."),
         ({"A": 0.9, "B": 0.9, "C": 0.9}, "By test accuracy, none of the others can be told from the best, A."),
     ],

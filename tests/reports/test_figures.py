@@ -166,6 +166,9 @@ def test_a_curve_of_one_point_far_behind_is_told_at_the_edge(ax, metric, ends, o
     assert [text.get_text() for text in ax.texts] == told
     low, high = ax.get_ylim()
     assert (low < once < high) == (not told)
+    assert figures.beyond(frame, metric) == (["once"] if told else [])
+    figures.convergence(frame, ax, figures.styles([*"ABC", "once"]), metric=metric)
+    assert {text.get_text() for text in ax.texts} >= {f"once: {text}" for text in told}
 
 
 def test_a_mean_far_below_the_others_is_told_at_the_edge(ax) -> None:
