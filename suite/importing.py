@@ -72,7 +72,7 @@ def read(path: Path) -> tuple[pd.DataFrame, str]:
     table = _parse(path, raw)
     lacking = [name for name in COLUMNS if name not in table.columns]
     if lacking:
-        has = ", ".join(map(str, table.columns))[:200]
+        has = ", ".join(shown(str(name)) for name in list(table.columns)[:10])
         raise UserError(
             f"{path}: it has no column {' and no '.join(lacking)}. It needs {', '.join(COLUMNS)}, and has {has}"
         )

@@ -181,6 +181,7 @@ def test_more_workers_than_gpus_share_them(nodes, connected, write_study, here, 
         return TrialResult(trial=trial, outcome=Outcome.OK, reason=seen, started=started)
 
     monkeypatch.setattr(cluster, "run_on_node", traced)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)  # Ray refuses GPUs that it hides
     node = nodes.add_node(num_cpus=6, num_gpus=2, object_store_memory=cluster.OBJECTS)
     try:
         assert connected.device("auto") == "cuda"

@@ -124,6 +124,7 @@ def test_each_problem_becomes_a_part_with_one_order_of_optimizers(tmp_path):
 GOOD = "p,A,1,1,test/accuracy,0.5"
 MISTAKES = {
     "no column": ("problem,optimizer,epoch,value\np,A,1,0.5", "no column repeat and no metric"),
+    "a column that no line can hold": (f'"{HEAD},"\n1', 'and has "problem,optimizer,repeat,epoch,metric,value,"'),
     "nothing": ("", "no CSV file: No columns to parse"),
     "a head alone": (HEAD, "it has no rows"),
     "long row": (f"{HEAD}\n{GOOD}\n{GOOD},7", "no CSV file: Expected 6 fields in line 3, saw 7"),
