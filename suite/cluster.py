@@ -142,22 +142,23 @@ class RayTasks:
 
     def _run(self, trial: Trial) -> TrialResult:
         import ray
-        from ray.exceptions import NodeDiedError, ObjectLostError, OutOfMemoryError, RayTaskError, WorkerCrashedError
+        from ray.exceptions import RayError, RayTaskError
 
         own = any(digest(spec, self._folder) for spec in (trial.problem, trial.optimizer))
         arguments = (trial, self._device, self._data, self._modules if own else {})
         lost: Exception = RuntimeError("stopped")
-        for _ in range(1 + RETRIES):
+        for attempt in range(1 + RETRIES):
+            time.sleep(attempt / 2)  # a node that died is for a moment still offered
             if self._stopped:
                 break
             task = self._task.remote(*arguments)
             self._running.add(task)
             try:
                 result: TrialResult = ray.get(task)
-            except (NodeDiedError, ObjectLostError, OutOfMemoryError, WorkerCrashedError) as error:
-                lost = error
             except RayTaskError as error:
                 return _failed(trial, f"a node cannot run it: {' '.join(str(error.cause).split())[-500:]}")
+            except RayError as error:  # Ray's own: a process, its raylet, its node or what it needed is gone
+                lost = error
             else:
                 return result
             finally:

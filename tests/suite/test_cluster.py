@@ -167,6 +167,27 @@ def test_a_trial_that_ends_its_process_fails_after_some_tries(connected, write_s
         assert executor.submit(good).result(timeout=120).outcome is Outcome.OK
 
 
+def test_a_raylet_that_dies_under_a_trial_is_a_loss_like_others(connected, write_study, monkeypatch):
+    """Whatever error of Ray's own tells of a loss, the trial runs again; an error of ours does not."""
+    import ray
+    from ray.exceptions import LocalRayletDiedError
+
+    path = write_study()
+    trial = plan(load(path))[0]
+    found, asked = ray.get, []
+
+    def get(task):
+        asked.append(task)
+        if len(asked) == 1:
+            raise LocalRayletDiedError
+        return found(task)
+
+    monkeypatch.setattr(ray, "get", get)
+    with connected.executor(1, 1, "cpu", None, path.parent) as executor:
+        assert executor.submit(trial).result(timeout=120).outcome is Outcome.OK
+    assert len(asked) == 2
+
+
 def test_more_workers_than_gpus_share_them(nodes, connected, write_study, here, monkeypatch):
     """Four trials at a time on two GPUs: each asks for half of one, sees one alone, and no fifth runs beside them."""
     study = load(write_study(repeats=6))
