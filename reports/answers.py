@@ -80,8 +80,9 @@ def verdict(found: Comparison) -> str:
     tied = [label for label in near if found.verdict(best, label) == TIED]
     if tied:
         text += f" Tied with it, within ±{found.margin:g}: {listed(tied)}."
-    if found.test != "welch" and any(found.n[label] < whole for label in (best, *_above(found))):
-        few = next(label for label in (best, *_above(found)) if found.n[label] < whole)
+    short = [label for label in (best, *_above(found)) if found.n[label] < whole]
+    if short and found.test != "welch":
+        few = short[0]
         text += (
             f" The mean of {few} is over {found.n[few]} repeats, others have up to {whole}; pairs are judged by those that "
             "both have."
@@ -169,5 +170,5 @@ def left_out(found: Comparison) -> list[str]:
     if not found.left_out:
         return []
     counts = ", ".join(f"{label} ({n})" for label, n in found.left_out.items())
-    wanted = found.fewest if max(found.left_out.values()) > 1 else 2 if not found.speaks else found.fewest
+    wanted = found.fewest if found.speaks or max(found.left_out.values()) > 1 else 2
     return [f"Not compared, with fewer than {wanted} scores: {counts}."]

@@ -197,12 +197,12 @@ def _gather(
         return _on_surfaces(contents)
     if tuning is not None:
         contents.sections.append(tuning_section(tuning, final, study.score, frames.labels))
+    varied = notes.varied(imported=frames.imported)
     if len(compared.means) > 1:
-        contents.sections.append(comparison_section.comparison(compared, varied=notes.varied(imported=frames.imported)))
+        contents.sections.append(comparison_section.comparison(compared, varied=varied))
     timed = target_section.time_to_target(frames, study.score, list(table["label"]))
     contents.sections += [timed] if timed else []
     contents.curves = {metric: estimating.by_epoch(frames.points, metric, whole=True) for metric in metrics}
-    varied = notes.varied(imported=frames.imported)
     robust = robustness_section.robustness(final, study.score, list(table["label"]), contents.curves, varied=varied)
     contents.sections += [robust] if robust else []
     if study.claims and not study.part:

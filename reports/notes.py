@@ -301,11 +301,9 @@ def measured_how(study: Study, frames: Frames, data: Mapping[str, str]) -> list[
         ("Trials", f"{frames.recorded} recorded of {len(frames.trials)} planned"),
         ("Changed on the command line", ", ".join(study.overrides)),
     ]
-    told += [
-        (name[0].upper() + name[1:], value)
-        for key, value in environment(frames).items()
-        if (name := KEYS.get(key, key))
-    ]
+    for key, value in environment(frames).items():
+        name = KEYS.get(key, key)
+        told.append((name[0].upper() + name[1:], value))
     told += [(f"SHA-256 of {name}", digest) for name, digest in sorted(data.items())]
     return [(name, text) for name, text in told if text]
 

@@ -135,14 +135,17 @@ def compare(
     sign = 1.0 if higher else -1.0
     means = {label: float(table[label].mean()) for label in used}
     order = sorted(used, key=lambda label: -sign * means[label])
-    for _ in range(2):  # once more where the best is another than the first
-        matrix, drawn = table[order].to_numpy(dtype=np.float64), rng or np.random.default_rng(SEED)
+
+    def judged(order: Sequence[str]) -> tuple[comparison.Array, Differences, NDArray[np.str_]]:
+        matrix, drawn = table[list(order)].to_numpy(dtype=np.float64), rng or np.random.default_rng(SEED)
         found = comparison.compare(matrix, drawn, test=test, level=level, fewest=fewest)
-        verdict = judge(found, higher=higher, margin=margin, level=level, fewest=fewest)
-        best = _unbeaten(order, found, verdict)
-        if not order or best == order[0]:
-            break
-        order = [best, *(label for label in order if label != best)]
+        return matrix, found, judge(found, higher=higher, margin=margin, level=level, fewest=fewest)
+
+    matrix, found, verdict = judged(order)
+    best = _unbeaten(order, found, verdict)
+    if best != order[:1]:
+        order = [*best, *(label for label in order if label not in best)]
+        matrix, found, verdict = judged(order)
     pairs = rows(order, matrix, found, verdict=verdict, sign=sign, level=level, seeded=seeded)
     apart = pairs[pairs["verdict"].isin([BETTER, WORSE])]
     told = set(zip(apart["first"], apart["second"], strict=True))
@@ -187,10 +190,10 @@ def _compared(counts: Mapping[str, int], test: Test, level: float) -> tuple[list
     return some, comparison.fewest(test, math.comb(len(some), 2), level)
 
 
-def _unbeaten(order: Sequence[str], found: Differences, verdict: NDArray[np.str_]) -> str:
-    """The first that no other was found better than; the very first where each was beaten, or there is none."""
+def _unbeaten(order: Sequence[str], found: Differences, verdict: NDArray[np.str_]) -> list[str]:
+    """The first that no other was found better than; the very first where each was beaten; none of none."""
     beaten = {order[at] for at in found.first[verdict == WORSE]} | {order[at] for at in found.second[verdict == BETTER]}
-    return next((label for label in order if label not in beaten), "".join(order[:1]))
+    return [label for label in order if label not in beaten][:1] or list(order[:1])
 
 
 def judge(

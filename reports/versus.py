@@ -199,7 +199,8 @@ def _changes(
 ) -> tuple[pd.DataFrame, int]:
     """The table of changes, and the fewest repeats at which it has verdicts; columns are after, before, after, ..."""
     k = len(labels)
-    which = (np.arange(0, 2 * k, 2), np.arange(1, 2 * k, 2))
+    after, before = range(0, 2 * k, 2), range(1, 2 * k, 2)
+    which = (np.asarray(after, dtype=np.int_), np.asarray(before, dtype=np.int_))
     fewest = comparison.fewest(test, k, level)
     found = comparison.compare(
         matrix, np.random.default_rng(verdicts.SEED), test=test, level=level, which=which, fewest=fewest
@@ -209,13 +210,12 @@ def _changes(
     table = verdicts.rows(
         names, matrix, found, verdict=verdict, sign=1.0 if higher else -1.0, level=level, seeded=seeded
     )
-    columns_of = [(2 * at, 2 * at + 1) for at in range(k)]
     columns: Mapping[str, Any] = {
         "label": list(labels),
-        "before": [_mean(matrix, one, two, paired=found.paired) for two, one in columns_of],
-        "after": [_mean(matrix, two, one, paired=found.paired) for two, one in columns_of],
-        "n before": [int(np.isfinite(matrix[:, at]).sum()) for at in which[1]],
-        "n after": [int(np.isfinite(matrix[:, at]).sum()) for at in which[0]],
+        "before": [_mean(matrix, one, two, paired=found.paired) for two, one in zip(after, before, strict=True)],
+        "after": [_mean(matrix, two, one, paired=found.paired) for two, one in zip(after, before, strict=True)],
+        "n before": [int(np.isfinite(matrix[:, at]).sum()) for at in before],
+        "n after": [int(np.isfinite(matrix[:, at]).sum()) for at in after],
     }
     return pd.concat([pd.DataFrame(columns), table.drop(columns=["first", "second"])], axis=1), fewest
 

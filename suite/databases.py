@@ -112,6 +112,11 @@ def resolved(path: str, what: str) -> Path:
     return whole
 
 
+def whole_address(given: str, what: str) -> str:
+    """The address of a SQLite database by its whole path; of an address or a path alone. Raises what `resolved` does."""
+    return f"{SQLITE}{resolved(given.removeprefix(SQLITE), what)}"
+
+
 def without_password(text: str) -> str:
     """Text in which `//user:password@` of a URI shows no password."""
     return re.sub(r"(://[^/\s:@]+):[^/\s@]+@", r"\1:***@", text)

@@ -25,18 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
-from suite import histories, tags
-from suite.databases import (
-    DRIVER,
-    SQLITE,
-    cause,
-    check_address,
-    check_sqlite,
-    made_whole,
-    place,
-    resolved,
-    sqlite_file,
-)
+from suite import databases, histories, tags
 from suite.errors import UserError
 from suite.holding import hold
 from suite.ownership import is_gone, keep, process
@@ -88,19 +77,19 @@ def locate(store: str | None, out: Path) -> str:
     mend = f"Write a folder, or one of {', '.join(f'{scheme}://…' for scheme in SCHEMES)}"
     if not uri:
         raise UserError(f"{what}: it is empty. {mend}, or leave {what} out")
-    if uri.startswith(SQLITE) and uri != SQLITE:
-        return f"{SQLITE}{resolved(uri.removeprefix(SQLITE), what)}"  # MLflow takes relative ones, artifacts do not
+    if uri.startswith(databases.SQLITE) and uri != databases.SQLITE:
+        return databases.whole_address(uri, what)  # MLflow takes relative ones, artifacts do not
     if "://" not in uri:
         if os.path.isfile(uri):  # noqa: PTH113 (never raises)
             raise UserError(f"{what}: {uri}: it is a file. Write sqlite:///{uri} if it is a database, or give a folder")
-        return f"{SQLITE}{resolved(uri, what) / 'mlflow.db'}"
-    check_address(uri, SCHEMES[1:], what, mend)
+        return f"{databases.SQLITE}{databases.resolved(uri, what) / 'mlflow.db'}"
+    databases.check_address(uri, SCHEMES[1:], what, mend)
     return uri
 
 
 def exists(uri: str) -> bool:
     """Whether there is a store to open: a database file, or whatever a server has."""
-    file = sqlite_file(uri)
+    file = databases.sqlite_file(uri)
     return file is None or os.path.isfile(file)  # noqa: PTH113 (never raises)
 
 
@@ -123,8 +112,8 @@ class Store:
 
     def __init__(self, uri: str, out: Path, *, create: bool = True) -> None:
         self.uri = uri
-        self.file = sqlite_file(uri)
-        self.place = place(uri)
+        self.file = databases.sqlite_file(uri)
+        self.place = databases.place(uri)
         self.root = None if uri.startswith("http") else (self.file.parent if self.file else out.resolve())
         self.waiting = out.resolve() / "waiting" / hashlib.sha256(uri.encode()).hexdigest()[:16]
         if not create and not exists(uri):
@@ -138,7 +127,7 @@ class Store:
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines a trial on a server
         with self._told("opened"):
             if self.file:
-                check_sqlite(self.file, {"experiments", "runs"}, "MLflow", "--store")
+                databases.check_sqlite(self.file, {"experiments", "runs"}, "MLflow", "--store")
             if self.root:
                 self.root.mkdir(parents=True, exist_ok=True)
             from filelock import FileLock
@@ -167,9 +156,9 @@ class Store:
         except but:
             raise
         except ImportError as error:
-            raise UserError(f"{self.place}: {error}. {DRIVER}") from error
+            raise UserError(f"{self.place}: {error}. {databases.DRIVER}") from error
         except (OSError, MlflowException, SQLAlchemyError) as error:
-            why = cause(error)
+            why = databases.cause(error)
             told = f"{self.place}: the store cannot be {done}: {why}"
             kind = StoreAway if self._may_come_back(error, why) else UserError
             raise kind(f"{told}. {self._mend(why)} --store chooses another") from error
@@ -498,7 +487,7 @@ def _make(file: Path) -> None:
     """Make a SQLite store: all of it, or nothing."""
     from mlflow import MlflowClient
 
-    with made_whole(file) as uri:
+    with databases.made_whole(file) as uri:
         client = MlflowClient(uri)
         client.search_experiments(max_results=1)
         client._tracking_client.store.engine.dispose()  # noqa: SLF001 (there is no other door)

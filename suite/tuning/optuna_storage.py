@@ -7,17 +7,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Self
 
-from suite.databases import (
-    DRIVER,
-    SQLITE,
-    cause,
-    check_address,
-    check_sqlite,
-    made_whole,
-    place,
-    resolved,
-    sqlite_file,
-)
+from suite import databases
 from suite.errors import UserError
 from suite.holding import hold
 from suite.records import Configuration
@@ -49,12 +39,12 @@ def locate(storage: str | None, beside: Path) -> str:
     """
     url = str(beside / "optuna.db") if storage is None else storage
     mend = "Write the path of a SQLite file, or one of sqlite:///…, postgresql://…, mysql://…"
-    if url in {"", SQLITE}:
+    if url in {"", databases.SQLITE}:
         raise UserError(f"--storage: it is empty. {mend}, or leave --storage out")
-    if "://" in url and not url.startswith(SQLITE):
-        check_address(url, ("postgresql", "mysql"), "--storage", mend)
+    if "://" in url and not url.startswith(databases.SQLITE):
+        databases.check_address(url, ("postgresql", "mysql"), "--storage", mend)
         return url
-    return f"{SQLITE}{resolved(url.removeprefix(SQLITE), '--storage')}"
+    return databases.whole_address(url, "--storage")
 
 
 class Storage:
@@ -69,8 +59,8 @@ class Storage:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.file = sqlite_file(url)
-        self.place = place(url)
+        self.file = databases.sqlite_file(url)
+        self.place = databases.place(url)
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -98,7 +88,7 @@ class Storage:
         import sqlalchemy
 
         if self.file:
-            check_sqlite(self.file, OPTUNA_TABLES, "Optuna", "--storage")
+            databases.check_sqlite(self.file, OPTUNA_TABLES, "Optuna", "--storage")
             return
         engine = sqlalchemy.create_engine(self.url)
         try:
@@ -120,9 +110,9 @@ class Storage:
         try:
             yield
         except ImportError as error:
-            raise UserError(f"{self.place}: {error}. {DRIVER}") from error
+            raise UserError(f"{self.place}: {error}. {databases.DRIVER}") from error
         except (OSError, OptunaError, SQLAlchemyError, RuntimeError, ValueError) as error:
-            why = cause(error)
+            why = databases.cause(error)
             mend = "Is the server up?"
             if self.file:
                 mend = "Remove it to start anew (recorded trials are not run again)"
@@ -167,7 +157,7 @@ def _make(file: Path) -> None:
     """Make a storage in a SQLite file: all of it, or nothing."""
     import optuna
 
-    with made_whole(file) as url:
+    with databases.made_whole(file) as url:
         made = optuna.storages.RDBStorage(url)
         made.remove_session()
         made.engine.dispose()
