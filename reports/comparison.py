@@ -18,6 +18,8 @@ from reports import flips
 from reports.intervals import LEVEL
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from numpy.typing import ArrayLike, NDArray
 
     Array = NDArray[np.float64]
@@ -304,6 +306,25 @@ def fewest(test: Test, many: int, level: float = LEVEL) -> int:
     """The fewest repeats at which a family of so many pairs gets a verdict: Wilcoxon with Holm needs 2 · 2⁻ⁿ ≤ α/pairs."""
     alpha = (1 - level) / (max(many, 1) if test == "wilcoxon" else 1)
     return max(FEWEST, flips.enough(1 - alpha))
+
+
+def fewest_of(test: Test, counts: Sequence[int], family: Callable[[int], int], level: float = LEVEL) -> int:
+    """So many repeats that all who have them can get a verdict together; fewer do not do.
+
+    Args:
+        test: See `TESTS`.
+        counts: How many repeats each has.
+        family: How many pairs so many of them make.
+        level: Of the family.
+
+    Returns:
+        The smallest such number; where nobody has so many, what all together would need.
+    """
+    for least in range(fewest(test, 1, level), max(counts, default=0) + 1):
+        pairs = family(sum(count >= least for count in counts))
+        if pairs and fewest(test, pairs, level) <= least:
+            return least
+    return fewest(test, family(len(counts)), level)
 
 
 def _judged(n: NDArray[np.int_], fewest: int) -> NDArray[np.bool_]:

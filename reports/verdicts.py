@@ -182,12 +182,9 @@ def _compared(counts: Mapping[str, int], test: Test, level: float) -> tuple[list
     Without two such labels, all that have two scores.
     """
     some = [label for label, count in counts.items() if count > 1]
-    for k in range(len(some), 1, -1):
-        fewest = comparison.fewest(test, math.comb(k, 2), level)
-        enough = [label for label in some if counts[label] >= fewest]
-        if len(enough) >= k:
-            return enough, fewest
-    return some, comparison.fewest(test, math.comb(len(some), 2), level)
+    fewest = comparison.fewest_of(test, [counts[label] for label in some], lambda k: math.comb(k, 2), level)
+    enough = [label for label in some if counts[label] >= fewest]
+    return (enough if len(enough) > 1 else some), fewest
 
 
 def _unbeaten(order: Sequence[str], found: Differences, verdict: NDArray[np.str_]) -> list[str]:

@@ -201,7 +201,10 @@ def _changes(
     k = len(labels)
     after, before = range(0, 2 * k, 2), range(1, 2 * k, 2)
     which = (np.asarray(after, dtype=np.int_), np.asarray(before, dtype=np.int_))
-    fewest = comparison.fewest(test, k, level)
+    known = np.isfinite(matrix)
+    one, two = known[:, which[0]], known[:, which[1]]
+    shared = np.minimum(one.sum(axis=0), two.sum(axis=0)) if test == WELCH else (one & two).sum(axis=0)
+    fewest = comparison.fewest_of(test, shared.tolist(), lambda many: many, level)
     found = comparison.compare(
         matrix, np.random.default_rng(verdicts.SEED), test=test, level=level, which=which, fewest=fewest
     )

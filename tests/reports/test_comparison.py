@@ -79,6 +79,18 @@ def test_the_smallest_p_of_wilcoxon_with_holm_cannot_reject_in_a_family_of_nine(
     assert comparison.fewest("max-t", 36) == 6
 
 
+def test_the_few_that_share_too_few_repeats_are_not_waited_for() -> None:
+    """2 · 2⁻ⁿ ≤ 0.05/k for k changes: 6 repeats for one, 7 for two or three; all pairs of three labels are three."""
+
+    def changes(*counts):
+        return comparison.fewest_of("wilcoxon", counts, lambda k: k)
+
+    assert [changes(6), changes(6, 6), changes(6, 2), changes(7, 7, 6), changes(5, 2)] == [6, 7, 6, 7, 7]
+    assert comparison.fewest_of("wilcoxon", [6, 6, 2], lambda k: math.comb(k, 2)) == 6
+    assert comparison.fewest_of("wilcoxon", [9], lambda k: math.comb(k, 2)) == 6
+    assert comparison.fewest_of("max-t", [6, 6, 2], lambda k: k) == 6
+
+
 def test_a_pair_counts_the_repeats_that_both_have() -> None:
     """One failed repeat of one optimizer leaves its pairs n − 1, the others n, and no value of the failed repeat."""
     table = scores()

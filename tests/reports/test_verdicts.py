@@ -103,6 +103,8 @@ def test_an_optimizer_with_few_scores_hides_nobody_and_leads_nothing() -> None:
     six = table(n=6, A=0.9, B=0.8).assign(C=[0.7, 0.71, *[np.nan] * 4])
     assert compare(six, test="wilcoxon").speaks
     assert compare(six, test="wilcoxon").left_out == {"C": 2}
+    three = compare(six.assign(C=frame["C"]), test="wilcoxon")
+    assert (three.speaks, three.fewest, three.left_out) == (False, 7, {})
 
 
 def test_a_pair_that_shares_few_repeats_stands_outside_the_family() -> None:

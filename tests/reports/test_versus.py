@@ -12,9 +12,12 @@ from reports.versus import Side, versus
 
 @pytest.fixture
 def side(sample):
-    """A version of a study: its labels' scores are shifted by `up`, with a noise that its `draws` decide."""
+    """A version of a study: its labels' scores are shifted by `up`, with a noise that its `draws` decide.
 
-    def make(name, labels=("Adam", "MBSGD"), *, up=0.0, repeats=8, noise=0.001, draws=0, **keys):
+    Of a label in `done` only so many repeats have run.
+    """
+
+    def make(name, labels=("Adam", "MBSGD"), *, up=0.0, repeats=8, noise=0.001, draws=0, done=None, **keys):
         import numpy as np
 
         from suite.records import Point
@@ -25,7 +28,8 @@ def side(sample):
         for trial in trials:
             shared = np.random.default_rng([trial.repeat, draws]).normal(0, 0.01)
             own = np.random.default_rng([trial.repeat, draws, round(up * 1e6), len(trial.label)]).normal(0, noise)
-            store.add(trial, [Point("test/accuracy", 1, trial.updates, 0.9 + up + shared + own)])
+            if trial.repeat < (done or {}).get(trial.label, repeats):
+                store.add(trial, [Point("test/accuracy", 1, trial.updates, 0.9 + up + shared + own)])
         return Side(name, study, trials, frame.load(store, trials))
 
     return make
@@ -101,6 +105,27 @@ def test_below_six_repeats_there_is_no_verdict(side) -> None:
     assert versus_section.answer(found) == (
         "No verdict on new against old yet: 5 repeats count, and a comparison needs at least 6."
     )
+
+
+def test_means_are_those_of_the_repeats_that_both_have(side) -> None:
+    """Paired, a mean after is over the shared repeats and the change is the difference of the two; unpaired, over all."""
+    before, after = side("old", repeats=8), side("new", up=0.005, repeats=12)
+    paired, unpaired = versus(before, after).changes, versus(before, after, "welch").changes
+    own = after.frames.points.query("label == 'Adam'").set_index("repeat")["value"].sort_index()
+    assert paired.loc[0, "after"] == pytest.approx(own[:8].mean(), rel=1e-12)
+    assert unpaired.loc[0, "after"] == pytest.approx(own.mean(), rel=1e-12)
+    assert abs(own[:8].mean() - own.mean()) > 1e-4, "the two means differ"
+    assert (paired["after"] - paired["before"]).to_numpy() == pytest.approx(paired["difference"].to_numpy(), abs=1e-12)
+    assert paired[["n before", "n after"]].to_numpy().tolist() == [[8, 12], [8, 12]]
+
+
+def test_a_label_that_shares_few_repeats_keeps_no_other_from_its_verdict(side) -> None:
+    """Of Wilcoxon's test one change takes 6 repeats and two take 7: where one of two shares 2, the other needs 6."""
+    before, after = side("old", repeats=6), side("new", up=0.05, repeats=6, done={"MBSGD": 2})
+    found = versus(before, after, "wilcoxon")
+    assert found.fewest == 6
+    assert found.changes.set_index("label")["verdict"].to_dict() == {"Adam": "better", "MBSGD": "undecided"}
+    assert versus(before, side("new", up=0.05, repeats=6), "wilcoxon").fewest == 7
 
 
 def test_the_same_trials_are_told(side) -> None:
