@@ -123,8 +123,9 @@ def make(
 
 def _baseline(study: Study, store: str | None, test: Test | None, *, as_json: bool) -> None:
     """Report on the run of a study that comes with Ravine, and on the user's own against it where there is one."""
-    from reports import frame, versus_page, versus_section
+    from reports import frame, versus_page
     from reports.build import build
+    from reports.sections import versus as versus_section
     from reports.summary import summary
     from reports.versus import Side, versus
     from suite import archive

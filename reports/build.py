@@ -13,19 +13,19 @@ from reports import (
     answers,
     claim_measurements,
     claims,
-    claims_section,
-    comparison_section,
     notes,
-    path_section,
-    robustness_section,
     scores,
     tables,
-    target_section,
     verdicts,
     writing,
 )
 from reports import estimates as estimating
 from reports.frame import Frames, Reader, Study, Trial, UserError, command, load, reference, settings
+from reports.sections import claims as claims_section
+from reports.sections import comparison as comparison_section
+from reports.sections import paths as path_section
+from reports.sections import robustness as robustness_section
+from reports.sections import targets as target_section
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from reports.claims import Findings
     from reports.comparison import Test
-    from reports.figures import Style
+    from reports.figures.style import Style
     from reports.sections import Section
     from reports.verdicts import Comparison
     from reports.writing import Picture
@@ -163,7 +163,7 @@ def _raw(contents: _Contents, name: str) -> pd.DataFrame | None:
 def _gather(
     study: Study, trials: Sequence[Trial], frames: Frames, test: Test, tuning: pd.DataFrame | None
 ) -> _Contents:
-    from reports.figures import styles
+    from reports.figures.style import styles
     from reports.tuning.section import tuning_section
 
     metrics = scores.measured(frames, study.score)

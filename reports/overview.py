@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reports import answers, claim_measurements, claims, claims_section, notes, tables, writing
+from reports import answers, claim_measurements, claims, notes, tables, writing
 from reports.frame import command
 from reports.intervals import LEVEL
 from reports.scores import title
+from reports.sections import claims as claims_section
 from reports.standing import stand
 from reports.summary import settled
 from reports.tables import Cell, Column, Sheet
@@ -177,7 +178,7 @@ def _p(p: float) -> str:
 
 def _looks(reports: Parts) -> Mapping[str, Any]:
     """A look for each label: that of the parts' own pages, where all have the same optimizers."""
-    from reports.figures import styles
+    from reports.figures.style import styles
 
     return styles([*dict.fromkeys(label for _, report in reports for label in report.frames.labels)])
 
@@ -185,12 +186,13 @@ def _looks(reports: Parts) -> Mapping[str, Any]:
 def _draw(standing: Standing, looks: Mapping[str, Any]) -> Iterator[Picture]:
     import matplotlib.style
 
-    from reports import figures, several_figures
+    from reports.figures.several import critical_difference, profiles
+    from reports.figures.style import STYLE, single
 
     many, count = len(standing.labels), standing.ranks.problems
-    with matplotlib.style.context(["default", dict(figures.STYLE)]):
-        figure, ax = figures.single(height=1.5 + 0.16 * many)
-        several_figures.critical_difference(standing.ranks, standing.labels, ax, looks)
+    with matplotlib.style.context(["default", dict(STYLE)]):
+        figure, ax = single(height=1.5 + 0.16 * many)
+        critical_difference(standing.ranks, standing.labels, ax, looks)
         caption = (
             "Mean ranks, the best at the left. A bar joins optimizers that lie less than the critical difference apart."
         )
@@ -198,10 +200,10 @@ def _draw(standing: Standing, looks: Mapping[str, Any]) -> Iterator[Picture]:
             figure, "critical-difference", caption, f"Mean ranks of {many} optimizers over {count} problems."
         )
         if standing.profiles:
-            figure, ax = figures.single()
+            figure, ax = single()
             imported = standing.unit == "epochs"
             same = "the repeat of the same name" if imported else "the same repeat"
-            several_figures.profiles(standing.profiles, standing.labels, ax, looks)
+            profiles(standing.profiles, standing.labels, ax, looks)
             caption = (
                 f"Performance profiles (Dolan and Moré 2002): the share of runs that reach the {MIDDLE} target within τ times "
                 f"the {standing.unit} of the fastest optimizer in {same}, over {standing.timed} problems; pointwise "

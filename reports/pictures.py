@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reports import estimates as estimating
-from reports import figures, scores
+from reports import scores
+from reports.figures.convergence import beyond, convergence, is_curve
+from reports.figures.panels import one_optimizer, overview
+from reports.figures.scores import dots
+from reports.figures.style import STYLE, single
 from reports.frame import STEP_LOSS
 from reports.writing import Picture, picture
 
@@ -17,7 +21,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from reports.figures import Style
+    from reports.figures.style import Style
     from reports.frame import Frames
 
 
@@ -62,7 +66,7 @@ def pictures(drawn: Drawn) -> Iterator[Picture]:
     curves = drawn.curves
     wanted = dict.fromkeys(metric for metric in ("train/loss", "train/accuracy", drawn.score) if metric in curves)
     shown = {metric: curves[metric] for metric in wanted}
-    with matplotlib.style.context(["default", dict(figures.STYLE)]):
+    with matplotlib.style.context(["default", dict(STYLE)]):
         yield from _final_scores(drawn)
         yield from _convergence(drawn, shown)
         yield from _by_update(drawn)
@@ -75,8 +79,8 @@ def _final_scores(drawn: Drawn) -> Iterator[Picture]:
     """The score of each optimizer after its last epoch."""
     if drawn.table[drawn.score].isna().all():
         return
-    figure, ax = figures.single(height=1.1 + 0.24 * len(drawn.frames.labels))
-    figures.dots(drawn.table, ax, drawn.looks, metric=drawn.score, scores=drawn.scores)
+    figure, ax = single(height=1.1 + 0.24 * len(drawn.frames.labels))
+    dots(drawn.table, ax, drawn.looks, metric=drawn.score, scores=drawn.scores)
     name = scores.title(drawn.score)
     caption = (
         f"{name} after the last epoch: mean with its {drawn.band} interval (bar), and the repeats (small dots). "
@@ -90,9 +94,9 @@ def _convergence(drawn: Drawn, curves: Mapping[str, pd.DataFrame]) -> Iterator[P
     measured = {metric: curve for metric, curve in curves.items() if len(curve)}
     if not measured:
         return
-    figure = figures.overview(measured, drawn.table, drawn.scores, drawn.looks)
+    figure = overview(measured, drawn.table, drawn.scores, drawn.looks)
     caption = f"Convergence over epochs: mean over the repeats with its pointwise {drawn.band} band."
-    flat = [scores.title(metric).lower() for metric, curve in measured.items() if not figures.is_curve(curve)]
+    flat = [scores.title(metric).lower() for metric, curve in measured.items() if not is_curve(curve)]
     if flat:
         caption += f" Measured once in a run, so shown as dots with intervals: {', '.join(flat)}."
     lost = [str(label) for label in drawn.table.loc[drawn.table["ok"] == 0, "label"]]
@@ -105,18 +109,16 @@ def _convergence(drawn: Drawn, curves: Mapping[str, pd.DataFrame]) -> Iterator[P
 
 def _arrows(curves: Mapping[str, pd.DataFrame]) -> str:
     """What an arrow at the edge means, where there is one."""
-    return (
-        " At the edge with an arrow: beyond the axis." if any(figures.beyond(c, m) for m, c in curves.items()) else ""
-    )
+    return " At the edge with an arrow: beyond the axis." if any(beyond(c, m) for m, c in curves.items()) else ""
 
 
 def _by_update(drawn: Drawn) -> Iterator[Picture]:
     """The training loss of every update, or of windows of them."""
     steps = estimating.by_update(drawn.frames.updates)
-    if not figures.is_curve(steps):
+    if not is_curve(steps):
         return
-    figure, ax = figures.single()
-    figures.convergence(steps, ax, drawn.looks, metric=STEP_LOSS, along="update")
+    figure, ax = single()
+    convergence(steps, ax, drawn.looks, metric=STEP_LOSS, along="update")
     lengths = sorted({int(length) for length in steps["window"]})
     windows = f"Each point is the mean over a window of {' or '.join(map(str, lengths))} updates, windows side by side."
     caption = f"Training loss by update: mean over the repeats with its pointwise {drawn.band} band. "
@@ -126,10 +128,10 @@ def _by_update(drawn: Drawn) -> Iterator[Picture]:
 
 def _by_epoch(drawn: Drawn, metric: str, curve: pd.DataFrame) -> Iterator[Picture]:
     """One metric over the epochs."""
-    if not figures.is_curve(curve):
+    if not is_curve(curve):
         return
-    figure, ax = figures.single()
-    figures.convergence(curve, ax, drawn.looks, metric=metric)
+    figure, ax = single()
+    convergence(curve, ax, drawn.looks, metric=metric)
     name = scores.title(metric)
     caption = (
         f"{name} over epochs: mean over the repeats with its pointwise {drawn.band} band.{_arrows({metric: curve})}"
@@ -145,7 +147,7 @@ def _each_optimizer(drawn: Drawn, curves: Mapping[str, pd.DataFrame]) -> Iterato
         if own.empty:
             continue
         panels = {metric: curve for metric, curve in curves.items() if len(curve) or metric in set(own["metric"])}
-        figure = figures.one_optimizer(own, panels, looks[label], label=label, settings=drawn.settings[label])
+        figure = one_optimizer(own, panels, looks[label], label=label, settings=drawn.settings[label])
         caption = (
             f"{label}: each repeat (thin), their mean with its pointwise {drawn.band} band; grey: the other optimizers."
         )

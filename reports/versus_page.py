@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from reports import comparison_section, notes, tables, versus_section, writing
+from reports import notes, tables, writing
+from reports.sections import comparison as comparison_section
+from reports.sections import versus as versus_section
 from reports.summary import plain, records
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ def build(found: Versus, folder: Path, command: str) -> Page:
     Raises:
         UserError: `folder` holds something that is no report.
     """
-    from reports.figures import styles
+    from reports.figures.style import styles
 
     writing.check_place(folder)
     change, whole = versus_section.section(found), _all(found)

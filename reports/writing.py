@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from reports.figures import Style
+    from reports.figures.style import Style
     from reports.sections import Section
 
 FORMATS: Mapping[str, Mapping[str, Any]] = {
@@ -97,9 +97,9 @@ def draw_sections(sections: Iterable[Section], looks: Mapping[str, Style]) -> It
     """The figures of each part of a page, in every format."""
     import matplotlib.style
 
-    from reports import figures
+    from reports.figures.style import STYLE
 
-    with matplotlib.style.context(["default", dict(figures.STYLE)]):
+    with matplotlib.style.context(["default", dict(STYLE)]):
         for section in sections:
             for drawing in section.draw(looks):
                 drawn = picture(drawing.figure, drawing.name, drawing.caption, drawing.alt)

@@ -1,4 +1,4 @@
-"""Estimates of a tuning run become pictures, in the style and the colours of `reports.figures`."""
+"""Estimates of a tuning run become pictures, in the style and the colours of `reports.figures.style`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
 from reports import notes
-from reports.figures import FAINT, INK, QUIET, axis_title, convergence, mark, short
+from reports.figures.convergence import convergence
+from reports.figures.style import FAINT, INK, QUIET, axis_title, mark, short
 from reports.scores import title
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from reports.figures import Style
+    from reports.figures.style import Style
 
 _ACROSS = 3
 

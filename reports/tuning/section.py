@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reports import figures, scores
+from reports import scores
+from reports.figures.style import legend, single
 from reports.sections import Drawing, Section
-from reports.tuning import choices, importances, notes, sensitivity, tables, tunability
-from reports.tuning import figures as drawn
+from reports.tuning import choices, figures, importances, notes, sensitivity, tables, tunability
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import pandas as pd
 
-    from reports.figures import Style
+    from reports.figures.style import Style
 
 
 def tuning_section(trials: pd.DataFrame, final: pd.DataFrame, metric: str, labels: tuple[str, ...]) -> Section:
@@ -74,7 +74,7 @@ def _draw(
     compared, gaps = frames["tuning"], frames["tuning-gaps"]
     if compared[["own", "tuned"]].notna().to_numpy().any():
         better = "maximise" if scores.higher_is_better(metric) else "minimise"
-        figure = drawn.fresh(compared, gaps, looks, metric=metric, goal=better)
+        figure = figures.fresh(compared, gaps, looks, metric=metric, goal=better)
         how = f"{compared['level'].iloc[0]:.0%} {compared['method'].iloc[0]} intervals"
         caption = (
             f"Left: both settings on fresh repeats. Middle: their paired difference. Right: what the test set takes "
@@ -84,29 +84,29 @@ def _draw(
         yield Drawing(figure, "tuned-against-own", caption, alt, beneath="tuning")
     if points["score"].notna().any():
         if line:
-            figure, ax = figures.single(height=4.2)
-            drawn.sweep(points, ranges, ax, looks, objective=objective, goal=goal)
-            figures.legend(figure, [str(label) for label in ranges["label"]], looks)
+            figure, ax = single(height=4.2)
+            figures.sweep(points, ranges, ax, looks, objective=objective, goal=goal)
+            legend(figure, [str(label) for label in ranges["label"]], looks)
             caption = f"{name.capitalize()} against the learning rate; the best of each optimizer is marked."
             if ranges["own"].notna().any():
                 caption += " A ring is the study's own rate."
             alt = f"Curves: {name} of each optimizer against its learning rate."
             yield Drawing(figure, "learning-rates", caption, alt, beneath="learning-rates")
-        figure = drawn.sensitivities(points, ranges, looks, objective=objective, goal=goal, line=line)
+        figure = figures.sensitivities(points, ranges, looks, objective=objective, goal=goal, line=line)
         caption = f"{name.capitalize()} against the learning rate, optimizer by optimizer; the width of the good range."
         alt = f"Panels: {name} of each optimizer against its learning rate."
         yield Drawing(figure, "learning-rate-ranges", caption, alt, beneath="learning-rates")
     curves, chances = frames.get("tunability"), frames.get("tuning-best")
     if curves is not None and chances is not None and curves["trials"].max() > 1:
-        figure, ax = figures.single()
-        drawn.tunability(curves, ax, looks, objective=objective)
+        figure, ax = single()
+        figures.tunability(curves, ax, looks, objective=objective)
         caption = notes.tunability_caption(curves)
         alt = f"Curves: expected best {name} of each optimizer by number of trials."
         yield Drawing(figure, "tunability", caption, alt, beneath="tuning-budget")
         half = chances[chances["trials"] <= max(2, chances["trials"].max() // 2)]
         if half["trials"].max() > 1:
-            figure, ax = figures.single()
-            drawn.probability(half, ax, looks)
+            figure, ax = single()
+            figures.probability(half, ax, looks)
             caption = (
                 "Probability that an optimizer has the best trial of all, if k random trials are drawn for each: exact "
                 "over all subsets, up to half of the trials. It describes these trials and has no interval."
@@ -115,8 +115,8 @@ def _draw(
             yield Drawing(figure, "tuning-best", caption, alt, beneath="tuning-budget")
     shares = frames["importances"]
     if len(shares):
-        figure, ax = figures.single(height=0.8 + 0.155 * len(shares) + 0.08 * shares["label"].nunique())
-        drawn.importances(shares, ax, looks)
+        figure, ax = single(height=0.8 + 0.155 * len(shares) + 0.08 * shares["label"].nunique())
+        figures.importances(shares, ax, looks)
         caption = notes.importances_caption(shares)
         alt = "Bars: importance of each hyperparameter by optimizer."
         yield Drawing(figure, "importances", caption, alt, beneath="learning-rates")

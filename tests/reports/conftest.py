@@ -23,6 +23,19 @@ def sample() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def compared():
+    """Four optimizers: A and B close, C and D behind."""
+    import numpy as np
+    import pandas as pd
+
+    from reports import verdicts
+
+    rng, means = np.random.default_rng(1), {"A": 0.9, "B": 0.898, "C": 0.85, "D": 0.8}
+    table = pd.DataFrame({label: rng.normal(mean, 0.01, 10) for label, mean in means.items()})
+    return verdicts.compare(table, score="test/accuracy", higher=True, margin=0.002)
+
+
+@pytest.fixture(scope="session")
 def small(sample, tmp_path_factory):
     """A built report of three optimizers with three repeats each."""
     from reports.build import build

@@ -9,12 +9,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from reports import build as building
 from reports.build import build
 from reports.frame import UserError
 from reports.pictures import slugs
+from reports.summary import summary
 from suite.records import Outcome
 
 SAMPLE = Path(__file__).with_name("sample.py")
@@ -250,3 +252,36 @@ def test_no_file_names_a_folder_of_this_machine(small) -> None:
         if not name.endswith((".png", ".pdf")):
             text = data.decode()
             assert not [place for place in here if place in text], name
+
+
+def test_a_report_answers_with_the_verdict_first(large) -> None:
+    """Page, Markdown and table: the tiers' sentence, the pairs, what could be found; a failed optimizer's rate and place."""
+    report = large
+    text = (report.folder / "report.md").read_text()
+    assert report.answer.startswith("By test accuracy, AdaMax cannot be told from the best, AdaGrad; ")
+    assert text.index("cannot be told from the best") < text.index("## Results")
+    page = (report.folder / "index.html").read_text()
+    assert '<h2 id="comparison">Comparison</h2>' in page
+    assert (
+        page.index('id="convergence"')
+        < page.index('id="comparison"')
+        < page.index('id="targets"')
+        < page.index('id="each"')
+    )
+    assert "Not compared, with fewer than 6 scores: SGD, lr 10 (0)." in page
+    assert "SGD, lr 10 0 of 10 (0% to 31%)" in (report.folder / "table.md").read_text()
+    assert "this study finds with probability 80%" in (report.folder / "table.md").read_text()
+    pairs = pd.read_csv(report.folder / "pairs.csv")
+    assert len(pairs) == 55
+    assert set(pairs["verdict"]) <= {"better", "worse", "tied", "undecided"}
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_one_optimizer_makes_a_report_without_a_comparison(sample, tmp_path) -> None:
+    """Nothing is compared, and nothing says otherwise."""
+    study = sample.study(["Adam"], name="alone", train_examples=256)
+    trials = sample.plan(study)
+    report = build(study, trials, sample.fill(sample.Store(), trials), tmp_path / "report")
+    assert 'id="comparison"' not in report.page.read_text()
+    assert report.answer.startswith("Adam has the highest mean test accuracy")
+    assert summary(report, "alone")["pairs"] == []

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports import claim_measurements, claims, claims_section, comparison, frame, tables
+from reports import claim_measurements, claims, comparison, frame, tables
 from reports.claim_measurements import Asked
 from reports.claims import OPEN, PARTLY, REFUTED, SUPPORTED, UNMEASURED
 from reports.frame import STEP_LOSS, Frames
+from reports.sections import claims as claims_section
 from reports.summary import settled
 
 OPTIONS = {
@@ -425,7 +426,7 @@ def test_tables_for_pages_papers_and_scripts(surfaces):
 
 def test_the_figure_has_a_line_for_each_measurement_that_varies():
     """Two measurements, two lines; the supported one lies at the right of 0, in the colour of its verdict."""
-    from reports import claims_figure
+    from reports.figures import claims as claims_figure
 
     told = claims.settle([made(losses(sgd=1.0, momentum=0.5, nag=0.5))])
     ax = claims_figure.forest(told).axes[0]

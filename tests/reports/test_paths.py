@@ -1,4 +1,4 @@
-"""`reports.paths` and `reports.path_section`: which paths are one optimizer's, how each ended, what is said."""
+"""`reports.paths` and `reports.sections.paths`: which paths are one optimizer's, how each ended, what is said."""
 
 import math
 
@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from ways import DOWN, WAYS, of
 
-from reports import notes, path_section, paths
+from reports import notes, paths
 from reports.frame import SURFACES, Frames
+from reports.sections import paths as path_section
 
 
 @pytest.fixture

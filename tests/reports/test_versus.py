@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from reports import frame, versus_page, versus_section
+from reports import frame, versus_page
 from reports.frame import UserError
+from reports.sections import versus as versus_section
 from reports.versus import Side, versus
 
 

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from reports import figures as house
+from reports.figures import style as house
 from reports.tuning import choices, figures, importances, sensitivity, tunability
 
 

@@ -1,7 +1,4 @@
-"""Verdicts become pictures: differences from the best with their tiers, and the matrix of all pairs.
-
-As in `reports.figures`: every function takes what was estimated and an `ax`, draws, and returns the `ax`.
-"""
+"""Verdicts become pictures: differences from the best with their tiers, and the matrix of all pairs."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from reports import notes
 from reports.answers import p_value
-from reports.figures import FAINT, INK, QUIET, mark, short
+from reports.figures.style import FAINT, INK, QUIET, mark, short
 from reports.scores import title
 from reports.verdicts import BETTER, TIED, UNDECIDED, WORSE
 
@@ -22,7 +19,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from reports.figures import Style
+    from reports.figures.style import Style
     from reports.verdicts import Comparison
     from reports.versus import Versus
 

@@ -14,7 +14,7 @@ from reports.tables import Cell, Column, Sheet
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from reports.figures import Style
+    from reports.figures.style import Style
     from reports.verdicts import Comparison
 
 
@@ -40,11 +40,12 @@ def comparison(found: Comparison, *, varied: str = notes.VARIED) -> Section:
     """
 
     def draw(looks: Mapping[str, Style]) -> Iterator[Drawing]:
-        from reports import figures, pair_figures
+        from reports.figures import pairs
+        from reports.figures.style import single
 
         k, name = len(found.means), title(found.score).lower()
-        figure, ax = figures.single(height=1.1 + 0.24 * k)
-        pair_figures.from_the_best(found, ax, looks)
+        figure, ax = single(height=1.1 + 0.24 * k)
+        pairs.from_the_best(found, ax, looks)
         caption = (
             f"Difference in {name} from the best, with intervals that hold for all pairs together ({found.level:.0%}). "
             "Dashed: not told from it. Shaded: the margin. At the right: optimizers that share a line share a tier."
@@ -53,8 +54,8 @@ def comparison(found: Comparison, *, varied: str = notes.VARIED) -> Section:
             figure, "differences", caption, f"Interval plot: difference in {name} of {k - 1} optimizers from the best."
         )
         side = max(3.6, 1.6 + 0.62 * k)
-        figure, ax = figures.single(width=min(side + 1.0, 9.5), height=min(0.72 * side + 0.6, 8.0))
-        pair_figures.matrix(found, ax)
+        figure, ax = single(width=min(side + 1.0, 9.5), height=min(0.72 * side + 0.6, 8.0))
+        pairs.matrix(found, ax)
         caption = f"All pairs: mean {name} of the row minus that of the column, and the p adjusted for all pairs."
         yield Drawing(figure, "pairs", caption, f"Matrix: differences in {name} and verdicts of {k} optimizers.")
 

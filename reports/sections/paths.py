@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from reports.figures import Style
+    from reports.figures.race import Race
+    from reports.figures.style import Style
     from reports.frame import Frames
     from reports.paths import Family
-    from reports.race import Race
 
 CAUTION = (
     "Nothing here is left to chance: the start, the function and the rule fix each path, so one run says all there is and "
@@ -79,7 +79,7 @@ def grounds(frames: Frames) -> tuple[Ground, ...]:
 
 def looks(frames: Frames) -> dict[str, Style]:
     """A look for each optimizer, by its name and by each of its labels."""
-    from reports.figures import styles
+    from reports.figures.style import styles
 
     known = families(frames)
     of_names = styles(list(dict.fromkeys(family.name for family in known)))
@@ -127,7 +127,7 @@ def section(on: tuple[Ground, ...]) -> Section:
 
 def races(on: tuple[Ground, ...], styled: Mapping[str, Style]) -> dict[str, Race]:
     """From the name of a figure to the race that the page plays in its place."""
-    from reports.race import race
+    from reports.figures.race import race
 
     found = {_name("race", ground, on): race(ground.paths, ground.ended, ground.families, styled) for ground in on}
     return {name: each for name, each in found.items() if each}
@@ -186,35 +186,36 @@ def _name(stem: str, ground: Ground, on: tuple[Ground, ...]) -> str:
 
 
 def _draw(on: tuple[Ground, ...], styled: Mapping[str, Style]) -> Iterator[Drawing]:
-    from reports import path_figures, race
+    from reports.figures import paths as drawn
+    from reports.figures import race
 
     for ground in on:
         racers, names = ground.racers(), ", ".join(family.name for family in ground.families)
         steps = int(ground.ended["steps"].max())
         if racers:
-            figure, _ = path_figures.still(ground.paths, racers, styled)
+            figure, _ = drawn.still(ground.paths, racers, styled)
             several = any(len(family.labels) > 1 for family in ground.families)
-            every = path_figures.dots(steps + 1)
+            every = drawn.dots(steps + 1)
             dots = "a dot at each" if every == 1 else f"dots at every {every}th"
             caption = f"{steps} steps from the start (ring) over contour lines, {dots}; stars: minima."
             caption += " Each optimizer at the learning rate with which it ends lowest." if several else ""
             moving = {"gif": race.gif(ground.paths, racers, styled)}
             alt = f"Paths over contour lines of the {ground.key}: {', '.join(name for name, _ in racers)}."
             yield Drawing(figure, _name("race", ground, on), caption, alt, moving)
-        figure = path_figures.small_multiples(ground.paths, ground.ended, ground.families, styled)
+        figure = drawn.small_multiples(ground.paths, ground.ended, ground.families, styled)
         caption = (
             f"Every optimizer (rows) at every learning rate (columns), {steps} steps each. In the corner: f − lowest at the "
             "end, bold for the best of a row. A path that diverges is drawn as far as it stays in the window."
         )
         yield Drawing(figure, _name("paths", ground, on), caption, f"Panels: paths over contour lines of {names}.")
-        figure = path_figures.descent(ground.paths, ground.ended, ground.families, styled)
+        figure = drawn.descent(ground.paths, ground.ended, ground.families, styled)
         caption = (
             "Height f − lowest over steps on a logarithmic scale, a line for each learning rate, darker the higher it is; a "
             "line that does not come back from the top diverges."
         )
         yield Drawing(figure, _name("descent", ground, on), caption, f"Panels: height over steps of {names}.")
         if len(racers) > 1:
-            figure = path_figures.together(ground.paths, racers, styled)
+            figure = drawn.together(ground.paths, racers, styled)
             caption = "Height f − lowest over steps, each optimizer at the learning rate with which it ends lowest."
             yield Drawing(figure, _name("descents", ground, on), caption, f"Curves: height over steps of {names}.")
 

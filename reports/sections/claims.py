@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from reports.claims import Finding, Findings, Measurement, Verdict
-    from reports.figures import Style
+    from reports.figures.style import Style
 
 HEADING = "Claims"
 _FEW = 3
@@ -27,10 +27,10 @@ def sections(found: Findings) -> tuple[Section, Section]:
     """The claims with their verdicts, and then one by one with every measurement."""
 
     def draw(_: Mapping[str, Style]) -> Iterator[Drawing]:
-        from reports import claims_figure
+        from reports.figures.claims import forest
 
         if any(math.isfinite(each.size) for finding in found.claims for each in finding.measurements):
-            figure = claims_figure.forest(found)
+            figure = forest(found)
             caption = (
                 "Every measurement that varies between repeats: the effect in standard deviations of its paired differences, "
                 f"with its interval, all of a family together ({found.level:.0%}); at the right of 0 it speaks for the claim, "

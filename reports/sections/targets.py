@@ -16,7 +16,7 @@ from reports.tables import Cell, Column, Sheet
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from reports.figures import Style
+    from reports.figures.style import Style
     from reports.frame import Frames
 
 
@@ -42,9 +42,9 @@ def time_to_target(frames: Frames, score: str, order: Sequence[str]) -> Section 
     summary = _summary(times, order, targeting.UNITS if not frames.imported else ("epoch",))
 
     def draw(looks: Mapping[str, Style]) -> Iterator[Drawing]:
-        from reports import target_figures
+        from reports.figures.targets import panels
 
-        figure = target_figures.panels(times, levels, looks, metric=metric, unit="epoch", order=order)
+        figure = panels(times, levels, looks, metric=metric, unit="epoch", order=order)
         caption = (
             f"Share of runs that have reached a {title(metric).lower()}, over epochs (Kaplan-Meier). A cross: runs that were "
             "left without having reached it."

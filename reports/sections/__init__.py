@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from reports.figures import Style
+    from reports.figures.style import Style
     from reports.tables import Sheet
 
 Place = Literal["first", "results", "end"]

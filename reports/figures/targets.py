@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from reports import notes
-from reports.figures import legend, short
+from reports.figures.style import legend, short
 from reports.scores import title
 from reports.targets import survival
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from reports.figures import Style
+    from reports.figures.style import Style
     from reports.targets import Survival, Unit
 
 AXES: Mapping[str, str] = {"epoch": "Epoch", "step": "Update", "second": "Seconds of training"}

@@ -1,4 +1,4 @@
-"""`reports.robustness_section`: what is said of the score when the interval is another, and whole curves."""
+"""`reports.sections.robustness`: what is said of the score when the interval is another, and whole curves."""
 
 import numpy as np
 import pandas as pd

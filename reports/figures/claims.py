@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from reports.claims import OPEN, REFUTED, SUPPORTED
-from reports.figures import FAINT, INK, QUIET
+from reports.figures.style import FAINT, INK, QUIET
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reports import answers, comparison, comparison_section, notes, verdicts
+from reports import answers, comparison, notes, verdicts
 from reports.scores import title
 from reports.sections import Drawing, Section
+from reports.sections.comparison import EFFECTS
 from reports.tables import Cell, Column, Sheet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from reports.figures import Style
+    from reports.figures.style import Style
     from reports.versus import Versus
 
 
@@ -22,12 +23,13 @@ def section(found: Versus) -> Section:
     """The answer, the change of each optimizer with its interval and verdict, and what differs between the two."""
 
     def draw(looks: Mapping[str, Style]) -> Iterator[Drawing]:
-        from reports import figures, pair_figures
+        from reports.figures import pairs
+        from reports.figures.style import single
 
         if not len(found.changes):
             return
-        figure, ax = figures.single(height=1.3 + 0.26 * len(found.changes))
-        pair_figures.changes(found, ax, looks)
+        figure, ax = single(height=1.3 + 0.26 * len(found.changes))
+        pairs.changes(found, ax, looks)
         caption = (
             f"Change in {title(found.score).lower()} from {found.before} to {found.after}, with intervals that hold for all "
             f"optimizers together ({found.level:.0%}). Dashed: no change was found. Shaded: the margin."
@@ -128,7 +130,7 @@ def changes_sheet(found: Versus) -> Sheet:
             f"Before: {found.before}. After: {found.after}. Change: after − before, ± half of its own {found.level:.0%} "
             f"interval.{'' if found.test == 'welch' else ' All three over the repeats that both have.'}"
         ),
-        comparison_section.EFFECTS[found.test == "welch"],
+        EFFECTS[found.test == "welch"],
         "Detectable: the true change found with probability 80%, by t tests.",
         notes.varied(imported=found.imported),
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator, NullFormatter, PercentFormatter
 
-from reports.figures import INK, QUIET, short
+from reports.figures.style import INK, QUIET, short
 from reports.tiers import tiers
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from reports.figures import Style
+    from reports.figures.style import Style
     from reports.several import Profiles, Ranks
 
 

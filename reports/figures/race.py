@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reports import path_figures
-from reports.figures import INK
+from reports.figures.paths import CONTOUR, levels, stage
+from reports.figures.style import INK
 from reports.frame import SURFACES
 from reports.paths import best, drawable, window
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from reports.figures import Style
+    from reports.figures.style import Style
     from reports.frame import Surface
     from reports.paths import Family, Window
 
@@ -175,7 +175,7 @@ def gif(paths: pd.DataFrame, racers: Sequence[tuple[str, str]], looks: Mapping[s
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
-    figure, ax, shown = path_figures.stage(paths, racers, looks)
+    figure, ax, shown = stage(paths, racers, looks)
     figure.dpi = _SHARP
     ways = [drawable(paths[paths["label"] == label], shown) for _, label in racers]
     steps = max(map(len, ways)) - 1
@@ -215,7 +215,7 @@ def _palette(colors: Sequence[str]) -> Any:
     from matplotlib.colors import to_rgb
     from PIL import Image
 
-    several = [to_rgb(color) for color in dict.fromkeys([*colors, INK, path_figures.CONTOUR])]
+    several = [to_rgb(color) for color in dict.fromkeys([*colors, INK, CONTOUR])]
     shades = [1 - share * (1 - np.array(color)) for color in several for share in (1.0, 0.75, 0.5, 0.25)]
     palette = Image.new("P", (1, 1))
     palette.putpalette([round(255 * float(part)) for shade in (*shades[:255], np.ones(3)) for part in shade])
@@ -251,7 +251,7 @@ def _bands(surface: Surface, shown: Window) -> tuple[str, ...]:
     height = surface.formula(x1, x2) - surface.lowest
     ax = Figure().subplots()
     shapes = []
-    for level in path_figures.levels(height)[::-1]:
+    for level in levels(height)[::-1]:
         (region,) = ax.contourf(x1, x2, height, levels=[-1.0, level]).get_paths()
         outlines = [_scaled(np.asarray(outline), shown) for outline in region.to_polygons(closed_only=False)]
         shapes.append("".join("M" + "L".join(f"{x:g} {y:g}" for x, y in outline) + "Z" for outline in outlines))

@@ -15,8 +15,9 @@ from matplotlib.lines import Line2D
 from matplotlib.path import Path
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from reports import figures, notes
-from reports.figures import INK, QUIET
+from reports import notes
+from reports.figures.convergence import convergence
+from reports.figures.style import INK, QUIET, single
 from reports.frame import SURFACES
 from reports.paths import best, by_label, drawable, outside, window
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from reports.figures import Style
+    from reports.figures.style import Style
     from reports.frame import Surface
     from reports.paths import Family, Window
 
@@ -269,11 +270,11 @@ def together(paths: pd.DataFrame, racers: Sequence[tuple[str, str]], looks: Mapp
     own = paths[paths["label"].isin([label for _, label in racers])]
     names = {label: name for name, label in racers}
     curves = own.assign(label=own["label"].map(names), mean=own["height"].clip(lower=_FLOOR), low=np.nan, high=np.nan)
-    figure, ax = figures.single(width=7.2, height=4.2)
+    figure, ax = single(width=7.2, height=4.2)
     by_name = {name: looks[label] for name, label in racers}
-    figures.convergence(
-        curves.rename(columns={"step": "update"}), ax, by_name, metric="test/loss", along="update"
-    ).set_ylabel("f − lowest")
+    convergence(curves.rename(columns={"step": "update"}), ax, by_name, metric="test/loss", along="update").set_ylabel(
+        "f − lowest"
+    )
     ax.set_xlabel("Step")
     return figure
 

@@ -1,0 +1,5 @@
+"""Estimates become pictures. Every function takes frames and an `ax`, draws, and returns the `ax`.
+
+Nothing is computed here that a reader could cite, nothing is saved, and no style is set: draw inside
+`matplotlib.style.context(STYLE)`. A label has the same colour, dash and marker in every figure (`style.styles`).
+"""

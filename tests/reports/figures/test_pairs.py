@@ -1,0 +1,55 @@
+"""Tests of `reports.figures.pairs`."""
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+
+from reports import verdicts
+from reports.figures import pairs
+from reports.figures.style import styles
+
+
+def test_the_interval_plot_draws_the_differences_from_the_best_that_it_is_given(ax, compared, looks) -> None:
+    """Bars are the joint intervals, turned so that the best lies at 0; the undecided one is dashed; a letter for each tier."""
+    assert pairs.from_the_best(compared, ax, looks) is ax
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == list(compared.means)
+    best, second, third, _ = compared.means
+    bars = {
+        line.get_color(): line
+        for line in ax.get_lines()
+        if len(set(line.get_ydata())) == 1 and len(line.get_xdata()) == 2
+    }
+    row = compared.pair(best, third)
+    ends = sorted(bars[looks[third].color].get_xdata())
+    assert ends == pytest.approx([-row["joint_high"], -row["joint_low"]])
+    assert bars[looks[third].color].get_linestyle() == "-"
+    assert bars[looks[second].color].get_linestyle() == "--"
+    letters = [text.get_text() for text in ax.texts]
+    assert letters == ["a", "b", "c"]
+    assert ax.get_xlabel() == f"Test accuracy: difference from {best}"
+
+
+def test_the_matrix_shows_each_pair_from_both_sides(ax, compared) -> None:
+    """K (k − 1) cells with a difference and a p, better above and worse below the diagonal with their colours."""
+    pairs.matrix(compared, ax)
+    told = [text.get_text() for text in ax.texts]
+    assert sum(text.startswith("p ") for text in told) == 12
+    assert sum("▲" in text for text in told[:-1]) == sum("▼" in text for text in told[:-1]) == 5
+    fills = [mpl.colors.to_hex(patch.get_facecolor()) for patch in ax.patches]
+    assert fills.count(pairs.FILLS["better"]) == fills.count(pairs.FILLS["worse"]) == 5
+    assert fills.count(pairs.FILLS["undecided"]) == 2
+    difference = float(compared.pair("A", "D")["difference"])
+    assert f"▲ +{abs(difference):.3f}" in told
+
+
+def test_an_optimizer_far_behind_is_told_at_the_edge(ax) -> None:
+    """One at 0.1 among four near 0.9 leaves the others readable."""
+    rng = np.random.default_rng(2)
+    means = {"A": 0.9, "B": 0.89, "C": 0.88, "D": 0.885, "lost": 0.1}
+    table = pd.DataFrame({label: rng.normal(mean, 0.005, 8) for label, mean in means.items()})
+    found = verdicts.compare(table, score="test/accuracy", higher=True, margin=0.002)
+    pairs.from_the_best(found, ax, styles(list(means)))
+    assert ax.get_xlim()[0] > -0.1
+    assert any(text.get_text().startswith("◂ −0.799") for text in ax.texts)
+    assert "beyond the axis" in ax.get_xlabel()

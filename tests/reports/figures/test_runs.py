@@ -1,0 +1,22 @@
+"""Tests of `reports.figures.runs`."""
+
+import pandas as pd
+
+from reports.figures.runs import repeats
+from reports.figures.style import QUIET, styles
+
+
+def test_repeats_that_did_not_end_ok_are_drawn_apart(ax, curves) -> None:
+    """A diverged repeat is a dashed grey line that ends in a cross at its last finite value."""
+    points = pd.DataFrame(
+        [
+            {"label": "Adam", "repeat": r, "metric": "train/loss", "outcome": outcome, "epoch": e, "value": value}
+            for r, outcome, values in ((0, "ok", (2.0, 1.5, 1.0)), (1, "diverged", (2.0, 3.0, float("nan"))))
+            for e, value in enumerate(values, 1)
+        ]
+    )
+    look = styles(["Adam"])["Adam"]
+    repeats(points, curves(Adam=[2.0, 1.5, 1.0]), ax, look, label="Adam", metric="train/loss")
+    crosses = [line for line in ax.get_lines() if line.get_marker() == "x"]
+    assert [list(line.get_ydata()) for line in crosses] == [[3.0]]
+    assert [line.get_color() for line in ax.get_lines() if list(line.get_ydata()) == [2.0, 3.0]] == [QUIET]

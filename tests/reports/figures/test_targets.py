@@ -1,0 +1,17 @@
+"""Tests of `reports.figures.targets`."""
+
+import pytest
+
+from reports import targets
+from reports.figures.targets import reached
+
+
+def test_the_curve_of_runs_that_arrived_ends_at_its_share(ax, looks) -> None:
+    """Two of three runs arrived: the line ends at 2/3 with a cross; a label that never arrives is named and not drawn."""
+    curves = {"A": targets.survival([1.0, 2.0, 4.0], [True, True, False]), "B": targets.survival([4.0], [False])}
+    reached(curves, ax, looks, unit="epoch", horizon=4)
+    colours = {line.get_color() for line in ax.get_lines()}
+    assert colours == {looks["A"].color}
+    (cross,) = [line for line in ax.get_lines() if line.get_marker() == "x"]
+    assert (list(cross.get_xdata()), cross.get_ydata()[0]) == ([4.0], pytest.approx(2 / 3))
+    assert ax.get_xlabel() == "Epoch\nnever: B"
