@@ -16,7 +16,7 @@ from scipy import stats
 from reports.intervals import LEVEL, Estimate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -147,6 +147,22 @@ def survival(time: ArrayLike, reached: ArrayLike, level: float = LEVEL) -> Survi
         for part in (curve.quantiles, curve.probabilities, bounds.low.probabilities, bounds.high.probabilities)
     )
     return Survival(moments, missing, low, high, len(t), int(hit.sum()), float(t.max()))
+
+
+def survivals(times: pd.DataFrame, unit: Unit, labels: Sequence[str]) -> dict[str, dict[str, Survival]]:
+    """The curves of each target by label, of those labels that have runs.
+
+    Args:
+        times: A row per run and target: `target`, `label`, `reached` and the unit, as of `times`.
+        unit: What time is counted in.
+        labels: Which, in their order.
+    """
+    found: dict[str, dict[str, Survival]] = {}
+    for target, own in times.groupby("target", sort=False):
+        runs = {label: own[own["label"] == label] for label in labels}
+        curves = {label: survival(table[unit], table["reached"]) for label, table in runs.items()}
+        found[str(target)] = {label: curve for label, curve in curves.items() if curve is not None}
+    return found
 
 
 def restricted_mean(time: ArrayLike, reached: ArrayLike, horizon: float, level: float = LEVEL) -> Estimate:

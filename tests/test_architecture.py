@@ -205,6 +205,17 @@ def test_reports_never_import_torch():
             assert not {name.split(".")[0] for name in _imports(path)} & {"torch", "torchvision", "mlflow", "optuna"}
 
 
+def test_figures_estimate_nothing():
+    """What draws an estimate is not what computes it; a part of the page uses figures and no figure a part of the page."""
+    for path in FILES:
+        if _module(path).startswith("reports.figures"):
+            estimating = {f"reports.{name}" for name in ("comparison", "estimates", "flips", "intervals", "sections")}
+            computing = {
+                name for name in _imports(path) if name.split(".")[0] in {"scipy", "sklearn", "scikit_posthocs"}
+            }
+            assert not (_imports(path) & estimating) | computing
+
+
 def test_there_are_no_circles():
     """Neither the modules, by what each really imports, nor the rules above have a way round."""
     modules = {_module(path): path for path in FILES if path.name not in {"__init__.py", "__main__.py"}}

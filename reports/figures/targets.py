@@ -12,12 +12,10 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from reports import notes
 from reports.figures.style import legend, short
 from reports.scores import title
-from reports.targets import survival
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import pandas as pd
     from matplotlib.axes import Axes
 
     from reports.figures.style import Style
@@ -66,7 +64,7 @@ def reached(
 
 
 def panels(
-    times: pd.DataFrame,
+    curves: Mapping[str, Mapping[str, Survival]],
     targets: Mapping[str, float],
     looks: Mapping[str, Style],
     *,
@@ -77,27 +75,19 @@ def panels(
     """A panel per target, with one legend beneath.
 
     Args:
-        times: A row per run and target: `target`, `label`, `reached` and the unit (`targets.times`).
-        targets: By name, in the order of the panels.
+        curves: By target and label (`targets.survivals`).
+        targets: What is to be reached, by name, in the order of the panels.
         looks: A style per label.
-        metric: What is to be reached.
+        metric: Of what.
         unit: What time is counted in.
         order: The labels in the order of the legend.
     """
     rows = -(-len(order) // 5)
     figure = Figure(figsize=(7.6, 2.6 + 0.17 * rows), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, len(targets), sharey=True))
-    ends = times[unit].to_numpy(dtype=float)
-    horizon = float(ends[np.isfinite(ends)].max(initial=1.0))
+    horizon = max([1.0, *(float(curve.time.max(initial=0.0)) for own in curves.values() for curve in own.values())])
     for ax, (name, value) in zip(axes, targets.items(), strict=True):
-        own = times[times["target"] == name]
-        curves = {}
-        for label in order:
-            runs = own[own["label"] == label]
-            curve = survival(runs[unit], runs["reached"])
-            if curve is not None:
-                curves[label] = curve
-        reached(curves, ax, looks, unit=unit, horizon=horizon)
+        reached(curves[name], ax, looks, unit=unit, horizon=horizon)
         ax.set_title(f"{name.capitalize()}: {title(metric).lower()} {notes.number(value, 3)}")
     axes[0].set_ylabel("Runs that have reached it")
     legend(figure, list(order), looks)

@@ -44,7 +44,8 @@ def time_to_target(frames: Frames, score: str, order: Sequence[str]) -> Section 
     def draw(looks: Mapping[str, Style]) -> Iterator[Drawing]:
         from reports.figures.targets import panels
 
-        figure = panels(times, levels, looks, metric=metric, unit="epoch", order=order)
+        curves = targeting.survivals(times, "epoch", order)
+        figure = panels(curves, levels, looks, metric=metric, unit="epoch", order=order)
         caption = (
             f"Share of runs that have reached a {title(metric).lower()}, over epochs (Kaplan-Meier). A cross: runs that were "
             "left without having reached it."

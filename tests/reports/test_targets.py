@@ -59,6 +59,16 @@ def test_a_miss_is_censored_and_not_given_a_time() -> None:
     assert found.value == pytest.approx(1 + 2 * 3 / 4 + 3 / 8)
 
 
+def test_each_target_has_a_curve_for_each_label_that_has_runs() -> None:
+    """In the order that is asked for; every curve is that of its own runs."""
+    rows = [("hard", "A", 3.0, True), ("easy", "B", 1.0, True), ("easy", "A", 2.0, True), ("easy", "A", 4.0, False)]
+    times = pd.DataFrame(rows, columns=["target", "label", "epoch", "reached"])
+    found = targets.survivals(times, "epoch", ["B", "A", "C"])
+    assert {target: list(curves) for target, curves in found.items()} == {"hard": ["A"], "easy": ["B", "A"]}
+    assert (found["easy"]["A"].time.tolist(), found["easy"]["A"].missing.tolist()) == ([2.0, 4.0], [0.5, 0.5])
+    assert found["hard"]["A"].reached == 1
+
+
 def test_a_run_that_can_never_reach_the_target_stays_under_way() -> None:
     """An infinite time keeps its share to the end, however long the horizon; lost at its last step it would vanish."""
     found = targets.survival([1.0, 2.0, math.inf, math.inf], [True, True, False, False])

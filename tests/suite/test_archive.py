@@ -428,6 +428,7 @@ def test_a_run_that_comes_with_ravine_is_of_the_study_of_its_name(name):
     read = archive.read(archive.baselines()[name])
     changed = dict(override.split("=", 1) for override in read.study.overrides)
     assert changed.keys() <= {"repeats", "precision"}
-    study = load(name).override(repeats=int(changed["repeats"]), precision=changed.get("precision"))
+    repeats = int(changed["repeats"]) if "repeats" in changed else None
+    study = load(name).override(repeats=repeats, precision=changed.get("precision"))
     assert [(trial.label, trial.id) for trial in read.trials] == [(trial.label, trial.id) for trial in plan(study)]
     assert read.found
