@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from reports import paths, scores
-from reports.frame import SURFACES
+from reports.frame import MISSING, SURFACES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -381,9 +381,9 @@ def _first_steps(part: Evidence) -> Iterator[Exact]:
 def _alternating(part: Evidence) -> Iterator[Exact]:
     """Momentum at its bound η = 2(1+γ)/λ: there x₂ changes sides at every step, for ever, and so does its gradient λ x₂."""
     stiff = max(_curvatures(part.surface))
-    for label, given in part.settings("momentum").items():
+    for label, given in _own(part, "momentum"):
         gamma, rate = float(given["momentum"]), float(given["lr"])
-        if not _is(rate, 2 * (1 + gamma) / stiff) or not _has_path(part, label):
+        if not _is(rate, 2 * (1 + gamma) / stiff):
             continue
         x = _path(part, label)["x2"].to_numpy(dtype=np.float64)
         alternates = bool((x[-10:-1] * x[-9:] < 0).all()) if len(x) > 10 else False
@@ -399,7 +399,7 @@ def _divergence(part: Evidence) -> Iterator[Exact]:
         ("sgd", "gradient descent diverges", True),
         ("momentum", "momentum does not", False),
     ):
-        for label in part.settings(kind, lr=0.6):
+        for label in _ended(part, kind, lr=0.6):
             value = _growth(part, label)
             what = f"{label}: f at the end over f at the start"
             yield Exact("10", half, part.part, what, value, "above 1" if grows else "below 1", (value > 1) == grows)
@@ -409,11 +409,11 @@ def _bounds(part: Evidence) -> Iterator[Exact]:
     """η < 2/λ for gradient descent, 2(1+γ)/λ for momentum, 2(1+γ)/((1+2γ)λ) for NAG, λ the largest eigenvalue."""
     stiff, right, told = max(_curvatures(part.surface)), 0, 0
     for kind in ("sgd", "momentum", "nag"):
-        for label, given in part.settings(kind).items():
+        for label, given in _ended(part, kind).items():
             gamma = float(given.get("momentum", 0.0))
             bound = 2 * (1 + gamma) / (stiff * (1 + 2 * gamma if kind == "nag" else 1))
             value = _growth(part, label)
-            if _is(given["lr"], bound) or math.isnan(value):
+            if _is(given["lr"], bound):
                 continue
             told += 1
             right += (float(given["lr"]) > bound) == (value > 1)
@@ -423,20 +423,31 @@ def _bounds(part: Evidence) -> Iterator[Exact]:
 
 
 def _in_the_valley(part: Evidence) -> Iterator[Exact]:
-    for slow, given in part.settings("adagrad", lr=0.4).items():
-        for quick in part.settings("rmsprop", lr=0.4):
-            ends = [_height(part, label, STEPS) for label in (quick, slow)]
+    for slow, given in _ended(part, "adagrad", lr=0.4).items():
+        for quick in _ended(part, "rmsprop", lr=0.4):
+            ends = [_reached(part, label, STEPS) for label in (quick, slow)]
             what = f"f at step {STEPS}, {quick} over {slow}"
-            yield Exact("A", "", part.part, what, ends[0] / ends[1], "below 1", ends[0] < ends[1])
-        for far in part.settings("adagrad", lr=2.0, eps=float(given.get("eps", math.nan))):
-            value = _height(part, far, STEPS) / _height(part, far, 0)
+            if not np.isnan(ends).any():
+                yield Exact("A", "", part.part, what, ends[0] / ends[1], "below 1", ends[0] < ends[1])
+        for far in _ended(part, "adagrad", lr=2.0, eps=float(given.get("eps", math.nan))):
+            value = _reached(part, far, STEPS) / _height(part, far, 0)
             what = f"{far}: f at step {STEPS} over f at the start"
-            yield Exact("B", "", part.part, what, value, f"below {THERE:g}", value < THERE)
+            if not math.isnan(value):
+                yield Exact("B", "", part.part, what, value, f"below {THERE:g}", value < THERE)
+
+
+def _ended(part: Evidence, kind: str, **options: float) -> dict[str, dict[str, Any]]:
+    """Of the entries of `Evidence.settings`, those that were run and did not break: what is not there shows nothing."""
+    outcomes = part.frames.trials.groupby("label")["outcome"].agg(set)
+    entries = part.settings(kind, **options)
+    return {
+        label: entries[label] for label in entries if outcomes[label] - {MISSING} and "failed" not in outcomes[label]
+    }
 
 
 def _own(part: Evidence, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """All entries of a kind with a path."""
-    for label, given in part.settings(kind).items():
+    """All of these with a path."""
+    for label, given in _ended(part, kind).items():
         if _has_path(part, label):
             yield label, given
 
@@ -464,14 +475,14 @@ def _height(part: Evidence, label: str, step: int) -> float:
 
 
 def _growth(part: Evidence, label: str) -> float:
-    """Height f at the end of a label's path over f at its start; infinite where it diverged, NaN where it was not run."""
+    """Height f at the end of a label's path over f at its start; infinite where it diverged."""
+    return _reached(part, label, int(_path(part, label)["step"].max())) / _height(part, label, 0)
+
+
+def _reached(part: Evidence, label: str, step: int) -> float:
+    """Height f at a step of a label's path; infinite where it diverged, NaN where it was not run so long."""
     own = part.frames.trials[part.frames.trials["label"] == label]
-    if (own["outcome"] == "diverged").any():
-        return math.inf
-    way = _path(part, label)
-    if not len(way):
-        return math.nan
-    return _height(part, label, int(way["step"].max())) / _height(part, label, 0)
+    return math.inf if (own["outcome"] == "diverged").any() else _height(part, label, step)
 
 
 def _curvatures(surface: str) -> tuple[float, float]:

@@ -113,6 +113,8 @@ def compare(
 ) -> Differences:
     """The pairs of a family, with p adjusted so that any false difference is found with probability 1 − `level` at most.
 
+    That holds under the assumptions of `docs/statistics.md`, which also has what is found outside of them.
+
     Args:
         matrix: A row per repeat, a column per optimizer.
         rng: Draws the flips of `max-t` where there are too many to make them all.
@@ -265,8 +267,8 @@ def repeats_needed(mean: float, sd: float, joint: float, power: float = POWER, m
     """So many repeats find a true difference of `mean` with probability `power`, given the spread s of the differences.
 
     By the power of t tests, and `LIKE_T` at least, below which sign flips find less. Infinite where the difference is 0 or
-    more than `most` are needed, NaN without a spread to reckon with. The true difference and spread are known from few repeats
-    only, so this is an order of magnitude.
+    more than `most` are needed; `FEWEST` where every difference is the same, NaN without any. The true difference and spread
+    are known from few repeats only, so this is an order of magnitude.
     """
     if not (math.isfinite(mean) and math.isfinite(sd)) or (sd == 0 and mean == 0):
         return math.nan

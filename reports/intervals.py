@@ -26,7 +26,7 @@ MEDIAN = "order statistics"
 SUCCESS = "Clopper-Pearson"
 
 FEWEST_RESAMPLED = 5
-"""The repeats that a studentised bootstrap takes: fewer have too few resamples (measured coverage at 3: 81%)."""
+"""The repeats that a studentised bootstrap takes: fewer have too few resamples."""
 
 LEVEL = 0.95
 """The default level: the share of such intervals, over many studies, that hold the true mean."""
@@ -157,7 +157,7 @@ def studentised_interval(
         resamples: How many; those without any spread are left out.
 
     Returns:
-        Bounds are NaN below 5 repeats, whose resamples are too few to have such quantiles (measured coverage at 3: 81%), and
+        Bounds are NaN below 5 repeats, whose resamples are too few to have such quantiles, and
         where a value is not finite; equal values give bounds that equal the mean.
     """
     array = np.asarray(values, dtype=np.float64)

@@ -230,6 +230,7 @@ def where(frames: Frames) -> str:
     names = {"python": "Python", "torch": "torch", "torchvision": "torchvision", "cuda": "CUDA", "ravine": "Ravine"}
     parts += [f"{name} {known[key]}" for key, name in names.items() if key in known]
     parts += [f"commit {known['commit']}"] if "commit" in known else []
+    parts += ["+: with changes that were not committed"] if known.get("commit", "").endswith("+") else []
     return ", ".join(parts) + "."
 
 
@@ -268,7 +269,7 @@ def measured_how(study: Study, frames: Frames, data: Mapping[str, str]) -> list[
             ("Score", f"{title(study.score)} after the last epoch, never the best epoch"),
             ("Margin: what counts as no difference", f"{study.margin:g}"),
             ("Trials", f"{frames.recorded} recorded of {len(frames.trials)} planned"),
-            *((f"SHA-256 of {name}", digest) for name, digest in sorted(data.items())),
+            *((f"Digest of {name}", digest) for name, digest in sorted(data.items())),
         ]
     size = "the whole training set" if study.batch_size == "full" else f"{study.batch_size} examples"
     budget = f"{counted(study.epochs, 'epoch')}, batches of {size}"
@@ -304,7 +305,7 @@ def measured_how(study: Study, frames: Frames, data: Mapping[str, str]) -> list[
     for key, value in environment(frames).items():
         name = KEYS.get(key, key)
         told.append((name[0].upper() + name[1:], value))
-    told += [(f"SHA-256 of {name}", digest) for name, digest in sorted(data.items())]
+    told += [(f"Digest of {name}", digest) for name, digest in sorted(data.items())]
     return [(name, text) for name, text in told if text]
 
 

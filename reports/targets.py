@@ -36,7 +36,8 @@ METHOD = "restricted mean of Kaplan-Meier, t"
 class Survival:
     """A Kaplan-Meier curve of misses: at `time[i]` the share of runs that have not reached the target falls to `missing[i]`.
 
-    `low` and `high` bound it pointwise (log-log). `followed`: how long the longest run was watched; the curve ends there.
+    `low` and `high` bound it pointwise (log-log). `followed`: the latest time of any run, at the target or still under way; ∞
+    of one that can never reach it.
     """
 
     time: Array
@@ -51,9 +52,9 @@ class Survival:
 def from_data(points: pd.DataFrame, metric: str, *, higher: bool) -> dict[str, float]:
     """Targets by name: quantiles, over the optimizers, of the median final value of each one's runs.
 
-    Of the optimizers whose median run ended ok, half end at the target `middle` or beyond in it, three quarters at `easy`, a
-    quarter at `hard`. A run that diverged or stalled ends nowhere and counts as worse than all. So targets depend on who takes
-    part, and on nobody in particular; one optimizer sets `middle` alone.
+    Of the optimizers whose median run ended ok, about half end at the target `middle` or beyond in it, three quarters at
+    `easy`, a quarter at `hard`. A run that diverged or stalled ends nowhere and counts as worse than all. So targets depend on
+    who takes part, and on nobody in particular; one optimizer sets `middle` alone.
 
     Args:
         points: A row per measured value: `label`, `repeat`, `outcome`, `metric`, `epoch`, `value`.

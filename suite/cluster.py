@@ -68,7 +68,9 @@ class Cluster:
         try:
             import ray
         except ImportError:
-            raise UserError('--executor: Ray is not installed here. Write: pip install "ravine[ray]"') from None
+            raise UserError(
+                '--executor: Ray is not installed here. Write, in a clone of Ravine: pip install ".[ray]"'
+            ) from None
         try:
             _knock(self.address)  # Ray itself would go on trying for minutes
             ray.init(self.address, log_to_driver=False, logging_level=logging.ERROR, **own)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 SQLITE = "sqlite:///"
-DRIVER = 'Install that database\'s driver; for PostgreSQL: pip install "ravine[postgresql]"'
+DRIVER = 'Install that database\'s driver; for PostgreSQL, in a clone of Ravine: pip install ".[postgresql]"'
 """The mend where an address is right and its driver is missing."""
 
 

@@ -58,7 +58,7 @@ class Schedule(BaseModel):
     )
     """What the learning rate follows after the warm-up: `constant`, `linear`, `cosine`, `exponential` or `step`."""
     warmup: float = Field(default=0.0, ge=0, lt=1, examples=["warmup = 0.05"])
-    """Share of all updates in which the rate rises from 0 to its full value."""
+    """Share of all updates in which the rate rises linearly to its full value."""
     final: float = Field(default=0.0, ge=0, le=1, examples=["final = 0.1"])
     """`linear`, `cosine`: the factor that the learning rate has come down to at the end of the run."""
     gamma: float = Field(default=0.1, gt=0, le=1)
@@ -149,7 +149,8 @@ class Tune(BaseModel):
     epochs: int | None = Field(default=None, gt=0, le=1_000_000)
     """The epochs of a trial of the tuning; default: those of the study."""
     train_examples: PositiveInt | None = None
-    """The training examples of a trial of the tuning; default: those of the study, less the validation split."""
+    """The training examples of a trial of the tuning; default: those of the study, at most what the
+    validation split leaves."""
     validation_examples: PositiveInt | None = Field(default=None, examples=["validation_examples = 1_000"])
     """Judge on the first so many examples of the validation split; default: all."""
     space: dict[str, dict[str, Range]] = Field(

@@ -11,6 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 DOCUMENTS = Path(__file__).parents[1] / "docs"
+BESIDE = "*Other files that are named here lie in the folder of the report, beside its page `index.html`.*"
 COLORS = 128
 """Of a figure: lines, bands and text in a dozen hues with their edges need no more, and a page loads in a third of the time."""
 
@@ -38,7 +39,8 @@ def write(report, name, documents=DOCUMENTS):
         else:
             shutil.copy(report / "figures" / file, figures / file)
     page = documents / f"{name}.md"
-    page.write_text(text.replace("](figures/", f"](figures/{name}/"), encoding="utf-8")
+    text = text.replace("](figures/", f"](figures/{name}/").rstrip("\n")
+    page.write_text(f"{text}\n\n{BESIDE}\n", encoding="utf-8")
     return page
 
 

@@ -91,7 +91,10 @@ def overhead(results):
     rows = [
         ["recording a trial, ms", _spread(recording, 1e3), str(recording["stats"]["rounds"])],
         [
-            f"its share of a one-epoch trial of the paper's CNN ({_info(recording)['trial_seconds']:.0f} s on one core)",
+            (
+                "its share of a one-epoch trial of the paper's CNN "
+                f"({_info(recording)['trial_seconds']:.0f} s on one core, reckoned from 2,048 images)"
+            ),
             f"{_info(recording)['share']:.2%}",
             str(recording["stats"]["rounds"]),
         ],
@@ -153,7 +156,7 @@ def floor(results):
         "MB an example",
         "peak GFLOP/s",
         "peak GB/s",
-        "floor: computing + moving, ms",
+        "computing + moving without caches, ms",
         "a step of 256, ms",
         "share of the peak FLOP/s",
     ]

@@ -77,7 +77,7 @@ def test_the_bounds_are_twice_the_inverse_of_the_alternating_step():
 
 def test_the_best_settings_are_the_best():
     """Each rule at κ = 20 converges more slowly with an η, or a γ, that is five percent off its best either way."""
-    for kind in ("sgd", "momentum"):
+    for kind in ("sgd", "momentum", "nag"):
         _, predicted, options = theory._best(kind, 20.0)
         for name in options:
             for factor in (0.95, 1.05):

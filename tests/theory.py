@@ -146,8 +146,9 @@ def _best(kind: str, k: float) -> tuple[str, float, dict[str, float]]:
         return "(κ−1)/(κ+1)", (k - 1) / (k + 1), {"lr": 2 / (1 + k)}
     if kind == "momentum":  # double roots ±√γ at both ends
         return "(√κ−1)/(√κ+1)", share, {"lr": 4 / (r + 1) ** 2, "momentum": share**2}
-    if kind == "nag":  # a double root at the flat end, 0 at the steep one
-        return "1 − 1/√κ", 1 - 1 / r, {"lr": 1 / k, "momentum": share}
+    if kind == "nag":  # a double root at the flat end, its negative at the steep one
+        w = math.sqrt(3 * k + 1)
+        return "1 − 2/√(3κ+1)", 1 - 2 / w, {"lr": 4 / w**2, "momentum": (w - 2) / (w + 2)}
     return "1 − η = ½", 0.5, {"lr": 0.5}
 
 

@@ -29,7 +29,7 @@ def reached(
 ) -> Axes:
     """The share of runs that have reached the target, 1 − Kaplan-Meier, from the first that has.
 
-    A cross stands where the last unsuccessful run was left; labels of which no run reached it are named instead.
+    A cross ends a curve of which some runs had not reached it; labels of which no run reached it are named instead.
 
     Args:
         curves: By label.

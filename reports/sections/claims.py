@@ -193,8 +193,8 @@ def misprints(found: Findings) -> str:
     rates, twins = (by_key.get(key, []) for key in ("momentum's two rates", "printed NAG and its twin"))
     if rates:
         told.append(f"Momentum itself with that larger rate: {_effects(rates)}.")
-    if twins:
-        most = max(max(abs(each.low), abs(each.high)) for each in twins)
+    most = max((max(abs(each.low), abs(each.high)) for each in twins), default=math.nan)
+    if math.isfinite(most):
         told.append(
             f"The printed NAG and momentum at (1+γ)η end within {_plain(most)} of each other in training loss (intervals "
             "included)."
@@ -242,11 +242,13 @@ def _repeats(needed: float) -> str:
 
 
 def _plain(value: float) -> str:
+    if math.isnan(value):
+        return tables.NO_VALUE
     return f"{value:.4g}".replace("-", "−") if math.isfinite(value) else "∞"
 
 
 def _many(found: Findings) -> int:
-    return sum(bool(each.measurements) for each in found.claims)
+    return sum(any(math.isfinite(each.size) for each in finding.measurements) for finding in found.claims)
 
 
 def _remarks(found: Findings) -> tuple[str, ...]:
@@ -256,8 +258,10 @@ def _remarks(found: Findings) -> tuple[str, ...]:
             f"Two families, each with an error of at most {share}, by step-down max-|t| over joint sign flips of whole "
             f"repeats: the {found.tests} measurements of all claims but the eighth and on the misprints; and, for the eighth, "
             f"{found.pairs} differences, of all pairs of optimizers on {found.problems} problems. An interval holds together "
-            "with all others of its family; verdicts are those of the test, which may differ at the edge. Fewer than "
-            f"{FEWEST} shared repeats give no verdict, and their interval stands alone."
+            "with all others of its family. Where a claim asks for a difference the test decides, which steps down and so may "
+            "find one where the interval still holds none. Where it asks for none the interval decides, against the margin, "
+            f"and the p of equality stands beside it. Fewer than {FEWEST} shared repeats give no verdict, and their interval "
+            "stands alone."
         ),
         (
             "Of one part a claim speaks of all its measurements, and one counterexample refutes it there; partly: it holds in "
@@ -266,7 +270,8 @@ def _remarks(found: Findings) -> tuple[str, ...]:
         (
             "Effect: the clearest counterexample where there is one, of an undecided claim what is furthest from a verdict, "
             "else the weakest support. Verdicts speak of these "
-            "problems and settings, all at one learning rate, and of other seeds; of no other data."
+            "problems and settings, each rule at its part's learning rate unless its name says another, and of other seeds; of "
+            "no other data."
         ),
         "P: the paper; B: a blog page; N: a note; L: lecture notes; D: Dive into Deep Learning, 11.6 to 11.10.",
     )

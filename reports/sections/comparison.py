@@ -30,6 +30,8 @@ EFFECTS = (
 )
 """What two columns of pairs hold: of paired repeats, and of unpaired ones."""
 
+GAIN = "Gain of pairing: so many times the repeats would be needed without shared seeds, roughly; below 1 it cost some."
+
 
 def comparison(found: Comparison, *, varied: str = notes.VARIED) -> Section:
     """Verdicts: the answer, differences from the best with tiers, the matrix of all pairs, and the table of pairs.
@@ -111,7 +113,7 @@ def pairs_sheet(found: Comparison, varied: str = notes.VARIED) -> Sheet:
         f"Difference: mean of the optimizer minus mean of the other, ± half of the pair's own {found.level:.0%} interval.",
         EFFECTS[found.test == "welch"],
         "Detectable: the true difference found with probability 80%, by t tests.",
-        *(["Gain of pairing: so many times the repeats would be needed without shared seeds."] if found.seeded else []),
+        *([GAIN] if found.seeded else []),
         answers.HONEST,
         varied,
     )

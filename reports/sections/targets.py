@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from reports import notes
+from reports import notes, tables
 from reports import targets as targeting
 from reports.scores import higher_is_better, title
 from reports.sections import Drawing, Section
@@ -59,8 +59,8 @@ def time_to_target(frames: Frames, score: str, order: Sequence[str]) -> Section 
 
     name = title(metric).lower()
     rule = (
-        f"Targets are quantiles of the median final {name} of the optimizers whose median run ended ok: a quarter of them ends "
-        "beyond the hard one in that run, half beyond the middle one, three quarters beyond the easy one."
+        f"Targets are quantiles of the median final {name} of the optimizers whose median run ended ok: about a quarter of "
+        "them ends beyond the hard one in that run, half beyond the middle one, three quarters beyond the easy one."
         if len(levels) > 1
         else f"The target is the median final {name} of the only optimizer whose median run ended ok."
     )
@@ -143,7 +143,8 @@ def _targets_sheet(summary: pd.DataFrame, metric: str, frames: Frames) -> Sheet:
     remarks = [
         (
             "Restricted mean time of Kaplan-Meier's curve with its 95% interval (t): a run that is not there by then counts "
-            f"{limits}."
+            f"{limits}. Intervals end at 0 and there; all at one time have none. {tables.NO_VALUE}: some are still under "
+            "way, and none was watched that long."
         ),
         "Reached: runs that reached it, of those that ended ok, diverged or stalled.",
     ]

@@ -374,6 +374,22 @@ def test_a_path_that_does_otherwise_refutes(surfaces, at, one, other, key, half)
     assert told.halves[half] == REFUTED
 
 
+@pytest.mark.parametrize("outcome", ["missing", "failed"])
+def test_a_path_that_was_not_run_or_broke_says_nothing(surfaces, outcome):
+    """Neither that gradient descent does not diverge nor that momentum does not, nor who comes nearer."""
+    part = surfaces[1]
+    fast = [*part.settings("sgd", lr=0.6), *part.settings("momentum", lr=0.6)]
+    labels = [*fast, "RMSProp 0.4", "AdaGrad 2"]
+    trials, ways = part.frames.trials, part.ways
+    trials = trials.assign(outcome=trials["outcome"].mask(trials["label"].isin(labels), outcome))
+    ways = ways[~ways["label"].isin(labels) | ((outcome == "failed") & (ways["step"] == 0))]
+    told = claims.settle([dataclasses.replace(part, frames=dataclasses.replace(part.frames, trials=trials), ways=ways)])
+    by_key = {each.claim.key: each for each in told.claims}
+    assert [by_key[key].verdict for key in "AB"] == [claims.UNMEASURED] * 2
+    assert set(by_key["10"].halves) == {"the bounds of stability"}
+    assert by_key["10"].measurements[-1].effect == 9 - len(fast)
+
+
 def test_gradient_descent_that_does_not_diverge_refutes(surfaces):
     """Claim 10's first half: had gradient descent with η = 0.6 come nearer, it would be refuted."""
     part = surfaces[1]

@@ -242,7 +242,7 @@ def test_without_ray_the_mend_is_told(call, write_study, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     status, _, told = call("run", write_study(), "--executor", "ray")
     assert status == 2
-    assert told == 'ravine: --executor: Ray is not installed here. Write: pip install "ravine[ray]"\n'
+    assert told == 'ravine: --executor: Ray is not installed here. Write, in a clone of Ravine: pip install ".[ray]"\n'
 
 
 def test_a_ray_of_ones_own_is_private_and_ends_with_the_command(ray, write_study):
