@@ -133,7 +133,7 @@ def build(
         raise UserError(f"nothing is recorded for the study {study.name} yet. Run `{command(study)}` first")
     test = test or ("welch" if study.imported else "max-t")
     contents = _gather(study, trials, frames, test, None if tuning is None or tuning.empty else tuning)
-    contents.sections[:0] = more
+    contents.sections[:0] = [replace(section, place="first") for section in more]
     contents.pictures += [*_draw(contents), *writing.draw_sections(contents.sections, contents.looks)]
     with writing.replacing(folder) as fresh:
         _write(contents, fresh)
@@ -193,7 +193,8 @@ def _gather(
         looks=styles([*dict.fromkeys([*frames.labels, *(() if tuning is None else tuning["optimizer"])])]),
         comparison=compared,
     )
-    if frames.on_surfaces:
+    contents.grounds = path_section.grounds(frames) if frames.on_surfaces else ()
+    if contents.grounds:
         return _on_surfaces(contents)
     if tuning is not None:
         contents.sections.append(tuning_section(tuning, final, study.score, frames.labels))
@@ -243,7 +244,6 @@ def _one_more(compared: pd.DataFrame) -> str:
 
 def _on_surfaces(contents: _Contents) -> _Contents:
     """What the report on a study holds whose trials are all on surfaces."""
-    contents.grounds = path_section.grounds(contents.frames)
     contents.looks |= path_section.looks(contents.frames)
     first, *others = contents.grounds
     remarks = notes.beneath(contents.frames, contents.estimates, contents.study.score)
@@ -323,7 +323,7 @@ def _render(template: str, contents: _Contents, **more: Any) -> str:
         "command": command(study),
         "score": scores.title(study.score),
         "higher": scores.higher_is_better(study.score),
-        "recorded": frames.recorded,
+        "paths": sum(len(ground.ended) for ground in contents.grounds),
         "planned": len(frames.trials),
         "ok": int(table["ok"].sum()),
         "table": table,

@@ -157,7 +157,7 @@ class Evidence:
         own = self.finals[self.finals["label"] == label].set_index("repeat")
         if metric not in own:
             return pd.Series(np.nan, index=own.index, dtype=np.float64)
-        return own[metric].astype("float64")
+        return own[metric].astype("float64").where(own["outcome"] == "ok")
 
     def at(self, label: str, metric: str, epoch: int) -> pd.Series[float]:
         """The values of a label after an epoch, by repeat; empty where it was not measured then."""

@@ -165,7 +165,7 @@ def family(
     known = np.isfinite(differences)
     differences[~known] = np.nan
     n = known.sum(axis=0)
-    centre = np.where(n > 0, np.where(known, differences, 0.0).max(axis=0, initial=-np.inf), np.nan)
+    centre = np.where(n > 0, np.where(known, differences, -np.inf).max(axis=0, initial=-np.inf), np.nan)
     centred = differences - centre  # equal differences have a spread of exactly 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # pairs that share no repeat, or one

@@ -185,6 +185,14 @@ def failure_lines(frames: Frames) -> list[str]:
     return [f"Not ok, so not in the means: {'; '.join(told)}."]
 
 
+def broken(frames: Frames) -> str:
+    """Which trials on surfaces failed, in a sentence; empty where none did."""
+    told = [
+        f"{label} ({reason})" if reason else label for label, how, *_, reason in failures(frames) if how == "failed"
+    ]
+    return f"Failed, so without a path where no other repeat ended: {'; '.join(told)}." if told else ""
+
+
 def environment(frames: Frames) -> dict[str, str]:
     """Where the recorded trials ran: each key with its value, or its values with how many trials have which."""
     trials = frames.trials[frames.trials["outcome"] != MISSING]
@@ -238,7 +246,7 @@ def beneath(frames: Frames, estimates: pd.DataFrame, score: str) -> tuple[str, .
     """The notes beneath the table of estimates."""
     word = "highest" if higher_is_better(score) else "lowest"
     if frames.on_surfaces:
-        return tuple(line for line in (incomplete(frames), mixed(frames), FIXED, where(frames)) if line)
+        return tuple(line for line in (incomplete(frames), mixed(frames), broken(frames), FIXED, where(frames)) if line)
     lines = [
         incomplete(frames),
         mixed(frames),

@@ -136,7 +136,13 @@ def _answer(standing: Standing | None, reports: Parts) -> str:
     if all(report.frames.on_surfaces for _, report in reports):
         return f"{many} surfaces, each with its own page: no ranking over functions that were chosen to differ."
     if standing is None:
-        return f"{many} parts, each with its own page. No ranking over them: it takes three optimizers that two parts share."
+        some = any(report.frames.on_surfaces for _, report in reports)
+        why = (
+            "surfaces have learning rates of their own"
+            if some
+            else "it takes two parts, and three optimizers that all have"
+        )
+        return f"{many} parts, each with its own page. No ranking over them: {why}."
     ranks, labels = standing.ranks, standing.labels
     near = [
         label for label, rank in zip(labels[1:], ranks.mean[1:], strict=True) if rank - ranks.mean[0] <= ranks.critical

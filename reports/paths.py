@@ -44,18 +44,18 @@ class Family:
 
 
 def places(frames: Frames) -> pd.DataFrame:
-    """Every recorded place, the start of its surface first; of the repeats, which are all equal, the first.
+    """Every recorded place, the start of its surface first; of the repeats, which are all equal, the first that did not break.
 
     Returns:
         `label`, `surface`, `step` (0 at the start), `x1`, `x2`, `height`, in the order of the plan; a path that diverged
         as far as it is recorded. Empty where the trials have no paths.
     """
     keys = ["label", "step"]
-    points = frames.points[frames.points["metric"].isin([X1, X2])]
+    points = frames.points[frames.points["metric"].isin([X1, X2]) & (frames.points["outcome"] != "failed")]
     points = points[points["repeat"] == points.groupby("label")["repeat"].transform("min")]
     table = points.pivot_table(index=keys, columns="metric", values="value", sort=False)
     table = table.reindex(columns=[X1, X2]).set_axis(["x1", "x2"], axis=1).reset_index()
-    recorded = frames.trials[frames.trials["outcome"] != MISSING].drop_duplicates("label")
+    recorded = _whole(frames)
     on = pd.DataFrame({"label": recorded["label"], "surface": [_surface(o) for o in recorded["problem_options"]]})
     on = on[on["surface"] != ""]
     starts = pd.DataFrame([SURFACES[key].start for key in on["surface"]], columns=["x1", "x2"], index=on.index)
@@ -113,12 +113,12 @@ def ends(paths: pd.DataFrame, frames: Frames) -> pd.DataFrame:
         the start; NaN where there is none) and `diverges`: it left the numbers, or it ended higher than it began, at
         half of its greatest height or more.
     """
-    recorded = frames.trials[frames.trials["outcome"] != MISSING].drop_duplicates("label")
+    recorded = _whole(frames)
     known = {row["label"]: row for row in recorded.to_dict(orient="records")}
     rows = []
     for label, way in paths.groupby("label", sort=False):
         heights, last = way["height"].to_numpy(), way.iloc[-1]
-        lost = known[label]["outcome"] != "ok" or not math.isfinite(heights[-1])
+        lost = known[label]["outcome"] == "diverged" or not math.isfinite(heights[-1])
         close = way.loc[heights <= NEAR * heights[0], "step"]
         rows.append(
             {
@@ -135,6 +135,11 @@ def ends(paths: pd.DataFrame, frames: Frames) -> pd.DataFrame:
         )
     columns = ["label", "surface", "lr", "steps", "x1", "x2", "height", "near", "diverges"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _whole(frames: Frames) -> pd.DataFrame:
+    """The first trial of each label that was run and did not break."""
+    return frames.trials[~frames.trials["outcome"].isin([MISSING, "failed"])].drop_duplicates("label")
 
 
 def best(family: Family, ended: pd.DataFrame) -> str | None:

@@ -40,12 +40,13 @@ def tiers(order: Sequence[Label], apart: Collection[tuple[Label, Label]]) -> lis
 
 def letters(order: Sequence[Label], found: Sequence[Sequence[Label]]) -> dict[Label, str]:
     """The compact letter display: labels that share a letter cannot be told apart. After z comes aa, parted by commas."""
-    names = list(_names(len(found)))
+    names = list(names_of(len(found)))
     mark = "" if len(found) <= len(string.ascii_lowercase) else ","
     return {label: mark.join(name for name, tier in zip(names, found, strict=True) if label in tier) for label in order}
 
 
-def _names(many: int) -> Iterator[str]:
+def names_of(many: int) -> Iterator[str]:
+    """The letters of so many tiers, in their order."""
     length = 1
     while many > 0:
         for name in product(string.ascii_lowercase, repeat=length):

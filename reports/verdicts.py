@@ -168,7 +168,7 @@ def compare(
         left_out={str(label): int(counts[label]) for label in table.columns if str(label) not in used},
         fewest=fewest,
         detectable=float(pairs["detectable"].median()) if len(pairs) else math.nan,
-        needed=comparison.repeats_needed(float(top["difference"]), spread, found.joint)
+        needed=max(comparison.repeats_needed(float(top["difference"]), spread, found.joint), fewest)
         if top is not None
         else math.nan,
         seeded=seeded,

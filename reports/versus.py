@@ -126,7 +126,7 @@ def versus(before: Side, after: Side, test: Test | None = None, level: float = L
         unpaired=unpaired,
         changes=changes,
         left_out=tuple(label for label in both if label not in enough),
-        same=_same(before.frames.trials, after.frames.trials, both),
+        same=_same(before.frames.trials, after.frames.trials, both, paired=test != WELCH),
         all=verdicts.compare(
             wide, score=score, higher=higher, margin=margin, test=test, level=level, seeded=not unpaired
         ),
@@ -179,12 +179,20 @@ def _of(study: Study, key: str) -> str:
     return "" if value is None else str(value)
 
 
-def _same(before: pd.DataFrame, after: pd.DataFrame, labels: Sequence[str]) -> tuple[str, ...]:
-    def known(table: pd.DataFrame, label: str) -> set[tuple[Any, ...]]:
-        own = table[(table["label"] == label) & (table["outcome"] != MISSING)]
-        return set(zip(own["trial_id"], own["weights"], strict=True))
+def _same(before: pd.DataFrame, after: pd.DataFrame, labels: Sequence[str], *, paired: bool) -> tuple[str, ...]:
+    """The labels of which all that is compared are the very same trials: the shared repeats, or unpaired all of them."""
 
-    return tuple(label for label in labels if known(before, label) & known(after, label))
+    def known(table: pd.DataFrame, label: str) -> dict[int, tuple[Any, ...]]:
+        own = table[(table["label"] == label) & (table["outcome"] != MISSING)]
+        return dict(zip(own["repeat"], zip(own["trial_id"], own["weights"], strict=True), strict=True))
+
+    found = []
+    for label in labels:
+        one, two = known(before, label), known(after, label)
+        used = one.keys() & two.keys() if paired else one.keys() | two.keys()
+        if used and all(repeat in one and one[repeat] == two.get(repeat) for repeat in used):
+            found.append(label)
+    return tuple(found)
 
 
 def _changes(

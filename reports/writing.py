@@ -6,10 +6,12 @@ The same records give the same bytes: nothing here asks for the time, the machin
 from __future__ import annotations
 
 import base64
+import glob
 import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import tempfile
 import warnings
@@ -174,13 +176,35 @@ def _digest(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(str(text).encode()).digest()).decode()
 
 
+def _sweep(folder: Path) -> None:
+    """Remove what processes that were killed have left of a folder's new contents, and bring back what they had put aside."""
+    for left in folder.parent.glob(f"{glob.escape(f'.{folder.name}.')}*"):
+        known = re.fullmatch(rf"{re.escape(f'.{folder.name}.')}(\d+)\.(new|old)", left.name)
+        if not known or (int(known[1]) != os.getpid() and _lives(int(known[1]))):
+            continue
+        if known[2] == "old" and not folder.exists():
+            left.rename(folder)
+        else:
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _lives(pid: int) -> bool:
+    """Whether there is such a process, anybody's."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return True
+
+
 @contextmanager
 def replacing(folder: Path) -> Iterator[Path]:
     """A fresh folder that takes the place of `folder` when the block ends, and disappears if it fails."""
     fresh, old = (folder.with_name(f".{folder.name}.{os.getpid()}.{word}") for word in ("new", "old"))
     folder.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.parent.glob(f".{folder.name}.*.new"):  # of processes that were killed
-        shutil.rmtree(leftover, ignore_errors=True)
+    _sweep(folder)
     fresh.mkdir()
     try:
         yield fresh

@@ -10,8 +10,10 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from reports import notes
 from reports.answers import p_value
+from reports.figures.scales import STEPS
 from reports.figures.style import FAINT, INK, QUIET, mark, short
 from reports.scores import title
+from reports.tiers import names_of
 from reports.verdicts import BETTER, TIED, UNDECIDED, WORSE
 
 if TYPE_CHECKING:
@@ -93,7 +95,7 @@ def matrix(found: Comparison, ax: Axes) -> Axes:
             ax.text(
                 x, y - 0.13, f"{SIGNS[verdict]} {shown}".strip(), ha="center", va="center", fontsize=size, weight=bold
             )
-            told = f"p {p_value(float(pair['adjusted_p']))}".replace("p <", "p <")
+            told = f"p {p_value(float(pair['adjusted_p']))}"
             ax.text(x, y + 0.23, told, ha="center", va="center", fontsize=0.8 * size, color=QUIET)
     ax.xaxis.tick_top()
     ax.set_xticks(range(k), [short(label) for label in order], rotation=35, ha="left", rotation_mode="anchor")
@@ -141,22 +143,21 @@ def _dress(ax: Axes, heights: Mapping[str, int], margin: float) -> None:
     ax.tick_params(axis="y", length=0)
     ax.grid(visible=False, axis="y")
     ax.spines["left"].set_visible(False)
-    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=STEPS))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+.6g}".replace("-", "−") if value else "0"))
 
 
 def _tiers(ax: Axes, found: Comparison, heights: Mapping[str, int]) -> None:
     """A column at the right for each tier: a dot for each member, joined by a line, its letter on top."""
     beside = ax.get_yaxis_transform()
-    step = min(0.035, 0.5 / max(len(found.tiers), 1))
+    step, names = min(0.035, 0.5 / max(len(found.tiers), 1)), list(names_of(len(found.tiers)))
     for at, tier in enumerate(found.tiers):
         x, own = 1.03 + at * step, [heights[label] for label in tier]
         lines: dict[str, Any] = {"transform": beside, "clip_on": False, "color": INK, "zorder": 5}
         ax.plot([x, x], [min(own), max(own)], lw=1.4, **lines)
         ax.plot([x] * len(own), own, "o", ms=3.4, **lines)
-        letter = found.letters[tier[0]] if len(found.tiers) == 1 else _letter(found, at)
         ax.annotate(
-            letter,
+            names[at],
             (x, max(own)),
             (0, 5),
             xycoords=beside,
@@ -165,12 +166,6 @@ def _tiers(ax: Axes, found: Comparison, heights: Mapping[str, int]) -> None:
             va="bottom",
             fontsize=7.5,
         )
-
-
-def _letter(found: Comparison, at: int) -> str:
-    """The letter of a tier: the names of tiers are in the order of the alphabet."""
-    names = sorted({part for text in found.letters.values() for part in (text.split(",") if "," in text else text)})
-    return names[at]
 
 
 def _square(x: int, y: int, color: str) -> Any:

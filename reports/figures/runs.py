@@ -43,7 +43,7 @@ def repeats(
     """
     own = points[(points["label"] == label) & (points["metric"] == metric) & np.isfinite(points["value"])]
     mean = curves[curves["label"] == label]
-    if not is_curve(curves):
+    if not is_curve(curves) and own.groupby("repeat").size().max() < 2:
         return _once(own, curves, ax, look, label=label, metric=metric)
     for _, curve in curves[curves["label"] != label].groupby("label", sort=False):
         ax.plot(curve["epoch"], curve["mean"], "-" if len(curve) > 1 else ".", ms=4, color=FAINT, lw=0.8, zorder=1)

@@ -40,12 +40,14 @@ class Ground:
         paths: `paths.places` on it.
         ended: `paths.ends` on it.
         families: The optimizers on it.
+        failed: The labels of which a trial broke.
     """
 
     key: str
     paths: pd.DataFrame
     ended: pd.DataFrame
     families: tuple[Family, ...]
+    failed: frozenset[str]
 
     def racers(self) -> list[tuple[str, str]]:
         """Each optimizer with its best label; those without are left out."""
@@ -65,12 +67,14 @@ def grounds(frames: Frames) -> tuple[Ground, ...]:
     paths = places(frames)
     ended = ends(paths, frames)
     known = families(frames)
+    failed = frozenset(frames.trials.loc[frames.trials["outcome"] == "failed", "label"])
     return tuple(
         Ground(
             key,
             paths[paths["surface"] == key],
             ended[ended["surface"] == key],
             tuple(family for family in known if family.surface == key),
+            failed,
         )
         for key in dict.fromkeys(family.surface for family in known)
         if (paths["surface"] == key).any()
@@ -149,8 +153,10 @@ def sheet(ground: Ground, *, name: str, heading: str, remarks: tuple[str, ...] =
         cells = [Cell(family.name, family.name)]
         for rate in rates:
             label = family.labels.get(rate)
-            if label is None or label not in end:
-                cells.append(Cell(NO_VALUE if label is None else "missing", math.nan))
+            if label is None:
+                cells.append(Cell(NO_VALUE, math.nan))
+            elif label not in end:
+                cells.append(Cell("failed" if label in ground.failed else "missing", math.nan))
             elif end[label]["diverges"]:
                 cells.append(Cell("diverges", math.inf))
             else:

@@ -116,6 +116,11 @@ def _horizon(times: pd.DataFrame, unit: str) -> float:
     return float(longest.median()) if len(longest) else 1.0
 
 
+def _whole(value: float, digits: int) -> str:
+    """A number without decimals where it has none."""
+    return f"{value:,.{0 if value == round(value) else digits}f}"
+
+
 def _targets_sheet(summary: pd.DataFrame, metric: str, frames: Frames) -> Sheet:
     heads = {"epoch": "Epochs", "step": "Updates", "second": "Seconds"}
     heads = {unit: head for unit, head in heads.items() if unit in summary}
@@ -138,7 +143,8 @@ def _targets_sheet(summary: pd.DataFrame, metric: str, frames: Frames) -> Sheet:
             cells.append(Cell("not reached" if never else text, float("inf") if never else float(row[unit])))
         rows.append(tuple(cells))
     limits = ", ".join(
-        f"{notes.number(float(summary[f'{unit} horizon'].iloc[0]), 0)} {head.lower()}" for unit, head in heads.items()
+        f"{_whole(float(summary[f'{unit} horizon'].iloc[0]), digits[unit])} {head.lower()}"
+        for unit, head in heads.items()
     )
     remarks = [
         (

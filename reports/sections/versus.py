@@ -53,6 +53,8 @@ def words(found: Versus) -> list[str]:
     told = [answer(found)]
     if found.unpaired:
         told.append(f"Repeats count as independent (Welch), since {found.unpaired}.")
+    elif found.test == "welch":
+        told.append("Repeats count as independent (Welch), as was asked for.")
     else:
         told.append("Repeats are paired: repeat r starts from the same weights and sees the same batches in both.")
     if found.same:
@@ -104,7 +106,7 @@ def changes_sheet(found: Versus) -> Sheet:
     rows = []
     for _, row in table.iterrows():
         often = float(row["superiority"])
-        counts = f"{row['n']}" if not found.unpaired else f"{row['n before']}, {row['n after']}"
+        counts = f"{row['n before']}, {row['n after']}" if found.test == "welch" else f"{row['n']}"
         told = row["verdict"] in {verdicts.BETTER, verdicts.WORSE}
         rows.append(
             (

@@ -125,8 +125,10 @@ def _digits(table: pd.DataFrame, low: str, high: str) -> int:
 
 def _signed(mean: float, low: float, high: float, digits: int) -> str:
     """With its sign, which a value that rounds to 0 does not have."""
-    text, rounded = notes.plus_minus(mean, low, high, digits), round(mean, digits)
-    return f"+{text}" if rounded > 0 else text.removeprefix("−") if rounded == 0 else text
+    text = notes.plus_minus(mean, low, high, digits)
+    if not set("123456789") & set(text.partition(" ")[0]):
+        return text.removeprefix("−")
+    return f"+{text}" if mean > 0 else text
 
 
 def _short(value: float) -> str:

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from reports import build as building
+from reports import writing
 from reports.build import build
 from reports.frame import UserError
 from reports.pictures import slugs
@@ -88,7 +89,7 @@ def test_the_manifest_says_what_was_run_and_where(sample, small) -> None:
     assert manifest["data"] == dict(trials[0].data)
     assert [row["trial_id"] for row in manifest["trials"]] == [trial.id for trial in trials]
     assert manifest["trials"][0]["weights"] == store.all[trials[0].id].weights
-    assert study.title == "A sample of made-up numbers"
+    assert manifest["study"]["title"] == study.title == "A sample of made-up numbers"
 
 
 def test_nothing_recorded_is_told_in_one_line(sample, tmp_path) -> None:
@@ -215,6 +216,22 @@ def test_a_folder_of_the_users_own_is_not_replaced(sample, tmp_path) -> None:
     with pytest.raises(UserError, match="holds something that is no report"):
         build(*sample.small(), tmp_path)
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_what_killed_builds_left_is_swept_and_nothing_of_others(tmp_path) -> None:
+    """Of a process that is gone the unfinished folder goes and the one put aside comes back; living ones and others stay."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    folder = tmp_path / "all"
+    kept = [tmp_path / name for name in (f".all.{os.getppid()}.new", f".all.valley.{gone.pid}.new", ".all.mine.new")]
+    aside, unfinished = tmp_path / f".all.{gone.pid}.old", tmp_path / f".all.{gone.pid}.new"
+    for each in (*kept, aside, unfinished):
+        each.mkdir()
+    (aside / "index.html").write_text("the only copy")
+    with pytest.raises(KeyboardInterrupt), writing.replacing(folder):
+        raise KeyboardInterrupt
+    assert (folder / "index.html").read_text() == "the only copy"
+    assert sorted(tmp_path.iterdir()) == sorted([folder, *kept])
 
 
 def test_file_names_come_from_labels_safely_and_stay_unique() -> None:

@@ -103,6 +103,12 @@ def test_a_pair_counts_the_repeats_that_both_have() -> None:
     assert comparison.pairing_gain(table)[0] == pytest.approx(comparison.pairing_gain(kept)[0])
 
 
+def test_equal_differences_have_no_spread_also_beside_a_gap() -> None:
+    """−0.1 three times is a spread of exactly 0, whatever repeat is missing."""
+    found = comparison.family(np.array([[-0.1], [-0.1], [np.nan], [-0.1]]), RNG(0))
+    assert (found.mean[0], found.sd[0]) == (-0.1, 0.0)
+
+
 @pytest.mark.parametrize("test", comparison.TESTS)
 def test_degenerate_scores_give_no_wrong_number(test) -> None:
     """Equal optimizers have p = 1; one repeat has neither p nor bounds; a column without scores has NaN alone."""

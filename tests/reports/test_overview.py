@@ -13,7 +13,7 @@ from reports import overview, standing
 def test_a_page_without_standing_says_what_it_takes(reports, tmp_path):
     """One part gives no ranks."""
     built = overview.build(_file(reports), reports[:1], tmp_path / "all")
-    assert "it takes three optimizers that two parts share" in built.page.read_text(encoding="utf-8")
+    assert "it takes two parts, and three optimizers that all have" in built.page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,7 @@ def test_the_page_leads_to_each_part(reports, tmp_path):
         assert report.page.is_file()
     assert "ravine run all" in page
     assert page.count("data:image/svg+xml;base64") >= 2
+    assert "Device: " in page[page.index('id="where"') :]
     files = json.loads((tmp_path / "all" / "manifest.json").read_text())["files"]
     assert {"index.html", "ranks.csv", "ranks.tex", "figures/profiles.pdf", "figures/critical-difference.svg"} <= set(
         files

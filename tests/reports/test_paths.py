@@ -81,6 +81,27 @@ def test_how_each_path_ended(frames):
     assert ended.loc["GD 0.6", "steps"] == 2
 
 
+def test_a_trial_that_broke_has_no_path_and_does_not_diverge():
+    """Its label is `failed` in the table; where another repeat ended, that one's path is the label's."""
+    broke = of(WAYS | {"GD 0.4": (0.4, "valley", "failed", DOWN[:1])})
+    (ground, *_) = path_section.grounds(broke)
+    assert "GD 0.4" not in set(ground.ended["label"])
+    assert path_section.answer((ground,)).endswith("2 of 3 paths diverge.")
+    cells = {row[0].text: [cell.text for cell in row] for row in path_section.sheet(ground, name="a", heading="b").rows}
+    assert "failed" in cells["GD"]
+    why = Frames(broke.trials.assign(reason="out of memory"), broke.points, broke.planned)
+    assert notes.broken(why) == "Failed, so without a path where no other repeat ended: GD 0.4 (out of memory)."
+    again = of(WAYS)
+    both = Frames(
+        pd.concat([broke.trials, again.trials.assign(repeat=1)], ignore_index=True),
+        pd.concat([broke.points, again.points.assign(repeat=1)], ignore_index=True),
+        dict.fromkeys(WAYS, 2),
+    )
+    (ground, *_) = path_section.grounds(both)
+    ended = ground.ended.set_index("label").loc["GD 0.4"]
+    assert (ended["steps"], ended["diverges"]) == (3, False)
+
+
 def test_a_path_that_is_coming_back_does_not_diverge():
     """It ends higher than it began, 19.6 after 10.5, but far below its greatest height, 1801.6."""
     frames = of({"Adam 2": (2.0, "valley", "ok", [(-4.0, 30.0), (-4.0, 3.0)])})

@@ -77,6 +77,12 @@ def test_pairs_are_told_apart_exactly_where_they_share_no_tier() -> None:
     assert len(found.tiers) > 1
 
 
+def test_the_repeats_that_would_tell_are_no_fewer_than_a_verdict_takes() -> None:
+    """Nine optimizers far apart: Wilcoxon with Holm takes 11 repeats, however large the difference."""
+    found = compare(table(n=10, **{f"O{at}": at / 10 for at in range(9)}), test="wilcoxon")
+    assert (found.fewest, found.needed) == (11, 11)
+
+
 def test_an_optimizer_without_two_scores_is_left_out_by_name() -> None:
     """It gets no mean, no pair and no tier; a missing repeat of another costs its pairs one repeat."""
     frame = table(A=0.9, B=0.8, C=0.7).assign(lost=np.nan)

@@ -139,6 +139,19 @@ def test_the_same_trials_are_told(side) -> None:
     assert any(text.startswith("The very same trials") for text in versus_section.words(found))
 
 
+def test_the_same_trials_and_more_are_told_only_where_they_are_compared_alone(side) -> None:
+    """Six repeats against the same and six more: paired no change by construction, unpaired another mean, and so said."""
+    before, after = side("old", repeats=6), side("new", repeats=12)
+    paired, unpaired = versus(before, after), versus(before, after, "welch")
+    assert (paired.same, unpaired.same) == (("Adam", "MBSGD"), ())
+    assert paired.changes["difference"].tolist() == [0.0, 0.0]
+    assert (unpaired.changes["difference"].abs() > 1e-5).all()
+    assert "Repeats count as independent (Welch), as was asked for." in versus_section.words(unpaired)
+    sheet = versus_section.changes_sheet(unpaired)
+    at = [column.title for column in sheet.columns].index("n")
+    assert {row[at].text for row in sheet.rows} == {"6, 12"}
+
+
 def test_different_scores_are_refused(side) -> None:
     """What is judged by a loss is not set against what is judged by an accuracy."""
     with pytest.raises(UserError, match=r"old is judged by test/loss, new by test/accuracy"):

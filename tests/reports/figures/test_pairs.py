@@ -30,6 +30,18 @@ def test_the_interval_plot_draws_the_differences_from_the_best_that_it_is_given(
     assert ax.get_xlabel() == f"Test accuracy: difference from {best}"
 
 
+def test_more_tiers_than_letters_have_names_of_two(ax) -> None:
+    """Twenty-eight optimizers that are all told apart have as many tiers, named a to z, aa and ab, each at its own."""
+    rng = np.random.default_rng(4)
+    table = pd.DataFrame({f"O{at}": rng.normal(-at, 0.01, 10) for at in range(28)})
+    found = verdicts.compare(table, score="x", higher=True, margin=0.0)
+    assert len(found.tiers) == 28
+    pairs.from_the_best(found, ax, styles(list(table.columns)))
+    named = {round(text.xy[1]): text.get_text() for text in ax.texts if hasattr(text, "xy") and text.xy[0] > 1}
+    assert [named[height] for height in sorted(named, reverse=True)] == [found.letters[label] for label in found.means]
+    assert found.letters["O27"] == "ab"
+
+
 def test_the_matrix_shows_each_pair_from_both_sides(ax, compared) -> None:
     """K (k − 1) cells with a difference and a p, better above and worse below the diagonal with their colours."""
     pairs.matrix(compared, ax)

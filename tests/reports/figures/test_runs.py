@@ -20,3 +20,25 @@ def test_repeats_that_did_not_end_ok_are_drawn_apart(ax, curves) -> None:
     crosses = [line for line in ax.get_lines() if line.get_marker() == "x"]
     assert [list(line.get_ydata()) for line in crosses] == [[3.0]]
     assert [line.get_color() for line in ax.get_lines() if list(line.get_ydata()) == [2.0, 3.0]] == [QUIET]
+
+
+def test_where_no_repeat_ended_ok_all_are_drawn(ax) -> None:
+    """Without a mean curve of any optimizer each repeat is a dashed line with its cross, and no empty axes."""
+    points = pd.DataFrame(
+        [
+            {
+                "label": "Adam",
+                "repeat": r,
+                "metric": "train/loss",
+                "outcome": "diverged",
+                "epoch": e,
+                "value": 2.0 + r + e,
+            }
+            for r in range(3)
+            for e in (1, 2)
+        ]
+    )
+    none = pd.DataFrame(columns=["label", "epoch", "mean", "low", "high", "n"])
+    repeats(points, none, ax, styles(["Adam"])["Adam"], label="Adam", metric="train/loss")
+    assert sorted(line.get_ydata()[0] for line in ax.get_lines() if line.get_marker() == "x") == [4.0, 5.0, 6.0]
+    assert ax.get_xlabel() == "Epoch"

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from reports import frame, targets
 from reports.sections.targets import _summary, time_to_target
@@ -44,6 +45,20 @@ def test_means_are_restricted_to_the_time_that_was_watched() -> None:
     assert set(more["epoch horizon"]) == {5.0}, (
         "runs that diverged after an epoch tell nothing of how long others were watched"
     )
+
+
+def test_the_time_that_counts_is_told_as_it_is(sample) -> None:
+    """Whole epochs and updates without decimals; of 0.4 seconds not "0 seconds"."""
+    _, trials, store = sample.small()
+    frames = frame.load(store, trials)
+    part = time_to_target(frames, "test/accuracy", list(frames.labels))
+    told = part.data["targets"].iloc[0]
+    epochs, steps, seconds = (float(told[f"{unit} horizon"]) for unit in ("epoch", "step", "second"))
+    (text,) = [remark for remark in part.sheets[0].notes if remark.startswith("Restricted mean")]
+    assert f"counts {epochs:.0f} epochs, {steps:,.0f} updates, " in text
+    shown = float(text.partition(" updates, ")[2].partition(" seconds")[0])
+    assert shown == pytest.approx(seconds, rel=0.05)
+    assert seconds != round(seconds)
 
 
 def test_an_optimizer_that_never_arrives_says_so_in_the_table(large) -> None:

@@ -80,3 +80,11 @@ def test_cells_sort_by_their_numbers(sheets) -> None:
     width = [row[6].value for row in sheets[1].rows]
     assert width[:2] == [0.0, 0.0]
     assert math.isnan(width[2])
+
+
+def test_a_sign_is_that_of_the_number_that_is_printed():
+    """Also where a narrow interval takes more digits than its column; what reads as 0 has none."""
+    told = [tables._signed(mean, mean - half, mean + half, 2) for mean, half in ((-0.0004, 0.0003), (0.0004, 0.0003))]
+    assert told == ["−0.00040 ± 0.00030", "+0.00040 ± 0.00030"]
+    assert tables._signed(-0.001, -0.301, 0.299, 2) == "0.00 ± 0.30"
+    assert tables._signed(0.5, 0.2, 0.8, 1) == "+0.5 ± 0.3"
