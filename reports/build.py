@@ -293,16 +293,19 @@ def _write(contents: _Contents, folder: Path) -> None:
     for stem, sheet in sheets.items():
         texts |= {f"{stem}.md": tables.markdown(sheet), f"{stem}.tex": tables.latex(sheet)}
     sheets |= {sheet.name: sheet for section in contents.sections for sheet in section.sheets}
-    texts |= {f"{stem}.html": _render("table.html.j2", contents, sheet=sheet) for stem, sheet in sheets.items()}
-    texts["report.md"] = _render("report.md.j2", contents)
-    texts["index.html"] = _render("index.html.j2", contents, files=sorted([*texts, "index.html", writing.MANIFEST]))
+    texts |= {f"{stem}.html": writing.render("table.html.j2", {"sheet": sheet}) for stem, sheet in sheets.items()}
+    told = _told(contents)
+    texts["report.md"] = writing.render("report.md.j2", told)
+    files = sorted([*texts, "index.html", writing.MANIFEST])
+    texts["index.html"] = writing.render("index.html.j2", told | {"files": files})
     writing.save_texts(texts, folder)
     writing.finish(folder, _manifest(contents))
 
 
-def _render(template: str, contents: _Contents, **more: Any) -> str:
+def _told(contents: _Contents) -> dict[str, Any]:
+    """What the report's two texts, Markdown and page, are made of."""
     study, frames, table = contents.study, contents.frames, contents.estimates
-    values = {
+    return {
         "study": study,
         "sheets": contents.sheets,
         "pictures": contents.pictures,
@@ -326,9 +329,7 @@ def _render(template: str, contents: _Contents, **more: Any) -> str:
         "paths": sum(len(ground.ended) for ground in contents.grounds),
         "planned": len(frames.trials),
         "ok": int(table["ok"].sum()),
-        "table": table,
     }
-    return writing.render(template, values | more)
 
 
 def _caution(contents: _Contents) -> str:

@@ -45,7 +45,6 @@ class Claim:
     text: str
     source: str
     how: str
-    further: bool = False
 
 
 CLAIMS: tuple[Claim, ...] = (
@@ -123,28 +122,24 @@ CLAIMS: tuple[Claim, ...] = (
         "At η = 0.4 RMSProp comes nearer to the valley's minimum than AdaGrad.",
         "D",
         f"f after {claim_measurements.STEPS} steps",
-        further=True,
     ),
     Claim(
         "B",
         "AdaGrad gets to the valley's minimum with η = 2.",
         "D",
         f"f after {claim_measurements.STEPS} steps, below {claim_measurements.THERE:.0%} of its start",
-        further=True,
     ),
     Claim(
         "C",
         "NAdam gains over Adam as NAG does over momentum.",
         "P 4.6",
         "training loss after the last epoch, same learning rate; NAdam by the true rule",
-        further=True,
     ),
     Claim(
         "C, as printed",
         "NAdam by the rule that the paper prints gains over Adam.",
         "P 4.6.1",
         "training loss after the last epoch, same learning rate",
-        further=True,
     ),
 )
 
@@ -225,10 +220,6 @@ class Findings:
     problems: int
     level: float
     misprints: tuple[Measurement, ...]
-
-    def count(self, verdict: Verdict) -> int:
-        """How many of the ten claims have this verdict."""
-        return sum(each.verdict == verdict and each.claim.key.isdigit() for each in self.claims)
 
 
 def settle(evidence: Sequence[Evidence], level: float = LEVEL) -> Findings:

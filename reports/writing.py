@@ -40,6 +40,9 @@ FORMATS: Mapping[str, Mapping[str, Any]] = {
 
 MANIFEST = "manifest.json"
 
+_WIDE = 7.5
+"""So many inches and more are a wide figure: panels beside each other, a matrix of many optimizers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:
@@ -52,6 +55,8 @@ class Picture:
     label: str = ""
     section: str = ""
     beneath: str = ""
+    wide: bool = False
+    """Whether it takes the whole width of the page."""
 
     @property
     def uri(self) -> str:
@@ -92,7 +97,7 @@ def picture(figure: Figure, name: str, caption: str, alt: str, label: str = "") 
             buffer = io.BytesIO()
             figure.savefig(buffer, format=ending, metadata=dict(metadata))
             files[ending] = buffer.getvalue()
-    return Picture(name, caption, alt, files, label)
+    return Picture(name, caption, alt, files, label, wide=figure.get_figwidth() >= _WIDE)
 
 
 def draw_sections(sections: Iterable[Section], looks: Mapping[str, Style]) -> Iterator[Picture]:

@@ -33,7 +33,7 @@ def forest(found: Findings) -> Figure:
     }
     blocks = {name: group for name, group in blocks.items() if group}
     lines = sum(map(len, blocks.values()))
-    figure = Figure(figsize=(7.0, 0.75 + _ROW * lines + _GAP * len(blocks)), layout="constrained")
+    figure = Figure(figsize=(7.6, 0.75 + _ROW * lines + _GAP * len(blocks)), layout="constrained")
     effects(blocks, figure.subplots())
     return figure
 

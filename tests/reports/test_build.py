@@ -197,6 +197,14 @@ def test_an_old_report_comes_back_where_the_new_one_cannot_take_its_place(sample
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
 
 
+def test_panels_take_the_width_of_the_page_and_single_figures_less(small) -> None:
+    """By the width that a figure was drawn with, whatever its name."""
+    page = small.page.read_text(encoding="utf-8")
+    told = dict(re.findall(r'alt="(\w+ ?\w*):[^"]*"( class="narrow")?>', page))
+    assert told["Dot plot"] == told["Curves"] == ' class="narrow"'
+    assert told["Panels"] == ""
+
+
 @pytest.mark.usefixtures("no_figures")
 def test_a_new_build_replaces_the_whole_folder(sample, tmp_path) -> None:
     """No file of an older report stays behind."""
