@@ -27,7 +27,6 @@ class Ranks:
 
     Attributes:
         mean: Mean rank of each optimizer; 1 is the best.
-        p: Of all pairs, Nemenyi's test; shape (k, k), 1 on the diagonal.
         critical: The critical difference: mean ranks that lie further apart than this differ.
         friedman: p of Friedman's test that all rank alike.
         problems: How many.
@@ -35,7 +34,6 @@ class Ranks:
     """
 
     mean: Array
-    p: Array
     critical: float
     friedman: float
     problems: int
@@ -73,18 +71,15 @@ def mean_ranks(means: ArrayLike, *, higher: bool, level: float = LEVEL) -> Ranks
         raise ValueError(f'"means" must have at least 2 rows and 3 columns, got {table.shape}. Pass a row per problem')
     if np.isnan(table).any():
         raise ValueError('"means" must be complete. Leave out the problems on which an optimizer has no score')
-    from scikit_posthocs import posthoc_nemenyi_friedman
-
     n, k = table.shape
     goodness = table if higher else -table
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # all equal: Friedman's statistic is 0/0
         friedman = float(stats.friedmanchisquare(*goodness.T).pvalue)
-        p = np.asarray(posthoc_nemenyi_friedman(goodness), dtype=np.float64)
     q = float(stats.studentized_range.ppf(level, k, np.inf)) / np.sqrt(2)
     critical = q * np.sqrt(k * (k + 1) / (6 * n))
     ranks = stats.rankdata(-goodness, axis=1).mean(axis=0)
-    return Ranks(ranks, p, float(critical), friedman if np.isfinite(friedman) else 1.0, n, level)
+    return Ranks(ranks, float(critical), friedman if np.isfinite(friedman) else 1.0, n, level)
 
 
 def performance_profiles(

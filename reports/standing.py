@@ -68,7 +68,7 @@ def stand(reports: Parts) -> Standing | None:
     ranks = several.mean_ranks(means, higher=True)
     order = sorted(range(len(shared)), key=lambda at: (ranks.mean[at], at))
     labels = [shared[at] for at in order]
-    ranks = replace(ranks, mean=ranks.mean[order], p=ranks.p[np.ix_(order, order)])
+    ranks = replace(ranks, mean=ranks.mean[order])
     table = pd.DataFrame({"label": labels, "mean_rank": ranks.mean})
     for (study, _), row in zip(known, means[:, order], strict=True):
         table[f"rank {study.part}"] = pd.Series(-row).rank().to_numpy()

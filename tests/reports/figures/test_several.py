@@ -13,7 +13,7 @@ LABELS = ["A", "B", "C", "D"]
 
 def test_the_critical_difference_diagram_joins_those_that_lie_close(ax, looks) -> None:
     """Ranks 1, 2.1, 2.9, 4 with a critical difference of 1.2: bars over the first two, the middle two and the last two."""
-    ranks = several.Ranks(np.array([2.1, 1.0, 4.0, 2.9]), np.ones((4, 4)), 1.2, 0.01, 10, 0.95)
+    ranks = several.Ranks(np.array([2.1, 1.0, 4.0, 2.9]), 1.2, 0.01, 10, 0.95)
     critical_difference(ranks, LABELS, ax, looks)
     bars = sorted(tuple(line.get_xdata()) for line in ax.get_lines() if line.get_linewidth() == 3.2)
     assert bars == [pytest.approx(ends) for ends in [(0.96, 2.14), (2.06, 2.94), (2.86, 4.04)]]
