@@ -439,7 +439,7 @@ def _in_the_valley(part: Evidence) -> Iterator[Exact]:
 def _ended(part: Evidence, kind: str, **options: float) -> dict[str, dict[str, Any]]:
     """Of the entries of `Evidence.settings`, those that were run and did not break: what is not there shows nothing."""
     outcomes = part.frames.trials.groupby("label")["outcome"].agg(set)
-    entries = part.settings(kind, **options)
+    entries = part.settings(kind, own_budget=True, **options)
     return {
         label: entries[label] for label in entries if outcomes[label] - {MISSING} and "failed" not in outcomes[label]
     }
