@@ -237,8 +237,9 @@ def where(frames: Frames) -> str:
         parts.append(f"{known['threads']} thread{'' if known['threads'] == '1' else 's'}")
     names = {"python": "Python", "torch": "torch", "torchvision": "torchvision", "cuda": "CUDA", "ravine": "Ravine"}
     parts += [f"{name} {known[key]}" for key, name in names.items() if key in known]
-    parts += [f"commit {known['commit']}"] if "commit" in known else []
-    parts += ["+: with changes that were not committed"] if known.get("commit", "").endswith("+") else []
+    if "commit" in known:
+        more = " (with changes that were not committed)" if known["commit"].endswith("+") else ""
+        parts.append(f"commit {known['commit']}{more}")
     return ", ".join(parts) + "."
 
 

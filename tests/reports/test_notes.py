@@ -141,3 +141,9 @@ def test_several_machines_are_told_with_their_trials(told) -> None:
     one, two = {"device": "cpu", "torch": "2.11"}, {"device": "cuda", "torch": "2.11"}
     frames, _ = told({"Adam": [0.5, 0.6, 0.7]}, environments=[two, one, two])
     assert notes.where(frames) == "Device: cuda (2 trials), cpu (1 trials), torch 2.11."
+
+
+def test_changes_that_were_not_committed_are_told(told) -> None:
+    """A commit with a + is explained where it stands."""
+    frames, _ = told({"Adam": [0.5]}, environments=[{"device": "cpu", "commit": "0123456789ab+"}])
+    assert notes.where(frames) == "Device: cpu, commit 0123456789ab+ (with changes that were not committed)."
