@@ -124,7 +124,7 @@ def airfoil(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def browser(tmp_path_factory):
+def _window(tmp_path_factory):
     """A headless Chromium with a profile of its own, which asks no outside host for anything."""
     from selenium import webdriver
 
@@ -138,9 +138,17 @@ def browser(tmp_path_factory):
         options.add_argument(f"--{flag}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     window = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    window.set_window_size(1600, 1000)
     yield window
     window.quit()
+
+
+@pytest.fixture
+def browser(_window):
+    """The browser as a new one shows pages: on a screen of 1600 by 1000 pixels, whatever a test before imitated."""
+    _window.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    _window.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+    _window.set_window_size(1600, 1000)
+    return _window
 
 
 @pytest.fixture

@@ -56,8 +56,7 @@ def race(browser, valley):
         browser.execute_script("document.querySelector('.race').scrollIntoView({behavior: 'instant', block: 'center'})")
         return browser
 
-    yield open_
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    return open_
 
 
 def _step(page):

@@ -24,13 +24,11 @@ def _text(browser):
 
 
 def _see(browser, *words):
-    """Wait until the page shows all these words; charts of MLflow that a busy machine never began come with a reload."""
-    for _ in range(3):
-        with contextlib.suppress(TimeoutException):
-            WebDriverWait(browser, 40).until(lambda b: all(word in _text(b) for word in words))
-            return
-        browser.refresh()
-    raise AssertionError(f"{words} not all in: {_text(browser)[:2000]}")
+    """Wait until the page shows all these words."""
+    try:
+        WebDriverWait(browser, 90).until(lambda b: all(word in _text(b) for word in words))
+    except TimeoutException:
+        raise AssertionError(f"{words} not all in: {_text(browser)[:2000]}") from None
 
 
 def _click(browser, text):
