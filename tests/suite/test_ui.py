@@ -71,9 +71,9 @@ def test_the_ui_shows_a_study(write_study, browser):
             address = re.search(r"at (http://127\.0\.0\.1:\d+/) ", server.stdout.readline()).group(1)
             link = server.stdout.readline().split("toy_study: ")[1].strip()
             assert link.startswith(address)
-            assert {place for pid in processes.family(server.pid) for place in processes.listening(pid)} == {
-                "127.0.0.1"
-            }
+            family = processes.family(server.pid)
+            assert {place for pid in family for place in processes.listening(pid)} == {"127.0.0.1"}
+            assert len(family) == 3, family  # Ravine, MLflow and its one worker
             browser.get(link)
             _see(
                 browser,
