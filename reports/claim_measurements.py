@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from reports import paths, scores
-from reports.frame import MISSING, SURFACES
+from reports.frame import SURFACES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -438,10 +438,9 @@ def _in_the_valley(part: Evidence) -> Iterator[Exact]:
 
 def _ended(part: Evidence, kind: str, **options: float) -> dict[str, dict[str, Any]]:
     """Of the entries of `Evidence.settings`, those that were run and did not break: what is not there shows nothing."""
-    outcomes = part.frames.trials.groupby("label")["outcome"].agg(set)
-    entries = part.settings(kind, own_budget=True, **options)
+    recorded = set(paths.whole(part.frames)["label"])
     return {
-        label: entries[label] for label in entries if outcomes[label] - {MISSING} and "failed" not in outcomes[label]
+        label: given for label, given in part.settings(kind, own_budget=True, **options).items() if label in recorded
     }
 
 

@@ -55,7 +55,7 @@ def places(frames: Frames) -> pd.DataFrame:
     points = points[points["repeat"] == points.groupby("label")["repeat"].transform("min")]
     table = points.pivot_table(index=keys, columns="metric", values="value", sort=False)
     table = table.reindex(columns=[X1, X2]).set_axis(["x1", "x2"], axis=1).reset_index()
-    recorded = _whole(frames)
+    recorded = whole(frames)
     on = pd.DataFrame({"label": recorded["label"], "surface": [_surface(o) for o in recorded["problem_options"]]})
     on = on[on["surface"] != ""]
     starts = pd.DataFrame([SURFACES[key].start for key in on["surface"]], columns=["x1", "x2"], index=on.index)
@@ -113,7 +113,7 @@ def ends(paths: pd.DataFrame, frames: Frames) -> pd.DataFrame:
         the start; NaN where there is none) and `diverges`: it left the numbers, or it ended higher than it began, at
         half of its greatest height or more.
     """
-    recorded = _whole(frames)
+    recorded = whole(frames)
     known = {row["label"]: row for row in recorded.to_dict(orient="records")}
     rows = []
     for label, way in paths.groupby("label", sort=False):
@@ -137,7 +137,7 @@ def ends(paths: pd.DataFrame, frames: Frames) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _whole(frames: Frames) -> pd.DataFrame:
+def whole(frames: Frames) -> pd.DataFrame:
     """The first trial of each label that was run and did not break."""
     return frames.trials[~frames.trials["outcome"].isin([MISSING, "failed"])].drop_duplicates("label")
 

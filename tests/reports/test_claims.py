@@ -390,6 +390,19 @@ def test_a_path_that_was_not_run_or_broke_says_nothing(surfaces, outcome):
     assert by_key["10"].measurements[-1].effect == 9 - len(fast)
 
 
+def test_a_path_that_ended_counts_though_a_repeat_of_it_broke(surfaces):
+    """Every repeat on a surface is the same path: what is drawn from the one that ended is measured, too."""
+    part = surfaces[1]
+    trials = part.frames.trials
+    broken = trials[trials["label"] == "RMSProp 0.4"].assign(repeat=1, outcome="failed")
+    frames = dataclasses.replace(part.frames, trials=pd.concat([broken, trials], ignore_index=True))
+    verdicts = [
+        [each.verdict for each in claims.settle([one]).claims]
+        for one in (part, dataclasses.replace(part, frames=frames))
+    ]
+    assert verdicts[0] == verdicts[1]
+
+
 def test_gradient_descent_that_does_not_diverge_refutes(surfaces):
     """Claim 10's first half: had gradient descent with η = 0.6 come nearer, it would be refuted."""
     part = surfaces[1]
