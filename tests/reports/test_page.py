@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from selenium.webdriver.support.ui import WebDriverWait
 
 pytestmark = [
     pytest.mark.browser,
@@ -63,6 +64,19 @@ def test_nothing_is_wider_than_the_page(browser, page, width) -> None:
     """On a phone and on a desk: what is wide scrolls in a box of its own."""
     opened(browser, page, width)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+
+
+def test_what_goes_on_beyond_its_box_fades_at_the_edge_until_its_end(browser, small) -> None:
+    """On a phone a figure and a table tell that there is more; at their end, and on a desk, they do not."""
+    boxes = "['.plot', '.scroll'].map(name => document.querySelector(name))"
+    fades = f"return {boxes}.map(box => parseFloat(getComputedStyle(box).getPropertyValue('--fade')))"
+    end = f"for (const box of {boxes}) box.scrollLeft = box.scrollWidth"
+    opened(browser, small.page, 375)
+    assert min(browser.execute_script(fades)) > 25
+    browser.execute_script(end)
+    WebDriverWait(browser, 10).until(lambda b: b.execute_script(fades) == [0, 0])
+    opened(browser, small.page)
+    assert browser.execute_script(fades) == [0, 0]
 
 
 def test_every_image_is_drawn_and_described(browser, page) -> None:
