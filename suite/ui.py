@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import os
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
+import uuid
 from typing import TYPE_CHECKING
 
 from suite.errors import UserError, shown
@@ -20,6 +22,8 @@ HOST = "127.0.0.1"
 """This machine alone. The UI asks nobody for a password, and lets everybody delete."""
 EVERYWHERE = "0.0.0.0"  # noqa: S104 (named, not bound)
 PATIENCE = 60.0
+OWN = "Ravine-UI"
+"""A header of every answer: whose it is, where two that start at once have found the same port free."""
 
 
 def is_open(host: str) -> bool:
@@ -42,39 +46,52 @@ def serve(uri: str, port: int, ready: Callable[[str], object], host: str = HOST)
     Raises:
         UserError: The server did not come up, or `host` is no address of this machine.
     """
-    port = _free(port, host)
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", host, "--port", str(port)]
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", host]
     command += ["--workers", "1"]  # for one reader: up sooner, and in half the memory of the four that MLflow starts
     quiet = {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # nothing here asks for jobs
     }
-    address = f"http://{HOST if host == EVERYWHERE else host}:{port}/"
-    with subprocess.Popen(
-        command, env=os.environ | quiet, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as server:
-        try:
-            _await(server, address)
-            ready(address)
-            server.communicate()
-        finally:
-            server.terminate()
-    return server.returncode
+    name = uuid.uuid4().hex
+    command += ["--uvicorn-opts", f"--header {OWN}:{name}"]
+    while True:
+        port = _free(port, host)
+        address = f"http://{HOST if host == EVERYWHERE else host}:{port}/"
+        with subprocess.Popen(
+            [*command, "--port", str(port)],
+            env=os.environ | quiet,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as server:
+            try:
+                if _answers(server, address, name):
+                    ready(address)
+                    server.communicate()
+                    return server.returncode
+            finally:
+                server.terminate()
 
 
-def _await(server: subprocess.Popen[str], address: str) -> None:
-    end = time.monotonic() + PATIENCE
+def _answers(server: subprocess.Popen[str], address: str, name: str) -> bool:
+    """Wait for the answer of the server of this name; False where another one has its port and so it ended."""
+    end, other = time.monotonic() + PATIENCE, False
     while time.monotonic() < end:
         if server.poll() is not None:
+            if other:
+                return False
             told = (server.stderr.read() if server.stderr else "").strip().splitlines()
             raise UserError(
                 f"the MLflow UI ended at once: {told[-1] if told else 'it said nothing'}. Try: ravine doctor"
             )
-        try:
-            with urllib.request.urlopen(f"{address}health", timeout=2):  # noqa: S310 (always http)
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
+        with (
+            contextlib.suppress(OSError, http.client.HTTPException),
+            urllib.request.urlopen(f"{address}health", timeout=2) as answer,  # noqa: S310 (always http)
+        ):
+            if answer.headers.get(OWN) == name:
+                return True
+            other = True
+        time.sleep(0.2)
     raise UserError(f"the MLflow UI did not answer at {address} within {PATIENCE:.0f} s. Try another --port")
 
 

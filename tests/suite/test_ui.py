@@ -118,6 +118,40 @@ def test_the_next_free_port_is_taken():
         assert port < _free(port) < port + 100
 
 
+def test_a_port_that_another_server_takes_meanwhile_is_left_to_it(store, monkeypatch):
+    """What answers there is not taken for the own server: the next port serves, and its address is told."""
+    import http.server
+    import threading
+
+    from suite import ui
+
+    class Other(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    class Told(Exception):  # noqa: N818 (no error)
+        pass
+
+    def tell(address):
+        with urllib.request.urlopen(f"{address}version") as answer:
+            raise Told(address, answer.read())
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Other) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        found = iter([other.server_port, _free(other.server_port)])
+        monkeypatch.setattr(ui, "_free", lambda *_: next(found))
+        with pytest.raises(Told) as told:
+            ui.serve(store.uri, other.server_port, tell)
+        other.shutdown()
+    address, version = told.value.args
+    assert f":{other.server_port}/" not in address
+    assert version.startswith(b"3.")
+
+
 def test_a_server_of_ones_own_is_a_store(server, call, write_study):
     """On a real MLflow server a study is recorded, its histories are read back for the report, and `ui` prints its link."""
     path = write_study(repeats=2)
