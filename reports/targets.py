@@ -166,6 +166,29 @@ def survivals(times: pd.DataFrame, unit: Unit, labels: Sequence[str]) -> dict[st
     return found
 
 
+def shares(times: pd.DataFrame, units: Sequence[Unit], labels: Sequence[str]) -> pd.DataFrame:
+    """The share of runs that have reached each target at each moment, 1 − Kaplan-Meier, with its pointwise bounds.
+
+    Args:
+        times: As of `survivals`.
+        units: What time is counted in.
+        labels: Which, in their order.
+
+    Returns:
+        `target`, `label`, `unit`, `time`, `share`, `low`, `high`; no bounds where the share is 0 or 1.
+    """
+    found = [
+        pd.DataFrame(
+            {"time": curve.time, "share": 1 - curve.missing, "low": 1 - curve.high, "high": 1 - curve.low}
+        ).assign(target=target, label=label, unit=unit)
+        for unit in units
+        for target, curves in survivals(times, unit, labels).items()
+        for label, curve in curves.items()
+    ]
+    columns = ["target", "label", "unit", "time", "share", "low", "high"]
+    return pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
+
+
 def restricted_mean(time: ArrayLike, reached: ArrayLike, horizon: float, level: float = LEVEL) -> Estimate:
     """The mean time to the target within a horizon τ, a run that is not there by then counting τ: ∫₀^τ S(t) dt.
 

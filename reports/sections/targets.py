@@ -39,7 +39,8 @@ def time_to_target(frames: Frames, score: str, order: Sequence[str]) -> Section 
         for name, level in levels.items()
     ]
     times = pd.concat(parts, ignore_index=True)
-    summary = _summary(times, order, targeting.UNITS if not frames.imported else ("epoch",))
+    units: tuple[targeting.Unit, ...] = targeting.UNITS if not frames.imported else ("epoch",)
+    summary = _summary(times, order, units)
 
     def draw(looks: Mapping[str, Style]) -> Iterator[Drawing]:
         from reports.figures.targets import panels
@@ -71,10 +72,10 @@ def time_to_target(frames: Frames, score: str, order: Sequence[str]) -> Section 
     return Section(
         "targets",
         "Time to target",
-        (words,),
+        (words, "reached.csv has the curves with their pointwise 95% bounds (log-log)."),
         (_targets_sheet(summary, metric, frames),),
         draw,
-        {"targets": summary, "times": times},
+        {"targets": summary, "times": times, "reached": targeting.shares(times, units, order)},
     )
 
 

@@ -43,6 +43,7 @@ def test_a_report_is_the_files_that_it_promises(small) -> None:
         "pairs.csv",
         "targets.csv",
         "times.csv",
+        "reached.csv",
         *(f"{name}.{ending}" for name in ("pairs", "time_to_target") for ending in ("md", "tex", "html")),
     }
     assert wanted <= names

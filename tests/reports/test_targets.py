@@ -43,6 +43,19 @@ def test_the_curve_is_kaplan_and_meiers() -> None:
     assert (low[10], high[10]) == pytest.approx((0.503, 0.889), abs=1e-3)  # log-log, as R's survfit prints them
 
 
+def test_the_shares_are_what_the_curves_leave() -> None:
+    """1 − S with bounds turned round, for each unit, target and label that has runs."""
+    times = pd.DataFrame({"target": "easy", "label": "6-MP", "epoch": WEEKS, "step": WEEKS, "reached": RELAPSED})
+    table = targets.shares(times, ("epoch", "step"), ["6-MP", "placebo"])
+    found = targets.survival(WEEKS, RELAPSED)
+    assert table.groupby("unit").size().to_dict() == {"epoch": len(found.time), "step": len(found.time)}
+    assert set(table["label"]) == {"6-MP"}
+    row = table[(table["unit"] == "epoch") & (table["time"] == 10)].iloc[0]
+    assert tuple(row[["share", "low", "high"]]) == pytest.approx((1 - 0.753, 1 - 0.889, 1 - 0.503), abs=1e-3)
+    empty = targets.shares(times[:0], ("epoch",), ["6-MP"])
+    assert list(empty.columns) == list(table.columns)
+
+
 def test_without_censoring_the_restricted_mean_is_the_mean_of_what_is_left_of_the_horizon() -> None:
     """Times 1, 2, 3 and two misses watched to 4: the mean of 1, 2, 3, 4, 4 and its own t interval."""
     found = targets.restricted_mean([1, 2, 3, 4, 4], [True, True, True, False, False], 4.0)
