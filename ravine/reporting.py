@@ -135,12 +135,16 @@ def _baseline(study: Study, store: str | None, test: Test | None, *, as_json: bo
     if study.name not in shipped:
         raise UserError(f"no run of {study.name} comes with Ravine. There are: {', '.join(shipped) or 'none'}")
     read, records = archive.read(shipped[study.name]), choices.existing_store(store)
-    if records:
-        trials = plan(study)
-        own = frame.load(records, trials)
-        if own.recorded:
+    given = _overrides(study.name, ",".join(read.study.overrides))
+    names, _ = given.pop("optimizer") or (), given.pop("part")
+    # Where the command line changes nothing, also what was run as the shipped one was.
+    for wanted in (study,) if study.overrides else (study, study.override(optimizers=tuple(names), **given)):
+        trials = plan(wanted)
+        own = frame.load(records, trials) if records else None
+        if own and own.recorded:
             theirs = Side("shipped", read.study, read.trials, frame.load(read, read.trials))
-            found = versus(theirs, Side("yours", study, trials, own), test)
+            found = versus(theirs, Side("yours", wanted, trials, own), test)
+            break
     told = read.study.model_copy(update={"title": f"{read.study.title} (the run that comes with Ravine)"})
     more = [versus_section.section(found)] if found else []
     folder = choices.REPORTS / f"{study.name}@baseline"
@@ -150,6 +154,7 @@ def _baseline(study: Study, store: str | None, test: Test | None, *, as_json: bo
         return
     if not found:
         printing.report(built.sheet, built.answer, built.page)
+        printing.note(f"the store has nothing to compare with it. Run it as it was run: {frame.command(read.study)}")
         return
     printing.finding(built.sheet, built.answer)
     changes = versus_section.changes_sheet(found) if len(found.changes) else None

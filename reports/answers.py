@@ -27,6 +27,8 @@ HONEST = (
     "skewed and spread unequally as well, no test of means from so few repeats keeps it (measured in docs/statistics.md)."
 )
 
+SPREAD, SKEWNESS = 3.0, 1.5
+"""From here on a report says that scores look unequally spread and skewed; normal ones of one spread seldom do by chance."""
 
 COVERAGE = (
     "How often such intervals hold the true mean, measured: 95% for normal and discrete scores; for strongly skewed ones "
@@ -53,13 +55,28 @@ def p_value(p: float) -> str:
 
 def verdict(found: Comparison) -> str:
     """The answer: which cannot be told from the best; or that nothing can be told yet, and what it takes."""
-    if len(found.means) < 2:
+    if len(found.means) + len(found.left_out) < 2:
         return ""
-    most = int(found.pairs["n"].max())
-    if not found.speaks:
-        shared = f"{most} repeat{'s' if most != 1 else ''}"
-        text = f"No verdict yet: the optimizers share {shared}, and a comparison needs at least {found.fewest}."
-        return " ".join([text, *left_out(found)])
+    return _found(found) if found.speaks else _nothing_yet(found)
+
+
+def _nothing_yet(found: Comparison) -> str:
+    if not found.means:
+        return f"No verdict yet: no optimizer has two scores, and a comparison needs at least {found.fewest} of each."
+    if len(found.means) == 1:
+        text = f"No verdict yet: a comparison needs at least {found.fewest} scores of two optimizers."
+    else:
+        repeats = notes.counted(int(found.pairs["n"].max()), "repeat")
+        some = (
+            f"no two optimizers have more than {repeats}"
+            if found.test == "welch"
+            else f"the optimizers share {repeats}"
+        )
+        text = f"No verdict yet: {some}, and a comparison needs at least {found.fewest}."
+    return " ".join([text, *left_out(found)])
+
+
+def _found(found: Comparison) -> str:
     best, *near = found.leaders
     by, rest = f"By {title(found.score).lower()}, ", len(found.means) - len(found.leaders)
     whole = max(found.n.values())
@@ -97,6 +114,17 @@ def _above(found: Comparison) -> list[str]:
     return [label for label, mean in found.means.items() if sign * mean > sign * found.means[best]]
 
 
+def stepped(found: Comparison) -> str:
+    """Why a pair that was told apart may have an interval that holds 0, to stand behind a sentence; empty where none does."""
+    apart = found.pairs[found.pairs["verdict"].isin([BETTER, WORSE])]
+    if not ((apart["joint_low"] <= 0) & (apart["joint_high"] >= 0)).any():
+        return ""
+    return (
+        " The test steps down, so it can tell a pair apart of which the interval that is made for all pairs together still "
+        "holds 0."
+    )
+
+
 def how(found: Comparison) -> str:
     """Which test, of how many pairs, with what error, from how many repeats."""
     counts = sorted({int(n) for n in found.pairs["n"]})
@@ -119,7 +147,7 @@ def reach(found: Comparison) -> list[str]:
         return []
     told = []
     digits = notes.decimals([found.detectable])
-    if math.isfinite(found.detectable) and found.speaks:
+    if found.speaks and 1e-9 * max(map(abs, found.means.values())) < found.detectable < math.inf:
         text = (
             f"Smallest true difference that this study finds with probability {testing.POWER:.0%}: "
             f"{notes.number(found.detectable, digits)} (median over the pairs)."
@@ -150,6 +178,19 @@ def reach(found: Comparison) -> list[str]:
     elif found.needed == math.inf:
         told.append(f"{one} and {other} lie {gap} apart: no number of repeats that can be run would part them.")
     return told
+
+
+def shape(found: Comparison) -> list[str]:
+    """That these scores look like those for which the test finds too much, where they do."""
+    if not (found.speaks and found.spread >= SPREAD and abs(found.skewness) >= SKEWNESS):
+        return []
+    text = (
+        "Take an adjusted p near 5% with care: the largest standard deviation here is "
+        f"{notes.number(found.spread, 1)} times the smallest, and the skewness of an optimizer's scores reaches "
+        f"{notes.number(found.skewness, 1)}. With such scores the test finds a difference where there is none more often than "
+        "it says (measured in docs/statistics.md)."
+    )
+    return [text]
 
 
 def success(estimates: pd.DataFrame, level: float) -> list[str]:

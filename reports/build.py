@@ -25,6 +25,7 @@ from reports.sections import claims as claims_section
 from reports.sections import comparison as comparison_section
 from reports.sections import paths as path_section
 from reports.sections import robustness as robustness_section
+from reports.sections import speed as speed_section
 from reports.sections import targets as target_section
 
 if TYPE_CHECKING:
@@ -203,6 +204,8 @@ def _gather(
         contents.sections.append(comparison_section.comparison(compared, varied=varied))
     timed = target_section.time_to_target(frames, study.score, list(table["label"]))
     contents.sections += [timed] if timed else []
+    fast = speed_section.speed(final, list(table["label"]), packed=notes.packed(frames))
+    contents.sections += [fast] if fast else []
     contents.curves = {metric: estimating.by_epoch(frames.points, metric, whole=True) for metric in metrics}
     robust = robustness_section.robustness(final, study.score, list(table["label"]), contents.curves, varied=varied)
     contents.sections += [robust] if robust else []
@@ -213,6 +216,7 @@ def _gather(
     remarks = (
         *notes.beneath(frames, table, study.score),
         *answers.success(table, level),
+        *answers.shape(compared),
         *answers.reach(compared),
         *([answers.COVERAGE] if (table["ok"] > 1).any() else []),
     )
@@ -277,7 +281,7 @@ def _answer(contents: _Contents) -> str:
     if contents.grounds:
         return path_section.answer(contents.grounds)
     table, compared = contents.estimates, contents.comparison.means
-    table = table[table["label"].isin(list(compared))] if len(compared) > 1 else table
+    table = table[table["label"].isin(list(compared))] if compared else table
     told = (answers.verdict(contents.comparison), notes.headline(table, contents.study.score))
     return " ".join(text for text in told if text)
 

@@ -14,6 +14,7 @@ from reports.intervals import (
     median_interval,
     simultaneous_band,
     studentised_interval,
+    success_interval,
     t_band,
     t_interval,
 )
@@ -53,7 +54,8 @@ def by_label(
         level: Of the intervals.
 
     Returns:
-        `label`, `kind`, `settings`; `ok`, `run`, `planned` and a count of each other outcome; for each metric its mean
+        `label`, `kind`, `settings`; `ok`, `run`, `planned`, `success`, the share of the runs that ended ok, with
+        its Clopper-Pearson bounds, and a count of each other outcome; for each metric its mean
         over the ok trials and `<metric> low`, `<metric> high`; `examples_per_second`, the median; `<metric> printed`
         where a reference has it; `level` and `method` of the intervals.
     """
@@ -71,6 +73,8 @@ def by_label(
             "run": len(trials) - int(counts.get(MISSING, 0)),
             "planned": frames.planned[label],
         }
+        rate = success_interval(row["ok"], row["run"], level)
+        row |= {"success": rate.value, "success low": rate.low, "success high": rate.high}
         row |= {outcome: int(counts.get(outcome, 0)) for outcome in ("diverged", "stalled", "failed", MISSING)}
         for metric in metrics:
             interval = t_interval(ok[metric].to_numpy(), level)

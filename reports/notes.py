@@ -93,11 +93,13 @@ def column_decimals(estimates: pd.DataFrame, metric: str) -> int:
 
 
 def plus_minus(mean: float, low: float, high: float, digits: int) -> str:
-    """`0.8912 ± 0.0041`; the mean alone where there is no interval; both bounds where they are not alike."""
+    """`0.8912 ± 0.0041`; the mean alone where there is no interval, or no width; both bounds where they are not alike."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return number(mean, digits)
     half = (high - low) / 2
-    if half > 0 and float(f"{half:.{digits}f}") == 0:
+    if half == 0:
+        return number(mean, digits)  # repeats that are all equal show nothing of how they would vary
+    if float(f"{half:.{digits}f}") == 0:
         digits = decimals([half])  # much narrower than the others of its column: ± 0.000 would be no spread
     if abs((high - mean) - half) > 1e-9 * max(abs(high), abs(low), half):
         return f"{number(mean, digits)} [{number(low, digits)}, {number(high, digits)}]"
@@ -124,10 +126,27 @@ def headline(estimates: pd.DataFrame, score: str) -> str:
         return f"{told}; their intervals stand in the table."
     n = int(row["ok"])
     how = f"{row['level']:.0%} {row['method']} interval, n = {n}" if n > 1 else "no interval: 1 repeat"
+    if n > 1 and row[f"{score} low"] == row[f"{score} high"]:
+        how = f"no interval: all {n} repeats are equal"
     text = f"{best[0]} has the {word} mean {name}: {value} ({how})."
     if n < row["run"]:
         text += f" That mean leaves out {int(row['run']) - n} of its {int(row['run'])} repeats, which did not end ok."
     return text
+
+
+def odd_intervals(estimates: pd.DataFrame, score: str) -> list[str]:
+    """Scores that do not vary, and intervals that reach beyond what a score can be."""
+    low, high = estimates[f"{score} low"], estimates[f"{score} high"]
+    told, equal = [], estimates.loc[(estimates["ok"] > 1) & (low == high), "label"]
+    if len(equal):
+        told.append(
+            f"No interval: all repeats have the same score, so none shows how it would vary: {', '.join(equal)}."
+        )
+    if score.endswith("accuracy") and ((low < 0) | (high > 1)).any():
+        told.append(
+            "t intervals are symmetric: near 0 or 1 they reach beyond what an accuracy can be, and figures end there."
+        )
+    return told
 
 
 def intervals(estimates: pd.DataFrame) -> list[str]:
@@ -238,7 +257,7 @@ def where(frames: Frames) -> str:
     names = {"python": "Python", "torch": "torch", "torchvision": "torchvision", "cuda": "CUDA", "ravine": "Ravine"}
     parts += [f"{name} {known[key]}" for key, name in names.items() if key in known]
     if "commit" in known:
-        more = " (with changes that were not committed)" if known["commit"].endswith("+") else ""
+        more = " (+: with changes that were not committed)" if "+" in known["commit"] else ""
         parts.append(f"commit {known['commit']}{more}")
     return ", ".join(parts) + "."
 
@@ -252,6 +271,7 @@ def beneath(frames: Frames, estimates: pd.DataFrame, score: str) -> tuple[str, .
         incomplete(frames),
         mixed(frames),
         *intervals(estimates),
+        *odd_intervals(estimates, score),
         f"Sorted by mean {title(score).lower()}, {word} first.",
     ]
     lines += [*failure_lines(frames), varied(imported=frames.imported)]

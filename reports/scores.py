@@ -51,8 +51,8 @@ def measured(frames: Frames, score: str) -> tuple[str, ...]:
 
 
 def higher_is_better(metric: str) -> bool:
-    """Whether more of a metric is better: accuracy is, loss and all else is not."""
-    return metric.endswith("accuracy")
+    """Whether more of a metric is better: of accuracy and speed it is, of loss and all else it is not."""
+    return metric.endswith("accuracy") or metric == "examples_per_second"
 
 
 def title(metric: str) -> str:

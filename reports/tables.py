@@ -272,7 +272,9 @@ def escape_latex(text: str) -> str:
 
 def _has_letter(mark: str) -> bool:
     """Whether pdfLaTeX's own fonts have it: ASCII and the accented letters of Western and Central Europe."""
-    return mark.isascii() or (mark.isalpha() and "\u00c0" <= mark <= "\u017e" and mark not in "ÐðÞþĦħĸŁłŊŋŦŧŉĐđŀĿ")
+    return mark.isascii() or (
+        mark.isalpha() and "\u00c0" <= mark <= "\u017e" and mark not in "ÐðÞþĦħĸŁłŊŋŦŧŉĐđŀĿĄąĘęĮįŲų"
+    )
 
 
 def _as_printed(value: float) -> str:

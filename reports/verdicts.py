@@ -53,6 +53,8 @@ class Comparison:
         needed: Repeats that would tell the first two of `means` apart, if their true difference is the measured one.
         seeded: Whether a repeat means the same random numbers in every column.
         exact: Whether p comes from all flips and not from random ones.
+        spread: How many times the largest standard deviation of the labels is the smallest; NaN where one does not vary.
+        skewness: The sample skewness farthest from 0 of any label's scores (adjusted for n, G₁).
     """
 
     score: str
@@ -72,6 +74,8 @@ class Comparison:
     needed: float
     seeded: bool
     exact: bool
+    spread: float
+    skewness: float
 
     @property
     def speaks(self) -> bool:
@@ -173,7 +177,19 @@ def compare(
         else math.nan,
         seeded=seeded,
         exact=found.exact,
+        spread=_spread(table[list(order)]),
+        skewness=_skewness(table[list(order)]),
     )
+
+
+def _spread(table: pd.DataFrame) -> float:
+    sd = table.std()
+    return float(sd.max() / sd.min()) if len(sd) and sd.min() > 0 else math.nan
+
+
+def _skewness(table: pd.DataFrame) -> float:
+    found = table.skew().dropna()
+    return float(found.iloc[int(found.abs().argmax())]) if len(found) else math.nan
 
 
 def _compared(counts: Mapping[str, int], test: Test, level: float) -> tuple[list[str], int]:

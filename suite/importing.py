@@ -17,6 +17,8 @@ import io
 import re
 import tempfile
 import time
+import warnings
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +34,7 @@ from suite.study import LONGEST_LABEL
 from suite.study_file import shipped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from suite.parts import StudyFile
     from suite.records import Trial
@@ -177,19 +179,42 @@ def _parse(path: Path, raw: bytes) -> pd.DataFrame:
         import pyarrow.parquet as pq
 
         try:
+            _refuse_twins(path, pq.read_schema(io.BytesIO(raw)).names)
             frame: pd.DataFrame = pq.read_table(io.BytesIO(raw)).to_pandas(ignore_metadata=True)
         except (pa.ArrowException, OSError) as error:
             raise UserError(
                 f"{path}: no Parquet file: {' '.join(str(error).split())[:150]}. Give a CSV or Parquet file"
             ) from None
         return frame
+
+    def read(**more: Any) -> pd.DataFrame:
+        file = io.BytesIO(raw)
+        table: pd.DataFrame = pd.read_csv(
+            file, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False, **more
+        )
+        return table
+
     try:
-        return pd.read_csv(io.BytesIO(raw), dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        _refuse_twins(path, read(header=None, nrows=1).iloc[0])
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return read()
+    except pd.errors.ParserWarning:
+        raise UserError(
+            f"{path}: its rows have more values than its head has names. Mend the head, or commas at the ends of rows"
+        ) from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 text (byte {error.start}). Save it as UTF-8, or as Parquet") from None
     except ValueError as error:  # pandas' own kinds of it: no columns, rows of different lengths
         told = " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ")[:150]
         raise UserError(f"{path}: no CSV file: {told}. Mend the file there") from None
+
+
+def _refuse_twins(path: Path, names: Iterable[str]) -> None:
+    """Refuse a file of which two columns that count have one name."""
+    twins = [name for name, many in Counter(names).items() if many > 1 and name in COLUMNS]
+    if twins:
+        raise UserError(f"{path}: it has two columns {twins[0]}. Leave one")
 
 
 def _row(path: Path, wrong: pd.Series) -> str:

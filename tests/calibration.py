@@ -15,7 +15,7 @@ import numpy as np
 from documents import grid, put
 from scipy import stats
 
-from reports import comparison, intervals, verdicts
+from reports import comparison, intervals, targets, verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,17 +23,32 @@ if TYPE_CHECKING:
     Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "statistics.md"
-MEASURED = Path(__file__).parent / "reports" / "measured_scores.csv"
 SIZES = (3, 5, 6, 10, 20)
-INTERVALS, BANDS, STUDIES, ERRORS = 20_000, 1_000, 2_000, 5_000
+INTERVALS, BANDS, STUDIES, ERRORS = 20_000, 1_000, 2_000, 20_000
 ROOT = 2026
 
 
 @cache
+def residuals() -> np.ndarray:
+    """Scores of real runs, those of `paper` that come with Ravine, each less the mean of its optimizer: a column of each."""
+    from reports import frame, scores
+    from suite import archive
+
+    read = archive.read(archive.baselines()["paper"])
+    frames = frame.load(read, read.trials)
+    table = verdicts.wide(scores.final(frames, [read.study.score]), read.study.score, frames.labels)
+    return (table - table.mean()).to_numpy()
+
+
+@cache
 def measured() -> np.ndarray:
-    """Scores of real runs (study quick), each less the mean of its optimizer: what they vary by."""
-    columns = np.loadtxt(MEASURED, delimiter=",", skiprows=1)
-    return (columns - columns.mean(axis=0)).ravel()
+    """What real runs vary by, all optimizers together, each in its own standard deviations."""
+    return (residuals() / residuals().std(axis=0, ddof=1)).ravel()
+
+
+def own(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Studies in which each optimizer varies as it did in those runs, and all have one mean."""
+    return np.column_stack([rng.choice(column, size=n) for column in residuals().T])
 
 
 def normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -167,7 +182,7 @@ NULLS: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
     "skewed alike (exponential)": lambda rng, n: rng.exponential(size=(n, 9)) - 1,
     "heavy tails (t with 3 degrees of freedom)": lambda rng, n: rng.standard_t(3, size=(n, 9)),
     "discrete (of 100 images)": lambda rng, n: rng.binomial(100, 0.88, size=(n, 9)) / 100,
-    "measured runs": lambda rng, n: resampled(rng, (n, 9)),
+    "measured runs, all optimizers alike": lambda rng, n: resampled(rng, (n, 9)),
     "three groups of three, 6 standard errors apart": lambda rng, n: (
         rng.normal(size=(n, 9)) + np.repeat([0, 1, 2], 3) * 6 * np.sqrt(2 / n)
     ),
@@ -178,20 +193,60 @@ NULLS: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
         (rng.exponential(size=(n, 9)) - 1) * np.geomspace(0.5, 2, 9)
     ),
     "outside: skewed and unequal, from 1 to 25": lambda rng, n: (rng.exponential(size=(n, 9)) - 1) * UNEQUAL,
+    "outside: measured runs, each optimizer like itself": own,
 }
 
 
 def family_error(name: str, test: comparison.Test, n: int = 10, many: int = ERRORS) -> float:
     """The share of studies with any true difference of zero that is called one."""
     rng = np.random.default_rng([ROOT, list(NULLS).index(name), n])
-    first, second = comparison.pairs(9)
-    groups = np.repeat([0, 1, 2], 3) if "groups" in name else np.zeros(9)
+    k = NULLS[name](rng, n).shape[1]
+    first, second = comparison.pairs(k)
+    groups = np.repeat([0, 1, 2], 3) if "groups" in name else np.zeros(k)
     null = groups[first] == groups[second]
     wrong = 0
     for _ in range(many):
         found = comparison.compare(NULLS[name](rng, n), rng, test=test)
         wrong += bool((found.adjusted[null] <= 0.05).any())
     return wrong / many
+
+
+DIFFERENCES: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
+    **{name: lambda rng, n, draw=draw: draw(rng, (n, 9)) for name, draw in KINDS.items()},
+    "skewed and unequal, from 1 to 4": NULLS["outside: skewed and unequal, from 1 to 4"],
+    "measured, each optimizer like itself": own,
+}
+
+
+def coverage_of_differences(name: str, n: int, many: int = STUDIES) -> tuple[float, float]:
+    """Of each pair's own interval, on average, and of the joint ones: how often those of all pairs hold; means are equal."""
+    rng = np.random.default_rng([ROOT, list(DIFFERENCES).index(name), n, 3])
+    alone = together = 0.0
+    for _ in range(many):
+        found = comparison.compare(DIFFERENCES[name](rng, n), rng)
+        alone += covered(*found.interval(0.95), 0.0)
+        together += covered(*found.joint_interval(), 0.0) == 1.0
+    return alone / many, together / many
+
+
+TIMES: dict[str, tuple[Callable[[np.random.Generator, int], np.ndarray], float]] = {
+    "exponential, 39% miss": (lambda rng, n: rng.exponential(size=n), 1.0),
+    "whole epochs, 29% miss": (lambda rng, n: rng.geometric(0.22, size=n).astype(float), 5.0),
+    "whole epochs, 1% miss": (lambda rng, n: rng.geometric(0.6, size=n).astype(float), 5.0),
+}
+"""Times to a target, and the horizon τ at which those who are not there are censored."""
+
+
+def coverage_of_times(name: str, n: int, many: int = STUDIES) -> float:
+    """Of the restricted mean; studies of which all runs have one time have no interval and do not count."""
+    rng, (draw, horizon) = np.random.default_rng([ROOT, list(TIMES).index(name), n, 4]), TIMES[name]
+    truth = float(np.minimum(draw(np.random.default_rng(ROOT), 4_000_000), horizon).mean())
+    found = []
+    for _ in range(many):
+        times = draw(rng, n)
+        found.append(targets.restricted_mean(np.minimum(times, horizon), times <= horizon, horizon))
+    ends = np.array([(one.low, one.high) for one in found if np.isfinite(one.low)])
+    return covered(ends[:, 0], ends[:, 1], truth)
 
 
 def power(away: float, k: int, n: int, test: comparison.Test = "max-t", many: int = STUDIES) -> float:
@@ -265,6 +320,22 @@ def rates_table() -> str:
     return grid(["true rate", *(f"n = {n}" for n in SIZES)], rows)
 
 
+def differences_table() -> str:
+    """Coverage of the intervals of differences."""
+    rows = []
+    for name in DIFFERENCES:
+        found = [coverage_of_differences(name, n) for n in SIZES[1:]]
+        for at, method in enumerate(("each pair's own", "all pairs together")):
+            rows.append([f"{name}, {method}", *(share(pair[at], STUDIES) for pair in found)])
+    return grid(["scores and interval", *(f"n = {n}" for n in SIZES[1:])], rows)
+
+
+def times_table() -> str:
+    """Coverage of the restricted mean time to a target."""
+    rows = [[name, *(share(coverage_of_times(name, n), STUDIES) for n in SIZES[1:])] for name in TIMES]
+    return grid(["times", *(f"n = {n}" for n in SIZES[1:])], rows)
+
+
 def errors_table() -> str:
     """Family error under many nulls."""
     tests: tuple[comparison.Test, ...] = ("max-t", "holm-t", "welch")
@@ -314,6 +385,8 @@ TABLES = {
     "medians": medians_table,
     "bands": bands_table,
     "rates": rates_table,
+    "times": times_table,
+    "differences": differences_table,
     "errors": errors_table,
     "power": power_table,
     "promises": promises_table,

@@ -36,6 +36,25 @@ def test_a_measured_coverage_is_that_of_the_interval(calibration) -> None:
     assert calibration.coverage_of_means(calibration.bimodal, 5, 0, 4000)[0] < 0.88
 
 
+def test_the_shipped_runs_vary_as_they_did(calibration) -> None:
+    """Twelve optimizers with ten runs each, every one around 0; all together each has a standard deviation of one."""
+    found = calibration.residuals()
+    assert found.shape == (10, 12)
+    assert np.abs(found.mean(axis=0)).max() < 1e-12
+    assert calibration.measured().reshape(10, 12).std(axis=0, ddof=1) == pytest.approx(np.ones(12))
+    drawn = calibration.own(np.random.default_rng(0), 7)
+    assert all(set(drawn[:, at]) <= set(found[:, at]) for at in range(12))
+
+
+def test_intervals_of_differences_and_times_are_measured(calibration) -> None:
+    """Of normal scores both kinds hold; of skewed and unequal ones the joint ones do not; times that are censored are few."""
+    alone, together = calibration.coverage_of_differences("normal", 10, 200)
+    assert abs(alone - 0.95) < 0.02
+    assert abs(together - 0.95) < 0.05
+    assert calibration.coverage_of_differences("skewed and unequal, from 1 to 4", 10, 200)[1] < 0.92
+    assert abs(calibration.coverage_of_times("exponential, 39% miss", 20, 500) - 0.945) < 0.04
+
+
 def test_a_table_goes_between_its_marks(calibration) -> None:
     """Whatever stood there goes, all else stays; a document without the marks is refused."""
     text = "a\n<!-- x -->\nold\n<!-- end of x -->\nb\n"

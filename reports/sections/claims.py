@@ -203,7 +203,12 @@ def misprints(found: Findings) -> str:
         told.append(f"The true NAG against momentum: {_effects(own['2'])}.")
     nadam = by_key.get("printed NAdam and true", [])
     if nadam:
-        told.append(f"The printed NAdam corrects the bias of its first moment twice: {_effects(nadam)}.")
+        book = reference("paper")["results"]
+        ours, adams = (book[label]["train/loss"] for label in ("NAdam (as printed)", "Adam"))
+        told.append(
+            f"The printed NAdam corrects the bias of its first moment twice: {_effects(nadam)}. The paper printed a training "
+            f"loss of {ours:g} for it and of {adams:g} for Adam, a gap of {notes.number(ours - adams, 3)}, from one run each."
+        )
     steps = by_key.get("printed NAdam's steps", [])
     if steps:
         sizes = ", ".join(notes.number(each.effect, 2) for each in steps)

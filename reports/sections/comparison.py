@@ -51,6 +51,7 @@ def comparison(found: Comparison, *, varied: str = notes.VARIED) -> Section:
         caption = (
             f"Difference in {name} from the best, with intervals that hold for all pairs together ({found.level:.0%}). "
             "Dashed: not told from it. Shaded: the margin. At the right: optimizers that share a line share a tier."
+            f"{answers.stepped(found)}"
         )
         yield Drawing(
             figure, "differences", caption, f"Interval plot: difference in {name} of {k - 1} optimizers from the best."
@@ -63,7 +64,13 @@ def comparison(found: Comparison, *, varied: str = notes.VARIED) -> Section:
 
     words = [answers.verdict(found), *answers.reach(found)]
     return Section(
-        "comparison", "Comparison", tuple(words), (pairs_sheet(found, varied),), draw, {"pairs": found.pairs}
+        "comparison",
+        "Comparison",
+        tuple(words),
+        (pairs_sheet(found, varied),),
+        draw,
+        {"pairs": found.pairs},
+        caution=" ".join(answers.shape(found)),
     )
 
 
@@ -114,7 +121,7 @@ def pairs_sheet(found: Comparison, varied: str = notes.VARIED) -> Sheet:
         EFFECTS[found.test == "welch"],
         "Detectable: the true difference found with probability 80%, by t tests.",
         *([GAIN] if found.seeded else []),
-        answers.HONEST,
+        f"{answers.HONEST}{answers.stepped(found)}",
         varied,
     )
     return Sheet("pairs", "All pairs", columns, tuple(rows), remarks)

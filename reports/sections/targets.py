@@ -48,8 +48,8 @@ def time_to_target(frames: Frames, score: str, order: Sequence[str]) -> Section 
         curves = targeting.survivals(times, "epoch", order)
         figure = panels(curves, levels, looks, metric=metric, unit="epoch", order=order)
         caption = (
-            f"Share of runs that have reached a {title(metric).lower()}, over epochs (Kaplan-Meier). A cross: runs that were "
-            "left without having reached it."
+            f"Share of runs that have reached a {title(metric).lower()}, over epochs (Kaplan-Meier); curves are drawn a little "
+            "apart, so that those that agree are seen. A cross: runs that were left without having reached it."
         )
         yield Drawing(
             figure,

@@ -1,5 +1,7 @@
 """Tests of `reports.answers`."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -37,6 +39,66 @@ def test_too_few_repeats_give_no_verdict_and_say_how_many_it_takes() -> None:
     """However large the difference is."""
     told = answers.verdict(compare(n=3, A=0.9, B=0.1))
     assert told == "No verdict yet: the optimizers share 3 repeats, and a comparison needs at least 6."
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        ((1, 1), "No verdict yet: no optimizer has two scores, and a comparison needs at least 6 of each."),
+        (
+            (6, 1),
+            (
+                "No verdict yet: a comparison needs at least 6 scores of two optimizers. Not compared, with fewer than 2 "
+                "scores: B (1)."
+            ),
+        ),
+    ],
+)
+def test_what_lacks_for_a_verdict_is_told_where_there_is_no_pair(counts, told) -> None:
+    """One repeat of each, or one optimizer whose repeats mostly failed."""
+    scores = {label: np.r_[np.linspace(0.7, 0.8, n), [np.nan] * (6 - n)] for label, n in zip("AB", counts, strict=True)}
+    found = verdicts.compare(pd.DataFrame(scores), score="test/accuracy", higher=True, margin=0.0)
+    assert answers.verdict(found) == told
+
+
+def test_unpaired_optimizers_share_no_repeats() -> None:
+    """Results from elsewhere have repeats, but no shared ones."""
+    frame = pd.DataFrame({"A": [0.8, 0.9], "B": [0.5, 0.6]})
+    found = verdicts.compare(frame, score="test/accuracy", higher=True, margin=0.0, test="welch")
+    assert answers.verdict(found).startswith("No verdict yet: no two optimizers have more than 2 repeats, and")
+
+
+def test_scores_that_are_skewed_and_spread_unequally_come_with_a_caution() -> None:
+    """Both must be so; the largest spread over the smallest and the skewness farthest from 0 are told."""
+    even = np.linspace(-1, 1, 10)
+    tailed = np.r_[[0.1] * 9, -0.9]
+    for one, other, said in ((even, 10 * tailed, True), (even, 5 * tailed, False), (even, 5 * even, False)):
+        frame = pd.DataFrame({"A": 0.8 + 0.01 * one, "B": 0.9 + 0.01 * other})
+        found = verdicts.compare(frame, score="test/accuracy", higher=True, margin=0.0)
+        assert found.spread == pytest.approx(other.std() / one.std())
+        assert found.skewness == pytest.approx(frame.skew().iloc[1], abs=1e-9)
+        told = answers.shape(found)
+        assert len(told) == said
+    frame = pd.DataFrame({"A": 0.8 + 0.01 * even, "B": 0.9 + 0.1 * tailed})
+    (told,) = answers.shape(verdicts.compare(frame, score="test/accuracy", higher=True, margin=0.0))
+    assert "is 4.7 times the smallest" in told
+    assert "reaches −3.2" in told
+    assert answers.shape(verdicts.compare(frame[:5], score="test/accuracy", higher=True, margin=0.0)) == []
+
+
+def test_a_pair_that_stepping_down_told_apart_is_explained_where_its_interval_holds_zero() -> None:
+    """And only there."""
+    found = compare(A=0.9, B=0.8)
+    assert answers.stepped(found) == ""
+    pairs = found.pairs.assign(joint_low=-0.001, joint_high=0.2)
+    assert "steps down" in answers.stepped(dataclasses.replace(found, pairs=pairs))
+    assert answers.stepped(dataclasses.replace(found, pairs=pairs.assign(verdict=verdicts.UNDECIDED))) == ""
+
+
+def test_equal_repeats_promise_no_difference_that_can_be_found() -> None:
+    """Without any spread there is none to reckon with."""
+    frame = pd.DataFrame({"A": [0.9] * 6, "B": [0.7] * 6})
+    assert answers.reach(verdicts.compare(frame, score="test/accuracy", higher=True, margin=0.0)) == []
 
 
 def test_a_tie_is_told_with_its_margin() -> None:

@@ -44,7 +44,8 @@ def test_a_report_is_the_files_that_it_promises(small) -> None:
         "targets.csv",
         "times.csv",
         "reached.csv",
-        *(f"{name}.{ending}" for name in ("pairs", "time_to_target") for ending in ("md", "tex", "html")),
+        "speed.csv",
+        *(f"{name}.{ending}" for name in ("pairs", "speed", "time_to_target") for ending in ("md", "tex", "html")),
     }
     assert wanted <= names
     figures = {name for name in names if name.startswith("figures/")}

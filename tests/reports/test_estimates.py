@@ -7,6 +7,7 @@ import pytest
 
 from reports import estimates
 from reports.frame import load
+from reports.intervals import success_interval
 from reports.scores import final
 from suite.records import Outcome, Point, Timing
 
@@ -44,6 +45,8 @@ def test_an_estimate_has_the_mean_and_the_interval_of_its_ok_repeats(made) -> No
     assert row["test/accuracy high"] - row["test/accuracy"] == pytest.approx(0.248414, abs=1e-6)
     assert row["examples_per_second"] == 200.0  # the median of 100, 200 and 400
     assert (row["level"], row["method"]) == (0.95, "Student t")
+    rate = success_interval(3, 4)
+    assert (row["success"], row["success low"], row["success high"]) == (0.75, rate.low, rate.high)
 
 
 def test_labels_are_sorted_by_the_score_and_those_without_one_come_last(made) -> None:

@@ -56,7 +56,7 @@ def test_a_mean_is_printed_with_its_half_width_or_with_both_bounds() -> None:
     assert notes.plus_minus(math.nan, math.nan, math.nan, 2) == "–"
     assert notes.plus_minus(-1.5, -2.0, -1.0, 1) == "−1.5 ± 0.5"
     assert notes.plus_minus(0.981, 0.9807, 0.9813, 3) == "0.98100 ± 0.00030", "no spread that is there is rounded away"
-    assert notes.plus_minus(0.5, 0.5, 0.5, 2) == "0.50 ± 0.00"
+    assert notes.plus_minus(0.5, 0.5, 0.5, 2) == "0.50", "no width is no interval"
 
 
 def test_the_headline_names_the_highest_mean_with_its_interval(told) -> None:
@@ -84,6 +84,23 @@ def test_the_headline_of_one_repeat_has_no_interval(told) -> None:
     expected = "Adam has the highest mean test accuracy: 0.8000 (no interval: 1 repeat)."
     assert notes.headline(table, "test/accuracy") == expected
     assert notes.intervals(table) == ["No interval: 1 repeat (Adam)."]
+
+
+def test_repeats_that_are_all_equal_have_no_interval(told) -> None:
+    """They show nothing of how they would vary; both the headline and the notes say so."""
+    frames, table = told({"Adam": [0.8, 0.8], "MBSGD": [0.5, 0.6]})
+    text = "Adam has the highest mean test accuracy: 0.80 (no interval: all 2 repeats are equal)."
+    assert notes.headline(table, "test/accuracy") == text
+    assert any(
+        line.endswith("none shows how it would vary: Adam.") for line in notes.beneath(frames, table, "test/accuracy")
+    )
+
+
+def test_an_interval_beyond_what_an_accuracy_can_be_is_explained(told) -> None:
+    """Student's is symmetric; of a loss nothing is said."""
+    for metric, said in (("test/accuracy", True), ("test/loss", False)):
+        frames, table = told({"Adam": [0.98, 1.0]}, metric)
+        assert any("beyond what an accuracy can be" in line for line in notes.beneath(frames, table, metric)) is said
 
 
 def test_equal_means_share_the_headline(told) -> None:
@@ -145,5 +162,9 @@ def test_several_machines_are_told_with_their_trials(told) -> None:
 
 def test_changes_that_were_not_committed_are_told(told) -> None:
     """A commit with a + is explained where it stands."""
+    explained = " (+: with changes that were not committed)."
     frames, _ = told({"Adam": [0.5]}, environments=[{"device": "cpu", "commit": "0123456789ab+"}])
-    assert notes.where(frames) == "Device: cpu, commit 0123456789ab+ (with changes that were not committed)."
+    assert notes.where(frames) == f"Device: cpu, commit 0123456789ab+{explained}"
+    dirty, clean = {"device": "cpu", "commit": "0123456789ab+"}, {"device": "cpu", "commit": "cd"}
+    frames, _ = told({"Adam": [0.5, 0.6, 0.7]}, environments=[dirty, dirty, clean])
+    assert notes.where(frames) == f"Device: cpu, commit 0123456789ab+ (2 trials), cd (1 trials){explained}"

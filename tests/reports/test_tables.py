@@ -155,13 +155,16 @@ def test_latex_specials_are_spelled_out() -> None:
     """Each special mark becomes what prints it; what pdfLaTeX has no letter for becomes its code."""
     assert tables.escape_latex(r"\ _ % & # $ {}") == r"\textbackslash{} \_ \% \& \# \$ \{\}"
     assert tables.escape_latex("0.5 ± 0.1 – é 中") == r"0.5 $\pm$ 0.1 -- é [U+4E2D]"
+    assert tables.escape_latex("Łęć") == "[U+0141][U+0119]ć"
     assert tables.escape_latex("a--b ?`") == r"a-{}-b ?{}\`{}"
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not here")
 def test_latex_compiles_with_any_label(tmp_path) -> None:
-    """A paper that loads booktabs and graphicx takes the table as it is."""
-    (tmp_path / "table.tex").write_text(tables.latex(sheet_of([*HOSTILE, "[x", "*"], HOSTILE)), encoding="utf-8")
+    """A paper that loads booktabs and graphicx takes the table as it is, every accented letter in it."""
+    letters = "".join(map(chr, range(0xC0, 0x180)))
+    sheet = sheet_of([*HOSTILE, "[x", "*", letters], HOSTILE)
+    (tmp_path / "table.tex").write_text(tables.latex(sheet), encoding="utf-8")
     packages = r"\usepackage{booktabs}\usepackage{graphicx}"
     paper = rf"\documentclass{{article}}{packages}\begin{{document}}\input{{table.tex}}\end{{document}}"
     (tmp_path / "paper.tex").write_text(paper)

@@ -405,12 +405,15 @@ def test_the_shipped_run_is_reported_without_a_store(call, write_study, here, mo
     monkeypatch.setattr(archive, "baselines", lambda: {"toy_study": here / "shipped.zip"})
     (here / "out/mlflow.db").rename(here / "kept.db")
     status, out, err = call("report", path, "--baseline")
-    assert (status, err) == (0, "")
+    assert (status, err.count("\n")) == (0, 1)
+    assert "nothing to compare with it. Run it as it was run: ravine run toy_study --epochs 1" in err
     assert "Report: out/reports/toy_study@baseline/index.html" in out
     assert not (here / "out/mlflow.db").exists()
     told = json.loads((here / "out/reports/toy_study@baseline/manifest.json").read_text(encoding="utf-8"))
     assert (told["overrides"], told["complete"], told["study"]["epochs"]) == (["epochs=1"], True, 1)
     (here / "kept.db").rename(here / "out/mlflow.db")
+    told = json.loads(call("report", path, "--baseline", "--json")[1])
+    assert told["yours"]["before"] == "shipped"  # the own trials of the changes that the shipped run has
     call("run", path)
     status, out, _ = call("report", path, "--baseline")
     assert status == 0

@@ -127,6 +127,8 @@ MISTAKES = {
     "a column that no line can hold": (f'"{HEAD},"\n1', 'and has "problem,optimizer,repeat,epoch,metric,value,"'),
     "nothing": ("", "no CSV file: No columns to parse"),
     "a head alone": (HEAD, "it has no rows"),
+    "two columns of one name": (f"{HEAD},value\n{GOOD},0.7", "it has two columns value. Leave one"),
+    "long rows": (f"{HEAD}\n{GOOD},", "its rows have more values than its head has names"),
     "long row": (f"{HEAD}\n{GOOD}\n{GOOD},7", "no CSV file: Expected 6 fields in line 3, saw 7"),
     "no label": (f"{HEAD}\n{GOOD}\np, ,1,1,test/accuracy,0.5", 'row 2: optimizer: ""'),
     "two lines": (f'{HEAD}\n{GOOD}\n"p\nq",A,1,1,test/accuracy,0.5', "row 2: problem:"),
@@ -313,3 +315,14 @@ def test_a_file_with_mistakes_is_a_study_or_one_line(tmp_path, cells, at):
         known = list(importing.results(found[0], plan(study)))
         assert known
         assert all(0 <= result.trial.repeat < study.repeats for result in known)
+
+
+def test_two_columns_of_one_name_are_refused_in_a_parquet_file_too(tmp_path):
+    """By the same line as in a CSV file: it is a Parquet file all the same."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = [*HEAD.split(","), "value"]
+    pq.write_table(pa.table([["x"]] * len(names), names=names), tmp_path / "a.parquet")
+    with pytest.raises(UserError, match="it has two columns value. Leave one"):
+        importing.read(tmp_path / "a.parquet")
