@@ -22,18 +22,20 @@ COLORS: Mapping[str, str] = {SUPPORTED: "#0072b2", REFUTED: "#d55e00", OPEN: "#7
 """Blue against vermilion (Okabe and Ito), which the colour-blind tell apart; the marker says it as well."""
 _MARKS: Mapping[str, str] = {SUPPORTED: "o", REFUTED: "s", OPEN: "o"}
 _TICKS = (-100, -10, -3, -1, 0, 1, 3, 10, 100)
-_ROW, _GAP = 0.085, 0.13
+_ROW, _GAP = 0.125, 0.14
+_NAME = 62
+"""So many characters of a measurement's name fit beside its line."""
 
 
 def forest(found: Findings) -> Figure:
-    """A line for each measurement that varies, in blocks by claim."""
+    """A line for each measurement that varies, in blocks by claim, its name at the right."""
     blocks = {
         f"{finding.claim.key}": [each for each in finding.measurements if math.isfinite(each.size)]
         for finding in found.claims
     }
     blocks = {name: group for name, group in blocks.items() if group}
     lines = sum(map(len, blocks.values()))
-    figure = Figure(figsize=(7.6, 0.75 + _ROW * lines + _GAP * len(blocks)), layout="constrained")
+    figure = Figure(figsize=(9.6, 0.75 + _ROW * lines + _GAP * len(blocks)), layout="constrained")
     effects(blocks, figure.subplots())
     return figure
 
@@ -55,6 +57,12 @@ def effects(blocks: Mapping[str, Sequence[Measurement]], ax: Axes) -> Axes:
             ax.plot([each.size_low, each.size_high], [height] * 2, color=color, lw=1.1, zorder=3, solid_capstyle="butt")
             fill = "white" if each.verdict == OPEN else color
             ax.plot(each.size, height, _MARKS[each.verdict], mfc=fill, mec=color, mew=0.9, ms=3.2, zorder=4)
+            what, beside = f"{each.part}: {each.what}" if each.part else each.what, ax.get_yaxis_transform()
+            told = what if len(what) <= _NAME else f"{what[: _NAME - 1]}…"
+            text = ax.annotate(
+                told, (1, height), (6, 0), xycoords=beside, textcoords="offset points", va="center", fontsize=6
+            )
+            text.set_parse_math(False)
             height -= 1
         places[f"{name}"] = (top + height + 1) / 2
         if at % 2 == 0:

@@ -44,7 +44,7 @@ def robustness(
     every = [curve.assign(metric=metric) for metric, curve in curves.items()]
     kinds = (
         f"How much hangs on the kind of interval, for the {title(score).lower()}: Student's t, as everywhere else here; the "
-        "studentised bootstrap, which is nearer to its level for skewed scores and fell short of it for measured ones; and "
+        "studentised bootstrap, which is nearer to its level for skewed scores and falls short for contaminated ones; and "
         f"the median with the interval of order statistics, which holds for any distribution with at least {LEVEL:.0%}. An "
         "en dash: too few repeats. How often each holds the truth is measured (docs/statistics.md)."
     )

@@ -465,6 +465,11 @@ def test_the_figure_has_a_line_for_each_measurement_that_varies():
     assert drawn[0].get_xdata()[0] > 0
     assert drawn[0].get_markerfacecolor() == claims_figure.COLORS[SUPPORTED]
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["Claim 1", "Claim 2"]
+    named = [text.get_text() for text in ax.texts]
+    assert [name.rpartition(": ")[2] for name in named] == [
+        "momentum − sgd, training loss",
+        "nag − momentum, training loss",
+    ]
 
 
 def test_a_study_that_asks_shows_its_claims(sample, tmp_path, no_figures):
