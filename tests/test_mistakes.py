@@ -421,8 +421,12 @@ def test_nonsense_in_a_variable_is_told(call, place, monkeypatch, name, value, t
 
 ENVIRONMENTS = {
     "C": {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "COLUMNS": "abc", "LINES": "-3"},
-    "odd": {"TERM": "no-such-terminal", "COLUMNS": "0", "FORCE_COLOR": "1", "NO_COLOR": "1", "TZ": "Nowhere/Nothing"},
     "homeless": {
+        "TERM": "no-such-terminal",
+        "COLUMNS": "0",
+        "FORCE_COLOR": "1",
+        "NO_COLOR": "1",
+        "TZ": "Nowhere/Nothing",
         "HOME": "/nonexistent",
         "TMPDIR": "/nonexistent",
         "XDG_CACHE_HOME": "/dev/null",
@@ -435,14 +439,17 @@ ENVIRONMENTS = {
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_a_study_runs_in_an_odd_environment(write_study, here, name):
-    """Without locale, terminal, width, home or writable cache a study goes from start to report, in a real process."""
-    path = write_study(repeats=1)
+    """Without locale, terminal, width, letters, home or writable cache a study goes from start to report, in a real process."""
+    path = write_study(repeats=2)
     environment = {key: value for key, value in os.environ.items() if key not in {"RAVINE_DATA", "MLFLOW_TRACKING_URI"}}
     line = [sys.executable, "-m", "ravine", "run", str(path), "--workers", "1"]
     done = subprocess.run(line, env=environment | ENVIRONMENTS[name], capture_output=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     assert b"Traceback" not in done.stderr
     assert (here / "out/reports/toy_study/index.html").is_file()
+    assert (b"?" in done.stdout) == (name in {"C", "narrow"}), (
+        "another letter stands for one that standard output does not have"
+    )
 
 
 def test_a_real_process_ends_with_status_2(place):

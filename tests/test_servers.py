@@ -11,7 +11,7 @@ from suite.store import Store, locate
 from suite.study_file import load
 from suite.tuning import optuna_storage, searching
 
-pytestmark = pytest.mark.xdist_group("servers")
+pytestmark = [pytest.mark.xdist_group("servers"), pytest.mark.usefixtures("no_figures")]
 
 TUNE = "\n[tune]\ntrials = 3\nbatch = 2\nrepeats = 1\nobjective = 'validation/loss'\nparameters = ['lr']\n"
 

@@ -25,6 +25,8 @@ RAVINE = [sys.executable, "-m", "ravine"]
 OUTAGE = float(os.environ.get("RAVINE_TEST_OUTAGE", "4"))
 """Seconds for which the server is away; `tox -e faults` takes 30."""
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 
 def _trials(uri, study="toy_study"):
     """How often each trial of a study is recorded, by name, and which runs never ended."""

@@ -19,7 +19,7 @@ from suite.store import Store, locate
 from suite.study_file import load
 from suite.trial import run_trial
 
-pytestmark = pytest.mark.xdist_group("ray")
+pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("no_figures")]
 
 TRACED = """
 import os

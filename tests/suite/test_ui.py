@@ -152,6 +152,7 @@ def test_a_port_that_another_server_takes_meanwhile_is_left_to_it(store, monkeyp
     assert version.startswith(b"3.")
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_server_of_ones_own_is_a_store(server, call, write_study):
     """On a real MLflow server a study is recorded, its histories are read back for the report, and `ui` prints its link."""
     path = write_study(repeats=2)

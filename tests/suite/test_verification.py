@@ -137,6 +137,7 @@ def test_verify_finds_the_trial_whose_record_is_false(call, write_study, store):
     assert len(runs) == 4
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_strict_keeps_a_study_to_one_environment(call, write_study, store, here):
     """A study with a trial from elsewhere is refused more; without --strict it is mixed, which its report says."""
     path = write_study(repeats=1)
