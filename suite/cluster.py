@@ -7,7 +7,6 @@ with it. A trial whose process or node is lost runs again elsewhere.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import logging
@@ -299,6 +298,8 @@ def _data(problem: str, folder: Path | None, data: Path | None) -> Path | None:
 @functools.cache
 def _written(sent: tuple[tuple[str, bytes], ...]) -> Path | None:
     """The folder of this node with the modules that were sent; named by their content, so all processes share it."""
+    from filelock import FileLock
+
     from suite.data import cache_folder
 
     if not sent:
@@ -307,14 +308,14 @@ def _written(sent: tuple[tuple[str, bytes], ...]) -> Path | None:
     for name, content in sent:
         total.update(f"{name} {len(content)}\n".encode() + content)
     folder = cache_folder() / "modules" / total.hexdigest()
-    if any(not (folder / name).is_file() or (folder / name).read_bytes() != content for name, content in sent):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-            whole = Path(scratch, "whole")
-            for name, content in sent:
-                (whole / name).parent.mkdir(parents=True, exist_ok=True)
-                (whole / name).write_bytes(content)
-            shutil.rmtree(folder, ignore_errors=True)
-            with contextlib.suppress(OSError):  # another process was first
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache_folder() / ".modules.lock"):  # what one process has written is not taken from under its import
+        if any(not (folder / name).is_file() or (folder / name).read_bytes() != content for name, content in sent):
+            with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+                whole = Path(scratch, "whole")
+                for name, content in sent:
+                    (whole / name).parent.mkdir(parents=True, exist_ok=True)
+                    (whole / name).write_bytes(content)
+                shutil.rmtree(folder, ignore_errors=True)
                 whole.rename(folder)
     return folder

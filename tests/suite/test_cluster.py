@@ -1,12 +1,15 @@
 """`suite.cluster`: trials on a real Ray, with nodes that die, give what they give on this machine."""
 
+import contextlib
 import dataclasses
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import processes
@@ -288,6 +291,29 @@ def test_the_modules_beside_a_study_travel_with_it(traced, here, tmp_path, monke
     (folder,) = (tmp_path / "node" / "modules").iterdir()
     assert {str(path.relative_to(folder)) for path in folder.rglob("*.py")} == set(sent)
     assert cluster.modules(None) == {}
+
+
+def test_two_processes_of_a_node_share_the_modules(tmp_path, monkeypatch):
+    """Where two begin at once, what the first has written stays: the second does not put its own in place of it."""
+    monkeypatch.setenv("RAVINE_CACHE", str(tmp_path))
+    both, temporary = threading.Barrier(2), tempfile.TemporaryDirectory
+
+    def slowly(**given):
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(timeout=1)
+        return temporary(**given)
+
+    def write(_):
+        folder = cluster._written.__wrapped__((("own.py", b"# x"),))
+        return folder, folder.stat().st_ino
+
+    monkeypatch.setattr(cluster.tempfile, "TemporaryDirectory", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        ((folder, written),) = set(pool.map(write, range(2)))
+    assert folder.stat().st_ino == written
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+    (folder / "own.py").write_text("# edited", encoding="utf-8")
+    assert (write(0)[0] / "own.py").read_bytes() == b"# x", "what was damaged is written anew"
 
 
 def test_a_node_refuses_what_it_would_compute_otherwise(traced, here, tmp_path, monkeypatch):
