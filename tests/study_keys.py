@@ -51,7 +51,11 @@ def keys(model: type[BaseModel]) -> str:
 
 def _default(field: FieldInfo) -> str:
     """The default as a file has it; where there is none, an example, or that it has to be there."""
-    value = field.get_default(call_default_factory=True) if not field.is_required() else PydanticUndefined
+    value = (
+        field.get_default(call_default_factory=True, validated_data={})
+        if not field.is_required()
+        else PydanticUndefined
+    )
     example = f"for example `{str(field.examples[0]).partition(' with ')[0]}`" if field.examples else ""
     if value is PydanticUndefined:
         return f"required, {example}"
