@@ -4,7 +4,7 @@ import os
 
 from faults.kills import SIGNALS, survive, tracebacks
 
-KILLS = int(os.environ.get("RAVINE_TEST_KILLS", "6"))
+KILLS = int(os.environ.get("RAVINE_TEST_KILLS", "10"))
 
 STARTING = """Traceback (most recent call last):
   File "<frozen runpy>", line 189, in _run_module_as_main
