@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from suite.cluster import Cluster, RayTasks
     from suite.executors import LocalProcesses
-    from suite.parts import StudyFile
+    from suite.spec.parts import StudyFile
+    from suite.spec.study import Study
     from suite.store import Store
-    from suite.study import Study
 
 OUT = Path("out")
 """Where generated files go, in the current directory."""
@@ -29,7 +29,7 @@ def studies(
     name: str, part: list[str] | None = None, *, optimizer: list[str] | None = None, **changed: Any
 ) -> StudyFile:
     """The study of this name or path, or these parts of it, with what the options change (see `Study.override`)."""
-    from suite.parts import load
+    from suite.spec.parts import load
 
     return load(name, STUDIES).only(part or ()).override(optimizers=tuple(optimizer or ()), **changed)
 

@@ -39,9 +39,9 @@ def status(
     """Tell how many trials of a study are ok, diverged, stalled, failed or missing, and the time left."""
     from suite import runner
     from suite.devices import resolve
-    from suite.plan import plan
     from suite.progress import duration
     from suite.records import Outcome
+    from suite.spec.plan import plan
 
     chosen = choices.studies(
         study,
@@ -186,7 +186,7 @@ def _problems() -> list[dict[str, str]]:
 
 
 def _shipped() -> list[dict[str, str]]:
-    from suite.parts import load
-    from suite.study_file import shipped
+    from suite.spec.parts import load
+    from suite.spec.study_file import shipped
 
     return [{"name": name, "title": load(path).title} for name, path in shipped().items()]

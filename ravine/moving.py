@@ -27,7 +27,7 @@ def export(
 ) -> None:
     """Write the records of a study to one file, to be moved, kept or compared."""
     from suite import archive
-    from suite.plan import plan
+    from suite.spec.plan import plan
 
     chosen = choices.studies(
         study,
@@ -80,7 +80,7 @@ def import_(
     from rich.progress import track
 
     from suite import importing
-    from suite.plan import plan
+    from suite.spec.plan import plan
 
     progress = Console(stderr=True)
     found = importing.read(file)

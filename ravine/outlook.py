@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from suite.estimate import Speed
     from suite.problems import Problem
     from suite.records import Trial, TrialRecord
+    from suite.spec.study import Study
     from suite.store import Store
-    from suite.study import Study
     from suite.tuning.searching import Search
 
 

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from reports.comparison import Test
     from reports.versus import Side
-    from suite.parts import StudyFile
     from suite.records import Trial
+    from suite.spec.parts import StudyFile
+    from suite.spec.study import Study
     from suite.store import Store
-    from suite.study import Study
 
 
 def report(
@@ -44,7 +44,7 @@ def report(
     as_json: options.Json = False,
 ) -> None:
     """Build tables, figures and the HTML page of a study again from the store, without training."""
-    from suite.plan import plan
+    from suite.spec.plan import plan
 
     chosen = choices.studies(
         study,
@@ -129,7 +129,7 @@ def _baseline(study: Study, store: str | None, test: Test | None, *, as_json: bo
     from reports.summary import summary
     from reports.versus import Side, versus
     from suite import archive
-    from suite.plan import plan
+    from suite.spec.plan import plan
 
     shipped, found = archive.baselines(), None
     if study.name not in shipped:
@@ -166,7 +166,7 @@ def _side(words: str, store: str | None) -> Side:
     from reports import frame
     from reports.versus import Side
     from suite import archive
-    from suite.plan import plan
+    from suite.spec.plan import plan
 
     if words.endswith(".zip"):
         read = archive.read(Path(words))

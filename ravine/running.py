@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from ravine.choices import Where
     from suite.records import Configuration, Trial, TrialRecord
+    from suite.spec.study import Study
     from suite.store import Store
-    from suite.study import Study
     from suite.tuning.optuna_storage import Storage
     from suite.tuning.searching import Search
 
@@ -46,7 +46,7 @@ def run(
 ) -> None:
     """Run what is missing of a study, then print its table and where the report is."""
     from suite import executors
-    from suite.plan import check_runnable, plan
+    from suite.spec.plan import check_runnable, plan
 
     chosen = choices.studies(
         study,
@@ -110,8 +110,8 @@ def tune(
     """Tune every optimizer of a study under one budget, then run own and tuned settings on fresh repeats."""
     from reports.writing import check_place
     from suite import executors
-    from suite.parts import load
-    from suite.plan import plan
+    from suite.spec.parts import load
+    from suite.spec.plan import plan
     from suite.tuning import optuna_storage, searching, tuned
 
     chosen = choices.studies(
@@ -174,8 +174,8 @@ def verify(
 ) -> None:
     """Run recorded trials again, record nothing, and compare the weights by their digests."""
     from suite import verification
-    from suite.plan import check_runnable, plan
     from suite.progress import Shown
+    from suite.spec.plan import check_runnable, plan
 
     chosen = choices.studies(
         study,

@@ -27,11 +27,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from suite import study_file
 from suite.errors import UserError
 from suite.records import SCHEMA, STEP_LOSS, Outcome, Timing, Trial, TrialRecord, canonical
-from suite.study import Study, check
-from suite.study_file import parse
+from suite.spec import study_file
+from suite.spec.study import Study, check
+from suite.spec.study_file import parse
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -7,7 +7,7 @@ A CSV or Parquet file with a row for each value, in any order:
 
 `repeat` is what tells runs of one optimizer apart, a number or a word, such as its seed; `epoch` counts from 1; `metric` is a
 split and a name: of an accuracy, which is a fraction, more is better, of an error or a loss less. A run that diverged has `nan`
-at its last epoch. Each problem becomes a part of the study (`suite.parts`).
+at its last epoch. Each problem becomes a part of the study (`suite.spec.parts`).
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ import numpy as np
 import pandas as pd
 import tomlkit
 
-from suite import naming, study_file
 from suite.errors import UserError, shown
-from suite.parts import load
 from suite.records import IMPORTED, Outcome, Point, TrialResult
-from suite.study import LONGEST_LABEL
-from suite.study_file import shipped
+from suite.spec import names, study_file
+from suite.spec.parts import load
+from suite.spec.study import LONGEST_LABEL
+from suite.spec.study_file import shipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from suite.parts import StudyFile
     from suite.records import Trial
+    from suite.spec.parts import StudyFile
 
 COLUMNS = ("problem", "optimizer", "repeat", "epoch", "metric", "value")
 SPLITS = {
@@ -296,7 +296,7 @@ def _check(path: Path, table: pd.DataFrame) -> None:
 
 def _check_name(folder: Path, name: str) -> None:
     try:
-        naming.check(name)
+        names.check(name)
     except ValueError:
         raise UserError(
             f"--study: {shown(name)} cannot be the name of a folder everywhere. Give letters, digits and ._,=+@()-"

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from suite.spec.study import Study
     from suite.store import Store
-    from suite.study import Study
 
 FIRST, LONGEST = 0.5, 15.0
 """Seconds between two attempts to reach the store: the first pause, doubled each time, and the longest."""

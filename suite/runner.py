@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from suite.executors import Executor
     from suite.records import Trial, TrialRecord
+    from suite.spec.study import Study
     from suite.store import Store
-    from suite.study import Study
 
 
 def missing(trials: Sequence[Trial], records: Mapping[str, TrialRecord]) -> list[Trial]:

@@ -26,7 +26,7 @@ def factor(schedule: Mapping[str, Any], t: int, updates: int) -> float:
     - step: gamma to the power of the number of `milestones` that are ≤ p
 
     Args:
-        schedule: kind, warmup, final, gamma, milestones: see `suite.study.Schedule`.
+        schedule: kind, warmup, final, gamma, milestones: see `suite.spec.study.Schedule`.
         t: The update, from 0.
         updates: T, the number of updates of the whole trial.
     """

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-    from suite.study import Study
+    from suite.spec.study import Study
 
 PARENT = "mlflow.parentRunId"
 """The tag that makes a run a child of another in the UI."""

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Entry(Protocol):
-    """What this module needs of an entry; `suite.study.Entry` has it."""
+    """What this module needs of an entry; `suite.spec.study.Entry` has it."""
 
     @property
     def name(self) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from suite.records import TrialResult
-    from suite.study import Study
+    from suite.spec.study import Study
 
 PLANS = "ravine.plans"
 """The tag of a trial with the names of the studies, overrides included, that it is part of: `|quick|quick@repeats=1|`."""

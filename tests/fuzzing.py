@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
-from suite.study_file import shipped
+from suite.spec.study_file import shipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -47,9 +47,9 @@ def write_study(folder, trials):
 
 def fill(folder, path):
     """Record a repeat of each optimizer, and copies for all other trials of the plan; milliseconds of a record."""
-    from suite.plan import plan
+    from suite.spec.plan import plan
+    from suite.spec.study_file import load
     from suite.store import Store, locate
-    from suite.study_file import load
     from suite.trial import run_trial
 
     study = load(path)
@@ -109,9 +109,9 @@ def step(name, path):
 
     from reports.build import build
     from suite import runner
-    from suite.plan import plan
+    from suite.spec.plan import plan
+    from suite.spec.study_file import load
     from suite.store import Store, locate
-    from suite.study_file import load
 
     mpl.use("agg")
     folder = path.parent

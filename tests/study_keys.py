@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from documents import put
 from pydantic_core import PydanticUndefined
 
-from suite import study
+from suite.spec import study
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

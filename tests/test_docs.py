@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from suite.parts import load as load_file
-from suite.plan import plan
-from suite.study_file import load, shipped
+from suite.spec.parts import load as load_file
+from suite.spec.plan import plan
+from suite.spec.study_file import load, shipped
 from suite.tuning import searching
 
 ROOT = Path(__file__).parent.parent

@@ -16,9 +16,9 @@ from reports.pictures import slugs
 from suite.errors import UserError
 from suite.loading import load as load_object
 from suite.records import Outcome
+from suite.spec.study import Study
+from suite.spec.study_file import load
 from suite.store import Store, locate
-from suite.study import Study
-from suite.study_file import load
 
 ROOT = Path(ravine.__file__).parents[1]
 SOURCES = [path for room in ("ravine", "suite", "reports") for path in (ROOT / room).rglob("*.py")]

@@ -5,9 +5,9 @@ import scale
 
 from reports.build import build
 from suite import runner
-from suite.plan import plan
+from suite.spec.plan import plan
+from suite.spec.study_file import load
 from suite.store import Store, locate
-from suite.study_file import load
 
 
 def test_copies_stand_for_the_trials_of_a_plan(here):

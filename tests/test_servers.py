@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 import servers
 
-from suite.plan import plan
+from suite.spec.plan import plan
+from suite.spec.study_file import load
 from suite.store import Store, locate
-from suite.study_file import load
 from suite.tuning import optuna_storage, searching
 
 pytestmark = [pytest.mark.xdist_group("servers"), pytest.mark.usefixtures("no_figures")]

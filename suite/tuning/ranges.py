@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from suite.study import Range
+from suite.spec.study import Range
 
 DEFAULTS = {
     "momentum": Range(one_minus_log=(0.005, 0.5)),

@@ -9,17 +9,18 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from suite import plan, problems
+from suite import problems
 from suite.errors import UserError
 from suite.records import Configuration, State, Trial, canonical
+from suite.spec import plan
+from suite.spec.study import LONGEST_LABEL, tuned_label
 from suite.splits import validation_examples
-from suite.study import LONGEST_LABEL, tuned_label
 from suite.tuning import ranges, spaces
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from suite.study import Study, Tune
+    from suite.spec.study import Study, Tune
 
 GRID_POINTS = 9
 MOST_POINTS = 10_000

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from suite import optimizers
 from suite.errors import UserError, did_you_mean
-from suite.study import Range
+from suite.spec.study import Range
 from suite.tuning import ranges
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from suite.study import Entry, Study
+    from suite.spec.study import Entry, Study
 
 LEARNING_RATES = {
     "sgd": (1e-4, 10.0),

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import tomlkit
 
-from suite.study import tuned_label
-from suite.study_file import plain, table
+from suite.spec.study import tuned_label
+from suite.spec.study_file import plain, table
 from suite.tuning import ranges, searching, spaces
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from suite.records import Configuration
-    from suite.study import Entry, Study
+    from suite.spec.study import Entry, Study
     from suite.tuning.searching import Search
 
 

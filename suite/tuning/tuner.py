@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from suite.executors import Executor
+    from suite.spec.study import Study
     from suite.store import Store
-    from suite.study import Study
     from suite.tuning.optuna_storage import Storage
     from suite.tuning.searching import Search
 

@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from suite.executors import LocalProcesses, keep_memory
-from suite.plan import plan
+from suite.spec.plan import plan
+from suite.spec.study_file import load
 from suite.store import Store, locate
-from suite.study_file import load
 from suite.trial import run_trial
 
 TINY = """

@@ -8,10 +8,10 @@ import sys
 import numpy as np
 import pytest
 
-from suite.plan import plan
 from suite.records import Outcome, Point, Timing, TrialResult
+from suite.spec.plan import plan
+from suite.spec.study_file import load
 from suite.store import Store, locate
-from suite.study_file import load
 
 KINDS = ("sgd", "momentum", "nag", "nag_paper", "adagrad", "rmsprop", "adadelta", "adam", "adamax", "nadam")
 STUDY = """

@@ -13,9 +13,9 @@ import scale
 from faults import kills
 from faults.kills import Scene, Tally, Undisturbed, story
 
-from suite.plan import plan
+from suite.spec.plan import plan
+from suite.spec.study_file import load
 from suite.store import Store, locate
-from suite.study_file import load
 
 pytestmark = pytest.mark.xdist_group("harness")
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from suite.records import Outcome, Point, Timing, Trial, TrialRecord
-from suite.study import Study
+from suite.spec.study import Study
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -94,7 +94,7 @@ def study(labels: Collection[str], *, name: str = "sample", **keys: object) -> S
 
 
 def plan(study: Study, *, apart: bool = False) -> tuple[Trial, ...]:
-    """The trials of a study, as `suite.plan` orders them: by optimizer, then by repeat.
+    """The trials of a study, as `suite.spec.plan` orders them: by optimizer, then by repeat.
 
     Labels that `KINDS` does not know share Adam's options, and so their trials, unless a seed of their own keeps them
     `apart`.

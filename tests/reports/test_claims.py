@@ -324,8 +324,8 @@ def test_combining():
 @pytest.fixture(scope="module")
 def surfaces(sample):
     """The two parts of the study `claims` whose paths are exact, really run."""
-    from suite.parts import load
-    from suite.plan import plan
+    from suite.spec.parts import load
+    from suite.spec.plan import plan
     from suite.trial import run_trial
 
     parts = []
@@ -500,7 +500,7 @@ def test_the_whole_of_several_parts_shows_their_claims(sample, tmp_path, no_figu
     """Parts that ask are settled together on the page of the whole, and not on their own pages."""
     from reports import overview
     from reports.build import build
-    from suite.parts import StudyFile
+    from suite.spec.parts import StudyFile
 
     reports = []
     for name in ("one", "two"):

@@ -9,7 +9,7 @@ import pytest
 
 from reports.frame import UserError, command, load, settings
 from suite.records import Outcome
-from suite.study import Study
+from suite.spec.study import Study
 
 
 def test_there_is_a_row_for_every_planned_trial_in_the_order_of_the_plan(sample) -> None:
@@ -106,7 +106,7 @@ def test_the_command_repeats_what_the_command_line_changed(sample) -> None:
 
 def test_the_command_names_no_folder(sample, tmp_path) -> None:
     """A study of the user's own is named by its file alone; a shipped one by its name."""
-    from suite.study_file import shipped
+    from suite.spec.study_file import shipped
 
     own = sample.study(["Adam"], path=tmp_path / "mine.toml", name="mine")
     assert command(own) == "ravine run mine.toml"

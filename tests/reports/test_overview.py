@@ -78,6 +78,6 @@ def test_numbers_for_scripts(reports, tmp_path):
 
 
 def _file(reports):
-    from suite.parts import StudyFile
+    from suite.spec.parts import StudyFile
 
     return StudyFile("all", "All <of> them", tuple(study for study, _ in reports), Path("all.toml"))

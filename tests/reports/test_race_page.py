@@ -7,8 +7,8 @@ import time
 import pytest
 
 from reports.build import build
-from suite.plan import plan
-from suite.study_file import load
+from suite.spec.plan import plan
+from suite.spec.study_file import load
 from suite.trial import run_trials
 
 HOSTILE = "<script>document.title='taken'</script>"

@@ -12,14 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from suite import archive, study_file
+from suite import archive
 from suite.errors import UserError
 from suite.merging import merge
-from suite.plan import plan
 from suite.records import Outcome, Point, Timing, TrialResult
+from suite.spec import study_file
+from suite.spec.plan import plan
+from suite.spec.study import check
+from suite.spec.study_file import load, parse
 from suite.store import Store, locate
-from suite.study import check
-from suite.study_file import load, parse
 
 
 def _points(trial, epochs=None):

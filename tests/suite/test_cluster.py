@@ -16,10 +16,10 @@ import processes
 import pytest
 
 from suite import cluster, runner
-from suite.plan import plan
 from suite.records import Outcome, TrialResult
+from suite.spec.plan import plan
+from suite.spec.study_file import load
 from suite.store import Store, locate
-from suite.study_file import load
 from suite.trial import run_trial
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("no_figures")]

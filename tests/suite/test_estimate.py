@@ -9,11 +9,11 @@ from rich.console import Console
 from toy import BLOBS, BUGGY_BLOBS
 
 from suite import estimate
-from suite.plan import plan
 from suite.progress import Shown, duration, summary
 from suite.provenance import environment
 from suite.records import Outcome, Point, Timing, TrialRecord, TrialResult
-from suite.study_file import load
+from suite.spec.plan import plan
+from suite.spec.study_file import load
 
 
 @pytest.fixture

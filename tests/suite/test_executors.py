@@ -13,9 +13,9 @@ import processes
 import pytest
 
 from suite.executors import LocalProcesses, Place, WorkerLost, default_workers
-from suite.plan import plan
 from suite.records import Outcome
-from suite.study_file import load
+from suite.spec.plan import plan
+from suite.spec.study_file import load
 from suite.trial import run_trial
 
 
@@ -200,8 +200,8 @@ def test_no_worker_outlives_its_coordinator(write_study, how):
     code = f"""
     from pathlib import Path
     from suite.executors import LocalProcesses
-    from suite.plan import plan
-    from suite.study_file import load
+    from suite.spec.plan import plan
+    from suite.spec.study_file import load
     if __name__ == "__main__":
         with LocalProcesses(2, "cpu", None, Path({str(path.parent)!r})) as executor:
             futures = [executor.submit(trial) for trial in plan(load({str(path)!r}))]

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from suite import archive, importing
 from suite.errors import UserError
-from suite.parts import load
-from suite.plan import plan
 from suite.records import Outcome
+from suite.spec.parts import load
+from suite.spec.plan import plan
 
 HEAD = "problem,optimizer,repeat,epoch,metric,value"
 LABELS = ("Adam", "SGD", "<b>Lion</b> $x_1$")

@@ -9,9 +9,9 @@ from suite import optimizers
 from suite.executors import LocalProcesses
 from suite.optimizers import OPTIMIZERS
 from suite.optimizers.rule import Rule
-from suite.plan import plan
 from suite.records import Outcome
-from suite.study_file import load
+from suite.spec.plan import plan
+from suite.spec.study_file import load
 from suite.trial import run_trial, run_trials
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")]

@@ -9,9 +9,9 @@ from mlflow.exceptions import MlflowException
 from suite import outbox
 from suite.errors import UserError
 from suite.outbox import Outbox
-from suite.plan import plan
 from suite.records import Outcome, Point, Timing, TrialResult
-from suite.study_file import load
+from suite.spec.plan import plan
+from suite.spec.study_file import load
 
 AWAY = MlflowException("(sqlite3.OperationalError) database is locked")
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from suite.packing import Lane, in_turns
-from suite.plan import plan
 from suite.records import Outcome
-from suite.study_file import load
+from suite.spec.plan import plan
+from suite.spec.study_file import load
 from suite.trial import run_trial, run_trials
 
 

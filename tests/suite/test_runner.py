@@ -4,9 +4,9 @@ from concurrent.futures import Future
 
 from suite import runner
 from suite.executors import LocalProcesses
-from suite.plan import plan
 from suite.records import Outcome
-from suite.study_file import load
+from suite.spec.plan import plan
+from suite.spec.study_file import load
 from suite.trial import run_trial
 
 

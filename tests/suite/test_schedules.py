@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from suite.schedules import factor, scheduler
-from suite.study import Schedule
+from suite.spec.study import Schedule
 
 T = 40
 

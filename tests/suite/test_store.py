@@ -14,10 +14,10 @@ from mlflow import MlflowClient
 from suite import holding
 from suite import store as store_module
 from suite.errors import UserError
-from suite.plan import plan
 from suite.records import SCHEMA, Outcome, Point, Timing, TrialResult
+from suite.spec.plan import plan
+from suite.spec.study_file import load
 from suite.store import Store, exists, locate
-from suite.study_file import load
 
 WHO = "from suite.ownership import process; print(process())"
 

@@ -9,9 +9,9 @@ import sys
 import pytest
 import torch
 
-from suite.plan import plan
 from suite.records import Outcome
-from suite.study_file import load
+from suite.spec.plan import plan
+from suite.spec.study_file import load
 from suite.trial import digest, run_trial
 
 
@@ -58,7 +58,7 @@ def test_another_process_gives_the_same_bits(trials):
     """A trial run alone in a fresh process agrees with this one."""
     (first, *_), folder = trials
     code = (
-        "from pathlib import Path; from suite.study_file import load; from suite.plan import plan; "
+        "from pathlib import Path; from suite.spec.study_file import load; from suite.spec.plan import plan; "
         "from suite.trial import run_trial; "
         f"p = Path({str(folder)!r}); print(run_trial(plan(load(p / 'toy_study.toml'))[0], folder=p).weights)"
     )

@@ -12,10 +12,10 @@ from torch.func import functional_call
 from suite.errors import UserError
 from suite.optimizers import Newton, resolve
 from suite.optimizers.newton import MOST_PARAMETERS
-from suite.plan import plan
 from suite.problems import PROBLEMS
 from suite.records import Outcome, Trial
-from suite.study_file import load
+from suite.spec.plan import plan
+from suite.spec.study_file import load
 from suite.surfaces import SURFACES
 from suite.trial import run_trial
 

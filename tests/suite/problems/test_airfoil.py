@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from suite.errors import UserError
-from suite.plan import plan
 from suite.problems import PROBLEMS, resolve
 from suite.records import Outcome
 from suite.seeds import seed_for
-from suite.study_file import load, reference
+from suite.spec.plan import plan
+from suite.spec.study_file import load, reference
 from suite.trial import run_trial
 
 PROBLEM = PROBLEMS["airfoil_linear"]

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from suite.errors import UserError
-from suite.plan import plan
 from suite.problems import PROBLEMS, digits
 from suite.records import Outcome
-from suite.study_file import load
+from suite.spec.plan import plan
+from suite.spec.study_file import load
 from suite.trial import run_trial
 
 PROBLEM = PROBLEMS["digits_mlp"]

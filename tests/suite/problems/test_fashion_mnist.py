@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from suite.plan import plan
 from suite.problems import PROBLEMS
 from suite.records import Outcome
-from suite.study_file import load
+from suite.spec.plan import plan
+from suite.spec.study_file import load
 from suite.trial import run_trial
 
 STUDY = """

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from suite.errors import UserError
-from suite.plan import plan
 from suite.records import Outcome
-from suite.study_file import load
+from suite.spec.plan import plan
+from suite.spec.study_file import load
 from suite.trial import run_trial
 
 STUDY = """

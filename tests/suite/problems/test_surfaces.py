@@ -9,10 +9,10 @@ import torch
 
 from suite.errors import UserError
 from suite.optimizers import OPTIMIZERS
-from suite.parts import load
-from suite.plan import plan
 from suite.problems import PROBLEMS, resolve
 from suite.records import Outcome
+from suite.spec.parts import load
+from suite.spec.plan import plan
 from suite.surfaces import SURFACES
 from suite.trial import run_trial
 

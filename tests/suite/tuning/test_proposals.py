@@ -6,7 +6,7 @@ import math
 import pytest
 
 from suite.errors import UserError
-from suite.study_file import load
+from suite.spec.study_file import load
 from suite.tuning import optuna_storage, proposals, searching
 
 

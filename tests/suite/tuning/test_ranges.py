@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from suite.study import Range
+from suite.spec.study import Range
 from suite.tuning import ranges
 
 

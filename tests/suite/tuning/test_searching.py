@@ -6,7 +6,7 @@ import pytest
 
 from suite import trial as trials
 from suite.errors import UserError
-from suite.study_file import load
+from suite.spec.study_file import load
 from suite.tuning import searching
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from suite import optimizers
 from suite.errors import UserError
-from suite.study import Range
-from suite.study_file import load
+from suite.spec.study import Range
+from suite.spec.study_file import load
 from suite.tuning import ranges, spaces
 
 BETAS = {"momentum": 0.9, "alpha": 0.9, "rho": 0.9, "beta1": 0.9, "beta2": 0.999}

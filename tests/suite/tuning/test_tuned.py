@@ -5,9 +5,9 @@ import tomllib
 
 import pytest
 
-from suite.plan import plan
 from suite.records import Configuration, State
-from suite.study_file import load, shipped
+from suite.spec.plan import plan
+from suite.spec.study_file import load, shipped
 from suite.tuning import proposals, searching, spaces, tuned
 
 OWN = (

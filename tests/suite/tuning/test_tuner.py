@@ -10,10 +10,10 @@ from mlflow import MlflowClient
 
 from reports import frame
 from suite import trial as trials
-from suite.plan import plan
 from suite.records import State
+from suite.spec.plan import plan
+from suite.spec.study_file import load
 from suite.store import Store
-from suite.study_file import load
 from suite.tuning import optuna_storage, searching
 
 TUNE = """

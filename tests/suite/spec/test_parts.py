@@ -1,11 +1,11 @@
-"""`suite.parts`: one study file with several parts."""
+"""`suite.spec.parts`: one study file with several parts."""
 
 import pytest
 
 from suite.errors import UserError
-from suite.parts import load
-from suite.plan import plan
-from suite.study_file import shipped
+from suite.spec.parts import load
+from suite.spec.plan import plan
+from suite.spec.study_file import shipped
 
 GOOD = """
 title = "Two networks"

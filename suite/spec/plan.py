@@ -13,12 +13,12 @@ from suite.errors import UserError, did_you_mean
 from suite.loading import digest
 from suite.optimizers.rule import Rule
 from suite.records import IMPORTED, Trial
+from suite.spec.study_file import reference
 from suite.splits import validation_examples
-from suite.study_file import reference
 
 if TYPE_CHECKING:
     from suite.problems import Problem
-    from suite.study import Entry, Schedule, Study
+    from suite.spec.study import Entry, Schedule, Study
 
 CHUNK = 256
 METRICS = ("test/accuracy", "test/loss", "train/accuracy", "train/loss")

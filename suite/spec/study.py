@@ -1,6 +1,6 @@
-"""A study: what is run, checked before anything runs; `suite.study_file` reads it from TOML.
+"""A study: what is run, checked before anything runs; `suite.spec.study_file` reads it from TOML.
 
-What needs an optimizer's or a problem's own knowledge (its options, its number of examples) is checked by `suite.plan`.
+What needs an optimizer's or a problem's own knowledge (its options, its number of examples) is checked by `suite.spec.plan`.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from pydantic import (
     model_validator,
 )
 
-from suite import naming
 from suite.errors import UserError, did_you_mean, shown
-from suite.mistakes import line, listed
 from suite.records import IMPORTED, Precision
+from suite.spec import names
+from suite.spec.validation_errors import line, listed
 from suite.sweeps import spread
 
 if TYPE_CHECKING:
@@ -297,14 +297,14 @@ class Study(BaseModel):
 
     name: str = Field(default="study", exclude=True)
     part: str = Field(default="", exclude=True)
-    """Which part of its file it is, where the file has parts (`suite.parts`)."""
+    """Which part of its file it is, where the file has parts (`suite.spec.parts`)."""
     path: Path | None = Field(default=None, exclude=True)
     overrides: tuple[str, ...] = Field(default=(), exclude=True)
 
     @field_validator("name")
     @classmethod
     def _names_a_folder(cls, name: str) -> str:
-        return naming.check(name)
+        return names.check(name)
 
     @model_validator(mode="after")
     def _labels_are_unique(self) -> Self:
@@ -438,8 +438,8 @@ def report_name(name: str, overrides: Sequence[str]) -> str:
     if not overrides:
         return name
     name = re.sub(r"[^\w.,=+@-]+", "_", f"{name}@{','.join(overrides)}")
-    if len(name.encode()) > naming.LONGEST_NAME:
-        short = name.encode()[: naming.LONGEST_NAME].decode(errors="ignore")
+    if len(name.encode()) > names.LONGEST_NAME:
+        short = name.encode()[: names.LONGEST_NAME].decode(errors="ignore")
         name = f"{short}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
     return name
 

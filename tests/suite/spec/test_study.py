@@ -1,11 +1,11 @@
-"""`suite.study` and `suite.study_file`: study files, and one line for each mistake in them."""
+"""`suite.spec.study` and `suite.spec.study_file`: study files, and one line for each mistake in them."""
 
 import pytest
 
 from suite.errors import UserError
-from suite.parts import load as load_file
-from suite.study import Study
-from suite.study_file import load, reference, shipped
+from suite.spec.parts import load as load_file
+from suite.spec.study import Study
+from suite.spec.study_file import load, reference, shipped
 
 GOOD = """
 title = "A study"

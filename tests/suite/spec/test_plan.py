@@ -1,11 +1,11 @@
-"""`suite.plan`: a study becomes trials, and what only optimizers and problems know is checked."""
+"""`suite.spec.plan`: a study becomes trials, and what only optimizers and problems know is checked."""
 
 import pytest
 
 from suite.errors import UserError
-from suite.parts import load as load_file
-from suite.plan import plan
-from suite.study_file import load, shipped
+from suite.spec.parts import load as load_file
+from suite.spec.plan import plan
+from suite.spec.study_file import load, shipped
 
 HEAD = 'title = "t"\nproblem = "fashion_mnist_cnn"\nrepeats = 2\nepochs = 3\n'
 ENTRY = '[[optimizer]]\nname = "A"\nkind = "adam"\n'

@@ -12,13 +12,13 @@ import tomlkit
 
 from suite import reading
 from suite.errors import UserError, did_you_mean
-from suite.mistakes import listed
-from suite.study import check
+from suite.spec.study import check
+from suite.spec.validation_errors import listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from suite.study import Study
+    from suite.spec.study import Study
 
 
 def load(study: str | Path, generated: Path | None = None) -> Study:
@@ -35,7 +35,7 @@ def load(study: str | Path, generated: Path | None = None) -> Study:
     path = find(str(study), generated)
     values = read(path)
     if "part" in values:
-        raise UserError(f"{path}: the study has parts. Load it with suite.parts.load")
+        raise UserError(f"{path}: the study has parts. Load it with suite.spec.parts.load")
     return check(values, place=str(path), own={"name": path.stem, "path": path.resolve()})
 
 

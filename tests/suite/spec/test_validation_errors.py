@@ -16,10 +16,10 @@ import fuzzing
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 
-from suite import parts
 from suite.errors import LONGEST_LINE, UserError
-from suite.plan import plan
-from suite.study_file import load
+from suite.spec import parts
+from suite.spec.plan import plan
+from suite.spec.study_file import load
 from suite.tuning import searching
 
 EXAMPLES = int(os.environ.get("RAVINE_EXAMPLES", "150"))
@@ -252,8 +252,8 @@ def test_hundreds_of_mistakes_are_told_as_twenty(folder):
 
 def test_every_example_of_a_message_is_valid():
     """What a message says could stand at a place can be read as TOML, and its model takes it."""
-    from suite.mistakes import example
-    from suite.study import Entry, Schedule, Study, Tune
+    from suite.spec.study import Entry, Schedule, Study, Tune
+    from suite.spec.validation_errors import example
 
     entry = {"name": "a", "kind": "sgd"}
     whole = {

@@ -3,7 +3,7 @@
 import pytest
 
 from suite.errors import UserError
-from suite.study_file import load
+from suite.spec.study_file import load
 
 TOP = 'title = "t"\nproblem = "digits_mlp"\nrepeats = 1\nepochs = 1\n'
 
@@ -57,7 +57,7 @@ def test_two_entries_that_become_alike_are_told(here):
 
 def test_a_rate_out_of_range_is_told_with_its_label(here):
     """The optimizer's own check names the one that is wrong."""
-    from suite.plan import plan
+    from suite.spec.plan import plan
 
     with pytest.raises(UserError, match=r'\("M -1"\)\.lr'):
         plan(_study(here, 'name = "M"\nkind = "sgd"\nlr = [0.1, -1.0]'))

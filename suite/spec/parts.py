@@ -27,14 +27,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from suite.errors import UserError, did_you_mean
-from suite.study import Study, check, report_name
-from suite.study_file import find, read
+from suite.spec.study import Study, check, report_name
+from suite.spec.study_file import find, read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from suite.study import Imported
+    from suite.spec.study import Imported
 
 NAME = r"[a-z0-9][a-z0-9_-]{0,39}"
 
@@ -127,7 +127,7 @@ class StudyFile:
 
 
 def load(study: str | Path, generated: Path | None = None) -> StudyFile:
-    """Load a study file, with or without parts; the arguments are those of `suite.study_file.load`.
+    """Load a study file, with or without parts; the arguments are those of `suite.spec.study_file.load`.
 
     Raises:
         UserError: No such study, not TOML, or one line for each mistake in it with its place and the mend.

@@ -1,0 +1,1 @@
+"""A study: TOML, checked and planned."""
