@@ -94,8 +94,8 @@ class Where:
 
     def executor(self, study: Study, most: int) -> LocalProcesses | RayTasks:
         """What runs the trials of a study, at most so many at a time, once the data is there."""
-        from suite import data as datasets
         from suite import problems
+        from suite.data import datasets
         from suite.executors import LocalProcesses
 
         if self.cluster:

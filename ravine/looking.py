@@ -108,7 +108,7 @@ def ui(
 
 def data(data: options.Data = None) -> None:
     """Find or fetch the data sets, and print where they are and whether they are whole. Status 2 where there is none."""
-    from suite import data as datasets
+    from suite.data import datasets
     from suite.problems import PROBLEMS
 
     used, missing = [], {}
@@ -128,7 +128,7 @@ def data(data: options.Data = None) -> None:
 
 
 def _data_rows(folder: Path | None) -> list[list[str]]:
-    from suite import data as datasets
+    from suite.data import datasets
 
     return [
         [data_set.name, row.what, str(row.path), row.state]

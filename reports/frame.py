@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import pandas as pd
 
+from suite.data.surfaces import SURFACES, Surface
 from suite.errors import UserError
 from suite.records import BITS, IMPORTED, STEP_LOSS, Configuration, Outcome, Trial, TrialRecord, canonical
 from suite.spec.parts import StudyFile
 from suite.spec.study import TUNED, Range, Study, tuned_label
 from suite.spec.study_file import reference, shipped
-from suite.surfaces import SURFACES, Surface
 from suite.tuning.importances import importances
 from suite.tuning.ranges import beyond_edge, show
 

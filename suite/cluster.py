@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from suite.errors import UserError
-from suite.loading import digest
+from suite.plugins import digest
 from suite.records import CONTRACT, Outcome, Trial, TrialResult
 
 if TYPE_CHECKING:
@@ -288,8 +288,8 @@ def _prepare() -> None:
 @functools.cache
 def _data(problem: str, folder: Path | None, data: Path | None) -> Path | None:
     """The folder of a problem's data set on this node, verified once for each process."""
-    from suite import data as datasets
     from suite import problems
+    from suite.data import datasets
 
     data_set = problems.find(problem, folder).data_set
     return datasets.ensure(data_set, data) if data_set else None
@@ -300,7 +300,7 @@ def _written(sent: tuple[tuple[str, bytes], ...]) -> Path | None:
     """The folder of this node with the modules that were sent; named by their content, so all processes share it."""
     from filelock import FileLock
 
-    from suite.data import cache_folder
+    from suite.data.datasets import cache_folder
 
     if not sent:
         return None

@@ -44,7 +44,7 @@ def run_trial(
     Args:
         trial: What to run.
         device: `cpu`, `cuda` or `cuda:N`, as `suite.devices.resolve` gives it.
-        data: The folder of the data set (`suite.data.ensure`); None for a problem without data.
+        data: The folder of the data set (`suite.data.datasets.ensure`); None for a problem without data.
         folder: Where optimizers named `module:Class` are looked up besides the installed packages.
 
     Returns:

@@ -102,16 +102,16 @@ def call(here, monkeypatch, capsys):
 @pytest.fixture(scope="session")
 def fashion_mnist():
     """The folder of the real Fashion-MNIST, found or downloaded."""
-    from suite import data
+    from suite.data import datasets
 
     given = os.environ.get("RAVINE_DATA")
-    return data.ensure(data.FASHION_MNIST, Path(given) if given else None)
+    return datasets.ensure(datasets.FASHION_MNIST, Path(given) if given else None)
 
 
 @pytest.fixture(scope="session")
 def airfoil(tmp_path_factory):
     """The root of the airfoil data, in the tests' own cache: from RAVINE_DATA, or a folder `data` beside the repository."""
-    from suite import data
+    from suite.data import datasets
 
     places = [Path(given)] if (given := os.environ.get("RAVINE_DATA")) else []
     places += Path(__file__).parents[2].glob("*/data")
@@ -120,7 +120,7 @@ def airfoil(tmp_path_factory):
         pytest.skip("airfoil_self_noise.dat is neither in RAVINE_DATA nor in a folder `data` beside the repository")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAVINE_CACHE", str(tmp_path_factory.mktemp("airfoil")))
-        return data.ensure(data.AIRFOIL, folder)
+        return datasets.ensure(datasets.AIRFOIL, folder)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 import ravine
 from reports.pictures import slugs
 from suite.errors import UserError
-from suite.loading import load as load_object
+from suite.plugins import load as load_object
 from suite.records import Outcome
 from suite.spec.study import Study
 from suite.spec.study_file import load

@@ -11,7 +11,6 @@ from pathlib import Path
 from torch.optim import Optimizer
 
 from suite.errors import UserError, did_you_mean
-from suite.loading import load
 from suite.optimizers.adadelta import AdaDelta
 from suite.optimizers.adagrad import AdaGrad
 from suite.optimizers.adam import Adam
@@ -25,6 +24,7 @@ from suite.optimizers.newton import Newton
 from suite.optimizers.options import constructor_options, resolve
 from suite.optimizers.rmsprop import RMSProp
 from suite.optimizers.sgd import SGD
+from suite.plugins import load
 
 __all__ = [
     "NAG",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from suite.errors import UserError, did_you_mean
-from suite.loading import load
+from suite.plugins import load
 from suite.problems.airfoil import AirfoilLinear
 from suite.problems.classification import Classification
 from suite.problems.digits import DigitsMlp

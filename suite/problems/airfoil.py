@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from suite.data import AIRFOIL
+from suite.data.datasets import AIRFOIL
 from suite.errors import shown
 from suite.problems.problem import Data, Problem
 

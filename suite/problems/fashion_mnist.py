@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from suite.data import FASHION_MNIST, load_fashion_mnist
+from suite.data.datasets import FASHION_MNIST, load_fashion_mnist
 from suite.problems.classification import Classification
 from suite.problems.problem import Data
 

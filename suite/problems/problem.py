@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from suite.data import DataSet
+    from suite.data.datasets import DataSet
 
 
 @dataclass(frozen=True, slots=True)

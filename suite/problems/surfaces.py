@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from suite.data.surfaces import SURFACES
 from suite.errors import shown
 from suite.problems.problem import Data, Problem
-from suite.surfaces import SURFACES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,7 @@ class OnSurface(Problem):
     as `path/x1` and `path/x2`, and `test/loss` is f there.
 
     Options:
-        surface: A key of `suite.surfaces.SURFACES`.
+        surface: A key of `suite.data.surfaces.SURFACES`.
     """
 
     key = "surface"

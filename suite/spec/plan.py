@@ -10,8 +10,8 @@ import torch
 
 from suite import optimizers, problems
 from suite.errors import UserError, did_you_mean
-from suite.loading import digest
 from suite.optimizers.rule import Rule
+from suite.plugins import digest
 from suite.records import IMPORTED, Trial
 from suite.spec.study_file import reference
 from suite.splits import validation_examples

@@ -14,6 +14,6 @@ def pytest_benchmark_update_machine_info(config, machine_info):
 @pytest.fixture(scope="session")
 def fashion_mnist():
     """The folder of the real Fashion-MNIST."""
-    from suite import data
+    from suite.data import datasets
 
-    return data.ensure(data.FASHION_MNIST)
+    return datasets.ensure(datasets.FASHION_MNIST)

@@ -14,7 +14,7 @@ import time
 import torch
 from torch import nn
 
-from suite import data
+from suite.data import datasets as data
 from suite.devices import arithmetic
 from suite.evaluation import Evaluation
 from suite.executors import keep_memory

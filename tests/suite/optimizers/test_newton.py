@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
+from suite.data.surfaces import SURFACES
 from suite.errors import UserError
 from suite.optimizers import Newton, resolve
 from suite.optimizers.newton import MOST_PARAMETERS
@@ -16,7 +17,6 @@ from suite.problems import PROBLEMS
 from suite.records import Outcome, Trial
 from suite.spec.plan import plan
 from suite.spec.study_file import load
-from suite.surfaces import SURFACES
 from suite.trial import run_trial
 
 

@@ -1,4 +1,4 @@
-"""`suite.surfaces` and the problem on them: known minima, gradients, and the paths that the source prints."""
+"""`suite.data.surfaces` and the problem on them: known minima, gradients, and the paths that the source prints."""
 
 import dataclasses
 import math
@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from suite.data.surfaces import SURFACES
 from suite.errors import UserError
 from suite.optimizers import OPTIMIZERS
 from suite.problems import PROBLEMS, resolve
 from suite.records import Outcome
 from suite.spec.parts import load
 from suite.spec.plan import plan
-from suite.surfaces import SURFACES
 from suite.trial import run_trial
 
 PROBLEM = PROBLEMS["surface"]

@@ -52,7 +52,7 @@ def test_compiled_steps_are_part_of_the_identity(tmp_path):
 
 def test_the_data_is_part_of_the_identity(tmp_path):
     """The digests of the problem's files stand in each trial."""
-    from suite.data import FASHION_MNIST
+    from suite.data.datasets import FASHION_MNIST
 
     assert dict(_plan(tmp_path, HEAD + ENTRY)[0].data) == dict(FASHION_MNIST.files)
 

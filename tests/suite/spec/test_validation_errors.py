@@ -365,7 +365,7 @@ def place(here, monkeypatch):
         songs.execute("CREATE TABLE songs (name TEXT)")
     songs.close()
     monkeypatch.setenv("RAVINE_CACHE", str(here / "cache"))
-    monkeypatch.setattr("suite.data.fetch", lambda *_: pytest.fail("something is fetched"))
+    monkeypatch.setattr("suite.data.datasets.fetch", lambda *_: pytest.fail("something is fetched"))
     return here
 
 

@@ -1,4 +1,4 @@
-"""suite.data: where a data set is looked for, how it is fetched, and that nothing else than the data is ever taken."""
+"""suite.data.datasets: where a data set is looked for, how it is fetched, and that nothing else than the data is ever taken."""
 
 import dataclasses
 import functools
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from suite import data, fetching
+from suite.data import datasets, download
 from suite.errors import UserError
 
 CONTENT = {"a-images": b"images " * 40_000, "a-labels": b"labels " * 40_000, "b-images": b"test", "b-labels": b"\x00"}
@@ -23,7 +23,7 @@ CONTENT = {"a-images": b"images " * 40_000, "a-labels": b"labels " * 40_000, "b-
 
 def refuse(_folder):
     """A way that fails."""
-    raise fetching.FetchError("the network is down")
+    raise download.FetchError("the network is down")
 
 
 @pytest.fixture(autouse=True)
@@ -39,13 +39,13 @@ def places(tmp_path, monkeypatch):
 @pytest.fixture
 def tiny(tmp_path):
     """A data set of four tiny files, which no network has."""
-    return data.DataSet(
+    return datasets.DataSet(
         name="Tiny",
         files={name: hashlib.sha256(content).hexdigest() for name, content in CONTENT.items()},
         subfolder="Tiny/raw",
         ways={
             "torchvision": refuse,
-            "apt-get": functools.partial(fetching.by_apt, "dataset-tiny", tmp_path / "package"),
+            "apt-get": functools.partial(download.by_apt, "dataset-tiny", tmp_path / "package"),
         },
         package_folder=tmp_path / "package",
         source="made here",
@@ -100,7 +100,7 @@ def whole_cache(raw):
 def refusal(data_set, folder=None):
     """The one line with which the data set is refused."""
     with pytest.raises(UserError) as error:
-        data.ensure(data_set, folder)
+        datasets.ensure(data_set, folder)
     message = str(error.value)
     assert "\n" not in message
     return message
@@ -115,22 +115,22 @@ def test_order_of_the_places(tiny, tmp_path, raw, monkeypatch):
     fill(raw, packed=False)
     fill(tiny.package_folder)
     monkeypatch.setenv("RAVINE_DATA", str(variable))
-    assert (data.find(tiny, option).what, data.find(tiny, option).path) == ("--data", option)
-    assert (data.find(tiny).what, data.find(tiny).path) == ("RAVINE_DATA", variable)
+    assert (datasets.find(tiny, option).what, datasets.find(tiny, option).path) == ("--data", option)
+    assert (datasets.find(tiny).what, datasets.find(tiny).path) == ("RAVINE_DATA", variable)
     monkeypatch.setenv("RAVINE_DATA", "")
-    assert (data.find(tiny).what, data.find(tiny).path) == ("cache", raw)
+    assert (datasets.find(tiny).what, datasets.find(tiny).path) == ("cache", raw)
     shutil.rmtree(raw)
-    assert (data.find(tiny).what, data.find(tiny).path) == ("package", tiny.package_folder)
+    assert (datasets.find(tiny).what, datasets.find(tiny).path) == ("package", tiny.package_folder)
     shutil.rmtree(tiny.package_folder)
-    assert data.find(tiny) is None
+    assert datasets.find(tiny) is None
 
 
 def test_find_and_status_write_nothing(tiny, tmp_path):
     """Looking changes no folder."""
     fill(tiny.package_folder)
     before = sorted(tmp_path.rglob("*"))
-    data.find(tiny)
-    data.status(tiny)
+    datasets.find(tiny)
+    datasets.status(tiny)
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -138,7 +138,7 @@ def test_status_tells_every_place_in_order(tiny, tmp_path, raw):
     """Each place has a row with its path and state, a wrong folder given among them."""
     wrong = fill(tmp_path / "wrong", a_labels=gzip.compress(b"other"))
     fill(tiny.package_folder)
-    rows = data.status(tiny, wrong)
+    rows = datasets.status(tiny, wrong)
     assert [(row.what, row.path) for row in rows] == [
         ("--data", wrong),
         ("cache", raw),
@@ -146,7 +146,7 @@ def test_status_tells_every_place_in_order(tiny, tmp_path, raw):
     ]
     assert rows[0].state.startswith(f"not the data: {wrong / 'a-labels.gz'}: expected")
     assert [row.state for row in rows[1:]] == ["absent", "whole"]
-    assert [row.what for row in data.status(tiny)] == ["cache", "package"]
+    assert [row.what for row in datasets.status(tiny)] == ["cache", "package"]
 
 
 @pytest.mark.parametrize("contents", ["no folder", "empty folder", "one file missing", "a file instead"])
@@ -181,7 +181,7 @@ def test_what_a_given_folder_may_be(tiny, tmp_path, raw, packed, below):
     """The files or a root with them, packed or not, are accepted; the user's folder stays as it is."""
     fill(tmp_path / "given" / below, packed=packed)
     before = listing(tmp_path / "given")
-    root = data.ensure(tiny, tmp_path / "given")
+    root = datasets.ensure(tiny, tmp_path / "given")
     assert {path.name: path.read_bytes() for path in (root / "Tiny" / "raw").iterdir()} == CONTENT
     assert listing(tmp_path / "given") == before
     if below and not packed:  # as the reader wants it: no copy is made
@@ -195,7 +195,7 @@ def test_the_raw_folder_of_torchvision(tiny, tmp_path):
     """The raw folder of torchvision itself may be given; the root above it is what the reader gets, without a copy."""
     fill(tmp_path / "theirs" / "Tiny" / "raw")  # torchvision leaves the packed files beside the unpacked ones
     raw = fill(tmp_path / "theirs" / "Tiny" / "raw", packed=False)
-    assert data.ensure(tiny, raw) == tmp_path / "theirs"
+    assert datasets.ensure(tiny, raw) == tmp_path / "theirs"
     assert not (tmp_path / "cache").exists()
 
 
@@ -204,19 +204,19 @@ def test_a_relative_folder_and_the_home_sign(tiny, tmp_path, monkeypatch):
     fill(tmp_path / "given")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert data.find(tiny, Path("given")).path == tmp_path / "given"
+    assert datasets.find(tiny, Path("given")).path == tmp_path / "given"
     monkeypatch.setenv("RAVINE_DATA", "~/given")
-    assert data.find(tiny).path == tmp_path / "given"
+    assert datasets.find(tiny).path == tmp_path / "given"
     monkeypatch.setenv("RAVINE_DATA", "~no-such-user/given")
     assert refusal(tiny).startswith(f"RAVINE_DATA: {tmp_path}/~no-such-user/given: there is no such folder")
 
 
 def test_the_cache_is_the_users_unless_moved(tmp_path, monkeypatch):
     """Without RAVINE_CACHE the cache is ravine's folder in the user's own cache folder."""
-    assert data.cache_folder() == tmp_path / "cache"
+    assert datasets.cache_folder() == tmp_path / "cache"
     monkeypatch.delenv("RAVINE_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert data.cache_folder() == tmp_path / "xdg" / "ravine"
+    assert datasets.cache_folder() == tmp_path / "xdg" / "ravine"
 
 
 # Unpacking and verifying
@@ -230,7 +230,7 @@ def test_repacked_files_are_accepted(tiny, tmp_path, raw):
         a_images=gzip.compress(whole[:1000], 1, mtime=5) + gzip.compress(whole[1000:], 9, mtime=7),
         a_labels=gzip.compress(CONTENT["a-labels"], 0, mtime=9),
     )
-    data.ensure(tiny, tmp_path / "given")
+    datasets.ensure(tiny, tmp_path / "given")
     assert whole_cache(raw)
 
 
@@ -275,7 +275,7 @@ def test_anything_else_is_refused(tiny, tmp_path, no_programs, wrong, place):
         assert note in message
         assert "Give a folder with the whole of Tiny (a-images.gz, a-labels.gz, b-images.gz and b-labels.gz)" in message
     else:  # passed over, and told by status
-        assert f"expected sha256 {tiny.files['a-labels']}, found {found}" in data.status(tiny)[-1].state
+        assert f"expected sha256 {tiny.files['a-labels']}, found {found}" in datasets.status(tiny)[-1].state
         assert "could not be fetched" in refusal(tiny)
     assert listing(tmp_path) == before
 
@@ -372,10 +372,10 @@ def test_an_interrupted_unpacking_leaves_nothing(big, raw, by):
         process.communicate(timeout=60)
     assert process.returncode != 0
     assert len(listing(raw)) == (0 if by == signal.SIGINT else 1)
-    assert data.status(data_set)[0].state == "absent"
-    data.ensure(data_set, given)
+    assert datasets.status(data_set)[0].state == "absent"
+    datasets.ensure(data_set, given)
     assert listing(raw) == sorted(CONTENT)
-    assert data.find(data_set).path == raw
+    assert datasets.find(data_set).path == raw
 
 
 def test_two_processes_unpack_at_once(big, tmp_path, raw):
@@ -386,7 +386,7 @@ def test_two_processes_unpack_at_once(big, tmp_path, raw):
     assert (first.returncode, second.returncode) == (0, 0), told
     assert told == [(f"{tmp_path / 'cache'}\n", "")] * 2  # the second takes what the first unpacked, and says nothing
     assert listing(raw) == sorted(CONTENT)
-    assert data.find(data_set).path == raw
+    assert datasets.find(data_set).path == raw
 
 
 def test_a_damaged_cache_is_replaced_from_the_next_place(tiny, raw):
@@ -394,7 +394,7 @@ def test_a_damaged_cache_is_replaced_from_the_next_place(tiny, raw):
     fill(raw, packed=False, a_images=b"X" + CONTENT["a-images"][1:])
     fill(tiny.package_folder)
     said = []
-    data.ensure(tiny, say=said.append)
+    datasets.ensure(tiny, say=said.append)
     assert whole_cache(raw)
     assert len(said) == 1
     assert said[0].startswith(f"Tiny: replacing the copy in the cache: not the data: {raw / 'a-images'}: expected")
@@ -404,16 +404,16 @@ def test_a_whole_cache_is_not_written_again(tiny, tmp_path, raw):
     """With the data in the cache nothing is unpacked, whatever place was found first."""
     fill(raw, packed=False)
     times = {path: path.stat().st_mtime_ns for path in raw.iterdir()}
-    assert data.ensure(tiny, fill(tmp_path / "given")) == data.ensure(tiny) == tmp_path / "cache"
+    assert datasets.ensure(tiny, fill(tmp_path / "given")) == datasets.ensure(tiny) == tmp_path / "cache"
     assert {path: path.stat().st_mtime_ns for path in raw.iterdir()} == times
 
 
 def test_without_verifying_files_are_taken_at_their_word(tiny, tmp_path, raw):
     """A worker may skip the digests, not the presence of each file."""
     fill(raw, packed=False, a_images=b"changed")
-    assert data.ensure(tiny, verify=False) == tmp_path / "cache"
+    assert datasets.ensure(tiny, verify=False) == tmp_path / "cache"
     (raw / "a-labels").unlink()
-    assert data.find(tiny, verify=False) is None
+    assert datasets.find(tiny, verify=False) is None
 
 
 @pytest.mark.parametrize("wrong", ["truncated", "HTML page", "another data set"])
@@ -424,7 +424,7 @@ def test_unpacking_always_verifies(tiny, tmp_path, raw, wrong):
     with pytest.raises(
         UserError, match=f"{given}/a-images.gz: expected sha256 {tiny.files['a-images']}, found {found}"
     ):
-        data.ensure(tiny, given, verify=False)
+        datasets.ensure(tiny, given, verify=False)
     assert listing(raw) == []
 
 
@@ -448,7 +448,7 @@ def apt(no_programs, tmp_path, *before_download):
 def test_fetching_falls_back_to_apt(tiny, tmp_path, raw, no_programs, capsys):
     """When torchvision fails, the package is downloaded and unpacked into the cache; a line each says so on stderr."""
     calls = apt(no_programs, tmp_path)
-    assert data.ensure(tiny) == tmp_path / "cache"
+    assert datasets.ensure(tiny) == tmp_path / "cache"
     assert whole_cache(raw)
     assert len(calls()) == 1
     out, err = capsys.readouterr()
@@ -464,7 +464,7 @@ def test_apt_without_package_lists(tiny, tmp_path, raw, no_programs):
     """Where the machine's lists do not know the package, fresh ones are fetched into a folder of one's own."""
     unknown = 'echo "E: Unable to locate package dataset-tiny" >&2; exit 100'
     calls = apt(no_programs, tmp_path, f'case "$*" in *Dir::State::Lists=*) ;; *) {unknown};; esac')
-    data.ensure(tiny, say=lambda _line: None)
+    datasets.ensure(tiny, say=lambda _line: None)
     assert whole_cache(raw)
     assert [call.split()[-1] for call in calls()] == ["dataset-tiny", "update", "dataset-tiny"]
     assert all(f"Dir::State::Lists={tmp_path}/scratch/" in call for call in calls()[1:])
@@ -475,7 +475,7 @@ def test_a_failed_update_does_not_stop_the_download(tiny, tmp_path, raw, no_prog
     """A source of packages that is out of reach does not matter where another has the package."""
     half = 'case "$*" in *update) echo "E: Failed to fetch" >&2; exit 100;; *State::Lists=*) ;; *) exit 100;; esac'
     apt(no_programs, tmp_path, half)
-    data.ensure(tiny, say=lambda _line: None)
+    datasets.ensure(tiny, say=lambda _line: None)
     assert whole_cache(raw)
 
 
@@ -510,7 +510,7 @@ def test_a_download_that_is_not_the_data(tiny, tmp_path, no_programs):
 
 def test_a_download_that_stalls_is_given_up(tiny, no_programs, monkeypatch):
     """A program that hangs is ended after PATIENCE seconds without a byte."""
-    monkeypatch.setattr(fetching, "PATIENCE", 0.3)
+    monkeypatch.setattr(download, "PATIENCE", 0.3)
     program(no_programs, "apt-get", "exec sleep 100")
     start = time.monotonic()
     assert "apt-get: nothing came for 0.3 seconds" in refusal(tiny)
@@ -519,10 +519,10 @@ def test_a_download_that_stalls_is_given_up(tiny, no_programs, monkeypatch):
 
 def test_a_slow_download_is_waited_for(tmp_path, no_programs, monkeypatch):
     """A program that goes on writing is not ended, however long it takes."""
-    monkeypatch.setattr(fetching, "PATIENCE", 0.6)
+    monkeypatch.setattr(download, "PATIENCE", 0.6)
     program(no_programs, "slow", "for i in 1 2 3 4 5 6; do sleep 0.3; echo more >> part; done")
     start = time.monotonic()
-    fetching._run(["slow"], tmp_path / "scratch")
+    download._run(["slow"], tmp_path / "scratch")
     assert time.monotonic() - start > 1.2
     assert (tmp_path / "scratch" / "part").read_text() == "more\n" * 6
 
@@ -531,7 +531,7 @@ def test_fetching_with_the_data_in_the_cache(tiny, tmp_path, raw):
     """A process that waited for another's download takes it, and fetches nothing."""
     fill(raw, packed=False)
     said = []
-    assert data.fetch(tiny, said.append) == data.Location("cache", raw, "whole")
+    assert datasets.fetch(tiny, said.append) == datasets.Location("cache", raw, "whole")
     assert said == []
 
 
@@ -541,8 +541,8 @@ def test_torchvision_out_of_reach_is_a_reason(tmp_path, monkeypatch):
     monkeypatch.delenv("no_proxy", raising=False)
     for variable in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(variable, "http://127.0.0.1:9")  # the discard port: nobody listens
-    with pytest.raises(fetching.FetchError, match="Connection refused") as error:
-        fetching.by_torchvision(tmp_path / "scratch" / "torchvision")
+    with pytest.raises(download.FetchError, match="Connection refused") as error:
+        download.by_torchvision(tmp_path / "scratch" / "torchvision")
     assert "\n" not in str(error.value)
 
 
@@ -552,7 +552,7 @@ def test_torchvision_out_of_reach_is_a_reason(tmp_path, monkeypatch):
 def test_a_data_set_without_a_package_has_one_place_less(tiny):
     """Where no system packages it, no such place is asked."""
     bare = dataclasses.replace(tiny, package_folder=None)
-    assert [row.what for row in data.status(bare)] == ["cache"]
+    assert [row.what for row in datasets.status(bare)] == ["cache"]
 
 
 @pytest.mark.parametrize("packed", [True, False])
@@ -572,24 +572,22 @@ def test_a_file_is_fetched_by_its_address(tiny, tmp_path, raw, packed):
         (served / "a-images").write_bytes(files["a-images"])
     address = f"{served.as_uri()}/{'all+of%20it.zip' if packed else 'a-images'}"
     kept = {name: digest for name, digest in tiny.files.items() if name in files}
-    data_set = dataclasses.replace(tiny, files=kept, ways={"address": functools.partial(fetching.by_url, address)})
-    assert data.ensure(data_set) == tmp_path / "cache"
+    data_set = dataclasses.replace(tiny, files=kept, ways={"address": functools.partial(download.by_url, address)})
+    assert datasets.ensure(data_set) == tmp_path / "cache"
     assert {path.name: path.read_bytes() for path in raw.iterdir()} == files
 
 
 def test_an_address_out_of_reach_is_a_reason(tiny, tmp_path):
     """The line says which address could not be read, and why."""
     address = (tmp_path / "nowhere.zip").as_uri()
-    line = refusal(dataclasses.replace(tiny, ways={"address": functools.partial(fetching.by_url, address)}))
+    line = refusal(dataclasses.replace(tiny, ways={"address": functools.partial(download.by_url, address)}))
     assert "address: " in line
     assert "No such file" in line
 
 
 def test_importing_loads_neither_torch_nor_torchvision():
     """The command line stays quick."""
-    code = (
-        "import sys, suite.data; print([m for m in ('torch', 'torchvision', 'numpy', 'filelock') if m in sys.modules])"
-    )
+    code = "import sys, suite.data.datasets; print([m for m in ('torch', 'torchvision', 'numpy', 'filelock') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
@@ -597,30 +595,30 @@ def test_importing_loads_neither_torch_nor_torchvision():
 def test_loading_from_a_root_without_the_data(tmp_path):
     """The line says what to do."""
     with pytest.raises(UserError, match="`ravine data` finds, fetches and verifies it"):
-        data.load_fashion_mnist(tmp_path)
+        datasets.load_fashion_mnist(tmp_path)
 
 
 def test_an_old_converted_copy_is_not_read(tmp_path):
     """A converted copy in `processed`, which torchvision prefers and which has no digest, is refused."""
     (tmp_path / "FashionMNIST" / "processed").mkdir(parents=True)
     with pytest.raises(UserError, match="Move it elsewhere"):
-        data.load_fashion_mnist(tmp_path)
+        datasets.load_fashion_mnist(tmp_path)
 
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory):
     """The root of the real data in a fresh cache: from where it is found on this machine, or else fetched."""
-    found = data.find(data.FASHION_MNIST)
+    found = datasets.find(datasets.FASHION_MNIST)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAVINE_CACHE", str(tmp_path_factory.mktemp("real")))
-        return data.ensure(data.FASHION_MNIST, found and found.path)
+        return datasets.ensure(datasets.FASHION_MNIST, found and found.path)
 
 
 @pytest.mark.data
 def test_the_whole_way_to_the_real_data(real):
     """All 60,000 and 10,000 images are there, as bytes, with ten classes of equal size."""
     torch = pytest.importorskip("torch")
-    images, labels, test_images, test_labels = data.load_fashion_mnist(real)
+    images, labels, test_images, test_labels = datasets.load_fashion_mnist(real)
     assert images.shape == (60_000, 1, 28, 28)
     assert test_images.shape == (10_000, 1, 28, 28)
     assert images.dtype == test_images.dtype == torch.uint8

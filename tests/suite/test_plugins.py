@@ -1,4 +1,4 @@
-"""`suite.loading`: what a study names as "package.module:name", installed or in a folder."""
+"""`suite.plugins`: what a study names as "package.module:name", installed or in a folder."""
 
 import os
 import pickle
@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from suite.errors import UserError
-from suite.loading import digest
 from suite.optimizers import find
 from suite.optimizers.adam import Adam
+from suite.plugins import digest
 
 CODE = """
     import torch

@@ -23,8 +23,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from suite.data.download import FetchError, by_apt, by_torchvision, by_url
 from suite.errors import UserError
-from suite.fetching import FetchError, by_apt, by_torchvision, by_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

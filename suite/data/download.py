@@ -1,6 +1,6 @@
 """Fetches data sets: each way downloads into an empty folder and returns where the files lie there.
 
-Nothing here is trusted: `suite.data` verifies what was fetched.
+Nothing here is trusted: `suite.data.datasets` verifies what was fetched.
 """
 
 from __future__ import annotations
