@@ -50,7 +50,7 @@ class Trial:
     Everything but `label` enters `id`. `hyperparameters` holds every option of the optimizer's constructor, defaults
     resolved; `epochs` and `train_examples` are the budget (under `batch_size="full"` an epoch is one update, made of
     `chunk` examples at a time); `test_every` counts the epochs between two evaluations (the last is always evaluated).
-    Evaluated on `validation`, it trains and is judged on the two parts of `suite.splits`; no test example is there. It is
+    Evaluated on `validation`, it trains and is judged on the two parts of `suite.problems.validation_split`; no test example is there. It is
     evaluated on the first `evaluate_examples`, default: all.
     """
 

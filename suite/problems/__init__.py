@@ -8,6 +8,7 @@ from typing import Any
 from suite.errors import UserError, did_you_mean
 from suite.plugins import load
 from suite.problems.airfoil import AirfoilLinear
+from suite.problems.base import Data, Problem
 from suite.problems.classification import Classification
 from suite.problems.digits import DigitsMlp
 from suite.problems.digits_logistic import DigitsLogistic
@@ -15,8 +16,7 @@ from suite.problems.fashion_mnist import FashionMnistCnn
 from suite.problems.fashion_mnist_2c2d import FashionMnist2c2d
 from suite.problems.fashion_mnist_logistic import FashionMnistLogistic
 from suite.problems.fashion_mnist_mlp import FashionMnistMlp
-from suite.problems.problem import Data, Problem
-from suite.problems.surfaces import OnSurface
+from suite.problems.surface import OnSurface
 
 __all__ = ["PROBLEMS", "Classification", "Data", "Problem", "find", "resolve"]
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from suite.data.datasets import AIRFOIL
 from suite.errors import shown
-from suite.problems.problem import Data, Problem
+from suite.problems.base import Data, Problem
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from suite.problems.problem import Problem
+from suite.problems.base import Problem
 
 if TYPE_CHECKING:
     from torch import Tensor

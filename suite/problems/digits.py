@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from suite.errors import UserError
+from suite.problems.base import Data
 from suite.problems.classification import Classification
-from suite.problems.problem import Data
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from suite.data.datasets import FASHION_MNIST, load_fashion_mnist
+from suite.problems.base import Data
 from suite.problems.classification import Classification
-from suite.problems.problem import Data
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,9 +12,9 @@ from suite import optimizers, problems
 from suite.errors import UserError, did_you_mean
 from suite.optimizers.rule import Rule
 from suite.plugins import digest
+from suite.problems.validation_split import validation_examples
 from suite.records import IMPORTED, Trial
 from suite.spec.study_file import reference
-from suite.splits import validation_examples
 
 if TYPE_CHECKING:
     from suite.problems import Problem

@@ -2,7 +2,7 @@
 
 **Judged.** A configuration is trained on one or more repeats, of the stage `tuning`, so on other seeds than the final run,
 and on five sixths of the training set; its value is the mean of the objective over them, on the validation split
-(`suite.splits`). A loss counts as the chance loss at most: a network that is worse than a constant prediction is no worse
+(`suite.problems.validation_split`). A loss counts as the chance loss at most: a network that is worse than a constant prediction is no worse
 than useless. A repeat that diverges or stalls stops by itself, ends its configuration, and gives it the worst value there
 is: the chance loss, or an accuracy of 0. A hopeless configuration is spared its other repeats (`suite.tuning.pruning`).
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from suite import problems
 from suite.errors import UserError
+from suite.problems.validation_split import validation_examples
 from suite.records import Configuration, State, Trial, canonical
 from suite.spec import plan
 from suite.spec.study import LONGEST_LABEL, tuned_label
-from suite.splits import validation_examples
 from suite.tuning import ranges, spaces
 
 if TYPE_CHECKING:

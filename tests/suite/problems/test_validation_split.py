@@ -1,9 +1,9 @@
-"""`suite.splits`: the validation split is a fixed sixth of the training examples, and knows no test example."""
+"""`suite.problems.validation_split`: the validation split is a fixed sixth of the training examples, and knows no test example."""
 
 import torch
 
 from suite.problems import Data
-from suite.splits import validation_examples, validation_split
+from suite.problems.validation_split import validation_examples, validation_split
 
 
 def _data(n=60):
