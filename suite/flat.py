@@ -17,7 +17,7 @@ ALIGNMENT = 512
 def flatten(parameters: Iterable[Parameter]) -> list[Parameter]:
     """Lay parameters side by side: one tensor for each dtype, of which they become views, and their gradients likewise.
 
-    Give the result to an optimizer whose rule is element by element (`suite.optimizers.rule.Rule`) in place of the
+    Give the result to an optimizer whose rule is element by element (`suite.optimizers.base.Rule`) in place of the
     parameters: it moves them all. Gradients stay where they are, so they are to be filled with zeros and not dropped:
     `optimizer.zero_grad(set_to_none=False)`. A parameter that the loss does not reach has the gradient zero.
 

@@ -32,8 +32,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from suite.evaluation import Evaluation
+from suite.optimizers.schedules import warmup_updates
 from suite.records import STEP_LOSS, Outcome, Point, Timing, Trial
-from suite.schedules import warmup_updates
 from suite.updates import Updates
 
 if TYPE_CHECKING:

@@ -17,12 +17,12 @@ from suite import optimizers, problems
 from suite.devices import arithmetic
 from suite.flat import flatten
 from suite.memory import fitting, ran_out
-from suite.optimizers.rule import Rule
+from suite.optimizers.base import Rule
+from suite.optimizers.schedules import scheduler
 from suite.packing import Lane, in_turns
 from suite.problems.validation_split import validation_split
 from suite.provenance import environment
 from suite.records import Outcome, Trial, TrialResult
-from suite.schedules import scheduler
 from suite.seeds import seed_for
 from suite.training import train
 from suite.updates import autocast

@@ -10,7 +10,7 @@ import torch
 from torch.func import functional_call
 
 from suite.graphs import Repeated
-from suite.optimizers.rule import Rule
+from suite.optimizers.base import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ import torch
 from formulas import python, walk
 
 from suite.optimizers import OPTIMIZERS, describe, find
-from suite.optimizers.rule import Rule
+from suite.optimizers.base import Rule
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "sources.md"
 TEXT = DOCUMENT.read_text(encoding="utf-8") if DOCUMENT.is_file() else ""

@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from suite.optimizers.rule import Number, Rule, add_quotient_, root
+from suite.optimizers.base import Number, Rule, add_quotient_, root
 
 
 def adagrad_update(theta: Tensor, g: Tensor, G: Tensor, *, lr: Number, eps: float, eps_inside_sqrt: bool) -> None:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from suite.optimizers.rule import Number, Rule, add_quotient_
+from suite.optimizers.base import Number, Rule, add_quotient_
 
 
 def adamax_update(

@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from suite.optimizers.rule import Number, Rule, add_, add_quotient_, root
+from suite.optimizers.base import Number, Rule, add_, add_quotient_, root
 
 
 def nadam_update(

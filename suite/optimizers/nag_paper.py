@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from suite.optimizers.rule import Number, Rule, add_
+from suite.optimizers.base import Number, Rule, add_
 
 
 def nag_paper_update(theta: Tensor, g: Tensor, v: Tensor, *, lr: Number, momentum: float) -> None:

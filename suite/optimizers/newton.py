@@ -9,7 +9,7 @@ from torch.func import grad_and_value, jacrev
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
-from suite.optimizers.rule import check_options, check_parameters
+from suite.optimizers.base import check_options, check_parameters
 
 MOST_PARAMETERS = 1_000
 """The Hessian of so many has a million entries, and its eigenvalues take about a second."""

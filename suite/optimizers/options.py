@@ -12,7 +12,7 @@ import torch
 from torch.optim import Optimizer
 
 from suite.errors import UserError, did_you_mean, shown
-from suite.optimizers.rule import OPTIONS, Rule, check_options
+from suite.optimizers.base import OPTIONS, Rule, check_options
 
 # What other libraries and the papers call our options.
 _OTHER_NAMES = {

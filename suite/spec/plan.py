@@ -10,7 +10,7 @@ import torch
 
 from suite import optimizers, problems
 from suite.errors import UserError, did_you_mean
-from suite.optimizers.rule import Rule
+from suite.optimizers.base import Rule
 from suite.plugins import digest
 from suite.problems.validation_split import validation_examples
 from suite.records import IMPORTED, Trial

@@ -49,7 +49,7 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Schedule(BaseModel):
-    """How the learning rate changes, by update: a linear warm-up, then one of torch's schedulers (`suite.schedules`)."""
+    """How the learning rate changes, by update: a linear warm-up, then one of torch's schedulers (`suite.optimizers.schedules`)."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 

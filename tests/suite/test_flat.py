@@ -6,7 +6,7 @@ from torch import nn
 
 from suite.flat import ALIGNMENT, flatten
 from suite.optimizers import OPTIMIZERS
-from suite.optimizers.rule import Rule
+from suite.optimizers.base import Rule
 
 
 def _network():

@@ -21,10 +21,10 @@ import suite.graphs
 import suite.updates
 from suite.graphs import WARM_UP, Repeated
 from suite.optimizers import OPTIMIZERS
-from suite.optimizers.rule import Rule
+from suite.optimizers.base import Rule
+from suite.optimizers.schedules import scheduler
 from suite.packing import Lane, in_turns
 from suite.records import Trial
-from suite.schedules import scheduler
 from suite.training import train
 
 TRIAL = Trial(

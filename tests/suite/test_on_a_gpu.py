@@ -8,7 +8,7 @@ import torch
 from suite import optimizers
 from suite.executors import LocalProcesses
 from suite.optimizers import OPTIMIZERS
-from suite.optimizers.rule import Rule
+from suite.optimizers.base import Rule
 from suite.records import Outcome
 from suite.spec.plan import plan
 from suite.spec.study_file import load

@@ -9,10 +9,10 @@ from torch import nn
 from toy import BLOBS, NOISE, Blobs
 
 from suite.optimizers import SGD, Momentum
+from suite.optimizers.schedules import scheduler
 from suite.packing import Lane, in_turns
 from suite.problems import PROBLEMS
 from suite.records import Outcome, Trial
-from suite.schedules import scheduler
 from suite.training import train
 
 TRIAL = Trial(

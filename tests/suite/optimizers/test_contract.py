@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch.optim import lr_scheduler
 
-from suite.optimizers import OPTIMIZERS, find, rule
-from suite.optimizers.rule import OPTIONS, Rule
+from suite.optimizers import OPTIMIZERS, base, find
+from suite.optimizers.base import OPTIONS, Rule
 
 KINDS = (*OPTIMIZERS, "torch.optim:AdamW")
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -565,7 +565,7 @@ def test_pieces_equal_the_whole(rule_kind, monkeypatch):
     start = torch.randn(1000, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     ends = []
     for size in (128, 10**6):
-        monkeypatch.setattr(rule, "PIECE", size)
+        monkeypatch.setattr(base, "PIECE", size)
         param = start.clone().requires_grad_()
         optimizer = make(rule_kind, [param], weight_decay=0.1)
         advance(optimizer, [param], 3)

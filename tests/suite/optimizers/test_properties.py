@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from suite.optimizers import NAG, OPTIMIZERS, SGD, AdaDelta, AdaGrad, Adam, AdaMax, Momentum, NAGPaper, RMSProp
-from suite.optimizers.rule import Rule
+from suite.optimizers.base import Rule
 
 QUICK = settings(
     max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]

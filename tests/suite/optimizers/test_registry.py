@@ -11,7 +11,7 @@ import torch
 import suite.optimizers
 from suite.errors import UserError
 from suite.optimizers import OPTIMIZERS, describe, find
-from suite.optimizers.rule import OPTIONS, Rule
+from suite.optimizers.base import OPTIONS, Rule
 
 MODULES = ["suite.optimizers", *(f"suite.optimizers.{m.name}" for m in pkgutil.iter_modules(suite.optimizers.__path__))]
 

@@ -1,11 +1,11 @@
-"""`suite.schedules`: the factor of the learning rate at each update."""
+"""`suite.optimizers.schedules`: the factor of the learning rate at each update."""
 
 import math
 
 import pytest
 import torch
 
-from suite.schedules import factor, scheduler
+from suite.optimizers.schedules import factor, scheduler
 from suite.spec.study import Schedule
 
 T = 40
