@@ -71,7 +71,7 @@ def _check_words() -> None:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from suite.provenance import version
+        from suite.training.provenance import version
 
         print(f"ravine {version('ravine')}")
         raise typer.Exit

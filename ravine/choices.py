@@ -113,7 +113,7 @@ def where(
     cluster: Cluster | None = None,
 ) -> Where:
     """Where the trials of these studies run, checked for what they want; a warning where their precision is slow there."""
-    from suite.devices import check_compiler, check_precision, resolve
+    from suite.training.devices import check_compiler, check_precision, resolve
 
     studies, found = tuple(studies), cluster.device(device) if cluster else resolve(device)
     for precision in dict.fromkeys(study.precision for study in studies):

@@ -38,10 +38,10 @@ def status(
 ) -> None:
     """Tell how many trials of a study are ok, diverged, stalled, failed or missing, and the time left."""
     from suite import runner
-    from suite.devices import resolve
     from suite.progress import duration
     from suite.records import Outcome
     from suite.spec.plan import plan
+    from suite.training.devices import resolve
 
     chosen = choices.studies(
         study,
@@ -141,9 +141,9 @@ def doctor(data: options.Data = None, store: options.Store = None) -> None:
     """Print what Ravine finds here: versions, devices, data, store. Paste it into a question."""
     import torch
 
-    from suite import provenance
-    from suite.devices import has_fast_bfloat16
     from suite.executors import default_workers
+    from suite.training import provenance
+    from suite.training.devices import has_fast_bfloat16
 
     packages = ("torch", "torchvision", "mlflow", "numpy", "pandas", "pydantic", "matplotlib")
     rows = [[name, value] for name, value in provenance.versions(*packages).items()]

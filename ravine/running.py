@@ -222,10 +222,11 @@ def verify(
 
 def _train(study: Study, trials: tuple[Trial, ...], store: Store, where: Where, *, strict: bool = False) -> int:
     """Run what is missing of a plan; how many trials failed."""
-    from suite import provenance, runner
+    from suite import runner
     from suite.outbox import Outbox
     from suite.progress import Shown
     from suite.records import Outcome
+    from suite.training import provenance
 
     Outbox(store, study, printing.note).flush()
     done = store.records([trial.id for trial in trials])

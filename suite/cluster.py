@@ -236,7 +236,7 @@ def run_on_node(trial: Trial, device: str, data: Path | None, sent: Modules) -> 
     Returns:
         The result; a failed one where the node lacks what the trial needs.
     """
-    from suite.trial import run_trial
+    from suite.training.run_trial import run_trial
 
     _prepare()
     if device == "cuda" and not _sound():

@@ -40,8 +40,8 @@ UNKNOWN = Speed(math.nan, math.nan, "nothing: no node was measured")
 
 def recorded(records: Iterable[TrialRecord], like: Trial, device: str, test_examples: int) -> Speed | None:
     """The median speed of recorded trials of the same problem and precision on this kind of device and CPU or GPU."""
-    from suite.provenance import environment
     from suite.records import Outcome
+    from suite.training.provenance import environment
 
     here = environment(device)["device_name"]
     train, evaluate = [], []
@@ -66,7 +66,7 @@ def probe(problem: Problem, precision: Precision, device: str) -> Speed:
 
     Where the steps raise, the speed is unknown (NaN): it is for the trial to fail, and to tell why.
     """
-    from suite.devices import arithmetic
+    from suite.training.devices import arithmetic
 
     try:
         with arithmetic(precision):
@@ -98,8 +98,8 @@ def _find_and_probe(key: str, folder: Path | None, precision: Precision, device:
 
 
 def _measured(problem: Problem, precision: Precision, device: str) -> Speed:
-    from suite.evaluation import Evaluation
-    from suite.updates import autocast
+    from suite.training.evaluation import Evaluation
+    from suite.training.step import autocast
 
     network = problem.network().to(device)
     inputs, targets = (tensor.to(device) for tensor in problem.sample(PROBE_BATCH))

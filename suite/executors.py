@@ -60,7 +60,7 @@ class LocalProcesses:
 
     Args:
         workers: How many trials at a time; None for one a core on a CPU, one a device on CUDA.
-        device: As `suite.devices.resolve` gives it; `cuda` stands for every CUDA device here.
+        device: As `suite.training.devices.resolve` gives it; `cuda` stands for every CUDA device here.
         data: The folder of the data set.
         folder: Where optimizers named `module:Class` are looked up besides the installed packages.
     """
@@ -106,7 +106,7 @@ class Place:
 
     Args:
         processes: How many.
-        slots: How many trials take turns in each; see `suite.packing`. They start together, and their results come
+        slots: How many trials take turns in each; see `suite.training.interleaving`. They start together, and their results come
             together: what is submitted within a moment is gathered.
         device: The device.
         data: The folder of the data set.
@@ -319,7 +319,7 @@ def _context(device: str) -> ForkServerContext:
     # tensor operation and never touch CUDA: neither survives a fork. Constructing the first optimizer imports torch's
     # compiler, which takes seconds; on a CPU the server does it for all, on CUDA it might ask for devices.
     context = _Context()
-    context.set_forkserver_preload(["suite.trial", *(["torch._dynamo"] if device == "cpu" else [])])
+    context.set_forkserver_preload(["suite.training.run_trial", *(["torch._dynamo"] if device == "cpu" else [])])
     return context
 
 
@@ -327,7 +327,7 @@ def _run(
     trials: list[Trial], slots: int, device: str, data: Path | None, folder: Path | None
 ) -> tuple[list[TrialResult], bool]:
     """The results, and whether this process can go on: else whatever it ran would fail, and another takes its place."""
-    from suite.trial import run_trials
+    from suite.training.run_trial import run_trials
 
     return run_trials(trials, slots, device=device, data=data, folder=folder), _sound(device)
 

@@ -38,7 +38,7 @@ class Outcome(StrEnum):
     DIVERGED = "diverged"
     """The training loss, or a weight at the end, was not finite: stopped at once."""
     STALLED = "stalled"
-    """The training loss was still at chance after at least 200 updates: stopped. See `suite.training`."""
+    """The training loss was still at chance after at least 200 updates: stopped. See `suite.training.loop`."""
     FAILED = "failed"
     """An exception: a bug, memory that ran out, a killed worker. The reason holds its text."""
 
@@ -162,7 +162,7 @@ class TrialResult:
     """SHA-256 of the final parameters and buffers; empty for a failed trial."""
     timing: Timing = field(default_factory=Timing)
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Where it ran: device, threads, versions, commit. See `suite.provenance`."""
+    """Where it ran: device, threads, versions, commit. See `suite.training.provenance`."""
     started: float = 0.0
     """Seconds since 1970, UTC."""
 

@@ -6,8 +6,9 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from suite import provenance, runner
+from suite import runner
 from suite.records import BITS, Outcome
+from suite.training import provenance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -50,7 +50,7 @@ def fill(folder, path):
     from suite.spec.plan import plan
     from suite.spec.study_file import load
     from suite.store import Store, locate
-    from suite.trial import run_trial
+    from suite.training.run_trial import run_trial
 
     study = load(path)
     trials = plan(study)

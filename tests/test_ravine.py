@@ -272,7 +272,7 @@ def test_tf32_is_refused_off_cuda(call, write_study):
 
 def test_a_warning_where_bfloat16_is_emulated(call, write_study, monkeypatch):
     """On a CPU without the instructions the expected slowdown is told; the study runs all the same."""
-    monkeypatch.setattr("suite.devices.has_fast_bfloat16", lambda: False)
+    monkeypatch.setattr("suite.training.devices.has_fast_bfloat16", lambda: False)
     status, _, err = call("run", write_study(repeats=1), "--precision", "bfloat16", "--dry-run")
     assert status == 0
     assert "warning: this CPU has no bfloat16 instructions: they are emulated, about 8 times slower" in err

@@ -4,7 +4,7 @@ A rule is a function `<name>_update` in a file of its own, which moves a paramet
 like the formula. The class beside it holds the options; `Rule` calls the function for each parameter with a gradient.
 
 All rules are element by element, so it does not matter how the elements are cut: many small tensors, or all parameters
-of a network flat in one (`suite.flat`), which makes one short chain of kernels out of one for each tensor. Large
+of a network flat in one (`suite.training.flat_parameters`), which makes one short chain of kernels out of one for each tensor. Large
 tensors on a CPU are worked through in pieces that fit the cache.
 """
 

@@ -54,7 +54,7 @@ class Problem(ABC):
     def network(self) -> nn.Module:
         """A new network, initialised from torch's global generator (seeded around it): by PyTorch's defaults, as a rule.
 
-        On CUDA its work is captured once and played again (`suite.graphs`), with that of `prepare`, `loss` and `correct`:
+        On CUDA its work is captured once and played again (`suite.training.cuda_graphs`), with that of `prepare`, `loss` and `correct`:
         what Python itself counts or draws there, or reads from a tensor, would stay as it was the first time.
 
         What a study may vary of it, its `problem_options`, are keyword arguments with defaults. A value that they

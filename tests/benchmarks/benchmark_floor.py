@@ -12,10 +12,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from suite.devices import arithmetic
 from suite.executors import keep_memory
 from suite.problems import PROBLEMS
-from suite.updates import autocast
+from suite.training.devices import arithmetic
+from suite.training.step import autocast
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 BATCH = 256

@@ -13,10 +13,10 @@ import torch
 from torch import nn
 
 from suite.executors import keep_memory
-from suite.flat import flatten
-from suite.graphs import capture
 from suite.optimizers import OPTIMIZERS
 from suite.problems import PROBLEMS
+from suite.training.cuda_graphs import capture
+from suite.training.flat_parameters import flatten
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 SIZES = ("CNN", "100 million")

@@ -10,7 +10,7 @@ from suite.executors import LocalProcesses, keep_memory
 from suite.spec.plan import plan
 from suite.spec.study_file import load
 from suite.store import Store, locate
-from suite.trial import run_trial
+from suite.training.run_trial import run_trial
 
 TINY = """
 title = "Tiny trials"

@@ -6,7 +6,7 @@ import pytest
 @pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_machine_info(config, machine_info):
     """Add device, versions and commit to the results."""
-    from suite.provenance import environment
+    from suite.training.provenance import environment
 
     machine_info["ravine"] = environment("cpu")
 

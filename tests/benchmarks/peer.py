@@ -15,16 +15,16 @@ import torch
 from torch import nn
 
 from suite.data import datasets as data
-from suite.devices import arithmetic
-from suite.evaluation import Evaluation
 from suite.executors import keep_memory
-from suite.flat import flatten
 from suite.optimizers import Momentum
-from suite.packing import Lane, in_turns
 from suite.problems import PROBLEMS
 from suite.records import Trial
-from suite.training import train_epoch
-from suite.updates import Updates
+from suite.training.devices import arithmetic
+from suite.training.evaluation import Evaluation
+from suite.training.flat_parameters import flatten
+from suite.training.interleaving import Lane, in_turns
+from suite.training.loop import train_epoch
+from suite.training.step import Updates
 
 BATCH = 256
 PROBLEM = PROBLEMS["fashion_mnist_cnn"]

@@ -326,7 +326,7 @@ def surfaces(sample):
     """The two parts of the study `claims` whose paths are exact, really run."""
     from suite.spec.parts import load
     from suite.spec.plan import plan
-    from suite.trial import run_trial
+    from suite.training.run_trial import run_trial
 
     parts = []
     for study in load("claims").only(["constant", "valley"]).parts:

@@ -9,7 +9,7 @@ import pytest
 from reports.build import build
 from suite.spec.plan import plan
 from suite.spec.study_file import load
-from suite.trial import run_trials
+from suite.training.run_trial import run_trials
 
 HOSTILE = "<script>document.title='taken'</script>"
 STUDY = f"""

@@ -20,7 +20,7 @@ from suite.records import Outcome, TrialResult
 from suite.spec.plan import plan
 from suite.spec.study_file import load
 from suite.store import Store, locate
-from suite.trial import run_trial
+from suite.training.run_trial import run_trial
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("no_figures")]
 

@@ -10,10 +10,10 @@ from toy import BLOBS, BUGGY_BLOBS
 
 from suite import estimate
 from suite.progress import Shown, duration, summary
-from suite.provenance import environment
 from suite.records import Outcome, Point, Timing, TrialRecord, TrialResult
 from suite.spec.plan import plan
 from suite.spec.study_file import load
+from suite.training.provenance import environment
 
 
 @pytest.fixture

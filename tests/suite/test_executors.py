@@ -16,7 +16,7 @@ from suite.executors import LocalProcesses, Place, WorkerLost, default_workers
 from suite.records import Outcome
 from suite.spec.plan import plan
 from suite.spec.study_file import load
-from suite.trial import run_trial
+from suite.training.run_trial import run_trial
 
 
 def _weights(trials, workers, folder):

@@ -7,10 +7,10 @@ import pytest
 from mlflow import MlflowClient
 
 from suite.errors import UserError
-from suite.provenance import changed, environment, refuse_others
 from suite.records import BITS, Outcome, Timing, TrialRecord, TrialResult
 from suite.spec.plan import plan
 from suite.spec.study_file import load
+from suite.training.provenance import changed, environment, refuse_others
 from suite.verification import Check, sample
 
 HERE = {"device": "cpu", "device_name": "X", "threads": "1", "cpu_capability": "AVX2", "torch": "2.15", "commit": "a"}

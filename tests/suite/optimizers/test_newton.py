@@ -17,7 +17,7 @@ from suite.problems import PROBLEMS
 from suite.records import Outcome, Trial
 from suite.spec.plan import plan
 from suite.spec.study_file import load
-from suite.trial import run_trial
+from suite.training.run_trial import run_trial
 
 
 def walk(loss, start, steps=1, **options):
@@ -266,7 +266,7 @@ def test_a_trial_of_newton_is_its_steps_outside():
     assert result.outcome is Outcome.OK, result.reason
     data = problem.load(None)
     x, y = problem.prepare(data.train_inputs[:200]), data.train_targets[:200]
-    from suite.trial import _network
+    from suite.training.run_trial import _network
 
     network = _network(one, problem)
     optimizer = Newton(network.parameters(), **options)
@@ -282,7 +282,7 @@ def test_batch_norm_sees_each_batch_once(write_study):
     """A network with buffers trains, and its running statistics have moved once for each update."""
     from toy import BLOBS
 
-    from suite.training import train
+    from suite.training.loop import train
 
     torch.manual_seed(1)
     network = BLOBS.network()

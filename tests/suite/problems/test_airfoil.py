@@ -14,7 +14,7 @@ from suite.records import Outcome
 from suite.seeds import seed_for
 from suite.spec.plan import plan
 from suite.spec.study_file import load, reference
-from suite.trial import run_trial
+from suite.training.run_trial import run_trial
 
 PROBLEM = PROBLEMS["airfoil_linear"]
 LEAST_SQUARES = 0.241688  # sources, section 4

@@ -12,7 +12,7 @@ from suite.problems import PROBLEMS, digits
 from suite.records import Outcome
 from suite.spec.plan import plan
 from suite.spec.study_file import load
-from suite.trial import run_trial
+from suite.training.run_trial import run_trial
 
 PROBLEM = PROBLEMS["digits_mlp"]
 

@@ -12,7 +12,7 @@ from suite.errors import UserError
 from suite.records import Outcome
 from suite.spec.plan import plan
 from suite.spec.study_file import load
-from suite.trial import run_trial
+from suite.training.run_trial import run_trial
 
 STUDY = """
 title = "A line"

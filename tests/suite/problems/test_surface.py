@@ -14,7 +14,7 @@ from suite.problems import PROBLEMS, resolve
 from suite.records import Outcome
 from suite.spec.parts import load
 from suite.spec.plan import plan
-from suite.trial import run_trial
+from suite.training.run_trial import run_trial
 
 PROBLEM = PROBLEMS["surface"]
 every = pytest.mark.parametrize("key", SURFACES)

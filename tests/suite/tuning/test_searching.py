@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from suite import trial as trials
 from suite.errors import UserError
 from suite.spec.study_file import load
+from suite.training import run_trial as trials
 from suite.tuning import searching
 
 

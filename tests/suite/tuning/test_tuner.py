@@ -9,11 +9,11 @@ import torch
 from mlflow import MlflowClient
 
 from reports import frame
-from suite import trial as trials
 from suite.records import State
 from suite.spec.plan import plan
 from suite.spec.study_file import load
 from suite.store import Store
+from suite.training import run_trial as trials
 from suite.tuning import optuna_storage, searching
 
 TUNE = """

@@ -1,15 +1,15 @@
-"""`suite.packing`: trials that take turns compute what they would alone."""
+"""`suite.training.interleaving`: trials that take turns compute what they would alone."""
 
 import dataclasses
 
 import pytest
 import torch
 
-from suite.packing import Lane, in_turns
 from suite.records import Outcome
 from suite.spec.plan import plan
 from suite.spec.study_file import load
-from suite.trial import run_trial, run_trials
+from suite.training.interleaving import Lane, in_turns
+from suite.training.run_trial import run_trial, run_trials
 
 
 def _bits(result):

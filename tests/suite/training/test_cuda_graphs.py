@@ -1,4 +1,4 @@
-"""`suite.graphs` and what is made to be captured: a recording that plays operations again, as a CUDA graph does.
+"""`suite.training.cuda_graphs` and what is made to be captured: a recording that plays operations again, as a CUDA graph does.
 
 A recording keeps what a graph keeps: the operations, the tensors that they read and wrote, and every number that Python
 had in its hands. Playing it runs no line of Python of the work. So what would be wrong as a graph is wrong here, too.
@@ -16,16 +16,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from toy import BLOBS, DROPOUT_BLOBS
 
-import suite.evaluation
-import suite.graphs
-import suite.updates
-from suite.graphs import WARM_UP, Repeated
+import suite.training.cuda_graphs
+import suite.training.evaluation
+import suite.training.step
 from suite.optimizers import OPTIMIZERS
 from suite.optimizers.base import Rule
 from suite.optimizers.schedules import scheduler
-from suite.packing import Lane, in_turns
 from suite.records import Trial
-from suite.training import train
+from suite.training.cuda_graphs import WARM_UP, Repeated
+from suite.training.interleaving import Lane, in_turns
+from suite.training.loop import train
 
 TRIAL = Trial(
     label="a",
@@ -63,7 +63,7 @@ class Recording(TorchDispatchMode):
 
 
 def record(work, device):
-    """As `suite.graphs.capture`: the work's operations, played. Recording does the work; the first call is that one."""
+    """As `suite.training.cuda_graphs.capture`: the work's operations, played. Recording does the work; the first call is that one."""
     recording = Recording()
     with recording:
         work()
@@ -91,7 +91,7 @@ def _equal(a, b):
 def test_played_training_is_plain_training(kind, monkeypatch):
     """Every rule, under a schedule, batches of two sizes and evaluations: the same weights and metrics to the bit."""
     plain = _end(kind, schedule=SCHEDULE)
-    monkeypatch.setattr(suite.graphs, "capture", record)
+    monkeypatch.setattr(suite.training.cuda_graphs, "capture", record)
     assert _equal(_end(kind, schedule=SCHEDULE), plain)
 
 
@@ -107,14 +107,14 @@ def test_played_training_is_plain_training(kind, monkeypatch):
 def test_played_training_of_other_budgets(trial, monkeypatch):
     """Full batches in chunks, autocast, and epochs without a smaller batch: the same to the bit."""
     plain = _end("adam", DROPOUT_BLOBS, trial=trial)
-    monkeypatch.setattr(suite.graphs, "capture", record)
+    monkeypatch.setattr(suite.training.cuda_graphs, "capture", record)
     assert _equal(_end("adam", DROPOUT_BLOBS, trial=trial), plain)
 
 
 def test_a_recording_shows_what_a_graph_would_get_wrong(monkeypatch):
     """With step counts and learning rates as Python's numbers a played rule goes astray: the tests above can fail."""
     plain = _end("adam", schedule=SCHEDULE, capturable=False)
-    monkeypatch.setattr(suite.graphs, "capture", record)
+    monkeypatch.setattr(suite.training.cuda_graphs, "capture", record)
     assert not _equal(_end("adam", schedule=SCHEDULE, capturable=False), plain)
 
 
@@ -136,7 +136,7 @@ def test_anothers_optimizer_is_never_captured(monkeypatch):
         return [p.detach() for p in network.parameters()]
 
     plain = end()
-    monkeypatch.setattr(suite.graphs, "capture", record)
+    monkeypatch.setattr(suite.training.cuda_graphs, "capture", record)
     assert all(torch.equal(x, y) for x, y in zip(end(), plain, strict=True))
 
 
@@ -150,7 +150,7 @@ def test_a_trial_leaves_nothing_behind(size, monkeypatch):
             super().__init__(*args, **more)
             made.append(weakref.ref(self))
 
-    for module in (suite.updates, suite.evaluation):
+    for module in (suite.training.step, suite.training.evaluation):
         monkeypatch.setattr(module, "Repeated", Kept)
     gc.collect()
     gc.disable()
@@ -182,7 +182,7 @@ def test_what_broke_a_capture_is_what_is_told(monkeypatch, own):
             raise ValueError("the user's line")
 
     with pytest.raises(ValueError if own else RuntimeError, match="the user's line" if own else "a previous error"):
-        suite.graphs.capture(work, SimpleNamespace(type="cuda"))
+        suite.training.cuda_graphs.capture(work, SimpleNamespace(type="cuda"))
 
 
 def test_a_number_read_from_a_tensor_is_told():
@@ -200,7 +200,7 @@ def test_work_is_done_once_a_call(monkeypatch):
         captures.append(device)
         return record(work, device)
 
-    monkeypatch.setattr(suite.graphs, "capture", capture)
+    monkeypatch.setattr(suite.training.cuda_graphs, "capture", capture)
     repeated = Repeated(lambda: done.add_(1), torch.device("cpu"))
     for count in range(1, WARM_UP + 4):
         repeated()

@@ -1,12 +1,12 @@
-"""`suite.flat`: parameters side by side, which move as they would alone."""
+"""`suite.training.flat_parameters`: parameters side by side, which move as they would alone."""
 
 import pytest
 import torch
 from torch import nn
 
-from suite.flat import ALIGNMENT, flatten
 from suite.optimizers import OPTIMIZERS
 from suite.optimizers.base import Rule
+from suite.training.flat_parameters import ALIGNMENT, flatten
 
 
 def _network():

@@ -1,8 +1,8 @@
-"""`suite.provenance`: where a result comes from."""
+"""`suite.training.provenance`: where a result comes from."""
 
 import subprocess
 
-from suite import provenance
+from suite.training import provenance
 
 
 def test_the_commit_and_its_changes(tmp_path, monkeypatch):

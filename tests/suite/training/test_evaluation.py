@@ -1,11 +1,11 @@
-"""`suite.evaluation`: loss and accuracy over all examples, as often as asked."""
+"""`suite.training.evaluation`: loss and accuracy over all examples, as often as asked."""
 
 import pytest
 import torch
 from torch import nn
 from toy import BLOBS
 
-from suite.evaluation import BATCH, Evaluation
+from suite.training.evaluation import BATCH, Evaluation
 
 
 def _evaluate(network, inputs, targets):

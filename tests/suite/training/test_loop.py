@@ -1,4 +1,4 @@
-"""`suite.training`: the loop. A small problem, held against an independent loop written as in a textbook."""
+"""`suite.training.loop`: the loop. A small problem, held against an independent loop written as in a textbook."""
 
 import dataclasses
 import math
@@ -10,10 +10,10 @@ from toy import BLOBS, NOISE, Blobs
 
 from suite.optimizers import SGD, Momentum
 from suite.optimizers.schedules import scheduler
-from suite.packing import Lane, in_turns
 from suite.problems import PROBLEMS
 from suite.records import Outcome, Trial
-from suite.training import train
+from suite.training.interleaving import Lane, in_turns
+from suite.training.loop import train
 
 TRIAL = Trial(
     label="a",

@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING
 import torch
 
 from suite import optimizers, problems
-from suite.devices import arithmetic
-from suite.flat import flatten
-from suite.memory import fitting, ran_out
 from suite.optimizers.base import Rule
 from suite.optimizers.schedules import scheduler
-from suite.packing import Lane, in_turns
 from suite.problems.validation_split import validation_split
-from suite.provenance import environment
 from suite.records import Outcome, Trial, TrialResult
 from suite.seeds import seed_for
-from suite.training import train
-from suite.updates import autocast
+from suite.training.devices import arithmetic
+from suite.training.flat_parameters import flatten
+from suite.training.interleaving import Lane, in_turns
+from suite.training.loop import train
+from suite.training.out_of_memory import fitting, ran_out
+from suite.training.provenance import environment
+from suite.training.step import autocast
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -43,7 +43,7 @@ def run_trial(
 
     Args:
         trial: What to run.
-        device: `cpu`, `cuda` or `cuda:N`, as `suite.devices.resolve` gives it.
+        device: `cpu`, `cuda` or `cuda:N`, as `suite.training.devices.resolve` gives it.
         data: The folder of the data set (`suite.data.datasets.ensure`); None for a problem without data.
         folder: Where optimizers named `module:Class` are looked up besides the installed packages.
 

@@ -9,8 +9,8 @@ from weakref import proxy
 import torch
 from torch.func import functional_call
 
-from suite.graphs import Repeated
 from suite.optimizers.base import Rule
+from suite.training.cuda_graphs import Repeated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ class Updates:
         problem: Gives the loss.
         data: On the device of the network.
         network: Any module from the problem's inputs to its outputs.
-        optimizer: Over the network's parameters, as they are or flat (`suite.flat`). Where its class says
+        optimizer: Over the network's parameters, as they are or flat (`suite.training.flat_parameters`). Where its class says
             `takes_loss = True`, its `step` is handed the loss of the batch as a function of the parameters.
         scheduler: Stepped after every update; None for a constant learning rate.
     """

@@ -1,7 +1,7 @@
 """The training loop, the only one: data resident on the device, no host synchronisation inside an epoch but for checks.
 
 It is a generator that yields wherever it would next wait for the device, so that several trials can take turns on one
-GPU (`suite.packing`); on a CPU nothing is gained by that, and nothing lost.
+GPU (`suite.training.interleaving`); on a CPU nothing is gained by that, and nothing lost.
 
 **Batches.** Each epoch goes through all training examples in a new order, `batch_size` at a time; the last batch holds
 what is left, nothing is dropped. Under `batch_size = "full"` an epoch is one update: the gradient of the mean loss over
@@ -31,10 +31,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from suite.evaluation import Evaluation
 from suite.optimizers.schedules import warmup_updates
 from suite.records import STEP_LOSS, Outcome, Point, Timing, Trial
-from suite.updates import Updates
+from suite.training.evaluation import Evaluation
+from suite.training.step import Updates
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -77,7 +77,7 @@ def train(
         problem: Gives the loss.
         data: On the device of the network.
         network: Any module from the problem's inputs to its outputs.
-        optimizer: Over the network's parameters, as they are or flat (`suite.flat`).
+        optimizer: Over the network's parameters, as they are or flat (`suite.training.flat_parameters`).
         scheduler: Stepped after every update; None for a constant learning rate.
         order: A CPU generator; each epoch draws one permutation of the training examples from it.
 

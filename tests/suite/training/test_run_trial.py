@@ -1,4 +1,4 @@
-"""`suite.trial`: one trial from its description alone, the same bits every time."""
+"""`suite.training.run_trial`: one trial from its description alone, the same bits every time."""
 
 import dataclasses
 import os
@@ -12,7 +12,7 @@ import torch
 from suite.records import Outcome
 from suite.spec.plan import plan
 from suite.spec.study_file import load
-from suite.trial import digest, run_trial
+from suite.training.run_trial import digest, run_trial
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_another_process_gives_the_same_bits(trials):
     (first, *_), folder = trials
     code = (
         "from pathlib import Path; from suite.spec.study_file import load; from suite.spec.plan import plan; "
-        "from suite.trial import run_trial; "
+        "from suite.training.run_trial import run_trial; "
         f"p = Path({str(folder)!r}); print(run_trial(plan(load(p / 'toy_study.toml'))[0], folder=p).weights)"
     )
     fresh = subprocess.run(

@@ -1,9 +1,9 @@
-"""`suite.memory`: how it is told that memory ran out."""
+"""`suite.training.out_of_memory`: how it is told that memory ran out."""
 
 import pytest
 import torch
 
-from suite.memory import ran_out
+from suite.training.out_of_memory import ran_out
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from weakref import proxy
 
 import torch
 
-from suite.graphs import Repeated
-from suite.updates import autocast
+from suite.training.cuda_graphs import Repeated
+from suite.training.step import autocast
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -30,7 +30,7 @@ class Evaluation:
         inputs: All examples, as they are stored, on the network's device.
         targets: Likewise.
         precision: `bfloat16` computes the forward pass under autocast.
-        captured: Whether parameters stay where they are in memory, so that the work may be captured (`suite.graphs`).
+        captured: Whether parameters stay where they are in memory, so that the work may be captured (`suite.training.cuda_graphs`).
     """
 
     def __init__(

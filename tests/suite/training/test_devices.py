@@ -1,10 +1,10 @@
-"""`suite.devices`: the device, its arithmetic, and what is refused."""
+"""`suite.training.devices`: the device, its arithmetic, and what is refused."""
 
 import pytest
 import torch
 
-from suite import devices
 from suite.errors import UserError
+from suite.training import devices
 
 
 def test_auto_is_cuda_where_there_is_one(monkeypatch):

@@ -12,7 +12,7 @@ from suite.optimizers.base import Rule
 from suite.records import Outcome
 from suite.spec.plan import plan
 from suite.spec.study_file import load
-from suite.trial import run_trial, run_trials
+from suite.training.run_trial import run_trial, run_trials
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")]
 
@@ -111,7 +111,7 @@ def test_trials_leave_no_memory_behind(write_study):
 
 def test_float32_is_ieee():
     """A product of large matrices is as near to float64's as IEEE float32 is, and TF32 is not."""
-    from suite.devices import arithmetic
+    from suite.training.devices import arithmetic
 
     draw = torch.Generator().manual_seed(0)
     one, other = (torch.randn(512, 512, generator=draw, dtype=torch.float64).to(DEVICE) for _ in range(2))

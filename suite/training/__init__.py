@@ -1,0 +1,1 @@
+"""Trains one trial: network, optimizer, loop, evaluation, device."""
