@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from suite.executors import LocalProcesses
     from suite.spec.parts import StudyFile
     from suite.spec.study import Study
-    from suite.store import Store
+    from suite.tracking.store import Store
 
 OUT = Path("out")
 """Where generated files go, in the current directory."""
@@ -44,14 +44,14 @@ def check_places(chosen: StudyFile) -> None:
 
 def open_store(store: str | None, *, create: bool) -> Store:
     """The store, the default one or another."""
-    from suite.store import Store, locate
+    from suite.tracking.store import Store, locate
 
     return Store(locate(store, OUT), OUT, create=create)
 
 
 def existing_store(store: str | None) -> Store | None:
     """The store if there is one."""
-    from suite.store import exists, locate
+    from suite.tracking.store import exists, locate
 
     return open_store(store, create=False) if exists(locate(store, OUT)) else None
 

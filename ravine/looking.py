@@ -82,7 +82,7 @@ def ui(
     store: options.Store = None,
 ) -> None:
     """Open the MLflow UI on the store, on 127.0.0.1 unless told otherwise, until Ctrl-C."""
-    from suite.ui import is_open, serve
+    from suite.tracking.ui import is_open, serve
 
     records = choices.open_store(store, create=False)
     names = records.studies()

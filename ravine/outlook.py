@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from suite.problems import Problem
     from suite.records import Trial, TrialRecord
     from suite.spec.study import Study
-    from suite.store import Store
+    from suite.tracking.store import Store
     from suite.tuning.searching import Search
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from suite.records import Trial
     from suite.spec.parts import StudyFile
     from suite.spec.study import Study
-    from suite.store import Store
+    from suite.tracking.store import Store
 
 
 def report(

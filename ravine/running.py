@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ravine.choices import Where
     from suite.records import Configuration, Trial, TrialRecord
     from suite.spec.study import Study
-    from suite.store import Store
+    from suite.tracking.store import Store
     from suite.tuning.optuna_storage import Storage
     from suite.tuning.searching import Search
 
@@ -223,9 +223,9 @@ def verify(
 def _train(study: Study, trials: tuple[Trial, ...], store: Store, where: Where, *, strict: bool = False) -> int:
     """Run what is missing of a plan; how many trials failed."""
     from suite import runner
-    from suite.outbox import Outbox
     from suite.progress import Shown
     from suite.records import Outcome
+    from suite.tracking.outbox import Outbox
     from suite.training import provenance
 
     Outbox(store, study, printing.note).flush()
@@ -245,8 +245,8 @@ def _train(study: Study, trials: tuple[Trial, ...], store: Store, where: Where, 
 
 def _search(study: Study, searches: tuple[Search, ...], store: Store, storage: Storage, where: Where) -> int:
     """Run what is missing of the searches; how many trials failed."""
-    from suite.outbox import Outbox
     from suite.progress import Shown
+    from suite.tracking.outbox import Outbox
     from suite.tuning import optuna_storage, tuner
 
     Outbox(store, study, printing.note).flush()

@@ -78,7 +78,7 @@ _UPDATES = ("label", "repeat", "outcome", "step", "value")
 
 
 class Reader(Protocol):
-    """What a report needs of a store; `suite.store.Store` has it."""
+    """What a report needs of a store; `suite.tracking.store.Store` has it."""
 
     def records(self, ids: Collection[str]) -> Mapping[str, TrialRecord]:
         """The newest record of each of these trials that has one."""
@@ -176,7 +176,7 @@ def _updates(points: pd.DataFrame, chosen: NDArray[np.bool_], table: pd.DataFram
 
 
 class TuningReader(Protocol):
-    """What a report on a tuning needs of a store; `suite.store.Store` has it."""
+    """What a report on a tuning needs of a store; `suite.tracking.store.Store` has it."""
 
     def configurations(self, study: str) -> Sequence[Configuration]:
         """What the tuning of a study tried."""

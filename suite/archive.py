@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Records(Protocol):
-        """Where records come from; `suite.store.Store` is one, an `Archive` another."""
+        """Where records come from; `suite.tracking.store.Store` is one, an `Archive` another."""
 
         def records(self, ids: Collection[str]) -> Mapping[str, TrialRecord]:
             """The record of each of these trials that has one."""

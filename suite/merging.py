@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from suite.archive import Archive
-    from suite.store import Store
+    from suite.tracking.store import Store
 
 
 @dataclass(frozen=True, slots=True)

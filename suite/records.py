@@ -15,7 +15,7 @@ CONTRACT = 2
 `Trial.id`, so results of both sides of the change are never mixed."""
 
 SCHEMA = 1
-"""Version of the stored record; one of a newer schema is refused where it is read (`suite.store`)."""
+"""Version of the stored record; one of a newer schema is refused where it is read (`suite.tracking.store`)."""
 
 BITS = ("device", "device_name", "threads", "cpu_capability", "torch", "cuda", "cudnn")
 """The keys of a record's environment that its bits may depend on. What else they depend on (the precision, compiled steps,
@@ -182,7 +182,7 @@ class TrialRecord:
     artifacts: str = ""
     """Where its files are, as the store names the place."""
     plans: str = ""
-    """The studies, overrides included, that are known to have it in their plan; see `suite.store`."""
+    """The studies, overrides included, that are known to have it in their plan; see `suite.tracking.store`."""
 
 
 class State(StrEnum):

@@ -8,8 +8,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TYPE_CHECKING
 
 from suite.executors import WorkerLost
-from suite.outbox import Outbox
 from suite.records import Outcome, TrialResult
+from suite.tracking.outbox import Outbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from suite.executors import Executor
     from suite.records import Trial, TrialRecord
     from suite.spec.study import Study
-    from suite.store import Store
+    from suite.tracking.store import Store
 
 
 def missing(trials: Sequence[Trial], records: Mapping[str, TrialRecord]) -> list[Trial]:
@@ -41,7 +41,7 @@ def run(
         trials: What is missing; see `missing`.
         store: Held by this process (`Store.held`).
         executor: Where they run.
-        finished: Told of each result after it was recorded, or kept on disk while the store is away (`suite.outbox`).
+        finished: Told of each result after it was recorded, or kept on disk while the store is away (`suite.tracking.outbox`).
         told: Told in a sentence when the store goes away and comes back.
 
     Returns:

@@ -40,7 +40,7 @@ def _ctrl_c():
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory):
     """An empty store: its migrations take a second, a copy does not."""
-    from suite.store import Store, locate
+    from suite.tracking.store import Store, locate
 
     folder = tmp_path_factory.mktemp("migrated")
     Store(locate(str(folder), folder), folder)
@@ -74,7 +74,7 @@ def write_study(here):
 @pytest.fixture
 def store(here):
     """The store of `here`."""
-    from suite.store import Store, locate
+    from suite.tracking.store import Store, locate
 
     return Store(locate(None, here / "out"), here / "out")
 

@@ -49,7 +49,7 @@ def fill(folder, path):
     """Record a repeat of each optimizer, and copies for all other trials of the plan; milliseconds of a record."""
     from suite.spec.plan import plan
     from suite.spec.study_file import load
-    from suite.store import Store, locate
+    from suite.tracking.store import Store, locate
     from suite.training.run_trial import run_trial
 
     study = load(path)
@@ -111,7 +111,7 @@ def step(name, path):
     from suite import runner
     from suite.spec.plan import plan
     from suite.spec.study_file import load
-    from suite.store import Store, locate
+    from suite.tracking.store import Store, locate
 
     mpl.use("agg")
     folder = path.parent

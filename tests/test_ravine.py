@@ -146,7 +146,7 @@ def test_a_study_with_parts(call, write_study, here, monkeypatch):
     status, out, err = call("compare", f"{name}@part=one", f"{name}@part=two")
     assert status == 0, err
     assert "out/reports/toy_study.two_against_toy_study.one/index.html" in out
-    monkeypatch.setattr("suite.ui.serve", lambda *given: given[2]("http://here/") or 0)
+    monkeypatch.setattr("suite.tracking.ui.serve", lambda *given: given[2]("http://here/") or 0)
     status, out, _ = call("ui", "toy_study")
     assert status == 0
     assert re.findall(r"(?m)^  (\S+): http://here/#", out) == ["toy_study.one", "toy_study.two"]

@@ -18,7 +18,7 @@ from suite.plugins import load as load_object
 from suite.records import Outcome
 from suite.spec.study import Study
 from suite.spec.study_file import load
-from suite.store import Store, locate
+from suite.tracking.store import Store, locate
 
 ROOT = Path(ravine.__file__).parents[1]
 SOURCES = [path for room in ("ravine", "suite", "reports") for path in (ROOT / room).rglob("*.py")]
@@ -60,7 +60,7 @@ def test_the_ui_listens_on_this_machine_alone_unless_told_otherwise(call, monkey
 
         terminate = poll
 
-    monkeypatch.setattr("suite.ui.subprocess.Popen", Server)
+    monkeypatch.setattr("suite.tracking.ui.subprocess.Popen", Server)
     status, _, err = call("ui", *options)
     assert status == 2  # the server ended at once
     (command,) = started

@@ -7,7 +7,7 @@ from reports.build import build
 from suite import runner
 from suite.spec.plan import plan
 from suite.spec.study_file import load
-from suite.store import Store, locate
+from suite.tracking.store import Store, locate
 
 
 def test_copies_stand_for_the_trials_of_a_plan(here):

@@ -92,8 +92,8 @@ def commit() -> str:
 
     Only a checkout of Ravine itself counts: empty anywhere else.
     """
-    for folder in (Path(__file__).resolve().parent.parent, Path.cwd()):
-        if (folder / ".git").exists() and (folder / "suite" / "provenance.py").is_file():
+    for folder in (Path(__file__).resolve().parents[2], Path.cwd()):
+        if (folder / ".git").exists() and (folder / "suite" / "training" / "provenance.py").is_file():
             head = _git(folder, "rev-parse", "--short=12", "HEAD")
             return head + ("+" if head and _git(folder, "status", "--porcelain", "--untracked-files=no") else "")
     return ""

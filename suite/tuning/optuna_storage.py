@@ -7,10 +7,10 @@ import json
 import os
 from typing import TYPE_CHECKING, Self
 
-from suite import databases
 from suite.errors import UserError
-from suite.holding import hold
 from suite.records import Configuration
+from suite.tracking import databases
+from suite.tracking.lock import hold
 from suite.tuning.proposals import direction
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from suite import runner
-from suite.outbox import Outbox
 from suite.records import Configuration, Outcome, State, Trial, TrialRecord, TrialResult, canonical
+from suite.tracking.outbox import Outbox
 from suite.tuning.optuna_storage import CONFIGURATION, RUN, configuration, configurations
 from suite.tuning.proposals import distributions, inner, outer, proposal
 from suite.tuning.pruning import hopeless
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from suite.executors import Executor
     from suite.spec.study import Study
-    from suite.store import Store
+    from suite.tracking.store import Store
     from suite.tuning.optuna_storage import Storage
     from suite.tuning.searching import Search
 

@@ -9,7 +9,7 @@ import pytest
 from suite.executors import LocalProcesses, keep_memory
 from suite.spec.plan import plan
 from suite.spec.study_file import load
-from suite.store import Store, locate
+from suite.tracking.store import Store, locate
 from suite.training.run_trial import run_trial
 
 TINY = """

@@ -11,7 +11,7 @@ import pytest
 from suite.records import Outcome, Point, Timing, TrialResult
 from suite.spec.plan import plan
 from suite.spec.study_file import load
-from suite.store import Store, locate
+from suite.tracking.store import Store, locate
 
 KINDS = ("sgd", "momentum", "nag", "nag_paper", "adagrad", "rmsprop", "adadelta", "adam", "adamax", "nadam")
 STUDY = """

@@ -145,7 +145,7 @@ class Scene:
 
     def recorded(self) -> tuple[collections.Counter, list[str], list[tuple]]:
         """How often each trial has a complete record, which runs never ended, and each configuration of the tuning."""
-        from suite.store import Store, locate
+        from suite.tracking.store import Store, locate
 
         out = self.folder / "out"
         store = Store(locate(str(out), out), out, create=False)

@@ -18,8 +18,8 @@ from collections import Counter
 import pytest
 from mlflow import MlflowClient
 
-from suite import outbox
-from suite.ui import _free
+from suite.tracking import outbox
+from suite.tracking.ui import _free
 
 RAVINE = [sys.executable, "-m", "ravine"]
 OUTAGE = float(os.environ.get("RAVINE_TEST_OUTAGE", "4"))

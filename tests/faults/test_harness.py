@@ -15,7 +15,7 @@ from faults.kills import Scene, Tally, Undisturbed, story
 
 from suite.spec.plan import plan
 from suite.spec.study_file import load
-from suite.store import Store, locate
+from suite.tracking.store import Store, locate
 
 pytestmark = pytest.mark.xdist_group("harness")
 

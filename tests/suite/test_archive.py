@@ -20,7 +20,7 @@ from suite.spec import study_file
 from suite.spec.plan import plan
 from suite.spec.study import check
 from suite.spec.study_file import load, parse
-from suite.store import Store, locate
+from suite.tracking.store import Store, locate
 
 
 def _points(trial, epochs=None):

@@ -19,7 +19,7 @@ from suite import cluster, runner
 from suite.records import Outcome, TrialResult
 from suite.spec.plan import plan
 from suite.spec.study_file import load
-from suite.store import Store, locate
+from suite.tracking.store import Store, locate
 from suite.training.run_trial import run_trial
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("no_figures")]

@@ -214,7 +214,7 @@ def test_an_imported_study_is_recorded_reported_and_compared_but_not_run(call, h
         assert there in page, there
 
     assert json.loads(call("status", "mine", "--json")[1])["optimizers"]["SGD"]["ok"] == 8
-    from suite.store import Store, locate
+    from suite.tracking.store import Store, locate
 
     out_folder = here / "out"
     count = len(list(Store(locate(None, out_folder), out_folder)._runs("tags.`ravine.kind` = 'trial'")))

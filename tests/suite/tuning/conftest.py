@@ -7,7 +7,7 @@ from concurrent.futures import Future
 import pytest
 
 from suite.records import Outcome, TrialResult
-from suite.store import Store, locate
+from suite.tracking.store import Store, locate
 from suite.training import run_trial as trials
 from suite.tuning import optuna_storage, searching, tuner
 

@@ -12,7 +12,7 @@ from reports import frame
 from suite.records import State
 from suite.spec.plan import plan
 from suite.spec.study_file import load
-from suite.store import Store
+from suite.tracking.store import Store
 from suite.training import run_trial as trials
 from suite.tuning import optuna_storage, searching
 

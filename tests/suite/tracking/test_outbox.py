@@ -1,4 +1,4 @@
-"""`suite.outbox`: results wait on disk while the store is away."""
+"""`suite.tracking.outbox`: results wait on disk while the store is away."""
 
 import math
 
@@ -6,12 +6,12 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from suite import outbox
 from suite.errors import UserError
-from suite.outbox import Outbox
 from suite.records import Outcome, Point, Timing, TrialResult
 from suite.spec.plan import plan
 from suite.spec.study_file import load
+from suite.tracking import outbox
+from suite.tracking.outbox import Outbox
 
 AWAY = MlflowException("(sqlite3.OperationalError) database is locked")
 

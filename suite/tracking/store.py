@@ -25,10 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
-from suite import databases, histories, tags
 from suite.errors import UserError
-from suite.holding import hold
-from suite.ownership import is_gone, keep, process
 from suite.records import (
     SCHEMA,
     STEP_LOSS,
@@ -40,6 +37,9 @@ from suite.records import (
     TrialResult,
     canonical,
 )
+from suite.tracking import databases, history, tags
+from suite.tracking.lease import is_gone, keep, process
+from suite.tracking.lock import hold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -204,7 +204,7 @@ class Store:
             yield
 
     def _note(self, experiment: str) -> str:
-        """Who holds a study on a server; see `suite.ownership.keep`."""
+        """Who holds a study on a server; see `suite.tracking.lease.keep`."""
         with self._told("read"):
             return str(self._client.get_experiment(experiment).tags.get(HOLDER, ""))
 
@@ -236,7 +236,10 @@ class Store:
         """
         from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 
-        with self._told("written"), _few_retries(0):  # what it does not take is kept and tried again: `suite.outbox`
+        with (
+            self._told("written"),
+            _few_retries(0),
+        ):  # what it does not take is kept and tried again: `suite.tracking.outbox`
             trial = result.trial
             started = round(result.started * 1000)  # a record that is read comes back to the millisecond
             plans = (
@@ -250,7 +253,7 @@ class Store:
             )
             run_id = run.info.run_id
             metrics = [
-                Metric(p.metric, _finite(p.value), started, _mlflow_step(p)) for p in histories.thin(result.points)
+                Metric(p.metric, _finite(p.value), started, _mlflow_step(p)) for p in history.thin(result.points)
             ]
             if not trial.imported:
                 speed = _finite(result.timing.examples_per_second)
@@ -262,7 +265,7 @@ class Store:
                 badge = Dataset(trial.problem, digest, "files", canonical(trial.data))
                 self._client.log_inputs(run_id, [DatasetInput(badge, [InputTag("mlflow.data.context", "training")])])
             with self._artifacts(run) as folder:
-                histories.write(folder / histories.HISTORY, result.points)
+                history.write(folder / history.HISTORY, result.points)
                 description = {"label": trial.label, "id": trial.id, **trial.description()}
                 (folder / "trial.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
             status = "FAILED" if result.outcome is Outcome.FAILED else "FINISHED"
@@ -426,8 +429,8 @@ class Store:
 
         ids, tables = list[str](), list[pa.Table]()
         for record in records:
-            with self._told("read"), self._artifact(record, histories.HISTORY) as path:
-                tables.append(histories.read(path, record))
+            with self._told("read"), self._artifact(record, history.HISTORY) as path:
+                tables.append(history.read(path, record))
             ids.append(record.trial.id)
         if not tables:
             return pd.DataFrame(columns=["trial_id", "metric", "epoch", "step", "value"])

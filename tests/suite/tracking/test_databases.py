@@ -1,9 +1,9 @@
-"""`suite.databases`: what went wrong with a database, in a line."""
+"""`suite.tracking.databases`: what went wrong with a database, in a line."""
 
 import pytest
 import sqlalchemy.exc
 
-from suite.databases import cause, made_whole
+from suite.tracking.databases import cause, made_whole
 
 
 def test_a_cause_has_no_password_even_where_it_is_cut():

@@ -1,4 +1,4 @@
-"""`suite.ownership`: processes are known again, and two that want the same keep out of each other's way."""
+"""`suite.tracking.lease`: processes are known again, and two that want the same keep out of each other's way."""
 
 import json
 import os
@@ -10,10 +10,10 @@ import time
 
 import pytest
 
-from suite import ownership
 from suite.errors import UserError
-from suite.holding import own_command
-from suite.ownership import is_alive, is_gone, keep, process
+from suite.tracking import lease
+from suite.tracking.lease import is_alive, is_gone, keep, process
+from suite.tracking.lock import own_command
 
 HOST = socket.gethostname()
 
@@ -21,7 +21,7 @@ HOST = socket.gethostname()
 @pytest.fixture
 def ended():
     """A process that has ended, as it told of itself."""
-    code = "from suite.ownership import process; print(process())"
+    code = "from suite.tracking.lease import process; print(process())"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
@@ -29,7 +29,7 @@ def ended():
 def quick(monkeypatch):
     """Signs of life every tenth of a second."""
     for name, value in {"BEAT": 0.1, "PATIENCE": 1.0, "SETTLE": 0.05}.items():
-        monkeypatch.setattr(ownership, name, value)
+        monkeypatch.setattr(lease, name, value)
 
 
 class Board:
@@ -63,10 +63,10 @@ def test_a_process_is_gone_when_it_ended_on_this_machine(ended):
 def test_a_machine_that_was_restarted_has_none_of_its_processes(monkeypatch):
     """After a boot the processes of before are gone, where the machine can be told from others of its name."""
     before = process()
-    monkeypatch.setattr(ownership, "_boot", lambda: "the-next-boot")
-    monkeypatch.setattr(ownership, "_machine", lambda: before.split(" ")[4])
+    monkeypatch.setattr(lease, "_boot", lambda: "the-next-boot")
+    monkeypatch.setattr(lease, "_machine", lambda: before.split(" ")[4])
     assert is_gone(HOST, before) is (before.split(" ")[4] != "-")
-    monkeypatch.setattr(ownership, "_machine", lambda: "-")
+    monkeypatch.setattr(lease, "_machine", lambda: "-")
     assert not is_gone(HOST, before.rpartition(" ")[0] + " -")
 
 

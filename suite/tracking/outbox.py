@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from suite.errors import UserError
 from suite.records import Outcome, Point, Timing, Trial, TrialResult
-from suite.store import StoreAway
+from suite.tracking.store import StoreAway
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from suite.spec.study import Study
-    from suite.store import Store
+    from suite.tracking.store import Store
 
 FIRST, LONGEST = 0.5, 15.0
 """Seconds between two attempts to reach the store: the first pause, doubled each time, and the longest."""

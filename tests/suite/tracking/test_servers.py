@@ -8,7 +8,7 @@ import servers
 
 from suite.spec.plan import plan
 from suite.spec.study_file import load
-from suite.store import Store, locate
+from suite.tracking.store import Store, locate
 from suite.tuning import optuna_storage, searching
 
 pytestmark = [pytest.mark.xdist_group("servers"), pytest.mark.usefixtures("no_figures")]
@@ -73,26 +73,26 @@ def test_two_coordinators_on_one_server_leave_each_other_alone(write_study, here
     """One on a machine of another name: its live run is not swept, its study is held, and another study is free."""
     from mlflow import MlflowClient
 
-    from suite import ownership
     from suite.errors import UserError
+    from suite.tracking import lease
 
     for name, value in {"BEAT": 0.5, "PATIENCE": 5.0, "SETTLE": 0.2}.items():
-        monkeypatch.setattr(ownership, name, value)
+        monkeypatch.setattr(lease, name, value)
     address, _ = server
     study, other = load(write_study(name="shared")), load(write_study(name="another"))
     first, second = (Store(address, here / "out") for _ in range(2))
     client = MlflowClient(address)
-    name = ownership.socket.gethostname()
+    name = lease.socket.gethostname()
     with first.held(study):
         run = client.create_run(first._experiment(study), tags={"ravine.owner": name, "ravine.process": "1 1 1 1 1"})
         # From here on this process is one of another machine, with a cache of its own.
         monkeypatch.setenv("XDG_CACHE_HOME", str(here / "cache"))
-        monkeypatch.setattr(ownership.socket, "gethostname", lambda: "far")
+        monkeypatch.setattr(lease.socket, "gethostname", lambda: "far")
         with pytest.raises(UserError, match=rf"shared: held by `.*` on {name} "), second.held(study):
             pass
         with second.held(other):
             assert second.sweep() == 0
         assert client.get_run(run.info.run_id).info.status == "RUNNING"
-        monkeypatch.setattr(ownership.socket, "gethostname", lambda: name)
+        monkeypatch.setattr(lease.socket, "gethostname", lambda: name)
     with second.held(study):
         pass

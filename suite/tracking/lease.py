@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suite.errors import UserError
-from suite.holding import own_command
+from suite.tracking.lock import own_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""`suite.store`: records in a real MLflow store."""
+"""`suite.tracking.store`: records in a real MLflow store."""
 
 import dataclasses
 import json
@@ -11,15 +11,15 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from suite import holding
-from suite import store as store_module
 from suite.errors import UserError
 from suite.records import SCHEMA, Outcome, Point, Timing, TrialResult
 from suite.spec.plan import plan
 from suite.spec.study_file import load
-from suite.store import Store, exists, locate
+from suite.tracking import lock
+from suite.tracking import store as store_module
+from suite.tracking.store import Store, exists, locate
 
-WHO = "from suite.ownership import process; print(process())"
+WHO = "from suite.tracking.lease import process; print(process())"
 
 
 @pytest.fixture
@@ -220,7 +220,7 @@ def test_a_second_holder_is_told_who_holds_the_store(store):
     """Another process that wants to write gets one line with the command and the process that holds the store."""
     code = f"""
 from pathlib import Path
-from suite.store import Store
+from suite.tracking.store import Store
 with Store({store.uri!r}, Path("out")).held():
     pass
 """
@@ -229,7 +229,7 @@ with Store({store.uri!r}, Path("out")).held():
         import os
 
         assert f"(process {os.getpid()}, since " in second.stderr
-        assert f"held by `{holding.own_command()}`" in second.stderr
+        assert f"held by `{lock.own_command()}`" in second.stderr
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
 
 

@@ -79,7 +79,7 @@ def of_experiment(study: Study) -> dict[str, str]:
     """The tags of a study's experiment: its description, and the view that shows exactly its trials."""
     name = study.report_name
     key = hashlib.sha256(name.encode()).hexdigest()[:12]
-    view = json.loads(resources.files("suite").joinpath("mlflow_view.json").read_text(encoding="utf-8"))
+    view = json.loads(resources.files("suite.tracking").joinpath("mlflow_view.json").read_text(encoding="utf-8"))
     view["searchFilter"] = f"tags.`{PLANS}` LIKE '%{named(study)}%'"
     how = f"imported from {study.imported.file}" if study.imported else f"batch {study.batch_size}, {study.precision}"
     note = f"""**{study.title}**

@@ -16,7 +16,7 @@ from selenium.common.exceptions import TimeoutException, WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from suite.ui import _free
+from suite.tracking.ui import _free
 
 
 def _text(browser):
@@ -123,7 +123,7 @@ def test_a_port_that_another_server_takes_meanwhile_is_left_to_it(store, monkeyp
     import http.server
     import threading
 
-    from suite import ui
+    from suite.tracking import ui
 
     class Other(http.server.BaseHTTPRequestHandler):
         def do_GET(self):

@@ -1,8 +1,8 @@
-"""`suite.holding`: who holds a store, as the others are told it."""
+"""`suite.tracking.lock`: who holds a store, as the others are told it."""
 
 import pytest
 
-from suite.holding import own_command
+from suite.tracking.lock import own_command
 
 
 @pytest.mark.parametrize(

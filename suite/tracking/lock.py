@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.databases import place, sqlite_file, without_password
 from suite.errors import UserError
+from suite.tracking.databases import place, sqlite_file, without_password
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

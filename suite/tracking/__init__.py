@@ -1,0 +1,1 @@
+"""Records results in MLflow and reads them back."""
