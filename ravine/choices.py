@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     import typer
 
-    from suite.cluster import Cluster, RayTasks
-    from suite.executors import LocalProcesses
+    from suite.execution.local import LocalProcesses
+    from suite.execution.ray_cluster import Cluster, RayTasks
     from suite.spec.parts import StudyFile
     from suite.spec.study import Study
     from suite.tracking.store import Store
@@ -62,7 +62,7 @@ def cluster(context: typer.Context, executor: options.Executors, address: str | 
         if address is not None:
             raise UserError("--address: it is that of a Ray cluster. Add --executor ray, or leave it out")
         return None
-    from suite.cluster import Cluster
+    from suite.execution.ray_cluster import Cluster
 
     return context.with_resource(Cluster(address))
 
@@ -86,7 +86,7 @@ class Where:
     @property
     def workers(self) -> int:
         """How many trials run at a time, if there are so many: those asked for, or as the device wants."""
-        from suite.executors import default_workers
+        from suite.execution.local import default_workers
 
         if self.wanted:
             return self.wanted
@@ -96,7 +96,7 @@ class Where:
         """What runs the trials of a study, at most so many at a time, once the data is there."""
         from suite import problems
         from suite.data import datasets
-        from suite.executors import LocalProcesses
+        from suite.execution.local import LocalProcesses
 
         if self.cluster:
             return self.cluster.executor(self.wanted, most, self.device, self.data, study.folder)

@@ -37,8 +37,8 @@ def status(
     as_json: options.Json = False,
 ) -> None:
     """Tell how many trials of a study are ok, diverged, stalled, failed or missing, and the time left."""
-    from suite import runner
-    from suite.progress import duration
+    from suite.execution import runner
+    from suite.execution.progress import duration
     from suite.records import Outcome
     from suite.spec.plan import plan
     from suite.training.devices import resolve
@@ -141,7 +141,7 @@ def doctor(data: options.Data = None, store: options.Store = None) -> None:
     """Print what Ravine finds here: versions, devices, data, store. Paste it into a question."""
     import torch
 
-    from suite.executors import default_workers
+    from suite.execution.local import default_workers
     from suite.training import provenance
     from suite.training.devices import has_fast_bfloat16
 

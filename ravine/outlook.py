@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from ravine.choices import Where
-    from suite.estimate import Speed
+    from suite.execution.time_estimate import Speed
     from suite.problems import Problem
     from suite.records import Trial, TrialRecord
     from suite.spec.study import Study
@@ -25,11 +25,12 @@ def of_trials(
     where: Where,
 ) -> tuple[dict[str, float], str]:
     """From trial id to expected seconds on one worker, and where the expectation comes from."""
-    from suite import estimate, problems
+    from suite import problems
+    from suite.execution import time_estimate
 
     problem = problems.find(study.problem, study.folder)
     like = next(iter(trials))
-    speed = None if where.cluster else estimate.recorded(done.values(), like, where.device, problem.test_examples)
+    speed = None if where.cluster else time_estimate.recorded(done.values(), like, where.device, problem.test_examples)
     speed = speed or _probe(study, problem, where)
     return {trial.id: speed.seconds(trial, problem.test_examples) for trial in trials}, speed.source
 
@@ -59,8 +60,8 @@ def of_searches(
 
 def show_plan(study: Study, trials: tuple[Trial, ...], store: Store | None, where: Where) -> None:
     """Print the trials of a study, what is done and the time that the others would take."""
-    from suite import runner
-    from suite.progress import duration
+    from suite.execution import runner
+    from suite.execution.progress import duration
 
     done = store.records([trial.id for trial in trials]) if store else {}
     todo = runner.missing(trials, done)
@@ -75,7 +76,7 @@ def show_plan(study: Study, trials: tuple[Trial, ...], store: Store | None, wher
 
 def show_searches(study: Study, searches: tuple[Search, ...], store: Store | None, where: Where) -> None:
     """Print what is tuned in which ranges, what is done and the time that the rest would take at most."""
-    from suite.progress import duration
+    from suite.execution.progress import duration
     from suite.tuning import ranges
 
     known = store.configurations(study.name) if store else []
@@ -103,10 +104,10 @@ def show_searches(study: Study, searches: tuple[Search, ...], store: Store | Non
 
 def _probe(study: Study, problem: Problem, where: Where) -> Speed:
     """The speed of this machine; of a cluster none is known before its first trial has ended."""
-    from suite import estimate
+    from suite.execution import time_estimate
 
     if where.cluster:
-        return estimate.UNKNOWN
+        return time_estimate.UNKNOWN
     if where.device == "cpu":
-        return estimate.probe(problem, study.precision, where.device)
-    return estimate.probe_apart(study.problem, study.folder, study.precision, where.device)
+        return time_estimate.probe(problem, study.precision, where.device)
+    return time_estimate.probe_apart(study.problem, study.folder, study.precision, where.device)

@@ -45,7 +45,7 @@ def run(
     ] = False,
 ) -> None:
     """Run what is missing of a study, then print its table and where the report is."""
-    from suite import executors
+    from suite.execution import local
     from suite.spec.plan import check_runnable, plan
 
     chosen = choices.studies(
@@ -69,7 +69,7 @@ def run(
         return
     choices.check_places(chosen)
     if cluster is None:
-        executors.begin(where.device)  # it imports torch while this process imports MLflow
+        local.begin(where.device)  # it imports torch while this process imports MLflow
     records = choices.open_store(store, create=True)
     failed = 0
     with records.held(*chosen.parts):
@@ -109,7 +109,7 @@ def tune(
 ) -> None:
     """Tune every optimizer of a study under one budget, then run own and tuned settings on fresh repeats."""
     from reports.writing import check_place
-    from suite import executors
+    from suite.execution import local
     from suite.spec.parts import load
     from suite.spec.plan import plan
     from suite.tuning import optuna_storage, searching, tuned
@@ -132,7 +132,7 @@ def tune(
         return
     check_place(choices.REPORTS / tuned.name(chosen))
     if cluster is None:
-        executors.begin(where.device)
+        local.begin(where.device)
     records = choices.open_store(store, create=True)
     with (
         records.held(chosen),
@@ -173,8 +173,8 @@ def verify(
     as_json: options.Json = False,
 ) -> None:
     """Run recorded trials again, record nothing, and compare the weights by their digests."""
-    from suite import verification
-    from suite.progress import Shown
+    from suite.execution import verification
+    from suite.execution.progress import Shown
     from suite.spec.plan import check_runnable, plan
 
     chosen = choices.studies(
@@ -222,8 +222,8 @@ def verify(
 
 def _train(study: Study, trials: tuple[Trial, ...], store: Store, where: Where, *, strict: bool = False) -> int:
     """Run what is missing of a plan; how many trials failed."""
-    from suite import runner
-    from suite.progress import Shown
+    from suite.execution import runner
+    from suite.execution.progress import Shown
     from suite.records import Outcome
     from suite.tracking.outbox import Outbox
     from suite.training import provenance
@@ -245,7 +245,7 @@ def _train(study: Study, trials: tuple[Trial, ...], store: Store, where: Where, 
 
 def _search(study: Study, searches: tuple[Search, ...], store: Store, storage: Storage, where: Where) -> int:
     """Run what is missing of the searches; how many trials failed."""
-    from suite.progress import Shown
+    from suite.execution.progress import Shown
     from suite.tracking.outbox import Outbox
     from suite.tuning import optuna_storage, tuner
 

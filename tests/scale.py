@@ -108,7 +108,7 @@ def step(name, path):
     import matplotlib as mpl
 
     from reports.build import build
-    from suite import runner
+    from suite.execution import runner
     from suite.spec.plan import plan
     from suite.spec.study_file import load
     from suite.tracking.store import Store, locate

@@ -20,7 +20,7 @@ ALLOWED = {  # from a module of suite to those that it may import; all may impor
     "suite.training.devices": set(),
     "suite.tracking.ui": set(),
     "suite.plugins": set(),
-    "suite.progress": set(),
+    "suite.execution.progress": set(),
     "suite.spec.names": set(),
     "suite.reading": set(),
     "suite.sweeps": set(),
@@ -71,15 +71,15 @@ ALLOWED = {  # from a module of suite to those that it may import; all may impor
         "suite.training.loop",
         "suite.training.step",
     },
-    "suite.executors": {"suite.training.run_trial"},
-    "suite.cluster": {
+    "suite.execution.local": {"suite.training.run_trial"},
+    "suite.execution.ray_cluster": {
         "suite.data.datasets",
-        "suite.executors",
+        "suite.execution.local",
         "suite.plugins",
         "suite.problems",
         "suite.training.run_trial",
     },
-    "suite.estimate": {
+    "suite.execution.time_estimate": {
         "suite.training.devices",
         "suite.training.evaluation",
         "suite.problems",
@@ -97,16 +97,21 @@ ALLOWED = {  # from a module of suite to those that it may import; all may impor
         "suite.tracking.tags",
     },
     "suite.tracking.outbox": {"suite.tracking.store", "suite.spec.study"},
-    "suite.runner": {"suite.executors", "suite.tracking.outbox", "suite.tracking.store", "suite.spec.study"},
+    "suite.execution.runner": {
+        "suite.execution.local",
+        "suite.tracking.outbox",
+        "suite.tracking.store",
+        "suite.spec.study",
+    },
     "suite.tuning": {
         "suite.tracking.databases",
-        "suite.executors",
+        "suite.execution.local",
         "suite.tracking.lock",
         "suite.optimizers",
         "suite.tracking.outbox",
         "suite.spec.plan",
         "suite.problems",
-        "suite.runner",
+        "suite.execution.runner",
         "suite.seeds",
         "suite.problems.validation_split",
         "suite.tracking.store",
@@ -116,7 +121,7 @@ ALLOWED = {  # from a module of suite to those that it may import; all may impor
     "suite.importing": {"suite.spec.names", "suite.spec.parts", "suite.spec.study", "suite.spec.study_file"},
     "suite.archive": {"suite.spec.study", "suite.spec.study_file"},
     "suite.merging": {"suite.archive", "suite.tracking.store"},
-    "suite.verification": {"suite.executors", "suite.training.provenance", "suite.runner"},
+    "suite.execution.verification": {"suite.execution.local", "suite.training.provenance", "suite.execution.runner"},
 }
 
 
@@ -206,7 +211,7 @@ def test_every_module_of_suite_has_its_rule():
     [
         ("mlflow", {"suite.tracking.store"}),
         ("optuna", {"suite.tuning"}),
-        ("ray", {"suite.cluster"}),
+        ("ray", {"suite.execution.ray_cluster"}),
     ],
 )
 def test_few_importers(library, importers):

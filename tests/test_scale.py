@@ -4,7 +4,7 @@ import pandas as pd
 import scale
 
 from reports.build import build
-from suite import runner
+from suite.execution import runner
 from suite.spec.plan import plan
 from suite.spec.study_file import load
 from suite.tracking.store import Store, locate

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from suite import runner
+from suite.execution import runner
 from suite.records import Configuration, Outcome, State, Trial, TrialRecord, TrialResult, canonical
 from suite.tracking.outbox import Outbox
 from suite.tuning.optuna_storage import CONFIGURATION, RUN, configuration, configurations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from optuna.trial import FrozenTrial
 
-    from suite.executors import Executor
+    from suite.execution.local import Executor
     from suite.spec.study import Study
     from suite.tracking.store import Store
     from suite.tuning.optuna_storage import Storage

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from suite.executors import keep_memory
+from suite.execution.local import keep_memory
 from suite.problems import PROBLEMS
 from suite.training.devices import arithmetic
 from suite.training.step import autocast

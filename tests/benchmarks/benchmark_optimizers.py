@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from suite.executors import keep_memory
+from suite.execution.local import keep_memory
 from suite.optimizers import OPTIMIZERS
 from suite.problems import PROBLEMS
 from suite.training.cuda_graphs import capture

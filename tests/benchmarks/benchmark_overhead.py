@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from suite.executors import LocalProcesses, keep_memory
+from suite.execution.local import LocalProcesses, keep_memory
 from suite.spec.plan import plan
 from suite.spec.study_file import load
 from suite.tracking.store import Store, locate

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from suite.data import datasets as data
-from suite.executors import keep_memory
+from suite.execution.local import keep_memory
 from suite.optimizers import Momentum
 from suite.problems import PROBLEMS
 from suite.records import Trial

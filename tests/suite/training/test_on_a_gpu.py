@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from suite import optimizers
-from suite.executors import LocalProcesses
+from suite.execution.local import LocalProcesses
 from suite.optimizers import OPTIMIZERS
 from suite.optimizers.base import Rule
 from suite.records import Outcome

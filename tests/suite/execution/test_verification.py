@@ -1,4 +1,4 @@
-"""`suite.verification` and `ravine verify`: recorded trials run again, bit for bit."""
+"""`suite.execution.verification` and `ravine verify`: recorded trials run again, bit for bit."""
 
 import dataclasses
 import json
@@ -7,11 +7,11 @@ import pytest
 from mlflow import MlflowClient
 
 from suite.errors import UserError
+from suite.execution.verification import Check, sample
 from suite.records import BITS, Outcome, Timing, TrialRecord, TrialResult
 from suite.spec.plan import plan
 from suite.spec.study_file import load
 from suite.training.provenance import changed, environment, refuse_others
-from suite.verification import Check, sample
 
 HERE = {"device": "cpu", "device_name": "X", "threads": "1", "cpu_capability": "AVX2", "torch": "2.15", "commit": "a"}
 

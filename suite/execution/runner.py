@@ -7,14 +7,14 @@ from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TYPE_CHECKING
 
-from suite.executors import WorkerLost
+from suite.execution.local import WorkerLost
 from suite.records import Outcome, TrialResult
 from suite.tracking.outbox import Outbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from suite.executors import Executor
+    from suite.execution.local import Executor
     from suite.records import Trial, TrialRecord
     from suite.spec.study import Study
     from suite.tracking.store import Store

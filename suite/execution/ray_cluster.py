@@ -280,7 +280,7 @@ def _sound() -> bool:
 @functools.cache
 def _prepare() -> None:
     """What a process does before its first trial."""
-    from suite.executors import keep_memory
+    from suite.execution.local import keep_memory
 
     keep_memory()
 

@@ -1,4 +1,4 @@
-"""`suite.estimate` and `suite.progress`: how long it takes, and what is left."""
+"""`suite.execution.time_estimate` and `suite.execution.progress`: how long it takes, and what is left."""
 
 import dataclasses
 import io
@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 from toy import BLOBS, BUGGY_BLOBS
 
-from suite import estimate
-from suite.progress import Shown, duration, summary
+from suite.execution import time_estimate
+from suite.execution.progress import Shown, duration, summary
 from suite.records import Outcome, Point, Timing, TrialRecord, TrialResult
 from suite.spec.plan import plan
 from suite.spec.study_file import load
@@ -36,7 +36,7 @@ def _record(trial, timing, **changes):
 
 def test_the_expected_time_of_a_trial(trials):
     """2 epochs of 256 examples at 128 a second, and 2 evaluations of 100 at 50 a second, take 4 + 4 seconds."""
-    assert estimate.Speed(128, 50, "").seconds(trials[0], 100) == 8
+    assert time_estimate.Speed(128, 50, "").seconds(trials[0], 100) == 8
 
 
 def test_recorded_trials_come_before_a_probe(trials):
@@ -44,16 +44,16 @@ def test_recorded_trials_come_before_a_probe(trials):
     records = [_record(trials[0], Timing(train, 4.0, 9.0, 512)) for train in (1.0, 2.0, 400.0)]
     records.append(_record(trials[0], Timing(0.001, 4.0, 9.0, 512), environment={"device_name": "another"}))
     records.append(_record(dataclasses.replace(trials[0], precision="bfloat16"), Timing(0.001, 4.0, 9.0, 512)))
-    speed = estimate.recorded(records, trials[1], "cpu", 100)
+    speed = time_estimate.recorded(records, trials[1], "cpu", 100)
     assert (speed.train, speed.evaluate, speed.source) == (256, 50, "3 recorded trials")
     cut = _record(trials[0], Timing(1.0, 0.001, 9.0, 256), outcome=Outcome.DIVERGED)
-    assert estimate.recorded([*records, cut], trials[1], "cpu", 100) == speed, "it was spared evaluations"
-    assert estimate.recorded(records[3:], trials[1], "cpu", 100) is None
+    assert time_estimate.recorded([*records, cut], trials[1], "cpu", 100) == speed, "it was spared evaluations"
+    assert time_estimate.recorded(records[3:], trials[1], "cpu", 100) is None
 
 
 def test_a_probe_measures(trials):
     """A probe runs real steps and gives finite speeds."""
-    speed = estimate.probe(BLOBS, "float32", "cpu")
+    speed = time_estimate.probe(BLOBS, "float32", "cpu")
     assert speed.train > 0
     assert speed.evaluate > 0
 
@@ -61,14 +61,14 @@ def test_a_probe_measures(trials):
 def test_a_probe_in_a_process_of_its_own(write_study):
     """It finds the problem beside the study and measures it; where the process dies, the time is unknown."""
     folder = write_study().parent
-    found = estimate.probe_apart("toy:BLOBS", folder, "float32", "cpu")
+    found = time_estimate.probe_apart("toy:BLOBS", folder, "float32", "cpu")
     assert (found.train > 0, found.evaluate > 0, found.source) == (True, True, "a probe of two steps")
-    assert math.isnan(estimate.probe_apart("toy:DEADLY_BLOBS", folder, "float32", "cpu").train)
+    assert math.isnan(time_estimate.probe_apart("toy:DEADLY_BLOBS", folder, "float32", "cpu").train)
 
 
 def test_a_probe_that_fails_is_unknown_time(trials):
     """A bug in the problem is for its trials to tell; until one has ended the time left is unknown, then it is known."""
-    speed = estimate.probe(BUGGY_BLOBS, "float32", "cpu")
+    speed = time_estimate.probe(BUGGY_BLOBS, "float32", "cpu")
     assert math.isnan(speed.train)
     shown = Shown({trial.id: speed.seconds(trial, 100) for trial in trials}, 1, Console(file=io.StringIO()))
     assert duration(shown.seconds_left()) == "unknown time"

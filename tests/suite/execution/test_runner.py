@@ -1,9 +1,9 @@
-"""`suite.runner`: what is missing runs, and each result is recorded at once."""
+"""`suite.execution.runner`: what is missing runs, and each result is recorded at once."""
 
 from concurrent.futures import Future
 
-from suite import runner
-from suite.executors import LocalProcesses
+from suite.execution import runner
+from suite.execution.local import LocalProcesses
 from suite.records import Outcome
 from suite.spec.plan import plan
 from suite.spec.study_file import load

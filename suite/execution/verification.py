@@ -6,14 +6,14 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from suite import runner
+from suite.execution import runner
 from suite.records import BITS, Outcome
 from suite.training import provenance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from suite.executors import Executor
+    from suite.execution.local import Executor
     from suite.records import TrialRecord, TrialResult
 
 

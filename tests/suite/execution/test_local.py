@@ -1,4 +1,4 @@
-"""`suite.executors`: worker processes that compute the same bits, fail alone, and never outlive their parent."""
+"""`suite.execution.local`: worker processes that compute the same bits, fail alone, and never outlive their parent."""
 
 import dataclasses
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 import processes
 import pytest
 
-from suite.executors import LocalProcesses, Place, WorkerLost, default_workers
+from suite.execution.local import LocalProcesses, Place, WorkerLost, default_workers
 from suite.records import Outcome
 from suite.spec.plan import plan
 from suite.spec.study_file import load
@@ -199,7 +199,7 @@ def test_no_worker_outlives_its_coordinator(write_study, how):
     path = write_study("SLOW_BLOBS", repeats=50)
     code = f"""
     from pathlib import Path
-    from suite.executors import LocalProcesses
+    from suite.execution.local import LocalProcesses
     from suite.spec.plan import plan
     from suite.spec.study_file import load
     if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""`suite.progress`: what is shown counts what will run, under the names by which it is expected."""
+"""`suite.execution.progress`: what is shown counts what will run, under the names by which it is expected."""
 
 import io
 
 import pytest
 from rich.console import Console
 
-from suite.progress import Shown
+from suite.execution.progress import Shown
 from suite.records import Outcome, Timing, Trial, TrialResult
 
 RESULT = TrialResult(

@@ -1,4 +1,4 @@
-"""`suite.cluster`: trials on a real Ray, with nodes that die, give what they give on this machine."""
+"""`suite.execution.ray_cluster`: trials on a real Ray, with nodes that die, give what they give on this machine."""
 
 import contextlib
 import dataclasses
@@ -15,7 +15,7 @@ from pathlib import Path
 import processes
 import pytest
 
-from suite import cluster, runner
+from suite.execution import ray_cluster, runner
 from suite.records import Outcome, TrialResult
 from suite.spec.plan import plan
 from suite.spec.study_file import load
@@ -61,7 +61,7 @@ def nodes(ray, tmp_path_factory):
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_AUTH_MODE", "disabled")
         patch.delenv("RAVINE_DATA", raising=False)
-        size = {"num_cpus": 1, "object_store_memory": cluster.OBJECTS, "include_dashboard": False}
+        size = {"num_cpus": 1, "object_store_memory": ray_cluster.OBJECTS, "include_dashboard": False}
         found = Cluster(initialize_head=True, head_node_args={**size, "_system_config": quick})
         for _ in range(2):
             found.add_node(**size)
@@ -72,7 +72,7 @@ def nodes(ray, tmp_path_factory):
 @pytest.fixture
 def connected(nodes):
     """A connection to it."""
-    with cluster.Cluster(nodes.address) as found:
+    with ray_cluster.Cluster(nodes.address) as found:
         yield found
 
 
@@ -160,7 +160,7 @@ def test_a_tuning_on_a_cluster_is_that_of_this_machine(nodes, traced, call, here
 @pytest.mark.parametrize("problem", ["DEADLY_BLOBS", "QUIET_BLOBS"])
 def test_a_trial_that_ends_its_process_fails_after_some_tries(connected, write_study, monkeypatch, problem):
     """Killed, or ended with exit status 0: it is a failed trial with a reason, and the next one runs."""
-    monkeypatch.setattr(cluster, "RETRIES", 1)
+    monkeypatch.setattr(ray_cluster, "RETRIES", 1)
     path = write_study(repeats=1)
     deadly, good = plan(load(write_study(problem, repeats=1, name="deadly")))[0], plan(load(path))[0]
     with connected.executor(None, 2, "cpu", None, path.parent) as executor:
@@ -204,9 +204,9 @@ def test_more_workers_than_gpus_share_them(nodes, connected, write_study, here, 
         seen = f"{os.environ['CUDA_VISIBLE_DEVICES']} {time.time()}"
         return TrialResult(trial=trial, outcome=Outcome.OK, reason=seen, started=started)
 
-    monkeypatch.setattr(cluster, "run_on_node", traced)
+    monkeypatch.setattr(ray_cluster, "run_on_node", traced)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)  # Ray refuses GPUs that it hides
-    node = nodes.add_node(num_cpus=6, num_gpus=2, object_store_memory=cluster.OBJECTS)
+    node = nodes.add_node(num_cpus=6, num_gpus=2, object_store_memory=ray_cluster.OBJECTS)
     try:
         assert connected.device("auto") == "cuda"
         with connected.executor(4, 12, "cuda", None, study.folder) as executor:
@@ -225,9 +225,9 @@ def test_more_workers_than_gpus_share_them(nodes, connected, write_study, here, 
 def test_what_a_cluster_lacks_is_told_in_one_line(connected, nodes, call, write_study):
     """No GPU there, a device by number, an address that nobody listens at, an address without Ray."""
     path = write_study()
-    with pytest.raises(cluster.UserError, match=r"--device: there is no GPU in the cluster at .* Write auto"):
+    with pytest.raises(ray_cluster.UserError, match=r"--device: there is no GPU in the cluster at .* Write auto"):
         connected.device("cuda")
-    with pytest.raises(cluster.UserError, match=r'on a cluster Ray chooses the GPU, so "cuda:1"'):
+    with pytest.raises(ray_cluster.UserError, match=r'on a cluster Ray chooses the GPU, so "cuda:1"'):
         connected.device("cuda:1")
     for address, why in (("127.0.0.1:9", "Connection refused"), ("head", "expected host:port")):
         status, _, told = call("run", path, "--executor", "ray", "--address", address)
@@ -282,15 +282,15 @@ def test_the_modules_beside_a_study_travel_with_it(traced, here, tmp_path, monke
     (here / "package" / "inner").mkdir(parents=True)
     for name in ("package/__init__.py", "package/inner/part.py", "notes.txt"):
         (here / name).write_text("# x\n", encoding="utf-8")
-    sent = cluster.modules(here)
+    sent = ray_cluster.modules(here)
     assert set(sent) == {"toy.py", "traced.py", "package/__init__.py", "package/inner/part.py"}
     monkeypatch.setenv("RAVINE_CACHE", str(tmp_path / "node"))
     trial = plan(load(traced))[0]
-    there = cluster.run_on_node(trial, "cpu", None, sent)
+    there = ray_cluster.run_on_node(trial, "cpu", None, sent)
     assert (there.outcome, there.reason) == (Outcome.OK, "")
     (folder,) = (tmp_path / "node" / "modules").iterdir()
     assert {str(path.relative_to(folder)) for path in folder.rglob("*.py")} == set(sent)
-    assert cluster.modules(None) == {}
+    assert ray_cluster.modules(None) == {}
 
 
 def test_two_processes_of_a_node_share_the_modules(tmp_path, monkeypatch):
@@ -304,10 +304,10 @@ def test_two_processes_of_a_node_share_the_modules(tmp_path, monkeypatch):
         return temporary(**given)
 
     def write(_):
-        folder = cluster._written.__wrapped__((("own.py", b"# x"),))
+        folder = ray_cluster._written.__wrapped__((("own.py", b"# x"),))
         return folder, folder.stat().st_ino
 
-    monkeypatch.setattr(cluster.tempfile, "TemporaryDirectory", slowly)
+    monkeypatch.setattr(ray_cluster.tempfile, "TemporaryDirectory", slowly)
     with ThreadPoolExecutor(2) as pool:
         ((folder, written),) = set(pool.map(write, range(2)))
     assert folder.stat().st_ino == written
@@ -320,12 +320,12 @@ def test_a_node_refuses_what_it_would_compute_otherwise(traced, here, tmp_path, 
     """Another training contract, and a module that was edited after the plan: failed, with the node and the mend."""
     monkeypatch.setenv("RAVINE_CACHE", str(tmp_path / "node"))
     trial = plan(load(traced))[0]
-    other = cluster.run_on_node(dataclasses.replace(trial, contract=trial.contract + 1), "cpu", None, {})
+    other = ray_cluster.run_on_node(dataclasses.replace(trial, contract=trial.contract + 1), "cpu", None, {})
     assert other.outcome is Outcome.FAILED
     assert other.reason.startswith("node ")
     assert "Install one version on all machines" in other.reason
-    sent = cluster.modules(here)
-    edited = cluster.run_on_node(trial, "cpu", None, sent | {"traced.py": sent["traced.py"] + b"# edited\n"})
+    sent = ray_cluster.modules(here)
+    edited = ray_cluster.run_on_node(trial, "cpu", None, sent | {"traced.py": sent["traced.py"] + b"# edited\n"})
     assert (edited.outcome, "traced.py changed after the study was planned" in edited.reason) == (Outcome.FAILED, True)
 
 
@@ -335,15 +335,15 @@ def test_a_node_finds_the_data_by_itself_and_verifies_it(here, tmp_path, monkeyp
     (tmp_path / "wrong").mkdir()
     (tmp_path / "wrong" / "airfoil_self_noise.dat").write_bytes(b"1 2 3\r\n")
     monkeypatch.setenv("RAVINE_DATA", str(tmp_path / "wrong"))
-    cluster._data.cache_clear()
-    result = cluster.run_on_node(trial, "cpu", None, {})
+    ray_cluster._data.cache_clear()
+    result = ray_cluster.run_on_node(trial, "cpu", None, {})
     assert result.outcome is Outcome.FAILED
     assert "expected sha1 76e5be15" in result.reason
-    cluster._data.cache_clear()
+    ray_cluster._data.cache_clear()
 
 
 @pytest.mark.parametrize(("workers", "gpus", "share"), [(1, 1, 1), (2, 2, 1), (3, 2, 0.5), (3, 1, 0.3333), (1, 4, 1)])
 def test_a_trial_asks_for_its_part_of_a_gpu(workers, gpus, share):
     """So many trials fit on so many GPUs, and their parts never add up to more than one."""
-    assert cluster.gpu_share(workers, gpus) == share
+    assert ray_cluster.gpu_share(workers, gpus) == share
     assert int(1 / share) * gpus >= workers
