@@ -26,8 +26,8 @@ def export(
     store: options.Store = None,
 ) -> None:
     """Write the records of a study to one file, to be moved, kept or compared."""
-    from suite import archive
     from suite.spec.plan import plan
+    from suite.transfer import archive
 
     chosen = choices.studies(
         study,
@@ -52,7 +52,8 @@ def merge(
     store: options.Store = None,
 ) -> None:
     """Put the records of an export into the store; what is there stays as it is."""
-    from suite import archive, merging
+    from suite.transfer import archive
+    from suite.transfer import merge as merging
 
     read = archive.read(file)
     records = choices.open_store(store, create=True)
@@ -79,12 +80,12 @@ def import_(
     from rich.console import Console
     from rich.progress import track
 
-    from suite import importing
     from suite.spec.plan import plan
+    from suite.transfer import import_results
 
     progress = Console(stderr=True)
-    found = importing.read(file)
-    chosen = importing.write_study(file, found, choices.STUDIES, study, score, margin)
+    found = import_results.read(file)
+    chosen = import_results.write_study(file, found, choices.STUDIES, study, score, margin)
     planned = [(each, plan(each)) for each in chosen.parts]
     choices.check_places(chosen)
     records = choices.open_store(store, create=True)
@@ -93,7 +94,7 @@ def import_(
         for each, trials in planned:
             known = records.records([trial.id for trial in trials])
             records.include(each, known.values())
-            new = [result for result in importing.results(found[0], trials) if result.trial.id not in known]
+            new = [result for result in import_results.results(found[0], trials) if result.trial.id not in known]
             for result in track(new, f"Recording {each.problem}", console=progress, disable=not progress.is_terminal):
                 records.write(each, result)
         reporting.make(chosen, planned, records)

@@ -128,8 +128,8 @@ def _baseline(study: Study, store: str | None, test: Test | None, *, as_json: bo
     from reports.sections import versus as versus_section
     from reports.summary import summary
     from reports.versus import Side, versus
-    from suite import archive
     from suite.spec.plan import plan
+    from suite.transfer import archive
 
     shipped, found = archive.baselines(), None
     if study.name not in shipped:
@@ -165,8 +165,8 @@ def _side(words: str, store: str | None) -> Side:
     """A study of the store, its overrides written as in the name of its report, or an export."""
     from reports import frame
     from reports.versus import Side
-    from suite import archive
     from suite.spec.plan import plan
+    from suite.transfer import archive
 
     if words.endswith(".zip"):
         read = archive.read(Path(words))

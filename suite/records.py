@@ -22,7 +22,7 @@ BITS = ("device", "device_name", "threads", "cpu_capability", "torch", "cuda", "
 the data) is part of the trial's description, so of its id."""
 
 IMPORTED = "imported"
-"""The optimizer of a trial that was not run but imported (`suite.importing`): of what was computed, its file alone is known."""
+"""The optimizer of a trial that was not run but imported (`suite.transfer.import_results`): of what was computed, its file alone is known."""
 
 BatchSize = int | Literal["full"]
 Stage = Literal["final", "tuning"]

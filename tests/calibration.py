@@ -32,7 +32,7 @@ ROOT = 2026
 def residuals() -> np.ndarray:
     """Scores of real runs, those of `paper` that come with Ravine, each less the mean of its optimizer: a column of each."""
     from reports import frame, scores
-    from suite import archive
+    from suite.transfer import archive
 
     read = archive.read(archive.baselines()["paper"])
     frames = frame.load(read, read.trials)

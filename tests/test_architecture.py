@@ -118,9 +118,14 @@ ALLOWED = {  # from a module of suite to those that it may import; all may impor
         "suite.spec.study",
         "suite.spec.study_file",
     },
-    "suite.importing": {"suite.spec.names", "suite.spec.parts", "suite.spec.study", "suite.spec.study_file"},
-    "suite.archive": {"suite.spec.study", "suite.spec.study_file"},
-    "suite.merging": {"suite.archive", "suite.tracking.store"},
+    "suite.transfer.import_results": {
+        "suite.spec.names",
+        "suite.spec.parts",
+        "suite.spec.study",
+        "suite.spec.study_file",
+    },
+    "suite.transfer.archive": {"suite.spec.study", "suite.spec.study_file"},
+    "suite.transfer.merge": {"suite.transfer.archive", "suite.tracking.store"},
     "suite.execution.verification": {"suite.execution.local", "suite.training.provenance", "suite.execution.runner"},
 }
 

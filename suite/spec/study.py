@@ -181,7 +181,7 @@ class Tuned(BaseModel):
 
 
 class Imported(BaseModel):
-    """`[imported]`: the file whose results the study has; they cannot be run (`suite.importing`)."""
+    """`[imported]`: the file whose results the study has; they cannot be run (`suite.transfer.import_results`)."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 

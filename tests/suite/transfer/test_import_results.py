@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from suite import archive, importing
 from suite.errors import UserError
 from suite.records import Outcome
 from suite.spec.parts import load
 from suite.spec.plan import plan
+from suite.transfer import archive, import_results
 
 HEAD = "problem,optimizer,repeat,epoch,metric,value"
 LABELS = ("Adam", "SGD", "<b>Lion</b> $x_1$")
@@ -46,9 +46,9 @@ def test_a_file_is_read_to_the_last_bit_in_any_order(tmp_path, name):
     """Both formats give each run its own history and outcome, whatever the order of the rows."""
     frame = values()
     path = save(frame.sample(frac=1, random_state=1), tmp_path / name)
-    found = importing.read(path)
-    study = importing.write_study(path, found, tmp_path / "studies", "mine").one()
-    known = {result.trial.name: result for result in importing.results(found[0], plan(study))}
+    found = import_results.read(path)
+    study = import_results.write_study(path, found, tmp_path / "studies", "mine").one()
+    known = {result.trial.name: result for result in import_results.results(found[0], plan(study))}
     assert len(known) == 9
     assert {name for name, result in known.items() if result.outcome is Outcome.DIVERGED} == {"SGD r1"}
     assert known["SGD r1"].reason == "test/accuracy is not finite at the last epoch, 3"
@@ -70,7 +70,7 @@ def test_metrics_may_be_called_as_others_call_them(tmp_path):
         "training-top5_error": "train/top5_error",
     }
     rows = [("p", "A", 1, 1, name, 0.5) for name in names]
-    found = importing.read(save(pd.DataFrame(rows, columns=HEAD.split(",")), tmp_path / "a.csv"))[0]
+    found = import_results.read(save(pd.DataFrame(rows, columns=HEAD.split(",")), tmp_path / "a.csv"))[0]
     assert list(found["metric"]) == list(names.values())
 
 
@@ -78,19 +78,19 @@ def test_the_study_says_what_was_found_and_reads_back(tmp_path):
     """Repeats, epochs of each optimizer, score, file and digest; a score is chosen or asked for, and has its own margin."""
     frame = pd.concat([values(), values(labels=("Slow",), epochs=5)])
     path = save(frame, tmp_path / "a.csv")
-    found = importing.read(path)
-    study = importing.write_study(path, found, tmp_path, "mine").one()
+    found = import_results.read(path)
+    study = import_results.write_study(path, found, tmp_path, "mine").one()
     assert (study.repeats, study.epochs, study.score, study.margin) == (3, 5, "test/accuracy", 0.002)
     assert [(entry.name, entry.epochs) for entry in study.optimizer] == [*((name, 3) for name in LABELS), ("Slow", 5)]
     assert study.imported is not None
     assert (study.imported.file, study.imported.sha256) == ("a.csv", found[1])
-    other = importing.write_study(path, found, tmp_path, "mine", "training loss").one()
+    other = import_results.write_study(path, found, tmp_path, "mine", "training loss").one()
     assert (other.score, other.margin) == ("train/loss", 0)
-    assert importing.write_study(path, found, tmp_path, "mine", margin=0.1).one().margin == 0.1
+    assert import_results.write_study(path, found, tmp_path, "mine", margin=0.1).one().margin == 0.1
     ids = {trial.id for trial in plan(study)}
     assert len(ids) == 12
     changed = save(frame.assign(epoch=frame["epoch"]).iloc[::-1], tmp_path / "a.csv")
-    again = importing.write_study(changed, importing.read(changed), tmp_path, "mine").one()
+    again = import_results.write_study(changed, import_results.read(changed), tmp_path, "mine").one()
     assert not ids & {trial.id for trial in plan(again)}  # another file is another result
 
 
@@ -100,11 +100,11 @@ def test_a_file_plans_the_runs_that_it_has(tmp_path):
         [values(labels=("A",)), values(labels=("B",), repeats=(7, 20)), values(labels=("C",), repeats=(9,))]
     )
     path = save(frame, tmp_path / "a.csv")
-    found = importing.read(path)
-    study = importing.write_study(path, found, tmp_path, "mine").one()
+    found = import_results.read(path)
+    study = import_results.write_study(path, found, tmp_path, "mine").one()
     names = [trial.name for trial in plan(study)]
     assert sorted(names) == ["A r0", "A r3", "A r4", "B r1", "B r3", "C r2"]
-    assert {result.trial.name for result in importing.results(found[0], plan(study))} == set(names)
+    assert {result.trial.name for result in import_results.results(found[0], plan(study))} == set(names)
     assert [trial.name for trial in plan(study.override(repeats=2))] == ["A r0", "B r1"]
 
 
@@ -112,7 +112,7 @@ def test_each_problem_becomes_a_part_with_one_order_of_optimizers(tmp_path):
     """Names that no part can have are made into such, apart from each other; colours go by the order."""
     frame = pd.concat([values("CIFAR 10"), values("cifar-10", labels=LABELS[::-1]), values("画像", labels=LABELS[1:])])
     path = save(frame, tmp_path / "a.csv")
-    file = importing.write_study(path, importing.read(path), tmp_path, "many")
+    file = import_results.write_study(path, import_results.read(path), tmp_path, "many")
     assert [(part.part, part.problem, part.title) for part in file.parts] == [
         ("cifar-10", "CIFAR 10", "CIFAR 10"),
         ("cifar-10-2", "cifar-10", "cifar-10"),
@@ -303,8 +303,8 @@ def test_a_file_with_mistakes_is_a_study_or_one_line(tmp_path, cells, at):
     path.write_bytes(raw[:lost] + raw[lost + at.draw(st.integers(0, 2)) :])
     told = ""
     try:
-        found = importing.read(path)
-        file = importing.write_study(path, found, tmp_path / "studies", "mine")
+        found = import_results.read(path)
+        file = import_results.write_study(path, found, tmp_path / "studies", "mine")
     except UserError as error:
         told = str(error)
     if told:
@@ -312,7 +312,7 @@ def test_a_file_with_mistakes_is_a_study_or_one_line(tmp_path, cells, at):
         assert told[-1] not in ".,;"
         return
     for study in file.parts:
-        known = list(importing.results(found[0], plan(study)))
+        known = list(import_results.results(found[0], plan(study)))
         assert known
         assert all(0 <= result.trial.repeat < study.repeats for result in known)
 
@@ -325,4 +325,4 @@ def test_two_columns_of_one_name_are_refused_in_a_parquet_file_too(tmp_path):
     names = [*HEAD.split(","), "value"]
     pq.write_table(pa.table([["x"]] * len(names), names=names), tmp_path / "a.parquet")
     with pytest.raises(UserError, match=r"it has two columns value\. Leave one"):
-        importing.read(tmp_path / "a.parquet")
+        import_results.read(tmp_path / "a.parquet")

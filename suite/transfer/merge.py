@@ -11,8 +11,8 @@ from suite.records import Outcome, Point, TrialRecord, TrialResult
 if TYPE_CHECKING:
     import pandas as pd
 
-    from suite.archive import Archive
     from suite.tracking.store import Store
+    from suite.transfer.archive import Archive
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""`suite.archive` and `suite.merging`: a study's records as one file, and into a store."""
+"""`suite.transfer.archive` and `suite.transfer.merge`: a study's records as one file, and into a store."""
 
 import hashlib
 import io
@@ -12,15 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from suite import archive
 from suite.errors import UserError
-from suite.merging import merge
 from suite.records import Outcome, Point, Timing, TrialResult
 from suite.spec import study_file
 from suite.spec.plan import plan
 from suite.spec.study import check
 from suite.spec.study_file import load, parse
 from suite.tracking.store import Store, locate
+from suite.transfer import archive
+from suite.transfer.merge import merge
 
 
 def _points(trial, epochs=None):

@@ -1,0 +1,1 @@
+"""Moves results between stores: export, merge, import."""
