@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from suite.records import Trial, TrialRecord
     from suite.spec.study import Study
     from suite.tracking.store import Store
-    from suite.tuning.searching import Search
+    from suite.tuning.search import Search
 
 
 def of_trials(

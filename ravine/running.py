@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from suite.records import Configuration, Trial, TrialRecord
     from suite.spec.study import Study
     from suite.tracking.store import Store
-    from suite.tuning.optuna_storage import Storage
-    from suite.tuning.searching import Search
+    from suite.tuning.search import Search
+    from suite.tuning.storage import Storage
 
 
 def run(
@@ -112,7 +112,8 @@ def tune(
     from suite.execution import local
     from suite.spec.parts import load
     from suite.spec.plan import plan
-    from suite.tuning import optuna_storage, searching, tuned
+    from suite.tuning import search, tuned_study
+    from suite.tuning import storage as optuna_storage
 
     chosen = choices.studies(
         study,
@@ -124,13 +125,13 @@ def tune(
         optimizer=optimizer,
         trials=trials,
     ).one()
-    searches = searching.searches(chosen)
+    searches = search.searches(chosen)
     cluster = choices.cluster(context, executor, address)
     where = choices.where((chosen,), device, workers, data, cluster)
     if dry_run:
         outlook.show_searches(chosen, searches, choices.existing_store(store), where)
         return
-    check_place(choices.REPORTS / tuned.name(chosen))
+    check_place(choices.REPORTS / tuned_study.name(chosen))
     if cluster is None:
         local.begin(where.device)
     records = choices.open_store(store, create=True)
@@ -145,7 +146,7 @@ def tune(
         if failed:
             printing.note("trials failed: mend the cause, and the same command goes on from there")
             raise typer.Exit(1)
-        path = tuned.write(chosen, searches, tried, choices.STUDIES)
+        path = tuned_study.write(chosen, searches, tried, choices.STUDIES)
         final = load(path)
         print(f"Tuned study: {path}", flush=True)
         planned = plan(final.one())
@@ -247,7 +248,8 @@ def _search(study: Study, searches: tuple[Search, ...], store: Store, storage: S
     """Run what is missing of the searches; how many trials failed."""
     from suite.execution.progress import Shown
     from suite.tracking.outbox import Outbox
-    from suite.tuning import optuna_storage, tuner
+    from suite.tuning import storage as optuna_storage
+    from suite.tuning import tuner
 
     Outbox(store, study, printing.note).flush()
     told = {
@@ -264,7 +266,8 @@ def _search(study: Study, searches: tuple[Search, ...], store: Store, storage: S
 def _show_tuned(study: Study, searches: tuple[Search, ...], tried: Mapping[str, list[Configuration]]) -> None:
     """What each search came to, and a warning where an optimum lies on the edge of its range."""
     from suite.records import State
-    from suite.tuning import searching, tuned
+    from suite.tuning import search as searching
+    from suite.tuning import tuned_study
 
     rows = []
     for search in searches:
@@ -274,7 +277,7 @@ def _show_tuned(study: Study, searches: tuple[Search, ...], tried: Mapping[str, 
         rows.append(
             [
                 search.label,
-                tuned.setting(search, best),
+                tuned_study.setting(search, best),
                 f"{best.value:.4f}" if best and best.value is not None else "none",
                 *(states[state] for state in (State.COMPLETE, State.PRUNED, State.DIVERGED, State.STALLED)),
                 f"{sum(each.examples for each in found):,}",
@@ -284,5 +287,5 @@ def _show_tuned(study: Study, searches: tuple[Search, ...], tried: Mapping[str, 
     printing.table([*columns, "examples spent"], rows)
     cap = f"{searches[0].configurations} configurations, {searches[0].examples:,} examples"
     print(f"Each optimizer had at most {cap}. A score that was picked is too good: judge by the fresh repeats.")
-    for line in tuned.edges(searches, tried):
+    for line in tuned_study.edges(searches, tried):
         printing.warn(f"{study.place}: {line}")

@@ -18,7 +18,7 @@ from suite.records import BITS, IMPORTED, STEP_LOSS, Configuration, Outcome, Tri
 from suite.spec.parts import StudyFile
 from suite.spec.study import TUNED, Range, Study, tuned_label
 from suite.spec.study_file import reference, shipped
-from suite.tuning.importances import importances
+from suite.tuning.importance import importances
 from suite.tuning.ranges import beyond_edge, show
 
 if TYPE_CHECKING:

@@ -200,7 +200,7 @@ def test_a_module_imports_only_what_lies_below_it(path):
         )
         assert not {name for name in ours if name.split(".")[0] == "ravine"}
         tuning = {".".join(name.split(".")[:3]) for name in imports if name.startswith("suite.tuning.")}
-        assert tuning <= {"suite.tuning.importances", "suite.tuning.ranges"}, (
+        assert tuning <= {"suite.tuning.importance", "suite.tuning.ranges"}, (
             "what was found is read, nothing is searched"
         )
 

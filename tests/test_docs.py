@@ -13,7 +13,7 @@ import pytest
 from suite.spec.parts import load as load_file
 from suite.spec.plan import plan
 from suite.spec.study_file import load, shipped
-from suite.tuning import searching
+from suite.tuning import search
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = ("README.md", "CONTRIBUTING.md")
@@ -97,7 +97,7 @@ def test_the_study_of_the_readme_is_valid(here):
     (here / "own_parts.toml").write_text(f"{blocks[0]}\n{parts}", encoding="utf-8")
     assert [study.name for study in load_file(here / "own_parts.toml").parts] == ["own_parts.mlp", "own_parts.digits"]
     assert len(plan(load(here / "own.toml"))) == 12
-    assert [search.configurations for search in searching.searches(load(here / "own.toml"))] == [30, 30]
+    assert [search.configurations for search in search.searches(load(here / "own.toml"))] == [30, 30]
 
 
 def test_an_optimizer_and_a_problem_of_ones_own_run_as_contributing_shows(status, here):

@@ -96,7 +96,7 @@ Ends = Annotated[tuple[float, float], BeforeValidator(_ends)]
 
 
 class Range(BaseModel):
-    """Which values of a hyperparameter the tuning may try, in one of four forms; see `suite.tuning.spaces`."""
+    """Which values of a hyperparameter the tuning may try, in one of four forms; see `suite.tuning.search_space`."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 

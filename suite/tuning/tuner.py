@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from suite.execution import runner
 from suite.records import Configuration, Outcome, State, Trial, TrialRecord, TrialResult, canonical
 from suite.tracking.outbox import Outbox
-from suite.tuning.optuna_storage import CONFIGURATION, RUN, configuration, configurations
-from suite.tuning.proposals import distributions, inner, outer, proposal
 from suite.tuning.pruning import hopeless
+from suite.tuning.sampling import distributions, inner, outer, proposal
+from suite.tuning.storage import CONFIGURATION, RUN, configuration, configurations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from suite.execution.local import Executor
     from suite.spec.study import Study
     from suite.tracking.store import Store
-    from suite.tuning.optuna_storage import Storage
-    from suite.tuning.searching import Search
+    from suite.tuning.search import Search
+    from suite.tuning.storage import Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +236,7 @@ def tune(
 
     Args:
         study: Whose experiment all is recorded in.
-        wanted: The searches of the study; see `suite.tuning.searching`.
+        wanted: The searches of the study; see `suite.tuning.search`.
         store: Held by this process.
         storage: Optuna's, held by this process.
         executor: Where the trials run.

@@ -20,7 +20,7 @@ from suite.errors import LONGEST_LINE, UserError
 from suite.spec import parts
 from suite.spec.plan import plan
 from suite.spec.study_file import load
-from suite.tuning import searching
+from suite.tuning import search as searching
 
 EXAMPLES = int(os.environ.get("RAVINE_EXAMPLES", "150"))
 FUZZED = settings(

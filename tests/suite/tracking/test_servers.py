@@ -9,7 +9,8 @@ import servers
 from suite.spec.plan import plan
 from suite.spec.study_file import load
 from suite.tracking.store import Store, locate
-from suite.tuning import optuna_storage, searching
+from suite.tuning import search
+from suite.tuning import storage as optuna_storage
 
 pytestmark = [pytest.mark.xdist_group("servers"), pytest.mark.usefixtures("no_figures")]
 
@@ -36,7 +37,7 @@ def _found(here, store, storage, path):
         found[each.name] = {trial: (record.outcome, record.weights) for trial, record in done.items()}
         table = pd.read_csv(here / "out" / "reports" / each.name / "table.csv")
         found[f"table of {each.name}"] = table[[name for name in table if "second" not in name]].to_csv()
-    searches = searching.searches(load(path))
+    searches = search.searches(load(path))
     with optuna_storage.Storage(optuna_storage.locate(storage, records.root or here / "out")) as optuna:
         tried = [each for search in searches for each in optuna_storage.configurations(optuna, search)]
     plain = {"seconds": 0, "run_id": "", "recorded": 0}

@@ -9,7 +9,8 @@ import pytest
 from suite.records import Outcome, TrialResult
 from suite.tracking.store import Store, locate
 from suite.training import run_trial as trials
-from suite.tuning import optuna_storage, searching, tuner
+from suite.tuning import search, tuner
+from suite.tuning import storage as optuna_storage
 
 
 class Here:
@@ -44,7 +45,7 @@ def tune(here, migrated):
         url = optuna_storage.locate(storage, store.root)
         try:
             with store.held(), optuna_storage.Storage(url) as held:
-                failed = tuner.tune(study, searching.searches(study), store, held, executor)
+                failed = tuner.tune(study, search.searches(study), store, held, executor)
         except KeyboardInterrupt:
             failed = None
         return store, failed, executor

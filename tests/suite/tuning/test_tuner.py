@@ -14,7 +14,8 @@ from suite.spec.plan import plan
 from suite.spec.study_file import load
 from suite.tracking.store import Store
 from suite.training import run_trial as trials
-from suite.tuning import optuna_storage, searching
+from suite.tuning import search as searching
+from suite.tuning import storage
 
 TUNE = """
 [tune]
@@ -140,11 +141,9 @@ def test_more_trials_later_go_on(tune, write_study):
     store, _, after = tune(more)
     assert _facts(store) == _facts(at_once)
     assert len(before.ran) + len(after.ran) == len(whole.ran)
-    with optuna_storage.Storage(optuna_storage.locate(None, store.root)) as held:
+    with storage.Storage(storage.locate(None, store.root)) as held:
         search = searching.searches(study)[0]
-        assert [each.number for each in optuna_storage.configurations(held, search)] == list(range(7)), (
-            "as the study asks"
-        )
+        assert [each.number for each in storage.configurations(held, search)] == list(range(7)), "as the study asks"
 
 
 def test_lost_records_are_made_again(tune, write_study, here):
@@ -224,7 +223,7 @@ def test_the_search_reads_well_in_mlflow(tune, write_study):
     assert sorted(run.info.run_name for run in parents) == sorted(
         f"{o} #{n}" for o in ("SGD", "Adam") for n in range(7)
     )
-    with optuna_storage.Storage(optuna_storage.locate(None, store.root)) as held:
+    with storage.Storage(storage.locate(None, store.root)) as held:
         told = {(s.label, t.number): t for s in searching.searches(study) for t in held.study(s).get_trials()}
     for run in parents:
         trial = told[run.data.params["optimizer"], int(run.data.tags["ravine.number"])]

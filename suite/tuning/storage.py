@@ -11,7 +11,7 @@ from suite.errors import UserError
 from suite.records import Configuration
 from suite.tracking import databases
 from suite.tracking.lock import hold
-from suite.tuning.proposals import direction
+from suite.tuning.sampling import direction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
 
-    from suite.tuning.searching import Search
+    from suite.tuning.search import Search
 
 OPTUNA_TABLES = {"studies", "trials", "trial_params", "version_info"}
 CONFIGURATION, RUN, PROTOCOL = "ravine.configuration", "ravine.run", "ravine.protocol"

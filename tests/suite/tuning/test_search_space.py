@@ -1,4 +1,4 @@
-"""`suite.tuning.spaces`: default ranges for every optimizer, a study's own, and values that become options."""
+"""`suite.tuning.search_space`: default ranges for every optimizer, a study's own, and values that become options."""
 
 import math
 
@@ -8,7 +8,7 @@ from suite import optimizers
 from suite.errors import UserError
 from suite.spec.study import Range
 from suite.spec.study_file import load
-from suite.tuning import ranges, spaces
+from suite.tuning import ranges, search_space
 
 BETAS = {"momentum": 0.9, "alpha": 0.9, "rho": 0.9, "beta1": 0.9, "beta2": 0.999}
 
@@ -17,7 +17,7 @@ def _space(path, label):
     study = load(path)
     entry = next(entry for entry in study.optimizer if entry.name == label)
     kind = optimizers.find(entry.kind, study.folder)
-    return spaces.space(study, entry, optimizers.resolve(kind, entry.options))
+    return search_space.space(study, entry, optimizers.resolve(kind, entry.options))
 
 
 @pytest.mark.parametrize("kind", sorted(optimizers.OPTIMIZERS))
@@ -25,7 +25,7 @@ def test_every_optimizer_has_a_default_space(write_study, kind):
     """The learning rate over five decades and each β that the rule has, all of which hold the optimizer's own setting."""
     path = write_study(extra=f'\n[[optimizer]]\nname = "x"\nkind = "{kind}"\n')
     space = _space(path, "x")
-    own = spaces.tunable(optimizers.resolve(optimizers.OPTIMIZERS[kind], {}))
+    own = search_space.tunable(optimizers.resolve(optimizers.OPTIMIZERS[kind], {}))
     assert set(space) == {"lr"} | (BETAS.keys() & own.keys())
     low, high = space["lr"].log
     assert math.log10(high / low) == pytest.approx(5)
@@ -35,9 +35,9 @@ def test_every_optimizer_has_a_default_space(write_study, kind):
 
 def test_the_range_of_adadelta_lies_where_its_useful_rates_are():
     """η = 1 is the middle of its decades or near it, a hundred times Adam's."""
-    low, high = spaces.LEARNING_RATES["adadelta"]
+    low, high = search_space.LEARNING_RATES["adadelta"]
     assert 0.4 < ranges.position(Range(log=(low, high)), 1.0) < 0.7
-    assert low / spaces.LEARNING_RATES["adam"][0] == pytest.approx(100)
+    assert low / search_space.LEARNING_RATES["adam"][0] == pytest.approx(100)
 
 
 def test_a_default_range_grows_to_hold_the_own_setting(write_study):
@@ -122,5 +122,5 @@ def test_a_mistake_in_a_space_is_one_line_with_its_place(write_study, extra, tol
 def test_betas_are_tried_one_by_one():
     """beta2 takes its place in `betas`, and what is not named stays as it is."""
     options = {"lr": 0.1, "betas": (0.9, 0.999), "eps": 1e-8}
-    assert spaces.with_values(options, {"beta2": 0.5, "lr": 1.0}) == {"lr": 1.0, "betas": (0.9, 0.5), "eps": 1e-8}
+    assert search_space.with_values(options, {"beta2": 0.5, "lr": 1.0}) == {"lr": 1.0, "betas": (0.9, 0.5), "eps": 1e-8}
     assert options["betas"] == (0.9, 0.999)

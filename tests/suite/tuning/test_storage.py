@@ -1,4 +1,4 @@
-"""`suite.tuning.optuna_storage`: where it lies, who holds it, and what it is not."""
+"""`suite.tuning.storage`: where it lies, who holds it, and what it is not."""
 
 import sqlite3
 
@@ -7,7 +7,7 @@ import pytest
 
 from suite.errors import UserError
 from suite.spec.study_file import load
-from suite.tuning import optuna_storage, searching
+from suite.tuning import search, storage
 
 
 def _no_database(path):
@@ -40,7 +40,7 @@ def _another_optuna_version(path):
 def test_a_broken_or_foreign_storage_is_one_line(here, make, told):
     """It names the storage, says what is wrong and the mend, and what was there is left as it was."""
     make(here / "o.db")
-    with pytest.raises(UserError) as caught, optuna_storage.Storage(optuna_storage.locate(str(here / "o.db"), here)):
+    with pytest.raises(UserError) as caught, storage.Storage(storage.locate(str(here / "o.db"), here)):
         pass
     assert str(caught.value).startswith(f"{here}/o.db: ")
     assert told in str(caught.value)
@@ -50,7 +50,7 @@ def test_a_broken_or_foreign_storage_is_one_line(here, make, told):
 @pytest.mark.parametrize("url", ["postgresql+none://me:secret@127.0.0.1:9/db", "nothing://x"])
 def test_a_storage_without_a_driver_is_one_line(here, url):
     """A missing driver or an unknown kind of database is told without the password."""
-    with pytest.raises(UserError, match=r"://") as caught, optuna_storage.Storage(optuna_storage.locate(url, here)):
+    with pytest.raises(UserError, match=r"://") as caught, storage.Storage(storage.locate(url, here)):
         pass
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -60,8 +60,8 @@ def test_an_optuna_study_of_others_is_left_alone(tune, write_study):
     """A study of the same name with a trial that Ravine did not make is refused in one line."""
     study = load(write_study(extra="[tune]\ntrials = 7\nbatch = 3\nrepeats = 2\n"))
     store, _, _ = tune(study, most=4)
-    name = searching.searches(study)[0].optuna
-    url = optuna_storage.locate(None, store.root)
+    name = search.searches(study)[0].optuna
+    url = storage.locate(None, store.root)
     foreign = optuna.load_study(study_name=name, storage=url)
     foreign.add_trial(optuna.trial.create_trial(value=0.0))
     with pytest.raises(
@@ -72,18 +72,18 @@ def test_an_optuna_study_of_others_is_left_alone(tune, write_study):
 
 def test_one_holder_at_a_time(here):
     """While a process holds Optuna's storage, a second one is told who does."""
-    url = optuna_storage.locate(None, here)
+    url = storage.locate(None, here)
     with (
-        optuna_storage.Storage(url),
+        storage.Storage(url),
         pytest.raises(UserError, match=r"optuna.db: held by `.*` \(process \d+, since .*--storage chooses another"),
-        optuna_storage.Storage(url),
+        storage.Storage(url),
     ):
         pass
 
 
 def test_the_place_of_the_storage(here):
     """--storage takes a URL or a file; the default lies beside the store."""
-    assert optuna_storage.locate(None, here / "out") == f"sqlite:///{here}/out/optuna.db"
-    assert optuna_storage.locate("mine.db", here / "out") == f"sqlite:///{here}/mine.db"
-    assert optuna_storage.locate("sqlite:///mine.db", here) == f"sqlite:///{here}/mine.db"
-    assert optuna_storage.locate("postgresql://x/y", here) == "postgresql://x/y"
+    assert storage.locate(None, here / "out") == f"sqlite:///{here}/out/optuna.db"
+    assert storage.locate("mine.db", here / "out") == f"sqlite:///{here}/mine.db"
+    assert storage.locate("sqlite:///mine.db", here) == f"sqlite:///{here}/mine.db"
+    assert storage.locate("postgresql://x/y", here) == "postgresql://x/y"

@@ -13,7 +13,8 @@ import tomlkit
 
 from suite.spec.study import tuned_label
 from suite.spec.study_file import plain, table
-from suite.tuning import ranges, searching, spaces
+from suite.tuning import ranges, search_space
+from suite.tuning import search as searching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from suite.records import Configuration
     from suite.spec.study import Entry, Study
-    from suite.tuning.searching import Search
+    from suite.tuning.search import Search
 
 
 def name(study: Study) -> str:
@@ -92,7 +93,7 @@ def _tuned(entry: Entry, search: Search, best: Configuration | None) -> Any:
     if best is None or best.is_default:
         why = "its own setting is the best that was tried" if best else "nothing that was tried was better than chance"
         return table(values, {"name": why})
-    changed = spaces.with_values(search.base.hyperparameters, best.hyperparameters)
+    changed = search_space.with_values(search.base.hyperparameters, best.hyperparameters)
     keys = [key for key, value in changed.items() if value != search.base.hyperparameters[key] or key in values]
     values |= {key: changed[key] for key in keys}
     source = f'Optuna study "{best.optuna}", trial {best.number}: {best.objective} {best.value!r}'

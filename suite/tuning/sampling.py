@@ -6,7 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Literal
 
 from suite.seeds import seed_for
-from suite.tuning import ranges, spaces
+from suite.tuning import ranges, search_space
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
     from optuna.trial import FrozenTrial
 
-    from suite.tuning.searching import Search
+    from suite.tuning.search import Search
 
 
 def proposal(search: Search, history: Sequence[FrozenTrial], number: int) -> dict[str, float]:
@@ -28,7 +28,7 @@ def proposal(search: Search, history: Sequence[FrozenTrial], number: int) -> dic
         number: From 0; 0 is the optimizer's own setting.
     """
     if number == 0:
-        own = spaces.tunable(search.base.hyperparameters)
+        own = search_space.tunable(search.base.hyperparameters)
         return {name: own[name] for name in search.space}
     if search.tune.sampler == "grid":
         return search.grid[number - 1]

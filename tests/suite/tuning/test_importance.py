@@ -1,11 +1,11 @@
-"""Tests of `suite.tuning.importances`."""
+"""Tests of `suite.tuning.importance`."""
 
 import math
 
 import numpy as np
 import pytest
 
-from suite.tuning.importances import FEWEST, importances
+from suite.tuning.importance import FEWEST, importances
 
 
 def drawn(n, seed=0, **weights):

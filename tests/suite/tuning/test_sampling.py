@@ -1,4 +1,4 @@
-"""`suite.tuning.proposals`: what is tried next."""
+"""`suite.tuning.sampling`: what is tried next."""
 
 import dataclasses
 import math
@@ -7,7 +7,8 @@ import pytest
 
 from suite.errors import UserError
 from suite.spec.study_file import load
-from suite.tuning import optuna_storage, proposals, searching
+from suite.tuning import sampling, storage
+from suite.tuning import search as searching
 
 
 @pytest.mark.parametrize("sampler", ["random", "qmc", "tpe"])
@@ -19,12 +20,12 @@ def test_proposals_depend_on_the_number_alone_and_lie_in_their_ranges(tune, writ
     )
     store = tune(study)[0]
     (search,) = searching.searches(study)
-    with optuna_storage.Storage(optuna_storage.locate(None, store.root)) as held:
+    with storage.Storage(storage.locate(None, store.root)) as held:
         history = held.study(search).get_trials()
     tried = [each.hyperparameters for each in store.configurations(study.name)]
-    assert [proposals.proposal(search, history[:n], n) for n in range(most)] == tried
+    assert [sampling.proposal(search, history[:n], n) for n in range(most)] == tried
     other = dataclasses.replace(search, base=dataclasses.replace(search.base, seed=1))
-    assert proposals.proposal(other, history[: most - 1], most - 1) != tried[-1]
+    assert sampling.proposal(other, history[: most - 1], most - 1) != tried[-1]
     for values in tried[1:]:
         for name, (low, high) in {"lr": (1e-5, 1), "beta1": (0.5, 0.995), "beta2": (0.5, 0.9999)}.items():
             assert low <= values[name] <= high
@@ -37,7 +38,7 @@ def test_a_grid_is_the_product_of_its_points(write_study):
     extra = '[tune]\nsampler = "grid"\npoints = 3\n'
     study = load(write_study(extra=extra + 'parameters = ["lr"]\n'))
     (sgd, adam) = searching.searches(study)
-    assert [proposals.proposal(sgd, (), n)["lr"] for n in range(4)] == [0.1, 1e-4, 0.0316228, 10.0]
+    assert [sampling.proposal(sgd, (), n)["lr"] for n in range(4)] == [0.1, 1e-4, 0.0316228, 10.0]
     assert adam.configurations == 4
     with pytest.raises(UserError, match=r"toy_study.toml: tune.sampler: the grids differ in size \(SGD 4, Adam 28\)"):
         searching.searches(load(write_study(extra=extra)))

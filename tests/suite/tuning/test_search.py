@@ -1,4 +1,4 @@
-"""`suite.tuning.searching`: what cannot be tuned fairly is refused, with its place; what a result is worth."""
+"""`suite.tuning.search`: what cannot be tuned fairly is refused, with its place; what a result is worth."""
 
 import math
 
@@ -7,7 +7,7 @@ import pytest
 from suite.errors import UserError
 from suite.spec.study_file import load
 from suite.training import run_trial as trials
-from suite.tuning import searching
+from suite.tuning import search as searching
 
 
 @pytest.mark.parametrize(

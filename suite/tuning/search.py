@@ -15,7 +15,7 @@ from suite.problems.validation_split import validation_examples
 from suite.records import Configuration, State, Trial, canonical
 from suite.spec import plan
 from suite.spec.study import LONGEST_LABEL, tuned_label
-from suite.tuning import ranges, spaces
+from suite.tuning import ranges, search_space
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,7 +34,7 @@ class Search:
     study: str
     base: Trial
     """The optimizer's own setting on repeat 0."""
-    space: spaces.Space
+    space: search_space.Space
     chance_loss: float
     judged_on: int
     """How many examples of the validation split the objective is taken over."""
@@ -101,7 +101,7 @@ class Search:
     def trials(self, number: int, hyperparameters: Mapping[str, float]) -> tuple[Trial, ...]:
         """The repeats of a configuration."""
         options = self.base.hyperparameters
-        chosen = options if number == 0 else spaces.with_values(options, hyperparameters)
+        chosen = options if number == 0 else search_space.with_values(options, hyperparameters)
         return tuple(replace(self.base, hyperparameters=chosen, repeat=r) for r in range(self.tune.repeats))
 
     def batch_of(self, number: int) -> int:
@@ -120,7 +120,7 @@ def searches(study: Study) -> tuple[Search, ...]:
         UserError: A mistake in the study, with its place.
     """
     bases, problem = plan.tuning(study), problems.find(study.problem, study.folder)
-    spaces.check_parameters(study, [base.hyperparameters for base in bases])
+    search_space.check_parameters(study, [base.hyperparameters for base in bases])
     found, mistakes = [], []
     labels = {entry.name for entry in study.optimizer}
     for entry, base in zip(study.optimizer, bases, strict=True):
@@ -134,7 +134,7 @@ def searches(study: Study) -> tuple[Search, ...]:
                 f'{study.place}: "{entry.name}": too long for "{tuned_label(entry.name)}". Shorten the name'
             )
         try:
-            space = spaces.space(study, entry, base.hyperparameters)
+            space = search_space.space(study, entry, base.hyperparameters)
             judged_on = base.evaluate_examples or validation_examples(problem.train_examples)
             found.append(Search(study.tune, study.name, base, space, problem.chance_loss, judged_on))
             if found[-1].points > MOST_POINTS:
