@@ -101,14 +101,15 @@ def make(
     as_json: bool = False,
 ) -> None:
     """Build and keep the report of each part and, where there are several, that on the whole; print tables or numbers."""
-    from reports import frame, overview
+    from reports import overview
     from reports.build import build
+    from reports.frames import study_frames
     from reports.summary import summary
 
     reports = []
     for study, trials in planned:
         folder = choices.REPORTS / study.report_name
-        built = build(study, trials, store, folder, tuning=frame.tuning(study, store), test=test)
+        built = build(study, trials, store, folder, tuning=study_frames.tuning(study, store), test=test)
         store.write_report(study, folder)
         reports.append((study, built))
         if not as_json:
@@ -123,8 +124,9 @@ def make(
 
 def _baseline(study: Study, store: str | None, test: Test | None, *, as_json: bool) -> None:
     """Report on the run of a study that comes with Ravine, and on the user's own against it where there is one."""
-    from reports import frame, versus_page
+    from reports import versus_page
     from reports.build import build
+    from reports.frames import study_frames
     from reports.sections import versus as versus_section
     from reports.summary import summary
     from reports.versus import Side, versus
@@ -140,9 +142,9 @@ def _baseline(study: Study, store: str | None, test: Test | None, *, as_json: bo
     # Where the command line changes nothing, also what was run as the shipped one was.
     for wanted in (study,) if study.overrides else (study, study.override(optimizers=tuple(names), **given)):
         trials = plan(wanted)
-        own = frame.load(records, trials) if records else None
+        own = study_frames.load(records, trials) if records else None
         if own and own.recorded:
-            theirs = Side("shipped", read.study, read.trials, frame.load(read, read.trials))
+            theirs = Side("shipped", read.study, read.trials, study_frames.load(read, read.trials))
             found = versus(theirs, Side("yours", wanted, trials, own), test)
             break
     told = read.study.model_copy(update={"title": f"{read.study.title} (the run that comes with Ravine)"})
@@ -154,7 +156,9 @@ def _baseline(study: Study, store: str | None, test: Test | None, *, as_json: bo
         return
     if not found:
         printing.report(built.sheet, built.answer, built.page)
-        printing.note(f"the store has nothing to compare with it. Run it as it was run: {frame.command(read.study)}")
+        printing.note(
+            f"the store has nothing to compare with it. Run it as it was run: {study_frames.command(read.study)}"
+        )
         return
     printing.finding(built.sheet, built.answer)
     changes = versus_section.changes_sheet(found) if len(found.changes) else None
@@ -163,14 +167,14 @@ def _baseline(study: Study, store: str | None, test: Test | None, *, as_json: bo
 
 def _side(words: str, store: str | None) -> Side:
     """A study of the store, its overrides written as in the name of its report, or an export."""
-    from reports import frame
+    from reports.frames import study_frames
     from reports.versus import Side
     from suite.spec.plan import plan
     from suite.transfer import archive
 
     if words.endswith(".zip"):
         read = archive.read(Path(words))
-        return Side(Path(words).stem, read.study, read.trials, frame.load(read, read.trials))
+        return Side(Path(words).stem, read.study, read.trials, study_frames.load(read, read.trials))
     # A tuned study has an @ in its name.
     whole = Path(words).is_file() or (choices.STUDIES / f"{words}.toml").is_file()
     name, _, changes = (words, "", "") if whole else words.partition("@")
@@ -182,9 +186,11 @@ def _side(words: str, store: str | None) -> Side:
         )
     chosen = file.one()
     trials = plan(chosen)
-    frames = frame.load(choices.open_store(store, create=False), trials)
+    frames = study_frames.load(choices.open_store(store, create=False), trials)
     if not frames.recorded:
-        raise UserError(f"nothing is recorded for {chosen.report_name} yet. Run it first: {frame.command(chosen)}")
+        raise UserError(
+            f"nothing is recorded for {chosen.report_name} yet. Run it first: {study_frames.command(chosen)}"
+        )
     return Side(chosen.report_name, chosen, trials, frames)
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from reports import comparison as testing
 from reports import notes
 from reports.flips import MOST
+from reports.frames.scores import title
 from reports.intervals import success_interval
-from reports.scores import title
 from reports.verdicts import BETTER, SEED, TIED, WORSE
 
 if TYPE_CHECKING:

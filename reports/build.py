@@ -9,18 +9,10 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from reports import (
-    answers,
-    claim_measurements,
-    claims,
-    notes,
-    scores,
-    tables,
-    verdicts,
-    writing,
-)
+from reports import answers, claim_measurements, claims, notes, tables, verdicts, writing
 from reports import estimates as estimating
-from reports.frame import Frames, Reader, Study, Trial, UserError, command, load, reference, settings
+from reports.frames import scores
+from reports.frames.study_frames import Frames, Reader, Study, Trial, UserError, command, load, reference, settings
 from reports.sections import claims as claims_section
 from reports.sections import comparison as comparison_section
 from reports.sections import paths as path_section

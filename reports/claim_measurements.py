@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from reports import paths, scores
-from reports.frame import SURFACES
+from reports.frames import scores, trajectories
+from reports.frames.study_frames import SURFACES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from reports.frame import Frames, Study
+    from reports.frames.study_frames import Frames, Study
 
 TRAIN_LOSS, ACCURACY = "train/loss", "test/accuracy"
 SGD_FAMILY = ("sgd", "momentum", "nag", "nag_paper")
@@ -188,7 +188,7 @@ def evidence(study: Study, frames: Frames) -> Evidence:
         epochs=study.epochs,
         frames=frames,
         finals=scores.final(frames, metrics),
-        ways=paths.places(frames),
+        ways=trajectories.places(frames),
     )
 
 
@@ -438,7 +438,7 @@ def _in_the_valley(part: Evidence) -> Iterator[Exact]:
 
 def _ended(part: Evidence, kind: str, **options: float) -> dict[str, dict[str, Any]]:
     """Of the entries of `Evidence.settings`, those that were run and did not break: what is not there shows nothing."""
-    recorded = set(paths.whole(part.frames)["label"])
+    recorded = set(trajectories.whole(part.frames)["label"])
     return {
         label: given for label, given in part.settings(kind, own_budget=True, **options).items() if label in recorded
     }

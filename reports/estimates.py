@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from reports.frame import MISSING
+from reports.frames.scores import higher_is_better
+from reports.frames.study_frames import MISSING
 from reports.intervals import (
     LEVEL,
     METHOD,
@@ -18,12 +19,11 @@ from reports.intervals import (
     t_band,
     t_interval,
 )
-from reports.scores import higher_is_better
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from reports.frame import Frames
+    from reports.frames.study_frames import Frames
 
 SEED = 0
 """Of the random numbers of resamples and sign flips: the same scores give the same bounds."""

@@ -8,15 +8,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from reports.frame import BITS, ENVIRONMENT, MISSING
-from reports.scores import higher_is_better, title
+from reports.frames.scores import higher_is_better, title
+from reports.frames.study_frames import BITS, ENVIRONMENT, MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     import pandas as pd
 
-    from reports.frame import Frames, Study
+    from reports.frames.study_frames import Frames, Study
 
 CAUTION = (
     "A highest or lowest mean describes these runs; it is no verdict. Intervals of single means that overlap prove "

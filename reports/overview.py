@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reports import answers, claim_measurements, claims, notes, tables, writing
-from reports.frame import command
+from reports.frames.scores import title
+from reports.frames.study_frames import command
 from reports.intervals import LEVEL
-from reports.scores import title
 from reports.sections import claims as claims_section
 from reports.standing import stand
 from reports.summary import settled
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reports.claims import Findings
-    from reports.frame import StudyFile
+    from reports.frames.study_frames import StudyFile
     from reports.standing import Parts, Standing
     from reports.writing import Picture
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reports import estimates as estimating
-from reports import scores
 from reports.figures.convergence import beyond, convergence, is_curve
 from reports.figures.panels import one_optimizer, overview
 from reports.figures.scores import dots
 from reports.figures.style import STYLE, single
-from reports.frame import STEP_LOSS
+from reports.frames import scores
+from reports.frames.study_frames import STEP_LOSS
 from reports.writing import Picture, picture
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from reports.figures.style import Style
-    from reports.frame import Frames
+    from reports.frames.study_frames import Frames
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 
 from reports import several
-from reports.scores import higher_is_better
+from reports.frames.scores import higher_is_better
 from reports.targets import MIDDLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reports.build import Report
-    from reports.frame import Study
+    from reports.frames.study_frames import Study
     from reports.several import Array, Profiles, Ranks
 
 Parts = list[tuple["Study", "Report"]]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from reports import notes
-from reports.scores import title
+from reports.frames.scores import title
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from reports import comparison, scores, verdicts
-from reports.frame import ENVIRONMENT, IMPORTED, MISSING, UserError, settings
+from reports import comparison, verdicts
+from reports.frames import scores
+from reports.frames.study_frames import ENVIRONMENT, IMPORTED, MISSING, UserError, settings
 from reports.intervals import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from reports.comparison import Test
-    from reports.frame import Frames, Study, Trial
+    from reports.frames.study_frames import Frames, Study, Trial
     from reports.verdicts import Comparison
 
 WELCH: Test = "welch"

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports import tables
-from reports.frame import UserError
+from reports.frames.study_frames import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -31,11 +31,11 @@ ROOT = 2026
 @cache
 def residuals() -> np.ndarray:
     """Scores of real runs, those of `paper` that come with Ravine, each less the mean of its optimizer: a column of each."""
-    from reports import frame, scores
+    from reports.frames import scores, study_frames
     from suite.transfer import archive
 
     read = archive.read(archive.baselines()["paper"])
-    frames = frame.load(read, read.trials)
+    frames = study_frames.load(read, read.trials)
     table = verdicts.wide(scores.final(frames, [read.study.score]), read.study.score, frames.labels)
     return (table - table.mean()).to_numpy()
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from reports.frame import Frames
+from reports.frames.study_frames import Frames
 
 DOWN = [(-4.0, 1.0), (-2.0, 0.5), (-0.1, 0.01)]
 WAYS = {  # label: learning rate, surface, outcome, places after each step

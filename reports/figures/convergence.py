@@ -13,7 +13,7 @@ from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 from reports import notes
 from reports.figures.scales import along_scale, cutoff, value_scale
 from reports.figures.style import axis_title, mark, short
-from reports.scores import higher_is_better
+from reports.frames.scores import higher_is_better
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)

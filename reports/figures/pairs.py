@@ -12,7 +12,7 @@ from reports import notes
 from reports.answers import p_value
 from reports.figures.scales import STEPS
 from reports.figures.style import FAINT, INK, QUIET, mark, short
-from reports.scores import title
+from reports.frames.scores import title
 from reports.tiers import names_of
 from reports.verdicts import BETTER, TIED, UNDECIDED, WORSE
 

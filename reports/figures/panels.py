@@ -11,7 +11,7 @@ from reports.figures.convergence import convergence, is_curve
 from reports.figures.runs import repeats
 from reports.figures.scores import dots
 from reports.figures.style import QUIET, legend
-from reports.scores import title
+from reports.frames.scores import title
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,8 +18,8 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from reports import notes
 from reports.figures.convergence import convergence
 from reports.figures.style import INK, QUIET, single
-from reports.frame import SURFACES
-from reports.paths import best, by_label, drawable, outside, window
+from reports.frames.study_frames import SURFACES
+from reports.frames.trajectories import best, by_label, drawable, outside, window
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from reports.figures.style import Style
-    from reports.frame import Surface
-    from reports.paths import Family, Window
+    from reports.frames.study_frames import Surface
+    from reports.frames.trajectories import Family, Window
 
 Array = np.ndarray[Any, Any]
 

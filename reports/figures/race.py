@@ -15,8 +15,8 @@ import numpy as np
 
 from reports.figures.paths import CONTOUR, levels, stage
 from reports.figures.style import INK
-from reports.frame import SURFACES
-from reports.paths import best, drawable, window
+from reports.frames.study_frames import SURFACES
+from reports.frames.trajectories import best, drawable, window
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from reports.figures.style import Style
-    from reports.frame import Surface
-    from reports.paths import Family, Window
+    from reports.frames.study_frames import Surface
+    from reports.frames.trajectories import Family, Window
 
 WIDTH, HEIGHT = 720, 440
 _GRID = 121

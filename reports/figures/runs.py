@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from reports.figures.convergence import is_curve, standing
 from reports.figures.scales import STEPS, along_scale, value_scale
 from reports.figures.style import FAINT, QUIET
-from reports.scores import title
+from reports.frames.scores import title
 
 if TYPE_CHECKING:
     import pandas as pd

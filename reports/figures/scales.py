@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from reports.scores import higher_is_better
+from reports.frames.scores import higher_is_better
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from reports import notes
 from reports.figures.scales import STEPS, cutoff, within
 from reports.figures.style import QUIET, axis_title, mark, short
-from reports.scores import higher_is_better
+from reports.frames.scores import higher_is_better
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from reports.frame import TUNED
-from reports.scores import title
+from reports.frames.scores import title
+from reports.frames.study_frames import TUNED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from reports import notes
 from reports.figures.style import legend, short
-from reports.scores import title
+from reports.frames.scores import title
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

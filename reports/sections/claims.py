@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from reports import answers, claims, notes, tables
 from reports.claims import OPEN, PARTLY, REFUTED, SUPPORTED, UNMEASURED
 from reports.comparison import FEWEST
-from reports.frame import reference
+from reports.frames.study_frames import reference
 from reports.sections import Drawing, Section
 from reports.tables import Cell, Column, Sheet
 

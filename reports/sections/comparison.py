@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reports import answers, notes, tables, verdicts
-from reports.scores import title
+from reports.frames.scores import title
 from reports.sections import Drawing, Section
 from reports.tables import Cell, Column, Sheet
 

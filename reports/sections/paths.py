@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from reports import notes
 from reports.answers import listed
-from reports.frame import SURFACES
-from reports.paths import NEAR, best, by_label, ends, families, places
+from reports.frames.study_frames import SURFACES
+from reports.frames.trajectories import NEAR, best, by_label, ends, families, places
 from reports.sections import Drawing, Section
 from reports.tables import NO_VALUE, Cell, Column, Sheet
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from reports.figures.race import Race
     from reports.figures.style import Style
-    from reports.frame import Frames
-    from reports.paths import Family
+    from reports.frames.study_frames import Frames
+    from reports.frames.trajectories import Family
 
 CAUTION = (
     "Nothing here is left to chance: the start, the function and the rule fix each path, so one run says all there is and "

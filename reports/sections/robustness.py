@@ -9,8 +9,8 @@ import pandas as pd
 
 from reports import estimates as estimating
 from reports import notes
+from reports.frames.scores import title
 from reports.intervals import FEWEST_RESAMPLED, LEVEL
-from reports.scores import title
 from reports.sections import Section
 from reports.tables import NO_VALUE, Cell, Column, Sheet
 

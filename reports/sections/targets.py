@@ -9,7 +9,7 @@ import pandas as pd
 
 from reports import notes, tables
 from reports import targets as targeting
-from reports.scores import higher_is_better, title
+from reports.frames.scores import higher_is_better, title
 from reports.sections import Drawing, Section
 from reports.tables import Cell, Column, Sheet
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from reports.figures.style import Style
-    from reports.frame import Frames
+    from reports.frames.study_frames import Frames
 
 
 def time_to_target(frames: Frames, score: str, order: Sequence[str]) -> Section | None:

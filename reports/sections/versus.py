@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reports import answers, comparison, notes, verdicts
-from reports.scores import title
+from reports.frames.scores import title
 from reports.sections import Drawing, Section
 from reports.sections.comparison import EFFECTS
 from reports.tables import Cell, Column, Sheet

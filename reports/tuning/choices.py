@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from reports.frame import tuned_label
+from reports.frames.study_frames import tuned_label
 from reports.intervals import LEVEL, METHOD, Interval, t_interval
 
 if TYPE_CHECKING:

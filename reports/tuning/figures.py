@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from reports import notes
 from reports.figures.convergence import convergence
 from reports.figures.style import FAINT, INK, QUIET, axis_title, mark, short
-from reports.scores import title
+from reports.frames.scores import title
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from reports.frame import importances
+from reports.frames.study_frames import importances
 from reports.tuning.choices import PARAM, goodness, hyperparameters
 
 METHOD = "PED-ANOVA"

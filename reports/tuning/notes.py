@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reports.frame import TUNED, tuned_label
+from reports.frames.scores import higher_is_better, title
+from reports.frames.study_frames import TUNED, tuned_label
 from reports.notes import number
-from reports.scores import higher_is_better, title
 from reports.tuning import importances, sensitivity, tunability
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reports import scores
 from reports.figures.style import legend, single
+from reports.frames import scores
 from reports.sections import Drawing, Section
 from reports.tuning import choices, figures, importances, notes, sensitivity, tables, tunability
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from reports.build import build
-from reports.frame import UserError
+from reports.frames.study_frames import UserError
 from reports.summary import summary
 from suite.records import Outcome
 

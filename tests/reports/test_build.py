@@ -15,7 +15,7 @@ import pytest
 from reports import build as building
 from reports import writing
 from reports.build import build
-from reports.frame import UserError
+from reports.frames.study_frames import UserError
 from reports.pictures import slugs
 from reports.summary import summary
 from suite.records import Outcome

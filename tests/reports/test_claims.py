@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports import claim_measurements, claims, comparison, frame, tables
+from reports import claim_measurements, claims, comparison, tables
 from reports.claim_measurements import Asked
 from reports.claims import OPEN, PARTLY, REFUTED, SUPPORTED, UNMEASURED
-from reports.frame import STEP_LOSS, Frames
+from reports.frames import study_frames
+from reports.frames.study_frames import STEP_LOSS, Frames
 from reports.sections import claims as claims_section
 from reports.summary import settled
 
@@ -334,7 +335,7 @@ def surfaces(sample):
         for trial in trials:
             result = run_trial(trial)
             store.add(trial, result.points, result.outcome, reason=result.reason)
-        parts.append(claim_measurements.evidence(study, frame.load(store, trials)))
+        parts.append(claim_measurements.evidence(study, study_frames.load(store, trials)))
     return parts
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from reports import estimates
-from reports.frame import load
+from reports.frames.scores import final
+from reports.frames.study_frames import load
 from reports.intervals import success_interval
-from reports.scores import final
 from suite.records import Outcome, Point, Timing
 
 

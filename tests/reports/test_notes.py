@@ -6,8 +6,8 @@ import pytest
 
 from reports import notes
 from reports.estimates import by_label
-from reports.frame import load
-from reports.scores import final
+from reports.frames.scores import final
+from reports.frames.study_frames import load
 from suite.records import Outcome, Point
 
 

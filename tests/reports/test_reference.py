@@ -2,7 +2,7 @@
 
 import pytest
 
-from reports.frame import reference
+from reports.frames.study_frames import reference
 
 
 def test_the_papers_numbers_are_those_of_its_table() -> None:

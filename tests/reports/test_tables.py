@@ -12,8 +12,8 @@ from rich.console import Console
 
 from reports import tables
 from reports.estimates import by_label
-from reports.frame import load, settings
-from reports.scores import METRICS, final, measured
+from reports.frames.scores import METRICS, final, measured
+from reports.frames.study_frames import load, settings
 
 HOSTILE = (
     "<script>alert(1)</script>",

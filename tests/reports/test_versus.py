@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from reports import frame, versus_page
-from reports.frame import UserError
+from reports import versus_page
+from reports.frames import study_frames
+from reports.frames.study_frames import UserError
 from reports.sections import versus as versus_section
 from reports.versus import Side, versus
 
@@ -31,7 +32,7 @@ def side(sample):
             own = np.random.default_rng([trial.repeat, draws, round(up * 1e6), len(trial.label)]).normal(0, noise)
             if trial.repeat < (done or {}).get(trial.label, repeats):
                 store.add(trial, [Point("test/accuracy", 1, trial.updates, 0.9 + up + shared + own)])
-        return Side(name, study, trials, frame.load(store, trials))
+        return Side(name, study, trials, study_frames.load(store, trials))
 
     return make
 
@@ -79,7 +80,7 @@ def test_repeats_are_paired_only_where_they_drew_the_same_numbers(side, sample, 
         from suite.records import Point
 
         store.add(new, [Point(*row) for row in points[["metric", "epoch", "step", "value"]].itertuples(index=False)])
-    after = Side("new", after.study, moved, frame.load(store, moved))
+    after = Side("new", after.study, moved, study_frames.load(store, moved))
     found = versus(before, after)
     assert (found.test, found.unpaired) == ("welch", why)
     assert any(why in text for text in versus_section.words(found))
@@ -94,9 +95,9 @@ def test_an_edited_file_of_an_optimizer_leaves_the_repeats_paired(sample) -> Non
         replace(trial, optimizer="own.signs:Signs", data={"train": "a", "own/signs.py": digest}) for digest in "bc"
     )
     assert one.id != two.id
-    assert frame.draws(one) == frame.draws(two)
+    assert study_frames.draws(one) == study_frames.draws(two)
     beside = [replace(each, problem="own.signs:PROBLEM") for each in (one, two)]
-    assert frame.draws(beside[0]) != frame.draws(beside[1])
+    assert study_frames.draws(beside[0]) != study_frames.draws(beside[1])
 
 
 def test_below_six_repeats_there_is_no_verdict(side) -> None:

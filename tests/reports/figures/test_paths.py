@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from ways import WAYS
 
 from reports.figures import paths as drawn
-from reports.frame import SURFACES
-from reports.paths import window
+from reports.frames.study_frames import SURFACES
+from reports.frames.trajectories import window
 
 
 def test_the_contours_are_of_the_function():

@@ -12,8 +12,8 @@ from PIL import Image
 from reports.figures import paths as drawn
 from reports.figures import race
 from reports.figures.style import styles
-from reports.frame import SURFACES
-from reports.paths import window
+from reports.frames.study_frames import SURFACES
+from reports.frames.trajectories import window
 
 
 def test_a_race_has_every_optimizer_at_its_best_rate_and_all_at_a_shared_one(ground, racing):

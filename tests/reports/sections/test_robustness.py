@@ -38,7 +38,7 @@ def test_three_intervals_of_the_same_scores(scores):
 
 def test_a_curve_lies_in_its_pointwise_band_and_that_in_the_whole_one(sample):
     """Both bands are there, the one of the whole curve the wider; the mean and the pointwise band are the figures' own."""
-    from reports.frame import load
+    from reports.frames.study_frames import load
 
     study = sample.study(["Adam", "MBSGD"], repeats=6)
     trials = sample.plan(study)

@@ -4,18 +4,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports import frame, targets
+from reports import targets
+from reports.frames import study_frames
 from reports.sections.targets import _summary, time_to_target
 
 
 def test_time_to_target_follows_the_score_or_else_the_training_loss(sample) -> None:
     """A score that is measured after the last epoch alone has no time; where nothing has, there is no such part."""
     _, trials, store = sample.small()
-    frames = frame.load(store, trials)
+    frames = study_frames.load(store, trials)
     part = time_to_target(frames, "test/accuracy", list(frames.labels))
     assert part.sheets[0].columns[2].title == "Test accuracy"
     _, trials, store = sample.quick()
-    late = frame.load(store, trials)
+    late = study_frames.load(store, trials)
     part = time_to_target(late, "test/accuracy", list(late.labels))
     assert part.sheets[0].columns[2].title == "Training loss"
     times, table = part.data["times"], part.data["targets"]
@@ -25,7 +26,7 @@ def test_time_to_target_follows_the_score_or_else_the_training_loss(sample) -> N
     own = times[(times["target"] == "middle") & (times["label"] == "Adam")]
     expected = targets.restricted_mean(own["epoch"], own["reached"], row["epoch horizon"])
     assert row["epoch"] == expected.value
-    once = frame.Frames(late.trials, late.points[late.points["epoch"] == 4], late.planned)
+    once = study_frames.Frames(late.trials, late.points[late.points["epoch"] == 4], late.planned)
     assert time_to_target(once, "test/accuracy", list(late.labels)) is None
 
 
@@ -50,7 +51,7 @@ def test_means_are_restricted_to_the_time_that_was_watched() -> None:
 def test_the_time_that_counts_is_told_as_it_is(sample) -> None:
     """Whole epochs and updates without decimals; of 0.4 seconds not "0 seconds"."""
     _, trials, store = sample.small()
-    frames = frame.load(store, trials)
+    frames = study_frames.load(store, trials)
     part = time_to_target(frames, "test/accuracy", list(frames.labels))
     told = part.data["targets"].iloc[0]
     epochs, steps, seconds = (float(told[f"{unit} horizon"]) for unit in ("epoch", "step", "second"))

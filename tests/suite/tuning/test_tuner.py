@@ -8,7 +8,7 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
-from reports import frame
+from reports.frames import study_frames
 from suite.records import State
 from suite.spec.plan import plan
 from suite.spec.study_file import load
@@ -195,7 +195,7 @@ def test_an_accuracy_is_maximised(tune, write_study):
         best = searching.best(found, search)
         assert best.value == max(each.value for each in found if each.state is State.COMPLETE)
         assert all(each.value < best.value for each in found if each.state is State.PRUNED)
-    assert set(frame.tuning(study, store)["goal"]) == {"maximise"}
+    assert set(study_frames.tuning(study, store)["goal"]) == {"maximise"}
 
 
 def test_a_failed_trial_holds_up_its_own_search_alone(tune, write_study):
@@ -247,7 +247,7 @@ def test_a_frame_has_a_row_for_each_optuna_trial(tune, write_study):
     """The contract with the reports: by optimizer and number, NaN for a hyperparameter that an optimizer lacks."""
     study = load(write_study(extra=TUNE))
     store = tune(study)[0]
-    table = frame.tuning(study, store)
+    table = study_frames.tuning(study, store)
     assert list(table["optimizer"]) == 7 * ["SGD"] + 7 * ["Adam"]
     assert list(table["number"]) == [*range(7), *range(7)]
     assert set(table["goal"]) == {"minimise"}
@@ -257,10 +257,10 @@ def test_a_frame_has_a_row_for_each_optuna_trial(tune, write_study):
     assert table["is_default"].sum() == 2
     assert set(table["range.lr"]) == {"{ log = [0.0001, 10.0] }", "{ log = [1e-05, 1.0] }"}
     assert table["edge.beta1"].notna().tolist() == table["param.beta1"].notna().tolist()
-    assert frame.tuning(study.override(trials=3, optimizers=("Adam",)), store)["number"].tolist() == [0, 1, 2]
+    assert study_frames.tuning(study.override(trials=3, optimizers=("Adam",)), store)["number"].tolist() == [0, 1, 2]
     assert (table["value"] < math.log(4)).any()
     columns = {"kind", "objective", "sampler", "repeats", "examples", "seconds"}
-    assert columns <= set(frame.tuning(study.model_copy(update={"name": "none"}), store).columns)
+    assert columns <= set(study_frames.tuning(study.model_copy(update={"name": "none"}), store).columns)
 
 
 def test_another_protocol_is_another_search(tune, write_study):
@@ -270,7 +270,7 @@ def test_another_protocol_is_another_search(tune, write_study):
     other = load(write_study(extra=TUNE.replace("batch = 3", "batch = 4")))
     store = tune(other)[0]
     assert len(store.configurations(study.name)) == 28
-    assert len(frame.tuning(other, store)) == 14
+    assert len(study_frames.tuning(other, store)) == 14
     newest = {search.optuna for search in searching.searches(other)}
     chosen = {each.run_id for each in store.configurations(study.name) if each.optuna in newest}
-    assert set(frame.tuning(other, store)["run_id"]) == chosen
+    assert set(study_frames.tuning(other, store)["run_id"]) == chosen

@@ -1,4 +1,4 @@
-"""`reports.paths` and `reports.sections.paths`: which paths are one optimizer's, how each ended, what is said."""
+"""`reports.frames.trajectories` and `reports.sections.paths`: which paths are one optimizer's, how each ended, what is said."""
 
 import math
 
@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from ways import DOWN, WAYS, of
 
-from reports import notes, paths
-from reports.frame import SURFACES, Frames
+from reports import notes
+from reports.frames import trajectories
+from reports.frames.study_frames import SURFACES, Frames
 from reports.sections import paths as path_section
 
 
@@ -26,7 +27,7 @@ def ground(frames):
 
 def test_a_path_begins_at_the_start_of_its_surface(frames):
     """Step 0 is the start, the recorded places follow with their heights; a trial without a record has no path."""
-    table = paths.places(frames)
+    table = trajectories.places(frames)
     assert list(table["label"].unique()) == ["GD 0.4", "GD 0.6", "GD 2", "Adam 0.4", "Far"]
     own = table[table["label"] == "GD 0.4"]
     assert own["step"].tolist() == [0, 1, 2, 3]
@@ -41,15 +42,15 @@ def test_repeats_which_are_equal_are_one_path(frames):
     more = Frames(
         pd.concat([frames.trials, frames.trials.assign(repeat=1)]), pd.concat([frames.points, again]), frames.planned
     )
-    pd.testing.assert_frame_equal(paths.places(more), paths.places(frames))
+    pd.testing.assert_frame_equal(trajectories.places(more), trajectories.places(frames))
 
 
 def test_labels_that_differ_in_the_learning_rate_alone_are_one_optimizer(frames):
     """By rule, options and surface, the lowest rate first, named by what their labels have in common."""
-    found = {family.name: dict(family.labels) for family in paths.families(frames)}
+    found = {family.name: dict(family.labels) for family in trajectories.families(frames)}
     assert found["GD"] == {0.4: "GD 0.4", 0.6: "GD 0.6", 2.0: "GD 2"}
     assert found["Adam"] == {0.4: "Adam 0.4"}
-    assert [family.surface for family in paths.families(frames)] == ["valley", "valley", "beale", "valley"]
+    assert [family.surface for family in trajectories.families(frames)] == ["valley", "valley", "beale", "valley"]
 
 
 def test_optimizers_of_one_name_are_told_apart_by_their_options(frames):
@@ -60,13 +61,13 @@ def test_optimizers_of_one_name_are_told_apart_by_their_options(frames):
         {**options, "momentum": gammas.get(label, 0.0)}
         for label, options in zip(trials["label"], trials["hyperparameters"], strict=True)
     ]
-    names = [family.name for family in paths.families(Frames(trials, frames.points, frames.planned))]
+    names = [family.name for family in trajectories.families(Frames(trials, frames.points, frames.planned))]
     assert names[:2] == ["GD (momentum 0.5)", "GD (momentum 0.25)"]
 
 
 def test_how_each_path_ended(frames):
     """Its height, the first step at 1% of the first height, and whether it diverges: not where it came back down."""
-    ended = paths.ends(paths.places(frames), frames).set_index("label")
+    ended = trajectories.ends(trajectories.places(frames), frames).set_index("label")
     assert ended["diverges"].to_dict() == {
         "GD 0.4": False,
         "GD 0.6": True,
@@ -105,7 +106,7 @@ def test_a_trial_that_broke_has_no_path_and_does_not_diverge():
 def test_a_path_that_is_coming_back_does_not_diverge():
     """It ends higher than it began, 19.6 after 10.5, but far below its greatest height, 1801.6."""
     frames = of({"Adam 2": (2.0, "valley", "ok", [(-4.0, 30.0), (-4.0, 3.0)])})
-    (ended,) = paths.ends(paths.places(frames), frames).to_dict(orient="records")
+    (ended,) = trajectories.ends(trajectories.places(frames), frames).to_dict(orient="records")
     assert ended["height"] == pytest.approx(19.6)
     assert not ended["diverges"]
 
@@ -113,36 +114,36 @@ def test_a_path_that_is_coming_back_does_not_diverge():
 def test_the_best_learning_rate_is_that_which_ends_lowest_and_never_one_that_diverges(frames, ground):
     """GD's is 0.4; an optimizer whose paths all diverge has none."""
     gd, adam, *_ = ground.families
-    assert paths.best(gd, ground.ended) == "GD 0.4"
-    assert paths.best(adam, ground.ended) == "Adam 0.4"
+    assert trajectories.best(gd, ground.ended) == "GD 0.4"
+    assert trajectories.best(adam, ground.ended) == "Adam 0.4"
     lost = ground.ended.assign(diverges=True)
-    assert paths.best(gd, lost) is None
+    assert trajectories.best(gd, lost) is None
 
 
 def test_the_window_holds_what_matters_and_no_path_that_runs_away(frames):
     """Start, minimum and the places near them are inside; a place 900 away does not widen the frame."""
-    table = paths.places(frames)
-    a, b, c, d = shown = paths.window(SURFACES["valley"], table[table["surface"] == "valley"])
+    table = trajectories.places(frames)
+    a, b, c, d = shown = trajectories.window(SURFACES["valley"], table[table["surface"] == "valley"])
     for x1, x2 in [(-5, -2), (0, 0), *DOWN]:
         assert a < x1 < b
         assert c < x2 < d
     assert max(map(abs, shown)) < 15
-    assert paths.outside(table[table["label"] == "GD 0.6"], shown)
-    assert not paths.outside(table[table["label"] == "Adam 0.4"], shown)
+    assert trajectories.outside(table[table["label"] == "GD 0.6"], shown)
+    assert not trajectories.outside(table[table["label"] == "Adam 0.4"], shown)
 
 
 def test_what_is_drawn_of_a_path_that_runs_away_keeps_its_direction(frames):
     """Far places come nearer along their ray from the window's middle; places inside stay to the bit; nothing overflows."""
-    table = paths.places(frames)
+    table = trajectories.places(frames)
     shown = (-6.0, 2.0, -3.0, 3.0)
-    drawn = paths.drawable(table[table["label"] == "GD 2"], shown)
+    drawn = trajectories.drawable(table[table["label"] == "GD 2"], shown)
     assert drawn[0].tolist() == [-5.0, -2.0]
     middle = np.array([-2.0, 0.0])
     for at, true in zip(drawn[1:], [(-4.0, 1e9), (3.0, 1e200)], strict=True):
         assert np.hypot(*(at - middle)) == pytest.approx(8_000)
         ray = (np.array(true) - middle) / np.hypot(*(np.array(true) - middle))
         assert (at - middle) / 8_000 == pytest.approx(ray)
-    inside = paths.drawable(table[table["label"] == "GD 0.4"], shown)
+    inside = trajectories.drawable(table[table["label"] == "GD 0.4"], shown)
     assert inside.tolist() == [[-5.0, -2.0], *map(list, DOWN)]
 
 
@@ -184,5 +185,5 @@ def test_trials_without_a_surface_have_no_paths(frames):
     some = frames.trials.assign(problem_options=[{}, *frames.trials["problem_options"][1:]])
     assert not Frames(some, frames.points, frames.planned).on_surfaces
     none = Frames(frames.trials.assign(problem_options=[{}] * len(frames.trials)), frames.points, frames.planned)
-    assert paths.places(none).empty
+    assert trajectories.places(none).empty
     assert path_section.grounds(none) == ()

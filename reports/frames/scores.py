@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from reports.frame import Frames
+    from reports.frames.study_frames import Frames
 
 METRICS = ("train/loss", "train/accuracy", "test/loss", "test/accuracy")
 """The metrics of a report, in the order of its columns."""

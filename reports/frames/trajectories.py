@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from reports.frame import MISSING, SURFACES
+from reports.frames.study_frames import MISSING, SURFACES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from reports.frame import Frames, Surface
+    from reports.frames.study_frames import Frames, Surface
 
 X1, X2 = "path/x1", "path/x2"
 NEAR = 0.01

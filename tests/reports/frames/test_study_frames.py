@@ -1,4 +1,4 @@
-"""Tests of `reports.frame`."""
+"""Tests of `reports.frames.study_frames`."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from reports.frame import UserError, command, load, settings
+from reports.frames.study_frames import UserError, command, load, settings
 from suite.records import Outcome
 from suite.spec.study import Study
 
@@ -116,7 +116,7 @@ def test_the_command_names_no_folder(sample, tmp_path) -> None:
 
 def test_reports_load_neither_torch_nor_mlflow() -> None:
     """Importing every module of `reports` needs neither; `import reports` alone needs no plotting library either."""
-    room = Path(sys.modules["reports.frame"].__file__).parent
+    room = Path(sys.modules["reports.frames.study_frames"].__file__).parent
     modules = [".".join(path.relative_to(room).with_suffix("").parts) for path in room.rglob("[a-z]*.py")]
     assert {"build", "figures.style", "sections.paths", "tuning.section"} <= set(modules)
     heavy = "import sys; print({'torch', 'mlflow', 'optuna'} & set(sys.modules))"

@@ -1,9 +1,9 @@
-"""Tests of `reports.scores`."""
+"""Tests of `reports.frames.scores`."""
 
 import math
 
-from reports.frame import load
-from reports.scores import final, higher_is_better, measured, title
+from reports.frames.scores import final, higher_is_better, measured, title
+from reports.frames.study_frames import load
 from suite.records import Outcome, Point
 
 
