@@ -14,7 +14,7 @@ from suite.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reports.comparison import Test
+    from reports.statistics.pairwise_tests import Test
     from reports.versus import Side
     from suite.records import Trial
     from suite.spec.parts import StudyFile

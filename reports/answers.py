@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from reports import comparison as testing
 from reports import notes
-from reports.flips import MOST
 from reports.frames.scores import title
-from reports.intervals import success_interval
+from reports.statistics import pairwise_tests as testing
+from reports.statistics.intervals import success_interval
+from reports.statistics.sign_flips import MOST
 from reports.verdicts import BETTER, SEED, TIED, WORSE
 
 if TYPE_CHECKING:

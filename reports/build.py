@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from reports.claims import Findings
-    from reports.comparison import Test
     from reports.figures.style import Style
     from reports.sections import Section
+    from reports.statistics.pairwise_tests import Test
     from reports.verdicts import Comparison
     from reports.writing import Picture
 

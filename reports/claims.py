@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from reports import claim_measurements, comparison, verdicts
-from reports.comparison import FEWEST
-from reports.intervals import LEVEL, t_interval
+from reports import claim_measurements, verdicts
+from reports.statistics import pairwise_tests
+from reports.statistics.intervals import LEVEL, t_interval
+from reports.statistics.pairwise_tests import FEWEST
 from reports.verdicts import BETTER, TIED, UNDECIDED, WORSE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from reports.claim_measurements import Asked, Evidence, Exact
-    from reports.comparison import Differences
+    from reports.statistics.pairwise_tests import Differences
 
 Verdict = Literal["supported", "refuted", "partly", "undecided", "not measured here"]
 SUPPORTED: Verdict = "supported"
@@ -252,7 +253,7 @@ def judge(asked: Sequence[Asked], level: float = LEVEL) -> list[Measurement]:
     found: dict[int, Measurement] = {id(each): _too_few(each, level) for each in asked if not _counts(each)}
     if many:
         table = pd.concat([each.by_repeat for each in many], axis=1).sort_index()
-        own = comparison.family(table.to_numpy(dtype=np.float64), np.random.default_rng(verdicts.SEED), level=level)
+        own = pairwise_tests.family(table.to_numpy(dtype=np.float64), np.random.default_rng(verdicts.SEED), level=level)
         margins = np.array([each.margin for each in many])
         told = verdicts.judge(own, higher=True, margin=margins, level=level, fewest=FEWEST)
         low, high = own.joint_interval()
@@ -318,7 +319,7 @@ def _measurement(asked: Asked, found: Differences, at: int, verdict: Verdict) ->
     mean, sd = float(found.mean[at]), float(found.sd[at])
     gap, *ends = _towards(asked, mean, low, high)
     size, size_low, size_high = (each / sd if sd > 0 else np.nan for each in (gap, *ends))
-    needed = comparison.repeats_needed(gap, sd, found.joint) if verdict == OPEN else np.nan
+    needed = pairwise_tests.repeats_needed(gap, sd, found.joint) if verdict == OPEN else np.nan
     return Measurement(
         claim=asked.claim,
         half=asked.half,

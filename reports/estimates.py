@@ -9,7 +9,7 @@ import pandas as pd
 
 from reports.frames.scores import higher_is_better
 from reports.frames.study_frames import MISSING
-from reports.intervals import (
+from reports.statistics.intervals import (
     LEVEL,
     METHOD,
     median_interval,

@@ -11,12 +11,12 @@ import numpy as np
 from reports import answers, claim_measurements, claims, notes, tables, writing
 from reports.frames.scores import title
 from reports.frames.study_frames import command
-from reports.intervals import LEVEL
 from reports.sections import claims as claims_section
 from reports.standing import stand
+from reports.statistics.intervals import LEVEL
+from reports.statistics.time_to_target import MIDDLE
 from reports.summary import settled
 from reports.tables import Cell, Column, Sheet
-from reports.targets import MIDDLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from reports import several
 from reports.frames.scores import higher_is_better
-from reports.targets import MIDDLE
+from reports.statistics import across_problems
+from reports.statistics.time_to_target import MIDDLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reports.build import Report
     from reports.frames.study_frames import Study
-    from reports.several import Array, Profiles, Ranks
+    from reports.statistics.across_problems import Array, Profiles, Ranks
 
 Parts = list[tuple["Study", "Report"]]
 
@@ -65,7 +65,7 @@ def stand(reports: Parts) -> Standing | None:
     if len(known) < 2 or len(shared) < 3:
         return None
     means = np.array([_goodness(study, report, shared) for study, report in known])
-    ranks = several.mean_ranks(means, higher=True)
+    ranks = across_problems.mean_ranks(means, higher=True)
     order = sorted(range(len(shared)), key=lambda at: (ranks.mean[at], at))
     labels = [shared[at] for at in order]
     ranks = replace(ranks, mean=ranks.mean[order])
@@ -77,12 +77,12 @@ def stand(reports: Parts) -> Standing | None:
             table[f"{count} {study.part}"] = report.estimates.set_index("label")[count].reindex(labels).to_numpy()
     runs = {label: _runs(known, label) for label in labels}
     beaten = [(np.nan,) * 3] + [
-        several.probability_of_improvement(runs[labels[0]], runs[label], np.random.default_rng(SEED))
+        across_problems.probability_of_improvement(runs[labels[0]], runs[label], np.random.default_rng(SEED))
         for label in labels[1:]
     ]
     table[["beaten", "beaten low", "beaten high"]] = beaten
     costs = _costs([report for _, report in known], labels)
-    profiles = several.performance_profiles(costs, RATIOS, np.random.default_rng(SEED)) if len(costs) else None
+    profiles = across_problems.performance_profiles(costs, RATIOS, np.random.default_rng(SEED)) if len(costs) else None
     unit = "epochs" if any(report.frames.imported for _, report in known) else "updates"
     return Standing(tuple(labels), tuple(study.part for study, _ in known), table, ranks, profiles, len(costs), unit)
 

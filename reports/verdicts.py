@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from reports import comparison, tiers
-from reports.intervals import LEVEL
+from reports.statistics import letter_display, pairwise_tests
+from reports.statistics.intervals import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from reports.comparison import Differences, Test
+    from reports.statistics.pairwise_tests import Differences, Test
 
 BETTER, WORSE, TIED, UNDECIDED = "better", "worse", "tied", "undecided"
 
@@ -140,9 +140,9 @@ def compare(
     means = {label: float(table[label].mean()) for label in used}
     order = sorted(used, key=lambda label: -sign * means[label])
 
-    def judged(order: Sequence[str]) -> tuple[comparison.Array, Differences, NDArray[np.str_]]:
+    def judged(order: Sequence[str]) -> tuple[pairwise_tests.Array, Differences, NDArray[np.str_]]:
         matrix, drawn = table[list(order)].to_numpy(dtype=np.float64), rng or np.random.default_rng(SEED)
-        found = comparison.compare(matrix, drawn, test=test, level=level, fewest=fewest)
+        found = pairwise_tests.compare(matrix, drawn, test=test, level=level, fewest=fewest)
         return matrix, found, judge(found, higher=higher, margin=margin, level=level, fewest=fewest)
 
     matrix, found, verdict = judged(order)
@@ -154,7 +154,7 @@ def compare(
     apart = pairs[pairs["verdict"].isin([BETTER, WORSE])]
     told = set(zip(apart["first"], apart["second"], strict=True))
     beaten = set(pairs.loc[(pairs["verdict"] == BETTER) & (pairs["first"] == order[0]), "second"]) if order else set()
-    groups = tiers.tiers(order, told)
+    groups = letter_display.tiers(order, told)
     top = pairs.iloc[0] if len(pairs) else None  # the first two
     spread = float(found.sd[0]) if len(pairs) else math.nan
     return Comparison(
@@ -167,12 +167,12 @@ def compare(
         n={label: int(counts[label]) for label in order},
         pairs=pairs,
         tiers=groups,
-        letters=tiers.letters(order, groups),
+        letters=letter_display.letters(order, groups),
         leaders=tuple(label for label in order if label not in beaten),
         left_out={str(label): int(counts[label]) for label in table.columns if str(label) not in used},
         fewest=fewest,
         detectable=float(pairs["detectable"].median()) if len(pairs) else math.nan,
-        needed=max(comparison.repeats_needed(float(top["difference"]), spread, found.joint), fewest)
+        needed=max(pairwise_tests.repeats_needed(float(top["difference"]), spread, found.joint), fewest)
         if top is not None
         else math.nan,
         seeded=seeded,
@@ -198,7 +198,7 @@ def _compared(counts: Mapping[str, int], test: Test, level: float) -> tuple[list
     Without two such labels, all that have two scores.
     """
     some = [label for label, count in counts.items() if count > 1]
-    fewest = comparison.fewest_of(test, [counts[label] for label in some], lambda k: math.comb(k, 2), level)
+    fewest = pairwise_tests.fewest_of(test, [counts[label] for label in some], lambda k: math.comb(k, 2), level)
     enough = [label for label in some if counts[label] >= fewest]
     return (enough if len(enough) > 1 else some), fewest
 
@@ -228,7 +228,7 @@ def judge(
 
 def rows(
     order: Sequence[str],
-    matrix: comparison.Array,
+    matrix: pairwise_tests.Array,
     found: Differences,
     *,
     verdict: NDArray[np.str_],
@@ -250,7 +250,7 @@ def rows(
     low, high = found.interval(level)
     joint_low, joint_high = found.joint_interval()
     often = [
-        comparison.superiority(sign * matrix[:, one], sign * matrix[:, other], paired=found.paired, level=level)
+        pairwise_tests.superiority(sign * matrix[:, one], sign * matrix[:, other], paired=found.paired, level=level)
         for one, other in zip(found.first, found.second, strict=True)
     ]
     share = np.array(often).reshape(-1, 3)
@@ -270,8 +270,8 @@ def rows(
             "superiority": share[:, 0],
             "superiority_low": share[:, 1],
             "superiority_high": share[:, 2],
-            "detectable": comparison.detectable(found.sd, found.n, found.joint),
-            "pairing_gain": comparison.pairing_gain(matrix, (found.first, found.second)) if seeded else math.nan,
+            "detectable": pairwise_tests.detectable(found.sd, found.n, found.joint),
+            "pairing_gain": pairwise_tests.pairing_gain(matrix, (found.first, found.second)) if seeded else math.nan,
             "verdict": verdict.astype(object),
         }
     )

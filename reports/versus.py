@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from reports import comparison, verdicts
+from reports import verdicts
 from reports.frames import scores
 from reports.frames.study_frames import ENVIRONMENT, IMPORTED, MISSING, UserError, settings
-from reports.intervals import LEVEL
+from reports.statistics import pairwise_tests
+from reports.statistics.intervals import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from reports.comparison import Test
     from reports.frames.study_frames import Frames, Study, Trial
+    from reports.statistics.pairwise_tests import Test
     from reports.verdicts import Comparison
 
 WELCH: Test = "welch"
@@ -198,7 +199,7 @@ def _same(before: pd.DataFrame, after: pd.DataFrame, labels: Sequence[str], *, p
 
 def _changes(
     labels: Sequence[str],
-    matrix: comparison.Array,
+    matrix: pairwise_tests.Array,
     *,
     higher: bool,
     margin: float,
@@ -213,8 +214,8 @@ def _changes(
     known = np.isfinite(matrix)
     one, two = known[:, which[0]], known[:, which[1]]
     shared = np.minimum(one.sum(axis=0), two.sum(axis=0)) if test == WELCH else (one & two).sum(axis=0)
-    fewest = comparison.fewest_of(test, shared.tolist(), lambda many: many, level)
-    found = comparison.compare(
+    fewest = pairwise_tests.fewest_of(test, shared.tolist(), lambda many: many, level)
+    found = pairwise_tests.compare(
         matrix, np.random.default_rng(verdicts.SEED), test=test, level=level, which=which, fewest=fewest
     )
     verdict = verdicts.judge(found, higher=higher, margin=margin, level=level, fewest=fewest)
@@ -232,7 +233,7 @@ def _changes(
     return pd.concat([pd.DataFrame(columns), table.drop(columns=["first", "second"])], axis=1), fewest
 
 
-def _mean(matrix: comparison.Array, column: int, other: int, *, paired: bool) -> float:
+def _mean(matrix: pairwise_tests.Array, column: int, other: int, *, paired: bool) -> float:
     """The mean of a column; paired, over the repeats that the other has as well, so that means and change agree."""
     values = np.where(np.isfinite(matrix[:, other]), matrix[:, column], np.nan) if paired else matrix[:, column]
     return float(np.nanmean(values)) if np.isfinite(values).any() else np.nan

@@ -15,7 +15,8 @@ import numpy as np
 from documents import grid, put
 from scipy import stats
 
-from reports import comparison, intervals, targets, verdicts
+from reports import verdicts
+from reports.statistics import intervals, pairwise_tests, time_to_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -197,16 +198,16 @@ NULLS: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
 }
 
 
-def family_error(name: str, test: comparison.Test, n: int = 10, many: int = ERRORS) -> float:
+def family_error(name: str, test: pairwise_tests.Test, n: int = 10, many: int = ERRORS) -> float:
     """The share of studies with any true difference of zero that is called one."""
     rng = np.random.default_rng([ROOT, list(NULLS).index(name), n])
     k = NULLS[name](rng, n).shape[1]
-    first, second = comparison.pairs(k)
+    first, second = pairwise_tests.pairs(k)
     groups = np.repeat([0, 1, 2], 3) if "groups" in name else np.zeros(k)
     null = groups[first] == groups[second]
     wrong = 0
     for _ in range(many):
-        found = comparison.compare(NULLS[name](rng, n), rng, test=test)
+        found = pairwise_tests.compare(NULLS[name](rng, n), rng, test=test)
         wrong += bool((found.adjusted[null] <= 0.05).any())
     return wrong / many
 
@@ -223,7 +224,7 @@ def coverage_of_differences(name: str, n: int, many: int = STUDIES) -> tuple[flo
     rng = np.random.default_rng([ROOT, list(DIFFERENCES).index(name), n, 3])
     alone = together = 0.0
     for _ in range(many):
-        found = comparison.compare(DIFFERENCES[name](rng, n), rng)
+        found = pairwise_tests.compare(DIFFERENCES[name](rng, n), rng)
         alone += covered(*found.interval(0.95), 0.0)
         together += covered(*found.joint_interval(), 0.0) == 1.0
     return alone / many, together / many
@@ -244,23 +245,23 @@ def coverage_of_times(name: str, n: int, many: int = STUDIES) -> float:
     found = []
     for _ in range(many):
         times = draw(rng, n)
-        found.append(targets.restricted_mean(np.minimum(times, horizon), times <= horizon, horizon))
+        found.append(time_to_target.restricted_mean(np.minimum(times, horizon), times <= horizon, horizon))
     ends = np.array([(one.low, one.high) for one in found if np.isfinite(one.low)])
     return covered(ends[:, 0], ends[:, 1], truth)
 
 
-def power(away: float, k: int, n: int, test: comparison.Test = "max-t", many: int = STUDIES) -> float:
+def power(away: float, k: int, n: int, test: pairwise_tests.Test = "max-t", many: int = STUDIES) -> float:
     """How often a true difference is found: one optimizer of k lies `away` standard errors of a difference from the rest."""
     rng = np.random.default_rng([ROOT, round(1000 * away), k, n])
     found = 0.0
     for _ in range(many):
         scores = rng.normal(size=(n, k))
         scores[:, 0] += away * np.sqrt(2 / n)
-        found += float((comparison.compare(scores, rng, test=test).adjusted[: k - 1] <= 0.05).mean())
+        found += float((pairwise_tests.compare(scores, rng, test=test).adjusted[: k - 1] <= 0.05).mean())
     return found / many
 
 
-def studies(k: int, n: int, test: comparison.Test = "max-t") -> int:
+def studies(k: int, n: int, test: pairwise_tests.Test = "max-t") -> int:
     """All of them where the promise is made, a quarter around it; fewer where a test takes its time."""
     if test == "wilcoxon":
         return 100
@@ -274,7 +275,7 @@ def ties(away: float, margin: float, n: int, many: int = STUDIES) -> float:
     for _ in range(many):
         scores = rng.normal(size=(n, 9))
         scores[:, 0] += away * unit
-        found = comparison.compare(scores, rng)
+        found = pairwise_tests.compare(scores, rng)
         verdict = verdicts.judge(found, higher=True, margin=margin * unit, level=0.95, fewest=6)
         hits += verdict[0] == verdicts.TIED
     return hits / many
@@ -338,7 +339,7 @@ def times_table() -> str:
 
 def errors_table() -> str:
     """Family error under many nulls."""
-    tests: tuple[comparison.Test, ...] = ("max-t", "holm-t", "welch")
+    tests: tuple[pairwise_tests.Test, ...] = ("max-t", "holm-t", "welch")
     rows = [[name, *(share(family_error(name, test), ERRORS) for test in tests)] for name in NULLS]
     return grid(["scores", *tests], rows)
 
@@ -357,7 +358,7 @@ def power_table() -> str:
     ]
     rows += [
         [f"nine, n = 10, {test}", *(f"{100 * power(away, 9, 10, test, studies(9, 10, test)):.0f}" for away in aways)]
-        for test in comparison.TESTS[1:]
+        for test in pairwise_tests.TESTS[1:]
     ]
     return grid(["family", *(f"{away} SE" for away in aways)], rows)
 

@@ -13,7 +13,7 @@ from reports.answers import p_value
 from reports.figures.scales import STEPS
 from reports.figures.style import FAINT, INK, QUIET, mark, short
 from reports.frames.scores import title
-from reports.tiers import names_of
+from reports.statistics.letter_display import names_of
 from reports.verdicts import BETTER, TIED, UNDECIDED, WORSE
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator, NullFormatter, PercentFormatter
 
 from reports.figures.style import INK, QUIET, short
-from reports.tiers import tiers
+from reports.statistics.letter_display import tiers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from reports.figures.style import Style
-    from reports.several import Profiles, Ranks
+    from reports.statistics.across_problems import Profiles, Ranks
 
 
 def critical_difference(found: Ranks, labels: Sequence[str], ax: Axes, looks: Mapping[str, Style]) -> Axes:

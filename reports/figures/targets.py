@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from reports.figures.style import Style
-    from reports.targets import Survival, Unit
+    from reports.statistics.time_to_target import Survival, Unit
 
 AXES: Mapping[str, str] = {"epoch": "Epoch", "step": "Update", "second": "Seconds of training"}
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from reports import answers, claims, notes, tables
 from reports.claims import OPEN, PARTLY, REFUTED, SUPPORTED, UNMEASURED
-from reports.comparison import FEWEST
 from reports.frames.study_frames import reference
 from reports.sections import Drawing, Section
+from reports.statistics.pairwise_tests import FEWEST
 from reports.tables import Cell, Column, Sheet
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import pandas as pd
 from reports import estimates as estimating
 from reports import notes
 from reports.frames.scores import title
-from reports.intervals import FEWEST_RESAMPLED, LEVEL
 from reports.sections import Section
+from reports.statistics.intervals import FEWEST_RESAMPLED, LEVEL
 from reports.tables import NO_VALUE, Cell, Column, Sheet
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from reports import notes
-from reports.intervals import LEVEL, median_interval
 from reports.sections import Drawing, Section
+from reports.statistics.intervals import LEVEL, median_interval
 from reports.tables import NO_VALUE, Cell, Column, Sheet
 
 if TYPE_CHECKING:

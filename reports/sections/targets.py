@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from reports import notes, tables
-from reports import targets as targeting
 from reports.frames.scores import higher_is_better, title
 from reports.sections import Drawing, Section
+from reports.statistics import time_to_target as targeting
 from reports.tables import Cell, Column, Sheet
 
 if TYPE_CHECKING:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reports import answers, comparison, notes, verdicts
+from reports import answers, notes, verdicts
 from reports.frames.scores import title
 from reports.sections import Drawing, Section
 from reports.sections.comparison import EFFECTS
+from reports.statistics import pairwise_tests
 from reports.tables import Cell, Column, Sheet
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def changes_sheet(found: Versus) -> Sheet:
     count = f"{len(table)} optimizer{'s' * (len(table) != 1)}, one family"
     remarks = (
         (
-            f"{count}: {comparison.NAMES[found.test]}; family error at most {1 - found.level:.0%}. Tied: the interval made for "
+            f"{count}: {pairwise_tests.NAMES[found.test]}; family error at most {1 - found.level:.0%}. Tied: the interval made for "
             f"all together lies within ±{found.margin:g}."
         ),
         (

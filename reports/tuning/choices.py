@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from reports.frames.study_frames import tuned_label
-from reports.intervals import LEVEL, METHOD, Interval, t_interval
+from reports.statistics.intervals import LEVEL, METHOD, Interval, t_interval
 
 if TYPE_CHECKING:
     from collections.abc import Collection

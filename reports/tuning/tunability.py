@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from reports.intervals import LEVEL, Band
+from reports.statistics.intervals import LEVEL, Band
 from reports.tuning.choices import goodness
 
 if TYPE_CHECKING:

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports import claim_measurements, claims, comparison, tables
+from reports import claim_measurements, claims, tables
 from reports.claim_measurements import Asked
 from reports.claims import OPEN, PARTLY, REFUTED, SUPPORTED, UNMEASURED
 from reports.frames import study_frames
 from reports.frames.study_frames import STEP_LOSS, Frames
 from reports.sections import claims as claims_section
+from reports.statistics import pairwise_tests
 from reports.summary import settled
 
 OPTIONS = {
@@ -262,7 +263,7 @@ def test_what_is_not_to_be_worse_needs_what_lies_between_it_and_the_margin(mean,
     values = mean + 0.008 * (values - values.mean()) / values.std(ddof=1)
     (told,) = claims.judge([Asked("6", "", "made", "x", pd.Series(values), "not below", 0.002)])
     assert told.verdict == OPEN
-    assert told.needed == comparison.repeats_needed(mean + 0.002, 0.008, 0.95)
+    assert told.needed == pairwise_tests.repeats_needed(mean + 0.002, 0.008, 0.95)
     assert abs(told.needed - needed) < 8
     assert (told.size, told.size_low < 0 < told.size_high) == (pytest.approx((mean + 0.002) / 0.008), True)
 
@@ -305,9 +306,9 @@ def test_the_family_keeps_its_error():
 def test_a_family_of_pairs_is_that_of_the_comparison():
     """The differences of all pairs, judged as a family, have the p and the level that `compare` gives."""
     matrix = np.random.default_rng(0).normal(size=(8, 3)) + np.array([0, 0.5, 2])
-    first, second = comparison.pairs(3)
-    whole = comparison.compare(matrix, np.random.default_rng(1))
-    family = comparison.family(matrix[:, first] - matrix[:, second], np.random.default_rng(1))
+    first, second = pairwise_tests.pairs(3)
+    whole = pairwise_tests.compare(matrix, np.random.default_rng(1))
+    family = pairwise_tests.family(matrix[:, first] - matrix[:, second], np.random.default_rng(1))
     np.testing.assert_array_equal(family.adjusted, whole.adjusted)
     assert family.joint == whole.joint
 

@@ -8,7 +8,7 @@ import pytest
 from reports import estimates
 from reports.frames.scores import final
 from reports.frames.study_frames import load
-from reports.intervals import success_interval
+from reports.statistics.intervals import success_interval
 from suite.records import Outcome, Point, Timing
 
 

@@ -5,15 +5,15 @@ import math
 import numpy as np
 import pytest
 
-from reports import several
 from reports.figures.several import critical_difference, profiles
+from reports.statistics import across_problems
 
 LABELS = ["A", "B", "C", "D"]
 
 
 def test_the_critical_difference_diagram_joins_those_that_lie_close(ax, looks) -> None:
     """Ranks 1, 2.1, 2.9, 4 with a critical difference of 1.2: bars over the first two, the middle two and the last two."""
-    ranks = several.Ranks(np.array([2.1, 1.0, 4.0, 2.9]), 1.2, 0.01, 10, 0.95)
+    ranks = across_problems.Ranks(np.array([2.1, 1.0, 4.0, 2.9]), 1.2, 0.01, 10, 0.95)
     critical_difference(ranks, LABELS, ax, looks)
     bars = sorted(tuple(line.get_xdata()) for line in ax.get_lines() if line.get_linewidth() == 3.2)
     assert bars == [pytest.approx(ends) for ends in [(0.96, 2.14), (2.06, 2.94), (2.86, 4.04)]]
@@ -23,7 +23,7 @@ def test_the_critical_difference_diagram_joins_those_that_lie_close(ax, looks) -
 def test_profiles_are_drawn_as_they_are_given(ax, looks) -> None:
     """A step line per optimizer with its own share, and the number of cases beside."""
     costs = np.array([[[1.0, 2.0, 4.0, math.inf], [2.0, 1.0, 8.0, math.inf]]])
-    found = several.performance_profiles(costs, [1.0, 2.0, 4.0, 8.0], np.random.default_rng(0), resamples=20)
+    found = across_problems.performance_profiles(costs, [1.0, 2.0, 4.0, 8.0], np.random.default_rng(0), resamples=20)
     profiles(found, LABELS, ax, looks)
     drawn = {line.get_color(): list(line.get_ydata()) for line in ax.get_lines()}
     assert drawn[looks["C"].color] == [0.0, 0.0, 0.5, 1.0]

@@ -8,13 +8,14 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from reports import several, targets, verdicts
+from reports import verdicts
 from reports.figures import pairs
 from reports.figures import several as several_figures
 from reports.figures.convergence import convergence
 from reports.figures.scores import dots
 from reports.figures.style import styles
 from reports.figures.targets import reached
+from reports.statistics import across_problems, time_to_target
 
 # How red- and green-blind eyes see linear RGB: Machado, Oliveira and Fernandes 2009, severity 1.
 VISIONS = {
@@ -95,15 +96,19 @@ def test_labels_are_no_mathematics_here_either() -> None:
     rng, looks = np.random.default_rng(3), styles(odd)
     table = pd.DataFrame({label: rng.normal(size=6) for label in odd})
     found = verdicts.compare(table, score="x", higher=True, margin=0.0)
-    ranks = several.mean_ranks(rng.normal(size=(8, 3)), higher=True)
-    profiles = several.performance_profiles(rng.exponential(size=(1, 6, 3)) + 0.1, [1.0, 2.0], rng, resamples=20)
-    curve = targets.survival([1.0, 2.0], [True, False])
+    ranks = across_problems.mean_ranks(rng.normal(size=(8, 3)), higher=True)
+    profiles = across_problems.performance_profiles(
+        rng.exponential(size=(1, 6, 3)) + 0.1, [1.0, 2.0], rng, resamples=20
+    )
+    curve = time_to_target.survival([1.0, 2.0], [True, False])
     draws = [
         lambda ax: pairs.from_the_best(found, ax, looks),
         lambda ax: pairs.matrix(found, ax),
         lambda ax: several_figures.critical_difference(ranks, odd, ax, looks),
         lambda ax: several_figures.profiles(profiles, odd, ax, looks),
-        lambda ax: reached({odd[0]: targets.survival([2.0], [False]), "B": curve}, ax, looks, unit="epoch", horizon=2),
+        lambda ax: reached(
+            {odd[0]: time_to_target.survival([2.0], [False]), "B": curve}, ax, looks, unit="epoch", horizon=2
+        ),
     ]
     for draw in draws:
         axes = Figure().subplots()

@@ -2,13 +2,16 @@
 
 import pytest
 
-from reports import targets
 from reports.figures.targets import reached
+from reports.statistics import time_to_target
 
 
 def test_the_curve_of_runs_that_arrived_ends_at_its_share(ax, looks) -> None:
     """Two of three runs arrived: the line ends at 2/3 with a cross; a label that never arrives is named and not drawn."""
-    curves = {"A": targets.survival([1.0, 2.0, 4.0], [True, True, False]), "B": targets.survival([4.0], [False])}
+    curves = {
+        "A": time_to_target.survival([1.0, 2.0, 4.0], [True, True, False]),
+        "B": time_to_target.survival([4.0], [False]),
+    }
     reached(curves, ax, looks, unit="epoch", horizon=4)
     colours = {line.get_color() for line in ax.get_lines()}
     assert colours == {looks["A"].color}

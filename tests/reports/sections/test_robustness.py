@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from reports import estimates
-from reports.intervals import median_interval, studentised_interval, t_interval
+from reports.statistics.intervals import median_interval, studentised_interval, t_interval
 
 SKEWED = [0.10, 0.11, 0.12, 0.14, 0.17, 0.60]
 

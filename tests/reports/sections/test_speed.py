@@ -6,8 +6,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from reports.figures.style import styles
-from reports.intervals import median_interval
 from reports.sections.speed import medians, speed
+from reports.statistics.intervals import median_interval
 
 SPEEDS = [900.0, 910.0, 920.0, 930.0, 940.0, 500.0]
 

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports import targets
 from reports.frames import study_frames
 from reports.sections.targets import _summary, time_to_target
+from reports.statistics import time_to_target as targets
 
 
 def test_time_to_target_follows_the_score_or_else_the_training_loss(sample) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from reports.intervals import LEVEL
+from reports.statistics.intervals import LEVEL
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -1,4 +1,4 @@
-"""Tests of `reports.flips`."""
+"""Tests of `reports.statistics.sign_flips`."""
 
 import itertools
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports import flips
+from reports.statistics import sign_flips
 
 
 def every_pattern(n):
@@ -37,7 +37,7 @@ def step_down(differences):
 
 def test_sign_patterns_are_all_of_them_once() -> None:
     """With the opposites, five repeats have 2⁵ patterns; the first flips nothing, and the first repeat is never flipped."""
-    found = flips.signs(5, np.random.default_rng(0))
+    found = sign_flips.signs(5, np.random.default_rng(0))
     both = {tuple(row) for row in np.vstack([found, -found])}
     assert found.shape == (16, 5)
     assert both == {tuple(row) for row in every_pattern(5)}
@@ -47,7 +47,7 @@ def test_sign_patterns_are_all_of_them_once() -> None:
 
 def test_many_repeats_have_seeded_random_patterns() -> None:
     """20 repeats have half a million: so many as asked are drawn, by the generator alone, the first flips nothing."""
-    one, two, other = (flips.signs(20, np.random.default_rng(seed), most=500) for seed in (1, 1, 2))
+    one, two, other = (sign_flips.signs(20, np.random.default_rng(seed), most=500) for seed in (1, 1, 2))
     assert one.shape == (500, 20)
     assert (one[0] == 1).all()
     assert np.array_equal(one, two)
@@ -59,7 +59,7 @@ def test_many_repeats_have_seeded_random_patterns() -> None:
 @pytest.mark.parametrize(("level", "fewest"), [(0.95, 6), (0.9, 5), (0.875, 4), (0.99, 8)])
 def test_the_fewest_repeats_that_can_reject(level, fewest) -> None:
     """2 · 2⁻ⁿ: .0625 at 5 repeats, .03125 at 6, so 6 at 95% and 5 at 90%; .0078 at 8, so 8 at 99%; .125 at 4."""
-    assert flips.enough(level) == fewest
+    assert sign_flips.enough(level) == fewest
 
 
 @pytest.mark.parametrize("hole", [False, True])
@@ -68,14 +68,14 @@ def test_the_step_down_p_is_that_of_brute_force(hole) -> None:
     differences = np.random.default_rng(3).normal([0.0, 0.4, 0.8, 1.2, 2.0], 1.0, (6, 5))
     if hole:
         differences[2, 1] = np.nan
-        found = flips.surprise(differences, flips.signs(6, np.random.default_rng(0)))
-        t = t_statistics(differences, flips.signs(6, np.random.default_rng(0)))
+        found = sign_flips.surprise(differences, sign_flips.signs(6, np.random.default_rng(0)))
+        t = t_statistics(differences, sign_flips.signs(6, np.random.default_rng(0)))
         n = np.isfinite(differences).sum(axis=0)
         assert np.allclose(np.exp(-found), 2 * stats.t.sf(t, n - 1), rtol=1e-6)
     else:
-        found = flips.surprise(differences, flips.signs(6, np.random.default_rng(0)))
-        assert flips.step_down_p(found) == pytest.approx(step_down(differences))
-        assert flips.raw_p(found) == pytest.approx([step_down(differences[:, [at]])[0] for at in range(5)])
+        found = sign_flips.surprise(differences, sign_flips.signs(6, np.random.default_rng(0)))
+        assert sign_flips.step_down_p(found) == pytest.approx(step_down(differences))
+        assert sign_flips.raw_p(found) == pytest.approx([step_down(differences[:, [at]])[0] for at in range(5)])
 
 
 def test_the_p_of_one_difference_can_be_counted_by_hand() -> None:
@@ -83,25 +83,25 @@ def test_the_p_of_one_difference_can_be_counted_by_hand() -> None:
 
     With −1 instead of 1 the sum 19 is reached with the first flipped or not, and by the opposites: 4/64.
     """
-    patterns = flips.signs(6, np.random.default_rng(0))
+    patterns = sign_flips.signs(6, np.random.default_rng(0))
     for values, expected in (([1, 2, 3, 4, 5, 6], 2 / 64), ([-1, 2, 3, 4, 5, 6], 4 / 64)):
-        found = flips.surprise(np.array(values, dtype=float)[:, np.newaxis], patterns)
-        assert flips.raw_p(found)[0] == expected
+        found = sign_flips.surprise(np.array(values, dtype=float)[:, np.newaxis], patterns)
+        assert sign_flips.raw_p(found)[0] == expected
 
 
 def test_differences_of_zero_are_no_surprise() -> None:
     """Two optimizers with the same scores have p = 1, beside one that differs."""
     differences = np.column_stack([np.zeros(6), np.full(6, 0.1)])
-    found = flips.surprise(differences, flips.signs(6, np.random.default_rng(0)))
-    assert flips.step_down_p(found) == pytest.approx([1.0, 2 / 64])
+    found = sign_flips.surprise(differences, sign_flips.signs(6, np.random.default_rng(0)))
+    assert sign_flips.step_down_p(found) == pytest.approx([1.0, 2 / 64])
 
 
 def test_the_scale_of_a_difference_changes_nothing() -> None:
     """Accuracies or losses of 10²⁰⁰, whose squares would not fit, give the same p."""
     differences = np.random.default_rng(4).normal(0.7, 1.0, (7, 3))
-    patterns = flips.signs(7, np.random.default_rng(0))
-    plain = flips.step_down_p(flips.surprise(differences, patterns))
-    scaled = flips.step_down_p(flips.surprise(differences * [1e-200, 1.0, 1e200], patterns))
+    patterns = sign_flips.signs(7, np.random.default_rng(0))
+    plain = sign_flips.step_down_p(sign_flips.surprise(differences, patterns))
+    scaled = sign_flips.step_down_p(sign_flips.surprise(differences * [1e-200, 1.0, 1e200], patterns))
     assert scaled == pytest.approx(plain)
 
 
@@ -109,20 +109,20 @@ def test_the_level_of_each_lies_between_the_level_and_bonferroni() -> None:
     """One column needs no adjustment, copies of it none either; independent ones nearly Bonferroni's; few repeats exactly."""
     rng = np.random.default_rng(5)
     columns = rng.normal(size=(10, 8))
-    patterns = flips.signs(10, rng)
-    assert flips.level_of_each(columns[:, :1], 0.95, patterns) == 0.95
-    copies = flips.level_of_each(np.repeat(columns[:, :1], 8, axis=1), 0.95, patterns)
-    apart = flips.level_of_each(columns, 0.95, patterns)
+    patterns = sign_flips.signs(10, rng)
+    assert sign_flips.level_of_each(columns[:, :1], 0.95, patterns) == 0.95
+    copies = sign_flips.level_of_each(np.repeat(columns[:, :1], 8, axis=1), 0.95, patterns)
+    apart = sign_flips.level_of_each(columns, 0.95, patterns)
     assert copies < 0.96
     assert 0.98 < apart < 0.997
-    few = flips.level_of_each(columns[:5], 0.95, flips.signs(5, rng))
+    few = sign_flips.level_of_each(columns[:5], 0.95, sign_flips.signs(5, rng))
     assert few == pytest.approx(1 - 0.05 / 8)
 
 
 def test_no_repeats_are_refused_by_name() -> None:
     """The message names the argument."""
     with pytest.raises(ValueError, match='"n" must be at least 1, got 0'):
-        flips.signs(0, np.random.default_rng(0))
+        sign_flips.signs(0, np.random.default_rng(0))
 
 
 def test_each_interval_has_at_least_the_level_of_all() -> None:
@@ -130,4 +130,4 @@ def test_each_interval_has_at_least_the_level_of_all() -> None:
     for seed in range(20):
         column = np.random.default_rng(seed).normal(size=(6, 1))
         same = np.hstack([column, 2 * column, 3 * column])
-        assert flips.level_of_each(same, 0.95, flips.signs(6, np.random.default_rng(0))) >= 0.95
+        assert sign_flips.level_of_each(same, 0.95, sign_flips.signs(6, np.random.default_rng(0))) >= 0.95

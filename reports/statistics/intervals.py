@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from reports import flips
+from reports.statistics import sign_flips
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -125,7 +125,7 @@ def simultaneous_band(matrix: ArrayLike, rng: np.random.Generator, level: float 
     """A band that holds the whole mean curve with probability `level`: x̄ ± c · s/√n, one c for all positions.
 
     c is the quantile of the maximal |t| over the positions under joint sign flips of whole repeats, so it uses how the
-    positions hang together; below 6 repeats (at 95%) Bonferroni's. See `reports.flips` for what is assumed.
+    positions hang together; below 6 repeats (at 95%) Bonferroni's. See `reports.statistics.sign_flips` for what is assumed.
 
     Args:
         matrix: A row per repeat, a column per position, shape (n, positions). Positions with a NaN get no bounds.
@@ -137,7 +137,7 @@ def simultaneous_band(matrix: ArrayLike, rng: np.random.Generator, level: float 
     known = np.isfinite(band.low) & np.isfinite(band.high)
     if not known.any():
         return replace(band, method=SIMULTANEOUS)
-    each = flips.level_of_each(array[:, known], level, flips.signs(band.n, rng))
+    each = sign_flips.level_of_each(array[:, known], level, sign_flips.signs(band.n, rng))
     wide = t_band(array, each)
     return replace(wide, level=level, method=SIMULTANEOUS)
 

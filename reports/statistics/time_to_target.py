@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from reports.intervals import LEVEL, Estimate
+from reports.statistics.intervals import LEVEL, Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 from scipy import optimize, special, stats
 
-from reports import flips
-from reports.intervals import LEVEL
+from reports.statistics import sign_flips
+from reports.statistics.intervals import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -179,12 +179,12 @@ def family(
     if judged.any():
         rows = known[:, judged].any(axis=1)  # a repeat that no pair has is none
         table = differences[np.ix_(rows, judged)]
-        patterns = flips.signs(len(table), rng)
-        joint = flips.level_of_each(table, level, patterns)
+        patterns = sign_flips.signs(len(table), rng)
+        joint = sign_flips.level_of_each(table, level, patterns)
         if test == "max-t":
-            exact = flips.exact(len(table))
-            found = flips.surprise(table, patterns)
-            p[judged], adjusted[judged] = flips.raw_p(found), flips.step_down_p(found)
+            exact = sign_flips.exact(len(table))
+            found = sign_flips.surprise(table, patterns)
+            p[judged], adjusted[judged] = sign_flips.raw_p(found), sign_flips.step_down_p(found)
         else:
             p[judged] = _t_p(mean[judged], se[judged], n[judged] - 1.0) if test == "holm-t" else _signed_ranks(table)
             adjusted = holm(np.where(judged, p, np.nan))
@@ -307,7 +307,7 @@ def pairing_gain(matrix: ArrayLike, which: Columns | None = None) -> Array:
 def fewest(test: Test, many: int, level: float = LEVEL) -> int:
     """The fewest repeats at which a family of so many pairs gets a verdict: Wilcoxon with Holm needs 2 · 2⁻ⁿ ≤ α/pairs."""
     alpha = (1 - level) / (max(many, 1) if test == "wilcoxon" else 1)
-    return max(FEWEST, flips.enough(1 - alpha))
+    return max(FEWEST, sign_flips.enough(1 - alpha))
 
 
 def fewest_of(test: Test, counts: Sequence[int], family: Callable[[int], int], level: float = LEVEL) -> int:

@@ -1,11 +1,11 @@
-"""Tests of `reports.tiers`."""
+"""Tests of `reports.statistics.letter_display`."""
 
 import itertools
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports.tiers import letters, tiers
+from reports.statistics.letter_display import letters, tiers
 
 
 @st.composite

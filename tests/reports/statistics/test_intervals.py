@@ -1,4 +1,4 @@
-"""Tests of `reports.intervals`."""
+"""Tests of `reports.statistics.intervals`."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.intervals import (
+from reports.statistics.intervals import (
     median_interval,
     simultaneous_band,
     studentised_band,

@@ -1,0 +1,1 @@
+"""Pure functions on arrays and frames: intervals, tests, ranks. Random generators are arguments."""
