@@ -14,8 +14,8 @@ from suite.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from reports.analysis.before_after import Side
     from reports.statistics.pairwise_tests import Test
-    from reports.versus import Side
     from suite.records import Trial
     from suite.spec.parts import StudyFile
     from suite.spec.study import Study
@@ -78,7 +78,7 @@ def compare(
     import shlex
 
     from reports import versus_page
-    from reports.versus import versus
+    from reports.analysis.before_after import versus
 
     one, two = _side(before, store), _side(after, store)
     if one.name == two.name:
@@ -125,11 +125,11 @@ def make(
 def _baseline(study: Study, store: str | None, test: Test | None, *, as_json: bool) -> None:
     """Report on the run of a study that comes with Ravine, and on the user's own against it where there is one."""
     from reports import versus_page
+    from reports.analysis.before_after import Side, versus
     from reports.build import build
     from reports.frames import study_frames
     from reports.sections import versus as versus_section
     from reports.summary import summary
-    from reports.versus import Side, versus
     from suite.spec.plan import plan
     from suite.transfer import archive
 
@@ -167,8 +167,8 @@ def _baseline(study: Study, store: str | None, test: Test | None, *, as_json: bo
 
 def _side(words: str, store: str | None) -> Side:
     """A study of the store, its overrides written as in the name of its report, or an export."""
+    from reports.analysis.before_after import Side
     from reports.frames import study_frames
-    from reports.versus import Side
     from suite.spec.plan import plan
     from suite.transfer import archive
 

@@ -9,18 +9,18 @@ import math
 from typing import TYPE_CHECKING
 
 from reports import notes
+from reports.analysis.verdicts import BETTER, SEED, TIED, WORSE
 from reports.frames.scores import title
 from reports.statistics import pairwise_tests as testing
 from reports.statistics.intervals import success_interval
 from reports.statistics.sign_flips import MOST
-from reports.verdicts import BETTER, SEED, TIED, WORSE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
 
-    from reports.verdicts import Comparison
+    from reports.analysis.verdicts import Comparison
 
 HONEST = (
     "The family error holds for scores that spread unequally, hang together or are skewed alike. For scores that are "

@@ -9,8 +9,9 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from reports import answers, claim_measurements, claims, notes, tables, verdicts, writing
-from reports import estimates as estimating
+from reports import answers, notes, tables, writing
+from reports.analysis import claim_measurements, claims, verdicts
+from reports.analysis import estimates as estimating
 from reports.frames import scores
 from reports.frames.study_frames import Frames, Reader, Study, Trial, UserError, command, load, reference, settings
 from reports.sections import claims as claims_section
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from reports.claims import Findings
+    from reports.analysis.claims import Findings
+    from reports.analysis.verdicts import Comparison
     from reports.figures.style import Style
     from reports.sections import Section
     from reports.statistics.pairwise_tests import Test
-    from reports.verdicts import Comparison
     from reports.writing import Picture
 
 
@@ -112,7 +113,7 @@ def build(
         trials: The plan; the report covers exactly these.
         store: Where the records are.
         folder: Where the report goes. An older report there is replaced.
-        tuning: A row per Optuna trial of the run that the study's settings come from (see `reports.tuning.choices`).
+        tuning: A row per Optuna trial of the run that the study's settings come from (see `reports.analysis.tuning`).
         test: How pairs are compared (`comparison.TESTS`); default: `max-t`, and `welch` for imported results.
         more: Further parts of the report, to stand first.
 

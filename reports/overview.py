@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reports import answers, claim_measurements, claims, notes, tables, writing
+from reports import answers, notes, tables, writing
+from reports.analysis import claim_measurements, claims
+from reports.analysis.ranking import stand
 from reports.frames.scores import title
 from reports.frames.study_frames import command
 from reports.sections import claims as claims_section
-from reports.standing import stand
 from reports.statistics.intervals import LEVEL
 from reports.statistics.time_to_target import MIDDLE
 from reports.summary import settled
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from reports.claims import Findings
+    from reports.analysis.claims import Findings
+    from reports.analysis.ranking import Parts, Standing
     from reports.frames.study_frames import StudyFile
-    from reports.standing import Parts, Standing
     from reports.writing import Picture
 
 

@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reports import estimates as estimating
+from reports.analysis import estimates as estimating
 from reports.figures.convergence import beyond, convergence, is_curve
 from reports.figures.panels import one_optimizer, overview
 from reports.figures.scores import dots

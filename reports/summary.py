@@ -10,8 +10,8 @@ from reports import answers
 if TYPE_CHECKING:
     import pandas as pd
 
+    from reports.analysis.claims import Findings
     from reports.build import Report
-    from reports.claims import Findings
 
 
 def summary(report: Report, study: str) -> dict[str, Any]:

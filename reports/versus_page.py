@@ -13,8 +13,8 @@ from reports.summary import plain, records
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from reports.analysis.before_after import Versus
     from reports.sections import Section
-    from reports.versus import Versus
 
 CROWDED = 12
 """Above so many columns the matrix of all pairs has no room for its numbers; the table has them."""

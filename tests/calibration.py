@@ -15,7 +15,7 @@ import numpy as np
 from documents import grid, put
 from scipy import stats
 
-from reports import verdicts
+from reports.analysis import verdicts
 from reports.statistics import intervals, pairwise_tests, time_to_target
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from reports.claims import OPEN, REFUTED, SUPPORTED
+from reports.analysis.claims import OPEN, REFUTED, SUPPORTED
 from reports.figures.style import FAINT, INK, QUIET
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from reports.claims import Findings, Measurement
+    from reports.analysis.claims import Findings, Measurement
 
 COLORS: Mapping[str, str] = {SUPPORTED: "#0072b2", REFUTED: "#d55e00", OPEN: "#7a828c"}
 """Blue against vermilion (Okabe and Ito), which the colour-blind tell apart; the marker says it as well."""

@@ -9,21 +9,21 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from reports import notes
+from reports.analysis.verdicts import BETTER, TIED, UNDECIDED, WORSE
 from reports.answers import p_value
 from reports.figures.scales import STEPS
 from reports.figures.style import FAINT, INK, QUIET, mark, short
 from reports.frames.scores import title
 from reports.statistics.letter_display import names_of
-from reports.verdicts import BETTER, TIED, UNDECIDED, WORSE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from matplotlib.axes import Axes
 
+    from reports.analysis.before_after import Versus
+    from reports.analysis.verdicts import Comparison
     from reports.figures.style import Style
-    from reports.verdicts import Comparison
-    from reports.versus import Versus
 
 FILLS: Mapping[str, str] = {BETTER: "#bcd9ee", WORSE: "#f9d3b4", TIED: "#e3e6ea", UNDECIDED: "#ffffff"}
 """The colour of a verdict: blue against orange, which the colour-blind tell apart; the text says it as well."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from reports import answers, claims, notes, tables
-from reports.claims import OPEN, PARTLY, REFUTED, SUPPORTED, UNMEASURED
+from reports import answers, notes, tables
+from reports.analysis import claims
+from reports.analysis.claims import OPEN, PARTLY, REFUTED, SUPPORTED, UNMEASURED
 from reports.frames.study_frames import reference
 from reports.sections import Drawing, Section
 from reports.statistics.pairwise_tests import FEWEST
@@ -15,7 +16,7 @@ from reports.tables import Cell, Column, Sheet
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from reports.claims import Finding, Findings, Measurement, Verdict
+    from reports.analysis.claims import Finding, Findings, Measurement, Verdict
     from reports.figures.style import Style
 
 HEADING = "Claims"

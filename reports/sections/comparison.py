@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reports import answers, notes, tables, verdicts
+from reports import answers, notes, tables
+from reports.analysis import verdicts
 from reports.frames.scores import title
 from reports.sections import Drawing, Section
 from reports.tables import Cell, Column, Sheet
@@ -14,8 +15,8 @@ from reports.tables import Cell, Column, Sheet
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from reports.analysis.verdicts import Comparison
     from reports.figures.style import Style
-    from reports.verdicts import Comparison
 
 
 EFFECTS = (

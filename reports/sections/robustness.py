@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from reports import estimates as estimating
 from reports import notes
+from reports.analysis import estimates as estimating
 from reports.frames.scores import title
 from reports.sections import Section
 from reports.statistics.intervals import FEWEST_RESAMPLED, LEVEL

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reports import answers, notes, verdicts
+from reports import answers, notes
+from reports.analysis import verdicts
 from reports.frames.scores import title
 from reports.sections import Drawing, Section
 from reports.sections.comparison import EFFECTS
@@ -16,8 +17,8 @@ from reports.tables import Cell, Column, Sheet
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from reports.analysis.before_after import Versus
     from reports.figures.style import Style
-    from reports.versus import Versus
 
 
 def section(found: Versus) -> Section:

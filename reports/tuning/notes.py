@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reports.analysis import hyperparameter_importance, lr_sensitivity, tunability
 from reports.frames.scores import higher_is_better, title
 from reports.frames.study_frames import TUNED, tuned_label
 from reports.notes import number
-from reports.tuning import importances, sensitivity, tunability
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -146,7 +146,7 @@ def beneath_choices(chosen: pd.DataFrame, compared: pd.DataFrame, metric: str) -
 
 def beneath_ranges(ranges: pd.DataFrame, *, line: bool) -> tuple[str, ...]:
     """The notes beneath the table of learning-rate ranges."""
-    share = float(ranges["share"].iloc[0]) if len(ranges) else sensitivity.SHARE
+    share = float(ranges["share"].iloc[0]) if len(ranges) else lr_sensitivity.SHARE
     what = (
         "The learning rate alone varies; a rate's score is the mean over its trials."
         if line
@@ -203,7 +203,7 @@ def tunability_caption(curves: pd.DataFrame) -> str:
 def importances_caption(shares: pd.DataFrame) -> str:
     """How the importances were found."""
     return (
-        f"Which hyperparameter matters: {importances.METHOD}, from how differently the best quarter of an optimizer's "
+        f"Which hyperparameter matters: {hyperparameter_importance.METHOD}, from how differently the best quarter of an optimizer's "
         "trials and all of them are spread over each hyperparameter. Shares of one optimizer add up to 100%; a share is "
         f"rough below about 30 trials, and it depends on the ranges searched. {span(shares['n'])} trials."
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reports.analysis import hyperparameter_importance, lr_sensitivity, tunability, tuning
 from reports.figures.style import legend, single
 from reports.frames import scores
 from reports.sections import Drawing, Section
-from reports.tuning import choices, figures, importances, notes, sensitivity, tables, tunability
+from reports.tuning import figures, notes, tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,16 +22,16 @@ def tuning_section(trials: pd.DataFrame, final: pd.DataFrame, metric: str, label
     """All that a report tells of a tuning run.
 
     Args:
-        trials: A row per Optuna trial (see `reports.tuning.choices`); at least one.
+        trials: A row per Optuna trial (see `reports.analysis.tuning`); at least one.
         final: A row per trial of the report's own plan (`scores.final`): the fresh repeats.
         metric: The study's score.
         labels: The labels of the report's plan.
     """
-    chosen, spent, ranges = choices.best(trials), choices.budget(trials), sensitivity.ranges(trials)
+    chosen, spent, ranges = tuning.best(trials), tuning.budget(trials), lr_sensitivity.ranges(trials)
     kept = list(chosen.loc[chosen["kept"].astype(bool), "label"])
-    compared = choices.against_own(final, metric, list(chosen["label"]), kept)
-    gaps, edges = choices.gaps(chosen, final), choices.at_edges(trials, chosen)
-    line = sensitivity.swept(trials)
+    compared = tuning.against_own(final, metric, list(chosen["label"]), kept)
+    gaps, edges = tuning.gaps(chosen, final), tuning.at_edges(trials, chosen)
+    line = lr_sensitivity.swept(trials)
     frames = {
         "tuning": compared,
         "tuning-choices": chosen,
@@ -38,7 +39,7 @@ def tuning_section(trials: pd.DataFrame, final: pd.DataFrame, metric: str, label
         "tuning-budget": spent,
         "tuning-trials": trials,
         "learning-rates": ranges,
-        "importances": importances.by_optimizer(trials),
+        "importances": hyperparameter_importance.by_optimizer(trials),
     }
     if not notes.dependent(trials):
         frames |= {"tunability": tunability.curves(trials), "tuning-best": tunability.probabilities(trials)}
@@ -69,8 +70,8 @@ def _draw(
 ) -> Iterator[Drawing]:
     """Each figure, under its table."""
     objective, goal = str(trials["objective"].iloc[0]), str(trials["goal"].iloc[0])
-    name, line = scores.title(objective).lower(), sensitivity.swept(trials)
-    points, ranges = sensitivity.points(trials), frames["learning-rates"]
+    name, line = scores.title(objective).lower(), lr_sensitivity.swept(trials)
+    points, ranges = lr_sensitivity.points(trials), frames["learning-rates"]
     compared, gaps = frames["tuning"], frames["tuning-gaps"]
     if compared[["own", "tuned"]].notna().to_numpy().any():
         better = "maximise" if scores.higher_is_better(metric) else "minimise"

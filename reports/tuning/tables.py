@@ -6,9 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 from reports import notes
+from reports.analysis.tuning import PARAM, STATES
 from reports.frames.scores import title
 from reports.tables import NO_VALUE, Cell, Column, Sheet
-from reports.tuning.choices import PARAM, STATES
 from reports.tuning.figures import width
 
 if TYPE_CHECKING:

@@ -281,7 +281,7 @@ class Study(BaseModel):
     reference: str | None = Field(default=None, examples=['reference = "paper"'])
     """A file of `studies/references/` whose printed numbers stand beside ours, matched by label."""
     claims: bool = Field(default=False, examples=["claims = true"])
-    """Whether the report says what became of the claims of the source documents (`reports.claims`)."""
+    """Whether the report says what became of the claims of the source documents (`reports.analysis.claims`)."""
     modules: str | None = Field(default=None, examples=['modules = "my_optimizers"'])
     """Where `module:name` is looked up, seen from the study's file; default: beside it. Tuned studies use it."""
     optimizer: Annotated[tuple[Entry, ...], Field(strict=False, min_length=1), AfterValidator(_spread)] = Field(

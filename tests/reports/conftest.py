@@ -28,7 +28,7 @@ def compared():
     import numpy as np
     import pandas as pd
 
-    from reports import verdicts
+    from reports.analysis import verdicts
 
     rng, means = np.random.default_rng(1), {"A": 0.9, "B": 0.898, "C": 0.85, "D": 0.8}
     table = pd.DataFrame({label: rng.normal(mean, 0.01, 10) for label, mean in means.items()})

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports import answers, verdicts
+from reports import answers
+from reports.analysis import verdicts
 
 
 def compare(n=10, seed=0, margin=0.002, **means):

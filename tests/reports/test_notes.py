@@ -5,7 +5,7 @@ import math
 import pytest
 
 from reports import notes
-from reports.estimates import by_label
+from reports.analysis.estimates import by_label
 from reports.frames.scores import final
 from reports.frames.study_frames import load
 from suite.records import Outcome, Point

@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 
 from reports import tables
-from reports.estimates import by_label
+from reports.analysis.estimates import by_label
 from reports.frames.scores import METRICS, final, measured
 from reports.frames.study_frames import load, settings
 

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports import verdicts
+from reports.analysis import verdicts
 from reports.figures import pairs
 from reports.figures.style import styles
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from reports import verdicts
+from reports.analysis import verdicts
 from reports.figures import pairs
 from reports.figures import several as several_figures
 from reports.figures.convergence import convergence

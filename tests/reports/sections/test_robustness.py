@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports import estimates
+from reports.analysis import estimates
 from reports.statistics.intervals import median_interval, studentised_interval, t_interval
 
 SKEWED = [0.10, 0.11, 0.12, 0.14, 0.17, 0.60]

@@ -8,8 +8,9 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from reports.analysis import hyperparameter_importance, lr_sensitivity, tunability, tuning
 from reports.figures import style as house
-from reports.tuning import choices, figures, importances, sensitivity, tunability
+from reports.tuning import figures
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def lines(ax, **wanted):
 
 def panel(ax, trials, **more):
     """One optimizer's learning rates, drawn."""
-    points, span = sensitivity.points(trials), sensitivity.ranges(trials).iloc[0]
+    points, span = lr_sensitivity.points(trials), lr_sensitivity.ranges(trials).iloc[0]
     goal = str(trials["goal"].iloc[0])
     worst = figures.view(points)
     look = house.styles(["A"])["A"]
@@ -67,10 +68,10 @@ def test_every_optimizer_has_its_panel_in_its_own_colour(made, rates) -> None:
     """Panels without an optimizer are empty; the title says the width."""
     trials = made({label: rates([9.0, 1.0 + at, 9.0]) for at, label in enumerate("ABCD")})
     looks = house.styles(list("ABCD"))
-    ranges = sensitivity.ranges(trials)
+    ranges = lr_sensitivity.ranges(trials)
     with mpl.rc_context(dict(house.STYLE)):
         figure = figures.sensitivities(
-            sensitivity.points(trials), ranges, looks, objective="validation/loss", goal="minimise", line=True
+            lr_sensitivity.points(trials), ranges, looks, objective="validation/loss", goal="minimise", line=True
         )
     shown = [ax for ax in figure.axes if ax.axison]
     assert [ax.get_title(loc="left") for ax in shown] == list("ABCD")
@@ -87,7 +88,7 @@ def test_the_width_says_where_a_range_is_open(made, rates) -> None:
         "closed": rates([2.0, 1.0, 1.0, 2.0]),
         "none": rates([("stalled", math.nan)]),
     }
-    told = {row["label"]: figures.width(row) for _, row in sensitivity.ranges(made(rows)).iterrows()}
+    told = {row["label"]: figures.width(row) for _, row in lr_sensitivity.ranges(made(rows)).iterrows()}
     assert told == {
         "below": "at least 0.0 decades, open below",
         "above": "at least 0.0 decades, open above",
@@ -101,7 +102,7 @@ def test_a_sweep_has_a_line_per_optimizer_that_breaks_where_a_rate_has_no_score(
     """The line holds NaN there; the best is marked."""
     trials = made({"A": rates([2.0, 1.0, ("diverged", 0.0), 3.0]), "B": rates([3.0, 2.0, 2.5])})
     looks = house.styles(["A", "B"])
-    points, ranges = sensitivity.points(trials), sensitivity.ranges(trials)
+    points, ranges = lr_sensitivity.points(trials), lr_sensitivity.ranges(trials)
     figures.sweep(points, ranges, ax, looks, objective="validation/loss", goal="minimise")
     curves = {line.get_color(): list(line.get_ydata()) for line in ax.get_lines() if len(line.get_xdata()) > 2}
     assert curves[looks["B"].color] == [3.0, 2.0, 2.5]
@@ -139,7 +140,7 @@ def test_importances_are_bars_of_their_length(ax, made) -> None:
     """One per hyperparameter, with its name and its share in numbers."""
     rng = np.random.default_rng(0)
     rows = [((x - 0.5) ** 2, {"lr": 10 ** (4 * x - 4), "momentum": 0.5 + y / 3}) for x, y in rng.random((40, 2))]
-    table = importances.by_optimizer(made({"A": rows}))
+    table = hyperparameter_importance.by_optimizer(made({"A": rows}))
     figures.importances(table, ax, house.styles(["A"]))
     assert [patch.get_width() for patch in ax.patches] == pytest.approx(table["importance"].tolist())
     assert [label.get_text() for label in ax.get_yticklabels()] == ["lr", "momentum"]
@@ -149,10 +150,10 @@ def test_importances_are_bars_of_their_length(ax, made) -> None:
 def test_fresh_repeats_show_both_settings_the_difference_and_the_gap(made, rates, final) -> None:
     """The bar of the difference is its interval; a kept setting and one without repeats say so instead of showing 0."""
     rows = {"A": rates([1.0, 0.5]), "B": rates([0.5, 1.0]), "C": rates([1.0, 0.5])}
-    chosen = choices.best(made(rows))
+    chosen = tuning.best(made(rows))
     scores = final({"A": [0.9, 1.0, 1.1], "A, tuned": [0.6, 0.9, 0.8], "B": [0.5, 0.6, 0.7]})
-    compared = choices.against_own(scores, "test/loss", list("ABC"), ["B"])
-    gaps = choices.gaps(chosen, scores)
+    compared = tuning.against_own(scores, "test/loss", list("ABC"), ["B"])
+    gaps = tuning.gaps(chosen, scores)
     with mpl.rc_context(dict(house.STYLE)):
         figure = figures.fresh(compared, gaps, house.styles(list("ABC")), metric="test/loss", goal="minimise")
     _, middle, right = figure.axes

@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from reports.tuning import choices, notes, sensitivity
+from reports.analysis import lr_sensitivity, tuning
+from reports.tuning import notes
 
 
 @pytest.fixture
@@ -12,9 +13,9 @@ def warned():
     """A function: a tuning frame to its warnings."""
 
     def warn(trials, labels=()):
-        chosen = choices.best(trials)
-        edges, ranges = choices.at_edges(trials, chosen), sensitivity.ranges(trials)
-        return notes.warnings(trials, choices.budget(trials), edges, ranges, labels or list(chosen["label"]))
+        chosen = tuning.best(trials)
+        edges, ranges = tuning.at_edges(trials, chosen), lr_sensitivity.ranges(trials)
+        return notes.warnings(trials, tuning.budget(trials), edges, ranges, labels or list(chosen["label"]))
 
     return warn
 
@@ -67,10 +68,10 @@ def test_an_optimum_at_the_edge_is_told_with_the_mend(made, rates, warned) -> No
 
 def test_beneath_the_choices_stand_method_level_and_n(made, rates, final) -> None:
     """And which setting was kept, and how many pairs were lost."""
-    chosen = choices.best(made({"A": rates([2.0, 1.0]), "B": rates([1.0, 2.0])}))
+    chosen = tuning.best(made({"A": rates([2.0, 1.0]), "B": rates([1.0, 2.0])}))
     scores = final({"A": [1.0, 2.0, None], "A, tuned": [1.0, 1.0, 1.0], "B": [1.0] * 3})
     told = " ".join(
-        notes.beneath_choices(chosen, choices.against_own(scores, "test/loss", ["A", "B"], ["B"]), "test/loss")
+        notes.beneath_choices(chosen, tuning.against_own(scores, "test/loss", ["A", "B"], ["B"]), "test/loss")
     )
     assert "half of its 95% Student t interval, n = 2 pairs" in told
     assert "Of test loss less is better." in told
@@ -80,7 +81,7 @@ def test_beneath_the_choices_stand_method_level_and_n(made, rates, final) -> Non
 
 def test_fresh_repeats_that_are_not_run_yet_are_told(made, rates) -> None:
     """Not for a setting that was kept: its own repeats are fresh."""
-    chosen = choices.best(made({"A": rates([2.0, 1.0]), "B": rates([1.0, 2.0]), "C": rates([2.0, 1.0])}))
+    chosen = tuning.best(made({"A": rates([2.0, 1.0]), "B": rates([1.0, 2.0]), "C": rates([2.0, 1.0])}))
     assert notes.no_fresh(chosen, ["A", "B", "C", "C, tuned"]).startswith(
         "No fresh repeats of the tuned setting yet: A."
     )

@@ -4,8 +4,9 @@ import math
 
 import pytest
 
+from reports.analysis import lr_sensitivity, tuning
 from reports.tables import latex, markdown
-from reports.tuning import choices, sensitivity, tables
+from reports.tuning import tables
 
 
 @pytest.fixture
@@ -13,14 +14,14 @@ def sheets(made, rates, final):
     """The sheets of three optimizers: one better tuned, one kept, one that never ended."""
     rows = {"A": rates([1.0, 0.5, 2.0]), "B": rates([0.5, 1.0, 2.0]), "C": rates([("diverged", math.nan)] * 3)}
     trials = made(rows)
-    chosen = choices.best(trials)
+    chosen = tuning.best(trials)
     scores = final({"A": [0.9, 1.0, 1.1], "A, tuned": [0.6, 0.8, 0.7], "B": [0.5, 0.6, 0.7]})
-    compared = choices.against_own(scores, "test/loss", list(chosen["label"]), ["B"])
-    gaps = choices.gaps(chosen, scores)
+    compared = tuning.against_own(scores, "test/loss", list(chosen["label"]), ["B"])
+    gaps = tuning.gaps(chosen, scores)
     return (
         tables.choices(chosen, compared, gaps, metric="test/loss", remarks=["A note."]),
-        tables.ranges(sensitivity.ranges(trials)),
-        tables.budget(choices.budget(trials)),
+        tables.ranges(lr_sensitivity.ranges(trials)),
+        tables.budget(tuning.budget(trials)),
     )
 
 
@@ -40,13 +41,13 @@ def test_the_choices_have_setting_difference_and_gap_with_intervals(sheets) -> N
 
 def test_what_the_gap_is_taken_of_stands_there_once(made, rates, final) -> None:
     """Chosen by loss and scored by accuracy, the test loss has a column of its own; scored by loss, it has one already."""
-    chosen = choices.best(made({"A": rates([1.0, 0.5, 2.0])}))
+    chosen = tuning.best(made({"A": rates([1.0, 0.5, 2.0])}))
     scores = final({"A": [0.9, 1.0, 1.1], "A, tuned": [0.6, 0.8, 0.7]})
-    compared = choices.against_own(scores, "test/loss", ["A"])
+    compared = tuning.against_own(scores, "test/loss", ["A"])
     heads = {
         metric: [
             column.title
-            for column in tables.choices(chosen, compared, choices.gaps(chosen, scores), metric=metric).columns
+            for column in tables.choices(chosen, compared, tuning.gaps(chosen, scores), metric=metric).columns
         ]
         for metric in ("test/loss", "test/accuracy")
     }

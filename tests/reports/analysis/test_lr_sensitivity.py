@@ -1,10 +1,10 @@
-"""Tests of `reports.tuning.sensitivity`."""
+"""Tests of `reports.analysis.lr_sensitivity`."""
 
 import math
 
 import pytest
 
-from reports.tuning import sensitivity
+from reports.analysis import lr_sensitivity
 
 DECADES = [1e-4, 1e-3, 1e-2, 1e-1, 1.0]
 
@@ -17,7 +17,7 @@ def only(frame):
 
 def test_the_range_has_a_known_width(made, rates) -> None:
     """Best 1.000 at 10⁻², good up to 1.01: 10⁻³ to 10⁻² is 1 decade, a ratio of 10; the next rates tried bound it at 3."""
-    row = only(sensitivity.ranges(made({"A": rates([1.5, 1.009, 1.0, 1.02, 1.6], DECADES)})))
+    row = only(lr_sensitivity.ranges(made({"A": rates([1.5, 1.009, 1.0, 1.02, 1.6], DECADES)})))
     assert (row["lr"], row["low"], row["high"], row["below"], row["above"]) == (1e-2, 1e-3, 1e-2, 1e-4, 1e-1)
     assert row["ratio"] == pytest.approx(10)
     assert row["decades"] == pytest.approx(1)
@@ -29,9 +29,9 @@ def test_the_range_has_a_known_width(made, rates) -> None:
 def test_one_percent_is_of_the_best_score_itself(made, rates) -> None:
     """Of an accuracy of 0.8: 0.7921 is within 0.792, 0.7919 is not; of a loss of −2, −1.981 is and −1.979 is not."""
     accuracy = made({"A": rates([0.7919, 0.8, 0.7921], DECADES)}, goal="maximise")
-    assert only(sensitivity.ranges(accuracy))[["low", "high"]].tolist() == [1e-3, 1e-2]
+    assert only(lr_sensitivity.ranges(accuracy))[["low", "high"]].tolist() == [1e-3, 1e-2]
     loss = made({"A": rates([-1.979, -2.0, -1.981], DECADES)})
-    assert only(sensitivity.ranges(loss))[["low", "high"]].tolist() == [1e-3, 1e-2]
+    assert only(lr_sensitivity.ranges(loss))[["low", "high"]].tolist() == [1e-3, 1e-2]
 
 
 @pytest.mark.parametrize(
@@ -40,46 +40,46 @@ def test_one_percent_is_of_the_best_score_itself(made, rates) -> None:
 )
 def test_a_range_that_reaches_the_edge_is_open_there(made, rates, values, ends) -> None:
     """Its width is a lower bound: the upper one is infinite."""
-    row = only(sensitivity.ranges(made({"A": rates(values, DECADES)})))
+    row = only(lr_sensitivity.ranges(made({"A": rates(values, DECADES)})))
     assert (row["open_low"], row["open_high"]) == ends
     assert row["at_most"] == math.inf
 
 
 def test_a_rate_that_diverged_closes_the_range(made, rates) -> None:
     """It was tried and is not good, whatever value stands beside it; a failed one tells nothing, so the range stays open."""
-    closed = only(sensitivity.ranges(made({"A": rates([2.0, 1.0, ("diverged", 0.0)], DECADES)})))
+    closed = only(lr_sensitivity.ranges(made({"A": rates([2.0, 1.0, ("diverged", 0.0)], DECADES)})))
     assert (closed["high"], closed["above"], bool(closed["open_high"])) == (1e-3, 1e-2, False)
-    still = only(sensitivity.ranges(made({"A": rates([2.0, 1.0, ("failed", 0.0)], DECADES)})))
+    still = only(lr_sensitivity.ranges(made({"A": rates([2.0, 1.0, ("failed", 0.0)], DECADES)})))
     assert bool(still["open_high"])
 
 
 def test_a_pruned_trial_is_never_good(made, rates) -> None:
     """Its value is that of fewer repeats, however low."""
-    row = only(sensitivity.ranges(made({"A": rates([2.0, 1.0, ("pruned", 0.5), 2.0], DECADES)})))
+    row = only(lr_sensitivity.ranges(made({"A": rates([2.0, 1.0, ("pruned", 0.5), 2.0], DECADES)})))
     assert row[["lr", "low", "high"]].tolist() == [1e-3, 1e-3, 1e-3]
 
 
 def test_a_hole_in_the_range_is_counted(made, rates) -> None:
     """Good, bad, good: two of the three rates between the ends are good."""
-    row = only(sensitivity.ranges(made({"A": rates([3.0, 1.0, 2.0, 1.0, 3.0], DECADES)})))
+    row = only(lr_sensitivity.ranges(made({"A": rates([3.0, 1.0, 2.0, 1.0, 3.0], DECADES)})))
     assert (row["within"], row["inside"], row["tried"]) == (2, 3, 5)
 
 
 def test_the_range_is_that_of_each_optimizers_own_best(made, rates) -> None:
     """A far better rival narrows nobody's range; the study's own rate stands beside."""
-    table = sensitivity.ranges(made({"A": rates([1.0, 1.0, 2.0], DECADES), "B": rates([0.1, 0.2], DECADES)}))
+    table = lr_sensitivity.ranges(made({"A": rates([1.0, 1.0, 2.0], DECADES), "B": rates([0.1, 0.2], DECADES)}))
     assert table["decades"].tolist() == pytest.approx([1, 0])
     assert table["own"].tolist() == [1e-4, 1e-4]
 
 
 def test_nothing_ended_or_nothing_tried_is_a_row_without_numbers(made, rates) -> None:
     """All failed, all diverged, no learning rate among the hyperparameters, no own setting, one trial."""
-    failed = only(sensitivity.ranges(made({"A": rates([("failed", math.nan)] * 3, DECADES)})))
+    failed = only(lr_sensitivity.ranges(made({"A": rates([("failed", math.nan)] * 3, DECADES)})))
     assert (failed["tried"], math.isnan(failed["score"])) == (0, True)
-    diverged = only(sensitivity.ranges(made({"A": rates([("diverged", math.nan)] * 3, DECADES)})))
+    diverged = only(lr_sensitivity.ranges(made({"A": rates([("diverged", math.nan)] * 3, DECADES)})))
     assert (diverged["tried"], math.isnan(diverged["decades"])) == (3, True)
-    assert only(sensitivity.ranges(made({"A": [(1.0, {"rho": 0.9})]})))["tried"] == 0
-    one = only(sensitivity.ranges(made({"A": rates([1.0], DECADES)}, own=False)))
+    assert only(lr_sensitivity.ranges(made({"A": [(1.0, {"rho": 0.9})]})))["tried"] == 0
+    one = only(lr_sensitivity.ranges(made({"A": rates([1.0], DECADES)}, own=False)))
     assert (one["decades"], bool(one["open_low"]), bool(one["open_high"])) == (0, True, True)
     assert math.isnan(one["own"])
 
@@ -87,7 +87,7 @@ def test_nothing_ended_or_nothing_tried_is_a_row_without_numbers(made, rates) ->
 def test_in_a_sweep_a_rate_has_the_mean_of_its_trials(made, rates) -> None:
     """1 and 3 make 2; a diverged trial takes the score of its rate away."""
     trials = made({"A": rates([1.0, 3.0, 5.0, ("diverged", 0.0)], [0.1, 0.1, 0.2, 0.2])}, sampler="grid")
-    points = sensitivity.points(trials)
+    points = lr_sensitivity.points(trials)
     assert points["lr"].tolist() == [0.1, 0.2]
     assert points["score"].iloc[0] == pytest.approx(2)
     assert math.isnan(points["score"].iloc[1])
@@ -97,13 +97,13 @@ def test_in_a_sweep_a_rate_has_the_mean_of_its_trials(made, rates) -> None:
 def test_a_cloud_keeps_every_trial(made) -> None:
     """Where another hyperparameter varies within an optimizer, two trials of one rate are two points."""
     rows = [(1.0, {"lr": 0.1, "momentum": 0.5}), (3.0, {"lr": 0.1, "momentum": 0.9})]
-    assert not sensitivity.swept(made({"A": rows}))
-    assert len(sensitivity.points(made({"A": rows}))) == 2
+    assert not lr_sensitivity.swept(made({"A": rows}))
+    assert len(lr_sensitivity.points(made({"A": rows}))) == 2
     fixed = {"A": [(1.0, {"lr": 0.1, "momentum": 0.9})], "B": [(1.0, {"lr": 0.1, "momentum": 0.5})]}
-    assert sensitivity.swept(made(fixed))
+    assert lr_sensitivity.swept(made(fixed))
 
 
 def test_a_share_must_be_positive(made, rates) -> None:
     """The message says how to write 1%."""
     with pytest.raises(ValueError, match=r"^\"share\" must be greater than 0, got 0. Write 0.01 for 1%$"):
-        sensitivity.ranges(made({"A": rates([1.0])}), share=0)
+        lr_sensitivity.ranges(made({"A": rates([1.0])}), share=0)

@@ -1,4 +1,4 @@
-"""`reports.claims`: from measurements to verdicts, on made-up records whose answers are known."""
+"""`reports.analysis.claims`: from measurements to verdicts, on made-up records whose answers are known."""
 
 import dataclasses
 import json
@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports import claim_measurements, claims, tables
-from reports.claim_measurements import Asked
-from reports.claims import OPEN, PARTLY, REFUTED, SUPPORTED, UNMEASURED
+from reports import tables
+from reports.analysis import claim_measurements, claims
+from reports.analysis.claim_measurements import Asked
+from reports.analysis.claims import OPEN, PARTLY, REFUTED, SUPPORTED, UNMEASURED
 from reports.frames import study_frames
 from reports.frames.study_frames import STEP_LOSS, Frames
 from reports.sections import claims as claims_section

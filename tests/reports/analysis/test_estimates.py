@@ -1,11 +1,11 @@
-"""Tests of `reports.estimates`."""
+"""Tests of `reports.analysis.estimates`."""
 
 import math
 
 import numpy as np
 import pytest
 
-from reports import estimates
+from reports.analysis import estimates
 from reports.frames.scores import final
 from reports.frames.study_frames import load
 from reports.statistics.intervals import success_interval

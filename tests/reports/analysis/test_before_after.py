@@ -1,4 +1,4 @@
-"""Tests of `reports.versus` and its part of a report: two versions of a study side by side."""
+"""Tests of `reports.analysis.before_after` and its part of a report: two versions of a study side by side."""
 
 import json
 from dataclasses import replace
@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from reports import versus_page
+from reports.analysis.before_after import Side, versus
 from reports.frames import study_frames
 from reports.frames.study_frames import UserError
 from reports.sections import versus as versus_section
-from reports.versus import Side, versus
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Tests of `reports.tuning.tunability`."""
+"""Tests of `reports.analysis.tunability`."""
 
 import itertools
 import math
@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from reports.tuning import tunability
+from reports.analysis import tunability
 
 TIED = [0.3, 0.9, 0.3, 0.1, 0.9, 0.5, 0.2]
 

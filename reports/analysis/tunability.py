@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from reports.analysis.tuning import goodness
 from reports.statistics.intervals import LEVEL, Band
-from reports.tuning.choices import goodness
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,35 +1,35 @@
-"""Tests of `reports.tuning.choices`."""
+"""Tests of `reports.analysis.tuning`."""
 
 import math
 
 import pytest
 
-from reports.tuning import choices
+from reports.analysis import tuning
 
 
 def test_the_best_is_the_best_complete_trial(made, rates) -> None:
     """Neither a pruned nor a diverged trial with a lower value beside it; the own setting's score stands beside."""
     trials = made({"A": rates([1.0, 0.5, ("pruned", 0.1), ("diverged", 0.0), 0.7])})
-    row = choices.best(trials).iloc[0]
+    row = tuning.best(trials).iloc[0]
     assert (row["number"], row["score"], row["own"], row["kept"], row["complete"]) == (1, 0.5, 1.0, False, 3)
     assert row["param.lr"] == 1e-3
 
 
 def test_the_goal_decides_what_is_best(made, rates) -> None:
     """An accuracy is maximised."""
-    assert choices.best(made({"A": rates([0.2, 0.9, 0.5])}, goal="maximise")).loc[0, "score"] == 0.9
+    assert tuning.best(made({"A": rates([0.2, 0.9, 0.5])}, goal="maximise")).loc[0, "score"] == 0.9
 
 
 def test_of_equal_trials_the_first_is_chosen(made, rates) -> None:
     """So an own setting that nothing beats is kept, whatever the order of the rows."""
     trials = made({"A": rates([0.5, 0.7, 0.5])})[::-1]
-    row = choices.best(trials).iloc[0]
+    row = tuning.best(trials).iloc[0]
     assert (row["number"], bool(row["kept"])) == (0, True)
 
 
 def test_an_optimizer_without_a_complete_trial_has_no_choice(made, rates) -> None:
     """It stays a row; so does one whose own setting was never tried."""
-    table = choices.best(made({"A": rates([("failed", math.nan), ("diverged", 3.0)]), "B": rates([0.5])}, own=False))
+    table = tuning.best(made({"A": rates([("failed", math.nan), ("diverged", 3.0)]), "B": rates([0.5])}, own=False))
     assert table["label"].tolist() == ["A", "B"]
     assert table["score"].isna().tolist() == [True, False]
     assert table["own"].isna().all()
@@ -40,28 +40,28 @@ def test_a_choice_on_the_edge_of_its_range_is_found(made) -> None:
     """Where the range ends counts: the highest rate of four lies inside it, and one on the edge has to be the best."""
     rows = [(4.0, 0.1), (3.0, 0.2), (2.0, 0.3), (1.0, 0.4)]
     trials = made({"A": [(v, {"lr": lr, "momentum": 0.3}) for v, lr in rows]})
-    assert choices.at_edges(trials, choices.best(trials)).empty
+    assert tuning.at_edges(trials, tuning.best(trials)).empty
     edge = made({"A": [(v, {"lr": lr, "momentum": 0.3}) for v, lr in [*rows, (0.5, 0.45)]]})
-    assert choices.at_edges(edge, choices.best(edge)).values.tolist() == [["A", "lr", 0.45, "{ log = [0.0001, 0.5] }"]]
+    assert tuning.at_edges(edge, tuning.best(edge)).values.tolist() == [["A", "lr", 0.45, "{ log = [0.0001, 0.5] }"]]
     other = made({"A": [(v, {"lr": lr}) for v, lr in [*rows, (5.0, 0.45)]]})
-    assert choices.at_edges(other, choices.best(other)).empty
+    assert tuning.at_edges(other, tuning.best(other)).empty
     older = edge.drop(columns=[name for name in edge if name.startswith(("edge.", "range."))])
-    assert choices.at_edges(older, choices.best(older)).empty, "of a record of before no range is known"
+    assert tuning.at_edges(older, tuning.best(older)).empty, "of a record of before no range is known"
 
 
 def test_what_was_spent_is_counted_by_state(made, rates) -> None:
     """One of each state, two complete: 2 repeats each, 100 + ... + 600 examples, half a second each."""
     trials = made({"A": rates([1.0, 2.0, ("pruned", 3.0), ("diverged", 0), ("stalled", 0), ("failed", 0)])})
-    row = choices.budget(trials).iloc[0]
+    row = tuning.budget(trials).iloc[0]
     assert row["configurations"] == 6
-    assert row[list(choices.STATES)].tolist() == [2, 1, 1, 1, 1]
+    assert row[list(tuning.STATES)].tolist() == [2, 1, 1, 1, 1]
     assert row[["repeats", "examples", "seconds"]].tolist() == [12, 2100, 3.0]
 
 
 def test_the_difference_is_paired(final) -> None:
     """0.5, 0.7, 0.9 against 0.4, 0.5, 0.9: differences −0.1, −0.2, 0; −0.1 ± 4.302653 · 0.1/√3, whatever its sign."""
     scores = final({"A": [0.5, 0.7, 0.9], "A, tuned": [0.4, 0.5, 0.9]})
-    row = choices.against_own(scores, "test/loss", ["A"]).iloc[0]
+    row = tuning.against_own(scores, "test/loss", ["A"]).iloc[0]
     assert row["difference"] == pytest.approx(-0.1)
     assert row["high"] - row["difference"] == pytest.approx(0.248414, abs=1e-6)
     assert (row["n"], row["pairs"], row["own"], row["tuned"]) == (3, 3, pytest.approx(0.7), pytest.approx(0.6))
@@ -70,7 +70,7 @@ def test_the_difference_is_paired(final) -> None:
 def test_a_pair_with_a_lost_side_is_counted_not_averaged(final) -> None:
     """Own diverged on one repeat, tuned on another: one pair of three is left, without an interval."""
     scores = final({"A": [0.5, None, 0.9], "A, tuned": [0.4, 0.5, None]})
-    row = choices.against_own(scores, "test/loss", ["A"]).iloc[0]
+    row = tuning.against_own(scores, "test/loss", ["A"]).iloc[0]
     assert (row["n"], row["pairs"], row["own ok"], row["own run"]) == (1, 3, 2, 3)
     assert row["difference"] == pytest.approx(-0.1)
     assert math.isnan(row["low"])
@@ -79,7 +79,7 @@ def test_a_pair_with_a_lost_side_is_counted_not_averaged(final) -> None:
 def test_a_kept_setting_or_one_without_fresh_repeats_has_no_difference(final) -> None:
     """Not 0 ± 0, which would look like a proof."""
     scores = final({"A": [0.5, 0.7], "A, tuned": [0.5, 0.7], "B": [0.1, 0.2]})
-    table = choices.against_own(scores, "test/loss", ["A", "B", "C"], kept=["A"])
+    table = tuning.against_own(scores, "test/loss", ["A", "B", "C"], kept=["A"])
     assert table["difference"].isna().all()
     assert table["kept"].tolist() == [True, False, False]
     assert table.set_index("label").loc["B", ["own run", "tuned run", "pairs"]].tolist() == [2, 0, 0]
@@ -87,8 +87,8 @@ def test_a_kept_setting_or_one_without_fresh_repeats_has_no_difference(final) ->
 
 def test_the_gap_is_test_minus_validation(made, rates, final) -> None:
     """Chosen at 0.5, fresh 0.6, 0.7, 0.8: gap 0.2 ± 0.248414; the own setting, 1.0 against 0.9, 1.0, 1.1: gap 0."""
-    chosen = choices.best(made({"A": rates([1.0, 0.5])}))
-    row = choices.gaps(chosen, final({"A": [0.9, 1.0, 1.1], "A, tuned": [0.6, 0.7, 0.8]})).iloc[0]
+    chosen = tuning.best(made({"A": rates([1.0, 0.5])}))
+    row = tuning.gaps(chosen, final({"A": [0.9, 1.0, 1.1], "A, tuned": [0.6, 0.7, 0.8]})).iloc[0]
     assert (row["metric"], row["validation"], row["test"]) == ("test/loss", 0.5, pytest.approx(0.7))
     assert row["gap"] == pytest.approx(0.2)
     assert row["high"] - row["gap"] == row["gap"] - row["low"] == pytest.approx(0.248414, abs=1e-6)
@@ -97,14 +97,14 @@ def test_the_gap_is_test_minus_validation(made, rates, final) -> None:
 
 def test_a_kept_setting_has_the_gap_of_its_own_repeats(made, rates, final) -> None:
     """It was chosen too, so the curse may hold for it; without a tuned entry its own one has the repeats."""
-    chosen = choices.best(made({"A": rates([0.5, 1.0])}))
-    row = choices.gaps(chosen, final({"A": [0.6, 0.8]})).iloc[0]
+    chosen = tuning.best(made({"A": rates([0.5, 1.0])}))
+    row = tuning.gaps(chosen, final({"A": [0.6, 0.8]})).iloc[0]
     assert row["gap"] == row["own gap"] == pytest.approx(0.2)
 
 
 def test_a_gap_needs_the_metric_that_was_chosen_by(made, rates, final) -> None:
     """An objective of the loss has no gap to an accuracy."""
-    chosen = choices.best(made({"A": rates([1.0, 0.5])}))
-    row = choices.gaps(chosen, final({"A, tuned": [0.9, 0.8]}, metric="test/accuracy")).iloc[0]
+    chosen = tuning.best(made({"A": rates([1.0, 0.5])}))
+    row = tuning.gaps(chosen, final({"A, tuned": [0.9, 0.8]}, metric="test/accuracy")).iloc[0]
     assert math.isnan(row["gap"])
     assert row["n"] == 0

@@ -1,4 +1,4 @@
-"""Tests of `reports.verdicts`."""
+"""Tests of `reports.analysis.verdicts`."""
 
 import itertools
 import math
@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports import verdicts
+from reports.analysis import verdicts
 
 
 def table(n=10, seed=0, **means) -> pd.DataFrame:

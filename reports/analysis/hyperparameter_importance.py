@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from reports.analysis.tuning import PARAM, goodness, hyperparameters
 from reports.frames.study_frames import importances
-from reports.tuning.choices import PARAM, goodness, hyperparameters
 
 METHOD = "PED-ANOVA"
 """The name of the method, to stand beside every number that comes from here."""

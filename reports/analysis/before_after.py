@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from reports import verdicts
+from reports.analysis import verdicts
 from reports.frames import scores
 from reports.frames.study_frames import ENVIRONMENT, IMPORTED, MISSING, UserError, settings
 from reports.statistics import pairwise_tests
@@ -21,9 +21,9 @@ from reports.statistics.intervals import LEVEL
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from reports.analysis.verdicts import Comparison
     from reports.frames.study_frames import Frames, Study, Trial
     from reports.statistics.pairwise_tests import Test
-    from reports.verdicts import Comparison
 
 WELCH: Test = "welch"
 

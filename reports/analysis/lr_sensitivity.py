@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.tuning.choices import PARAM, goodness, hyperparameters
+from reports.analysis.tuning import PARAM, goodness, hyperparameters
 
 SHARE = 0.01
 """A learning rate is good if its score is within this share of the optimizer's own best score."""

@@ -1,11 +1,11 @@
-"""Tests of `reports.tuning.importances`."""
+"""Tests of `reports.analysis.hyperparameter_importance`."""
 
 import math
 
 import numpy as np
 import pytest
 
-from reports.tuning import importances
+from reports.analysis import hyperparameter_importance
 
 
 def test_each_optimizer_has_shares_of_its_own_hyperparameters(made) -> None:
@@ -16,7 +16,7 @@ def test_each_optimizer_has_shares_of_its_own_hyperparameters(made) -> None:
     rows[-1] = (("failed", math.nan), rows[-1][1])
     trials = made({"Momentum": rows, "SGD": [(v, {"lr": s["lr"]}) for v, s in rows]})
     trials["param.rho"] = math.nan
-    table = importances.by_optimizer(trials)
+    table = hyperparameter_importance.by_optimizer(trials)
     assert table[["label", "parameter", "n"]].values.tolist() == [["Momentum", "lr", 40], ["Momentum", "momentum", 40]]
     assert table["importance"].sum() == pytest.approx(1)
     assert table.loc[0, "importance"] > 0.8
@@ -24,5 +24,5 @@ def test_each_optimizer_has_shares_of_its_own_hyperparameters(made) -> None:
 
 def test_nothing_to_tell_is_an_empty_table(made, rates) -> None:
     """Few trials, or none that ended."""
-    assert importances.by_optimizer(made({"A": rates([1.0, 2.0])})).empty
-    assert importances.by_optimizer(made({"A": rates([("failed", math.nan)] * 9)})).empty
+    assert hyperparameter_importance.by_optimizer(made({"A": rates([1.0, 2.0])})).empty
+    assert hyperparameter_importance.by_optimizer(made({"A": rates([("failed", math.nan)] * 9)})).empty

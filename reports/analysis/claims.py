@@ -2,7 +2,7 @@
 
 A claim has one or more halves; a half is measured on each part of a study that has what it takes. Of one part a half says
 something about every measurement: one counterexample refutes it there. Over parts, and over halves, a claim that holds here
-and fails there holds *partly*. What is measured is in `reports.claim_measurements`; here measurements become verdicts.
+and fails there holds *partly*. What is measured is in `reports.analysis.claim_measurements`; here measurements become verdicts.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from reports import claim_measurements, verdicts
+from reports.analysis import claim_measurements, verdicts
+from reports.analysis.verdicts import BETTER, TIED, UNDECIDED, WORSE
 from reports.statistics import pairwise_tests
 from reports.statistics.intervals import LEVEL, t_interval
 from reports.statistics.pairwise_tests import FEWEST
-from reports.verdicts import BETTER, TIED, UNDECIDED, WORSE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from reports.claim_measurements import Asked, Evidence, Exact
+    from reports.analysis.claim_measurements import Asked, Evidence, Exact
     from reports.statistics.pairwise_tests import Differences
 
 Verdict = Literal["supported", "refuted", "partly", "undecided", "not measured here"]
