@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from reports.tables import Sheet
+    from reports.text.tables import Sheet
 
 PIPED_WIDTH = 120
 
@@ -42,7 +42,7 @@ def table(columns: list[str], rows: list[list[Any]]) -> None:
 
 def finding(sheet: Sheet | None, answer: str) -> None:
     """A table, if there is one, and what it says."""
-    from reports import tables
+    from reports.text import tables
 
     out = console()
     if sheet:

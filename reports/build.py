@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from reports import answers, notes, tables, writing
+from reports import writing
 from reports.analysis import claim_measurements, claims, verdicts
 from reports.analysis import estimates as estimating
 from reports.frames import scores
@@ -20,6 +20,7 @@ from reports.sections import paths as path_section
 from reports.sections import robustness as robustness_section
 from reports.sections import speed as speed_section
 from reports.sections import targets as target_section
+from reports.text import conclusions, notes, tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -208,10 +209,10 @@ def _gather(
     level = float(table["level"].iloc[0])
     remarks = (
         *notes.beneath(frames, table, study.score),
-        *answers.success(table, level),
-        *answers.shape(compared),
-        *answers.reach(compared),
-        *([answers.COVERAGE] if (table["ok"] > 1).any() else []),
+        *conclusions.success(table, level),
+        *conclusions.shape(compared),
+        *conclusions.reach(compared),
+        *([conclusions.COVERAGE] if (table["ok"] > 1).any() else []),
     )
     contents.sheets.append(tables.overview(table, metrics, study.score, heading=study.title, remarks=remarks))
     if contents.compared is not None:
@@ -275,7 +276,7 @@ def _answer(contents: _Contents) -> str:
         return path_section.answer(contents.grounds)
     table, compared = contents.estimates, contents.comparison.means
     table = table[table["label"].isin(list(compared))] if compared else table
-    told = (answers.verdict(contents.comparison), notes.headline(table, contents.study.score))
+    told = (conclusions.verdict(contents.comparison), notes.headline(table, contents.study.score))
     return " ".join(text for text in told if text)
 
 

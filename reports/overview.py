@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reports import answers, notes, tables, writing
+from reports import writing
 from reports.analysis import claim_measurements, claims
 from reports.analysis.ranking import stand
 from reports.frames.scores import title
@@ -17,7 +17,8 @@ from reports.sections import claims as claims_section
 from reports.statistics.intervals import LEVEL
 from reports.statistics.time_to_target import MIDDLE
 from reports.summary import settled
-from reports.tables import Cell, Column, Sheet
+from reports.text import conclusions, notes, tables
+from reports.text.tables import Cell, Column, Sheet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -154,7 +155,7 @@ def _answer(standing: Standing | None, reports: Parts) -> str:
     if ranks.friedman > 1 - ranks.level:
         return f"{text}, but the ranks may be chance: Friedman's test gives {_p(ranks.friedman)}."
     if near:
-        return f"{text}; not told from it by rank: {answers.listed(near)}."
+        return f"{text}; not told from it by rank: {conclusions.listed(near)}."
     return f"{text}, and is told from all others by rank."
 
 
@@ -179,7 +180,7 @@ def _words(standing: Standing | None) -> tuple[str, ...]:
 
 
 def _p(p: float) -> str:
-    text = answers.p_value(p)
+    text = conclusions.p_value(p)
     return f"p {text}" if text.startswith("<") else f"p = {text}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from reports import answers
+from reports.text import conclusions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,7 @@ def summary(report: Report, study: str) -> dict[str, Any]:
         "level": found.level,
         "margin": found.margin,
         "test": found.test,
-        "test_described": answers.how(found) if len(found.pairs) else "",
+        "test_described": conclusions.how(found) if len(found.pairs) else "",
         "repeats_for_a_verdict": found.fewest,
         "verdicts": found.speaks,
         "estimates": records(report.estimates),

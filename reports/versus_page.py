@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from reports import notes, tables, writing
+from reports import writing
 from reports.sections import comparison as comparison_section
 from reports.sections import versus as versus_section
 from reports.summary import plain, records
+from reports.text import notes, tables
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reports import tables
 from reports.frames.study_frames import UserError
+from reports.text import tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from reports import notes
 from reports.analysis.verdicts import BETTER, TIED, UNDECIDED, WORSE
-from reports.answers import p_value
 from reports.figures.scales import STEPS
 from reports.figures.style import FAINT, INK, QUIET, mark, short
 from reports.frames.scores import title
 from reports.statistics.letter_display import names_of
+from reports.text import notes
+from reports.text.conclusions import p_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

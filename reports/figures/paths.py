@@ -15,11 +15,11 @@ from matplotlib.lines import Line2D
 from matplotlib.path import Path
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from reports import notes
 from reports.figures.convergence import convergence
 from reports.figures.style import INK, QUIET, single
 from reports.frames.study_frames import SURFACES
 from reports.frames.trajectories import best, by_label, drawable, outside, window
+from reports.text import notes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -126,7 +126,7 @@ def race(
     """
     if paths.empty:
         return None
-    from reports.notes import compact
+    from reports.text.notes import compact
 
     surface = SURFACES[families[0].surface]
     shown = window(surface, paths)

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from reports import notes
 from reports.figures.style import legend, short
 from reports.frames.scores import title
+from reports.text import notes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from reports.figures.style import Style
-    from reports.tables import Sheet
+    from reports.text.tables import Sheet
 
 Place = Literal["first", "results", "end"]
 

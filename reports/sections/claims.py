@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from reports import answers, notes, tables
 from reports.analysis import claims
 from reports.analysis.claims import OPEN, PARTLY, REFUTED, SUPPORTED, UNMEASURED
 from reports.frames.study_frames import reference
 from reports.sections import Drawing, Section
 from reports.statistics.pairwise_tests import FEWEST
-from reports.tables import Cell, Column, Sheet
+from reports.text import conclusions, notes, tables
+from reports.text.tables import Cell, Column, Sheet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -116,7 +116,7 @@ def measured_sheet(found: Findings) -> Sheet:
             Cell(each.part, each.part),
             Cell(each.what, each.what),
             Cell(effect(each), each.effect),
-            Cell(answers.p_value(each.adjusted), each.adjusted),
+            Cell(conclusions.p_value(each.adjusted), each.adjusted),
             Cell(str(each.n), float(each.n)),
             Cell(each.verdict, each.verdict, best=each.verdict != OPEN),
             Cell(_repeats(each.needed), each.needed),

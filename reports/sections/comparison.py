@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reports import answers, notes, tables
 from reports.analysis import verdicts
 from reports.frames.scores import title
 from reports.sections import Drawing, Section
-from reports.tables import Cell, Column, Sheet
+from reports.text import conclusions, notes, tables
+from reports.text.tables import Cell, Column, Sheet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,7 +52,7 @@ def comparison(found: Comparison, *, varied: str = notes.VARIED) -> Section:
         caption = (
             f"Difference in {name} from the best, with intervals that hold for all pairs together ({found.level:.0%}). "
             "Dashed: not told from it. Shaded: the margin. At the right: optimizers that share a line share a tier."
-            f"{answers.stepped(found)}"
+            f"{conclusions.stepped(found)}"
         )
         yield Drawing(
             figure, "differences", caption, f"Interval plot: difference in {name} of {k - 1} optimizers from the best."
@@ -63,7 +63,7 @@ def comparison(found: Comparison, *, varied: str = notes.VARIED) -> Section:
         caption = f"All pairs: mean {name} of the row minus that of the column, and the p adjusted for all pairs."
         yield Drawing(figure, "pairs", caption, f"Matrix: differences in {name} and verdicts of {k} optimizers.")
 
-    words = [answers.verdict(found), *answers.reach(found)]
+    words = [conclusions.verdict(found), *conclusions.reach(found)]
     return Section(
         "comparison",
         "Comparison",
@@ -71,7 +71,7 @@ def comparison(found: Comparison, *, varied: str = notes.VARIED) -> Section:
         (pairs_sheet(found, varied),),
         draw,
         {"pairs": found.pairs},
-        caution=" ".join(answers.shape(found)),
+        caution=" ".join(conclusions.shape(found)),
     )
 
 
@@ -103,8 +103,8 @@ def pairs_sheet(found: Comparison, varied: str = notes.VARIED) -> Sheet:
                     str(row["verdict"]), str(row["verdict"]), best=row["verdict"] in {verdicts.BETTER, verdicts.WORSE}
                 ),
                 Cell(notes.plus_minus(row["difference"], row["low"], row["high"], digits), float(row["difference"])),
-                Cell(answers.p_value(float(row["adjusted_p"])), float(row["adjusted_p"])),
-                Cell(answers.p_value(float(row["p"])), float(row["p"])),
+                Cell(conclusions.p_value(float(row["adjusted_p"])), float(row["adjusted_p"])),
+                Cell(conclusions.p_value(float(row["p"])), float(row["p"])),
                 Cell(str(row["n"]), float(row["n"])),
                 Cell(notes.number(float(row["effect"]), 2), float(row["effect"])),
                 Cell(_percent(float(row["superiority"])), float(row["superiority"])),
@@ -117,12 +117,12 @@ def pairs_sheet(found: Comparison, varied: str = notes.VARIED) -> Sheet:
             )
         )
     remarks = (
-        answers.how(found),
+        conclusions.how(found),
         f"Difference: mean of the optimizer minus mean of the other, ± half of the pair's own {found.level:.0%} interval.",
         EFFECTS[found.test == "welch"],
         "Detectable: the true difference found with probability 80%, by t tests.",
         *([GAIN] if found.seeded else []),
-        f"{answers.HONEST}{answers.stepped(found)}",
+        f"{conclusions.HONEST}{conclusions.stepped(found)}",
         varied,
     )
     return Sheet("pairs", "All pairs", columns, tuple(rows), remarks)

@@ -7,12 +7,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reports import notes
-from reports.answers import listed
 from reports.frames.study_frames import SURFACES
 from reports.frames.trajectories import NEAR, best, by_label, ends, families, places
 from reports.sections import Drawing, Section
-from reports.tables import NO_VALUE, Cell, Column, Sheet
+from reports.text import notes
+from reports.text.conclusions import listed
+from reports.text.tables import NO_VALUE, Cell, Column, Sheet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from reports import notes
 from reports.analysis import estimates as estimating
 from reports.frames.scores import title
 from reports.sections import Section
 from reports.statistics.intervals import FEWEST_RESAMPLED, LEVEL
-from reports.tables import NO_VALUE, Cell, Column, Sheet
+from reports.text import notes
+from reports.text.tables import NO_VALUE, Cell, Column, Sheet
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence

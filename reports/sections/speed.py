@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from reports import notes
 from reports.sections import Drawing, Section
 from reports.statistics.intervals import LEVEL, median_interval
-from reports.tables import NO_VALUE, Cell, Column, Sheet
+from reports.text import notes
+from reports.text.tables import NO_VALUE, Cell, Column, Sheet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from reports import notes, tables
 from reports.frames.scores import higher_is_better, title
 from reports.sections import Drawing, Section
 from reports.statistics import time_to_target as targeting
-from reports.tables import Cell, Column, Sheet
+from reports.text import notes, tables
+from reports.text.tables import Cell, Column, Sheet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reports import answers, notes
 from reports.analysis import verdicts
 from reports.frames.scores import title
 from reports.sections import Drawing, Section
 from reports.sections.comparison import EFFECTS
 from reports.statistics import pairwise_tests
-from reports.tables import Cell, Column, Sheet
+from reports.text import conclusions, notes
+from reports.text.tables import Cell, Column, Sheet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -82,7 +82,7 @@ def answer(found: Versus) -> str:
         for verdict in (verdicts.BETTER, verdicts.WORSE, verdicts.TIED, verdicts.UNDECIDED)
     }
     parts = [
-        f"{answers.listed(labels)} {'are' if len(labels) > 1 else 'is'} {verdict}"
+        f"{conclusions.listed(labels)} {'are' if len(labels) > 1 else 'is'} {verdict}"
         for verdict, labels in by.items()
         if labels
     ]
@@ -117,7 +117,7 @@ def changes_sheet(found: Versus) -> Sheet:
                 Cell(notes.plus_minus(row["difference"], row["low"], row["high"], digits), float(row["difference"])),
                 Cell(notes.number(float(row["before"]), digits), float(row["before"])),
                 Cell(notes.number(float(row["after"]), digits), float(row["after"])),
-                Cell(answers.p_value(float(row["adjusted_p"])), float(row["adjusted_p"])),
+                Cell(conclusions.p_value(float(row["adjusted_p"])), float(row["adjusted_p"])),
                 Cell(counts, float(row["n"])),
                 Cell(notes.number(float(row["effect"]), 2), float(row["effect"])),
                 Cell(f"{often:.0%}" if np.isfinite(often) else "–", often),

@@ -11,10 +11,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
-from reports import notes
 from reports.figures.convergence import convergence
 from reports.figures.style import FAINT, INK, QUIET, axis_title, mark, short
 from reports.frames.scores import title
+from reports.text import notes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,7 +8,8 @@ from reports.analysis import hyperparameter_importance, lr_sensitivity, tunabili
 from reports.figures.style import legend, single
 from reports.frames import scores
 from reports.sections import Drawing, Section
-from reports.tuning import figures, notes, tables
+from reports.text import tuning_notes
+from reports.tuning import figures, tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -41,27 +42,27 @@ def tuning_section(trials: pd.DataFrame, final: pd.DataFrame, metric: str, label
         "learning-rates": ranges,
         "importances": hyperparameter_importance.by_optimizer(trials),
     }
-    if not notes.dependent(trials):
+    if not tuning_notes.dependent(trials):
         frames |= {"tunability": tunability.curves(trials), "tuning-best": tunability.probabilities(trials)}
-    below = notes.beneath_choices(chosen, compared, metric)
+    below = tuning_notes.beneath_choices(chosen, compared, metric)
     sheets = (
         tables.choices(chosen, compared, gaps, metric=metric, remarks=below),
-        tables.ranges(ranges, notes.beneath_ranges(ranges, line=line)),
-        tables.budget(spent, notes.beneath_budget(trials, spent)),
+        tables.ranges(ranges, tuning_notes.beneath_ranges(ranges, line=line)),
+        tables.budget(spent, tuning_notes.beneath_budget(trials, spent)),
     )
     return Section(
         "tuning",
         "Tuning",
         words=(
-            notes.chosen_on(trials),
-            *(text for text in (notes.no_fresh(chosen, labels), notes.dependent(trials)) if text),
+            tuning_notes.chosen_on(trials),
+            *(text for text in (tuning_notes.no_fresh(chosen, labels), tuning_notes.dependent(trials)) if text),
         ),
         sheets=sheets if ranges["tried"].any() else (sheets[0], sheets[2]),
         draw=lambda looks: _draw(trials, frames, metric, looks),
         data=frames,
         place="results",
-        warnings=notes.warnings(trials, spent, edges, ranges, labels),
-        caution=notes.chosen_on(trials),
+        warnings=tuning_notes.warnings(trials, spent, edges, ranges, labels),
+        caution=tuning_notes.chosen_on(trials),
     )
 
 
@@ -101,7 +102,7 @@ def _draw(
     if curves is not None and chances is not None and curves["trials"].max() > 1:
         figure, ax = single()
         figures.tunability(curves, ax, looks, objective=objective)
-        caption = notes.tunability_caption(curves)
+        caption = tuning_notes.tunability_caption(curves)
         alt = f"Curves: expected best {name} of each optimizer by number of trials."
         yield Drawing(figure, "tunability", caption, alt, beneath="tuning-budget")
         half = chances[chances["trials"] <= max(2, chances["trials"].max() // 2)]
@@ -118,6 +119,6 @@ def _draw(
     if len(shares):
         figure, ax = single(height=0.8 + 0.155 * len(shares) + 0.08 * shares["label"].nunique())
         figures.importances(shares, ax, looks)
-        caption = notes.importances_caption(shares)
+        caption = tuning_notes.importances_caption(shares)
         alt = "Bars: importance of each hyperparameter by optimizer."
         yield Drawing(figure, "importances", caption, alt, beneath="learning-rates")

@@ -1,14 +1,14 @@
-"""Estimates of a tuning run become tables (`reports.tables.Sheet`). Nothing is estimated here."""
+"""Estimates of a tuning run become tables (`reports.text.tables.Sheet`). Nothing is estimated here."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
-from reports import notes
 from reports.analysis.tuning import PARAM, STATES
 from reports.frames.scores import title
-from reports.tables import NO_VALUE, Cell, Column, Sheet
+from reports.text import notes
+from reports.text.tables import NO_VALUE, Cell, Column, Sheet
 from reports.tuning.figures import width
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports import tables
 from reports.analysis import claim_measurements, claims
 from reports.analysis.claim_measurements import Asked
 from reports.analysis.claims import OPEN, PARTLY, REFUTED, SUPPORTED, UNMEASURED
@@ -18,6 +17,7 @@ from reports.frames.study_frames import STEP_LOSS, Frames
 from reports.sections import claims as claims_section
 from reports.statistics import pairwise_tests
 from reports.summary import settled
+from reports.text import tables
 
 OPTIONS = {
     "sgd": {"lr": 0.01},

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from ways import DOWN, WAYS, of
 
-from reports import notes
 from reports.frames import trajectories
 from reports.frames.study_frames import SURFACES, Frames
 from reports.sections import paths as path_section
+from reports.text import notes
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from reports.analysis import lr_sensitivity, tuning
-from reports.tables import latex, markdown
+from reports.text.tables import latex, markdown
 from reports.tuning import tables
 
 

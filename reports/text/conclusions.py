@@ -8,12 +8,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from reports import notes
 from reports.analysis.verdicts import BETTER, SEED, TIED, WORSE
 from reports.frames.scores import title
 from reports.statistics import pairwise_tests as testing
 from reports.statistics.intervals import success_interval
 from reports.statistics.sign_flips import MOST
+from reports.text import notes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

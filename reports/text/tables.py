@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from reports import notes
 from reports.frames.scores import title
+from reports.text import notes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

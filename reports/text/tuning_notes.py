@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from reports.analysis import hyperparameter_importance, lr_sensitivity, tunability
 from reports.frames.scores import higher_is_better, title
 from reports.frames.study_frames import TUNED, tuned_label
-from reports.notes import number
+from reports.text.notes import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Tests of `reports.answers`."""
+"""Tests of `reports.text.conclusions`."""
 
 import dataclasses
 
@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports import answers
 from reports.analysis import verdicts
+from reports.text import conclusions
 
 
 def compare(n=10, seed=0, margin=0.002, **means):
@@ -33,12 +33,12 @@ def compare(n=10, seed=0, margin=0.002, **means):
 )
 def test_the_answer_names_those_that_cannot_be_told_from_the_best(means, sentence) -> None:
     """One leader, several, or all of them."""
-    assert answers.verdict(compare(seed=1, **means)) == sentence
+    assert conclusions.verdict(compare(seed=1, **means)) == sentence
 
 
 def test_too_few_repeats_give_no_verdict_and_say_how_many_it_takes() -> None:
     """However large the difference is."""
-    told = answers.verdict(compare(n=3, A=0.9, B=0.1))
+    told = conclusions.verdict(compare(n=3, A=0.9, B=0.1))
     assert told == "No verdict yet: the optimizers share 3 repeats, and a comparison needs at least 6."
 
 
@@ -59,14 +59,14 @@ def test_what_lacks_for_a_verdict_is_told_where_there_is_no_pair(counts, told) -
     """One repeat of each, or one optimizer whose repeats mostly failed."""
     scores = {label: np.r_[np.linspace(0.7, 0.8, n), [np.nan] * (6 - n)] for label, n in zip("AB", counts, strict=True)}
     found = verdicts.compare(pd.DataFrame(scores), score="test/accuracy", higher=True, margin=0.0)
-    assert answers.verdict(found) == told
+    assert conclusions.verdict(found) == told
 
 
 def test_unpaired_optimizers_share_no_repeats() -> None:
     """Results from elsewhere have repeats, but no shared ones."""
     frame = pd.DataFrame({"A": [0.8, 0.9], "B": [0.5, 0.6]})
     found = verdicts.compare(frame, score="test/accuracy", higher=True, margin=0.0, test="welch")
-    assert answers.verdict(found).startswith("No verdict yet: no two optimizers have more than 2 repeats, and")
+    assert conclusions.verdict(found).startswith("No verdict yet: no two optimizers have more than 2 repeats, and")
 
 
 def test_scores_that_are_skewed_and_spread_unequally_come_with_a_caution() -> None:
@@ -78,75 +78,75 @@ def test_scores_that_are_skewed_and_spread_unequally_come_with_a_caution() -> No
         found = verdicts.compare(frame, score="test/accuracy", higher=True, margin=0.0)
         assert found.spread == pytest.approx(other.std() / one.std())
         assert found.skewness == pytest.approx(frame.skew().iloc[1], abs=1e-9)
-        told = answers.shape(found)
+        told = conclusions.shape(found)
         assert len(told) == said
     frame = pd.DataFrame({"A": 0.8 + 0.01 * even, "B": 0.9 + 0.1 * tailed})
-    (told,) = answers.shape(verdicts.compare(frame, score="test/accuracy", higher=True, margin=0.0))
+    (told,) = conclusions.shape(verdicts.compare(frame, score="test/accuracy", higher=True, margin=0.0))
     assert "is 4.7 times the smallest" in told
     assert "reaches −3.2" in told
-    assert answers.shape(verdicts.compare(frame[:5], score="test/accuracy", higher=True, margin=0.0)) == []
+    assert conclusions.shape(verdicts.compare(frame[:5], score="test/accuracy", higher=True, margin=0.0)) == []
 
 
 def test_a_pair_that_stepping_down_told_apart_is_explained_where_its_interval_holds_zero() -> None:
     """And only there."""
     found = compare(A=0.9, B=0.8)
-    assert answers.stepped(found) == ""
+    assert conclusions.stepped(found) == ""
     pairs = found.pairs.assign(joint_low=-0.001, joint_high=0.2)
-    assert "steps down" in answers.stepped(dataclasses.replace(found, pairs=pairs))
-    assert answers.stepped(dataclasses.replace(found, pairs=pairs.assign(verdict=verdicts.UNDECIDED))) == ""
+    assert "steps down" in conclusions.stepped(dataclasses.replace(found, pairs=pairs))
+    assert conclusions.stepped(dataclasses.replace(found, pairs=pairs.assign(verdict=verdicts.UNDECIDED))) == ""
 
 
 def test_equal_repeats_promise_no_difference_that_can_be_found() -> None:
     """Without any spread there is none to reckon with."""
     frame = pd.DataFrame({"A": [0.9] * 6, "B": [0.7] * 6})
-    assert answers.reach(verdicts.compare(frame, score="test/accuracy", higher=True, margin=0.0)) == []
+    assert conclusions.reach(verdicts.compare(frame, score="test/accuracy", higher=True, margin=0.0)) == []
 
 
 def test_a_tie_is_told_with_its_margin() -> None:
     """An optimizer within the margin of the best is tied with it, not merely undecided; of two, each is with the other."""
-    assert answers.verdict(compare(A=0.9, B=0.9, C=0.1, margin=0.1)).endswith("Tied with it, within ±0.1: B.")
-    assert answers.verdict(compare(A=0.9, B=0.9, margin=0.1)) == "By test accuracy, A and B are tied, within ±0.1."
+    assert conclusions.verdict(compare(A=0.9, B=0.9, C=0.1, margin=0.1)).endswith("Tied with it, within ±0.1: B.")
+    assert conclusions.verdict(compare(A=0.9, B=0.9, margin=0.1)) == "By test accuracy, A and B are tied, within ±0.1."
 
 
 def test_one_optimizer_has_no_verdict_at_all() -> None:
     """There is nothing to compare it with."""
-    assert answers.verdict(compare(A=0.9)) == ""
-    assert answers.reach(compare(A=0.9)) == []
+    assert conclusions.verdict(compare(A=0.9)) == ""
+    assert conclusions.reach(compare(A=0.9)) == []
 
 
 def test_how_it_was_tested_stands_beside_the_verdicts() -> None:
     """Pairs, repeats, the test, its error, and how the flips were made; a seed only where they were drawn."""
-    told = answers.how(compare(A=0.9, B=0.8, C=0.7))
+    told = conclusions.how(compare(A=0.9, B=0.8, C=0.7))
     assert told.startswith("3 pairs, n = 10 shared repeats; step-down max-|t| over joint sign flips of whole repeats; ")
     assert "family error at most 5%; all flips. Tied: " in told
-    assert "4,096 random flips, seed 0" in answers.how(compare(n=20, A=0.9, B=0.8))
+    assert "4,096 random flips, seed 0" in conclusions.how(compare(n=20, A=0.9, B=0.8))
 
 
 def test_what_can_be_found_and_what_it_would_take_are_told() -> None:
     """The detectable difference always; the repeats to part the two best only where they are not told apart yet."""
-    close = answers.reach(compare(seed=1, A=0.9, B=0.9, C=0.7))
+    close = conclusions.reach(compare(seed=1, A=0.9, B=0.9, C=0.7))
     assert len(close) == 2
     assert "with probability 80%" in close[0]
     assert close[1].startswith("To tell A from B, about ")
-    assert len(answers.reach(compare(A=0.9, B=0.8))) == 1
-    assert answers.reach(compare(n=3, A=0.9, B=0.9))[0].startswith("To tell")
+    assert len(conclusions.reach(compare(A=0.9, B=0.8))) == 1
+    assert conclusions.reach(compare(n=3, A=0.9, B=0.9))[0].startswith("To tell")
 
 
 def test_nothing_is_promised_about_a_tie() -> None:
     """A tied pair stays one with more repeats; a gap within the margin would rather become one."""
-    assert len(answers.reach(compare(A=0.9, B=0.9, margin=0.1))) == 1
+    assert len(conclusions.reach(compare(A=0.9, B=0.9, margin=0.1))) == 1
     assert (
         "within the margin of ±0.1: more repeats would rather show a tie"
-        in answers.reach(compare(n=3, A=0.9, B=0.91, margin=0.1))[-1]
+        in conclusions.reach(compare(n=3, A=0.9, B=0.91, margin=0.1))[-1]
     )
-    assert answers.reach(compare(n=3, A=0.9, B=0.91, margin=0.0))[-1].startswith("To tell")
-    assert "is called a tie all the same" in answers.reach(compare(A=0.9, B=0.9, margin=0.1))[0]
+    assert conclusions.reach(compare(n=3, A=0.9, B=0.91, margin=0.0))[-1].startswith("To tell")
+    assert "is called a tie all the same" in conclusions.reach(compare(A=0.9, B=0.9, margin=0.1))[0]
 
 
 def test_few_repeats_find_less_than_t_tests_promise() -> None:
     """At six repeats it is said, at eight not."""
-    assert "sign flips of fewer than 8 repeats find less" in answers.reach(compare(n=6, A=0.9, B=0.8))[0]
-    assert "flips" not in answers.reach(compare(n=8, A=0.9, B=0.8))[0]
+    assert "sign flips of fewer than 8 repeats find less" in conclusions.reach(compare(n=6, A=0.9, B=0.8))[0]
+    assert "flips" not in conclusions.reach(compare(n=8, A=0.9, B=0.8))[0]
 
 
 def test_who_is_not_compared_is_told_with_the_answer() -> None:
@@ -155,7 +155,7 @@ def test_who_is_not_compared_is_told_with_the_answer() -> None:
     frame = pd.DataFrame({label: rng.normal(mean, 0.01, 10) for label, mean in {"A": 0.9, "B": 0.8}.items()})
     frame = frame.assign(C=np.nan, D=np.where(np.arange(10) < 2, 0.95, np.nan))
     frame.loc[8:, "A"] = np.nan
-    told = answers.verdict(verdicts.compare(frame, score="test/accuracy", higher=True, margin=0.002))
+    told = conclusions.verdict(verdicts.compare(frame, score="test/accuracy", higher=True, margin=0.002))
     assert told == (
         "By test accuracy, A is better than B. The mean of A is over 8 repeats, others have up to 10; pairs are judged by "
         "those that both have. Not compared, with fewer than 6 scores: C (0), D (2)."
@@ -168,19 +168,19 @@ def test_a_best_without_the_best_mean_is_explained() -> None:
     base = rng.normal(0.9, 0.01, 10)
     frame = pd.DataFrame({"A": base, "B": base + 0.01 + rng.normal(0, 1e-4, 10)})
     frame.loc[6:, "A"], frame.loc[6:, "B"] = np.nan, 0.1
-    told = answers.verdict(verdicts.compare(frame, score="test/accuracy", higher=True, margin=0.0))
+    told = conclusions.verdict(verdicts.compare(frame, score="test/accuracy", higher=True, margin=0.0))
     assert told.startswith(
         "By test accuracy, B is better than A. The mean of A is over 6 repeats, others have up to 10; "
     )
     welch = verdicts.compare(frame, score="test/accuracy", higher=True, margin=0.0, test="welch")
-    assert "repeats" not in answers.verdict(welch)
+    assert "repeats" not in conclusions.verdict(welch)
 
 
 def test_those_that_share_too_few_repeats_have_no_verdict_and_a_third_is_left_out_for_its_own() -> None:
     """Six scores each of which three are shared, beside four: the two reasons do not contradict each other."""
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(9, 3)), columns=list("ABC"))
     frame.loc[6:, "A"], frame.loc[:2, "B"], frame.loc[4:, "C"] = np.nan, np.nan, np.nan
-    told = answers.verdict(verdicts.compare(frame, score="test/accuracy", higher=True, margin=0.0))
+    told = conclusions.verdict(verdicts.compare(frame, score="test/accuracy", higher=True, margin=0.0))
     assert told == (
         "No verdict yet: the optimizers share 3 repeats, and a comparison needs at least 6. Not compared, with fewer than 6 "
         "scores: C (4)."
@@ -190,10 +190,10 @@ def test_those_that_share_too_few_repeats_have_no_verdict_and_a_third_is_left_ou
 def test_a_success_rate_has_its_own_interval_and_only_where_something_failed() -> None:
     """8 of 10: Clopper-Pearson 44% to 97%; none of ten: 0% to 31%; ten of ten are not mentioned."""
     table = pd.DataFrame({"label": ["A", "B", "C"], "ok": [8, 0, 10], "run": [10, 10, 10]})
-    (told,) = answers.success(table, 0.95)
+    (told,) = conclusions.success(table, 0.95)
     assert "A 8 of 10 (44% to 97%); B 0 of 10 (0% to 31%)." in told
     assert "C " not in told
-    assert answers.success(table[2:], 0.95) == []
+    assert conclusions.success(table[2:], 0.95) == []
 
 
 @pytest.mark.parametrize(
@@ -212,9 +212,9 @@ def test_a_success_rate_has_its_own_interval_and_only_where_something_failed() -
 )
 def test_a_small_p_is_never_printed_as_zero(p, text) -> None:
     """Three decimals, or a bound; more where three would hide on which side of 5% it lies."""
-    assert answers.p_value(p) == text
+    assert conclusions.p_value(p) == text
 
 
 def test_lists_read_like_prose() -> None:
     """One, two, three."""
-    assert [answers.listed(list("ABC"[:n])) for n in (1, 2, 3)] == ["A", "A and B", "A, B and C"]
+    assert [conclusions.listed(list("ABC"[:n])) for n in (1, 2, 3)] == ["A", "A and B", "A, B and C"]

@@ -1,13 +1,13 @@
-"""Tests of `reports.notes`."""
+"""Tests of `reports.text.notes`."""
 
 import math
 
 import pytest
 
-from reports import notes
 from reports.analysis.estimates import by_label
 from reports.frames.scores import final
 from reports.frames.study_frames import load
+from reports.text import notes
 from suite.records import Outcome, Point
 
 

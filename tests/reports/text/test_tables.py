@@ -1,4 +1,4 @@
-"""Tests of `reports.tables`."""
+"""Tests of `reports.text.tables`."""
 
 import csv
 import dataclasses
@@ -10,10 +10,10 @@ import pytest
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from reports import tables
 from reports.analysis.estimates import by_label
 from reports.frames.scores import METRICS, final, measured
 from reports.frames.study_frames import load, settings
+from reports.text import tables
 
 HOSTILE = (
     "<script>alert(1)</script>",

@@ -1,11 +1,11 @@
-"""Tests of `reports.tuning.notes`."""
+"""Tests of `reports.text.tuning_notes`."""
 
 import math
 
 import pytest
 
 from reports.analysis import lr_sensitivity, tuning
-from reports.tuning import notes
+from reports.text import tuning_notes
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def warned():
     def warn(trials, labels=()):
         chosen = tuning.best(trials)
         edges, ranges = tuning.at_edges(trials, chosen), lr_sensitivity.ranges(trials)
-        return notes.warnings(trials, tuning.budget(trials), edges, ranges, labels or list(chosen["label"]))
+        return tuning_notes.warnings(trials, tuning.budget(trials), edges, ranges, labels or list(chosen["label"]))
 
     return warn
 
@@ -28,7 +28,7 @@ def test_a_fair_run_has_no_warning(made, rates, warned) -> None:
 
 def test_it_is_told_what_the_settings_were_chosen_on(made, rates) -> None:
     """The validation split, the sampler, and that test scores are of fresh repeats."""
-    told = notes.chosen_on(made({"A": rates([1.0])}, sampler="tpe", objective="validation/accuracy"))
+    told = tuning_notes.chosen_on(made({"A": rates([1.0])}, sampler="tpe", objective="validation/accuracy"))
     assert told.startswith("No setting was chosen on the test set. Each was chosen by validation accuracy")
     assert "with TPE" in told
 
@@ -71,7 +71,7 @@ def test_beneath_the_choices_stand_method_level_and_n(made, rates, final) -> Non
     chosen = tuning.best(made({"A": rates([2.0, 1.0]), "B": rates([1.0, 2.0])}))
     scores = final({"A": [1.0, 2.0, None], "A, tuned": [1.0, 1.0, 1.0], "B": [1.0] * 3})
     told = " ".join(
-        notes.beneath_choices(chosen, tuning.against_own(scores, "test/loss", ["A", "B"], ["B"]), "test/loss")
+        tuning_notes.beneath_choices(chosen, tuning.against_own(scores, "test/loss", ["A", "B"], ["B"]), "test/loss")
     )
     assert "half of its 95% Student t interval, n = 2 pairs" in told
     assert "Of test loss less is better." in told
@@ -82,11 +82,11 @@ def test_beneath_the_choices_stand_method_level_and_n(made, rates, final) -> Non
 def test_fresh_repeats_that_are_not_run_yet_are_told(made, rates) -> None:
     """Not for a setting that was kept: its own repeats are fresh."""
     chosen = tuning.best(made({"A": rates([2.0, 1.0]), "B": rates([1.0, 2.0]), "C": rates([2.0, 1.0])}))
-    assert notes.no_fresh(chosen, ["A", "B", "C", "C, tuned"]).startswith(
+    assert tuning_notes.no_fresh(chosen, ["A", "B", "C", "C, tuned"]).startswith(
         "No fresh repeats of the tuned setting yet: A."
     )
 
 
 def test_counts_are_told_as_one_number_or_a_span() -> None:
     """None at all is n = 0."""
-    assert [notes.span(counts) for counts in ([6, 6], [4, 6, 5], [])] == ["n = 6", "n = 4 to 6", "n = 0"]
+    assert [tuning_notes.span(counts) for counts in ([6, 6], [4, 6, 5], [])] == ["n = 6", "n = 4 to 6", "n = 0"]
