@@ -194,7 +194,7 @@ def _looks(reports: Parts) -> Mapping[str, Any]:
 def _draw(standing: Standing, looks: Mapping[str, Any]) -> Iterator[Picture]:
     import matplotlib.style
 
-    from reports.figures.several import critical_difference, profiles
+    from reports.figures.across_problems import critical_difference, profiles
     from reports.figures.style import STYLE, single
 
     many, count = len(standing.labels), standing.ranks.problems

@@ -235,7 +235,7 @@ def test_reports_never_import_torch():
 def test_figures_estimate_nothing():
     """What draws an estimate is not what computes it; a part of the page uses figures and no figure a part of the page."""
     for path in FILES:
-        if _module(path).startswith("reports.figures") or _module(path) == "reports.tuning.figures":
+        if _module(path).startswith("reports.figures") or _module(path) == "reports.figures.tuning":
             estimating = {f"reports.{name}" for name in ("comparison", "estimates", "flips", "intervals", "sections")}
             computing = {
                 name for name in _imports(path) if name.split(".")[0] in {"scipy", "sklearn", "scikit_posthocs"}

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 
-from reports.figures.scales import along_scale, cutoff, value_scale
+from reports.figures.axis_scales import along_scale, cutoff, value_scale
 from reports.figures.style import axis_title, mark, short
 from reports.frames.scores import higher_is_better
 from reports.text import notes

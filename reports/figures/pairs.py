@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from reports.analysis.verdicts import BETTER, TIED, UNDECIDED, WORSE
-from reports.figures.scales import STEPS
+from reports.figures.axis_scales import STEPS
 from reports.figures.style import FAINT, INK, QUIET, mark, short
 from reports.frames.scores import title
 from reports.statistics.letter_display import names_of

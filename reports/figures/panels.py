@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from reports.figures.convergence import convergence, is_curve
-from reports.figures.runs import repeats
+from reports.figures.repeats import repeats
 from reports.figures.scores import dots
 from reports.figures.style import QUIET, legend
 from reports.frames.scores import title

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from reports.figures.scales import STEPS, cutoff, within
+from reports.figures.axis_scales import STEPS, cutoff, within
 from reports.figures.style import QUIET, axis_title, mark, short
 from reports.frames.scores import higher_is_better
 from reports.text import notes

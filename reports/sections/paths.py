@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from reports.figures.race import Race
+    from reports.figures.animation import Race
     from reports.figures.style import Style
     from reports.frames.study_frames import Frames
     from reports.frames.trajectories import Family
@@ -131,7 +131,7 @@ def section(on: tuple[Ground, ...]) -> Section:
 
 def races(on: tuple[Ground, ...], styled: Mapping[str, Style]) -> dict[str, Race]:
     """From the name of a figure to the race that the page plays in its place."""
-    from reports.figures.race import race
+    from reports.figures.animation import race
 
     found = {_name("race", ground, on): race(ground.paths, ground.ended, ground.families, styled) for ground in on}
     return {name: each for name, each in found.items() if each}
@@ -192,8 +192,8 @@ def _name(stem: str, ground: Ground, on: tuple[Ground, ...]) -> str:
 
 
 def _draw(on: tuple[Ground, ...], styled: Mapping[str, Style]) -> Iterator[Drawing]:
-    from reports.figures import paths as drawn
-    from reports.figures import race
+    from reports.figures import animation
+    from reports.figures import trajectories as drawn
 
     for ground in on:
         racers, names = ground.racers(), ", ".join(family.name for family in ground.families)
@@ -205,7 +205,7 @@ def _draw(on: tuple[Ground, ...], styled: Mapping[str, Style]) -> Iterator[Drawi
             dots = "a dot at each" if every == 1 else f"dots at every {every}th"
             caption = f"{steps} steps from the start (ring) over contour lines, {dots}; stars: minima."
             caption += " Each optimizer at the learning rate with which it ends lowest." if several else ""
-            moving = {"gif": race.gif(ground.paths, racers, styled)}
+            moving = {"gif": animation.gif(ground.paths, racers, styled)}
             alt = f"Paths over contour lines of the {ground.key}: {', '.join(name for name, _ in racers)}."
             yield Drawing(figure, _name("race", ground, on), caption, alt, moving)
         figure = drawn.small_multiples(ground.paths, ground.ended, ground.families, styled)

@@ -43,7 +43,7 @@ def time_to_target(frames: Frames, score: str, order: Sequence[str]) -> Section 
     summary = _summary(times, order, units)
 
     def draw(looks: Mapping[str, Style]) -> Iterator[Drawing]:
-        from reports.figures.targets import panels
+        from reports.figures.time_to_target import panels
 
         curves = targeting.survivals(times, "epoch", order)
         figure = panels(curves, levels, looks, metric=metric, unit="epoch", order=order)

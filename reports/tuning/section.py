@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reports.analysis import hyperparameter_importance, lr_sensitivity, tunability, tuning
+from reports.figures import tuning as figures
 from reports.figures.style import legend, single
 from reports.frames import scores
 from reports.sections import Drawing, Section
 from reports.text import tuning_notes
-from reports.tuning import figures, tables
+from reports.tuning import tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -6,10 +6,10 @@ import math
 from typing import TYPE_CHECKING
 
 from reports.analysis.tuning import PARAM, STATES
+from reports.figures.tuning import width
 from reports.frames.scores import title
 from reports.text import notes
 from reports.text.tables import NO_VALUE, Cell, Column, Sheet
-from reports.tuning.figures import width
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

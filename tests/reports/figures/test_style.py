@@ -9,12 +9,12 @@ import pytest
 from matplotlib.figure import Figure
 
 from reports.analysis import verdicts
+from reports.figures import across_problems as several_figures
 from reports.figures import pairs
-from reports.figures import several as several_figures
 from reports.figures.convergence import convergence
 from reports.figures.scores import dots
 from reports.figures.style import styles
-from reports.figures.targets import reached
+from reports.figures.time_to_target import reached
 from reports.statistics import across_problems, time_to_target
 
 # How red- and green-blind eyes see linear RGB: Machado, Oliveira and Fernandes 2009, severity 1.

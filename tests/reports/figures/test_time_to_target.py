@@ -1,8 +1,8 @@
-"""Tests of `reports.figures.targets`."""
+"""Tests of `reports.figures.time_to_target`."""
 
 import pytest
 
-from reports.figures.targets import reached
+from reports.figures.time_to_target import reached
 from reports.statistics import time_to_target
 
 

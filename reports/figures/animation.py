@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reports.figures.paths import CONTOUR, levels, stage
 from reports.figures.style import INK
+from reports.figures.trajectories import CONTOUR, levels, stage
 from reports.frames.study_frames import SURFACES
 from reports.frames.trajectories import best, drawable, window
 

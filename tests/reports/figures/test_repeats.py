@@ -1,8 +1,8 @@
-"""Tests of `reports.figures.runs`."""
+"""Tests of `reports.figures.repeats`."""
 
 import pandas as pd
 
-from reports.figures.runs import repeats
+from reports.figures.repeats import repeats
 from reports.figures.style import QUIET, styles
 
 

@@ -1,11 +1,11 @@
-"""Tests of `reports.figures.several`."""
+"""Tests of `reports.figures.across_problems`."""
 
 import math
 
 import numpy as np
 import pytest
 
-from reports.figures.several import critical_difference, profiles
+from reports.figures.across_problems import critical_difference, profiles
 from reports.statistics import across_problems
 
 LABELS = ["A", "B", "C", "D"]

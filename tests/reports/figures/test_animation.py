@@ -1,4 +1,4 @@
-"""Tests of `reports.figures.race`: what is drawn of paths on the page and in a GIF."""
+"""Tests of `reports.figures.animation`: what is drawn of paths on the page and in a GIF."""
 
 import io
 import itertools
@@ -9,8 +9,8 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from reports.figures import paths as drawn
-from reports.figures import race
+from reports.figures import animation
+from reports.figures import trajectories as drawn
 from reports.figures.style import styles
 from reports.frames.study_frames import SURFACES
 from reports.frames.trajectories import window
@@ -18,7 +18,7 @@ from reports.frames.trajectories import window
 
 def test_a_race_has_every_optimizer_at_its_best_rate_and_all_at_a_shared_one(ground, racing):
     """The choices of the page: each one's best first, then a rate that several have; where a racer has no path, none."""
-    found = race.race(ground.paths, ground.ended, ground.families, racing)
+    found = animation.race(ground.paths, ground.ended, ground.families, racing)
     assert [racer.name for racer in found.racers] == ["GD", "Adam", "Gone"]
     assert found.choices == (
         ("each at its best learning rate", ("GD 0.4", "Adam 0.4", None)),
@@ -30,35 +30,35 @@ def test_a_race_has_every_optimizer_at_its_best_rate_and_all_at_a_shared_one(gro
     assert data["ways"]["GD 0.4"]["f"] == ["10", "3.6", "0.9", "0.0012"]
     a, b, c, d = window(SURFACES["valley"], ground.paths)
     x, y = data["ways"]["GD 0.4"]["at"][:2]
-    assert a + x / race.WIDTH * (b - a) == pytest.approx(-5, abs=0.01)
-    assert d - y / race.HEIGHT * (d - c) == pytest.approx(-2, abs=0.01)
+    assert a + x / animation.WIDTH * (b - a) == pytest.approx(-5, abs=0.01)
+    assert d - y / animation.HEIGHT * (d - c) == pytest.approx(-2, abs=0.01)
     assert found.start == (x, y)
 
 
 def test_the_bands_of_a_race_nest(ground, racing):
     """Each shape lies within the one before it, so that the lowest ground is the darkest."""
-    found = race.race(ground.paths, ground.ended, ground.families, racing)
+    found = animation.race(ground.paths, ground.ended, ground.families, racing)
     widths = []
     for band in found.bands:
         numbers = np.array([float(part) for part in band.replace("M", " ").replace("L", " ").replace("Z", " ").split()])
         widths.append(np.ptp(numbers[::2]))
     assert len(widths) == drawn.LEVELS - 1
     assert widths == sorted(widths, reverse=True)
-    assert widths[-1] < 0.2 * race.WIDTH
+    assert widths[-1] < 0.2 * animation.WIDTH
 
 
 def test_between_two_steps_an_optimizer_moves_straight():
     """At time 1.25 it is a quarter of the way from step 1 to step 2; beyond its last step it rests."""
     way = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 4.0]])
-    assert race.until(way, 1.25).tolist() == [[0, 0], [1, 0], [1, 1]]
-    assert race.until(way, 1).tolist() == [[0, 0], [1, 0]]
-    assert race.until(way, 7).tolist() == way.tolist()
+    assert animation.until(way, 1.25).tolist() == [[0, 0], [1, 0], [1, 1]]
+    assert animation.until(way, 1).tolist() == [[0, 0], [1, 0]]
+    assert animation.until(way, 7).tolist() == way.tolist()
 
 
 def test_the_gif_plays_from_the_start_to_the_end(ground, racing):
     """Frames differ, the last one rests longest, and it is the same file each time."""
-    data = race.gif(ground.paths, ground.racers(), racing)
-    assert data == race.gif(ground.paths, ground.racers(), racing)
+    data = animation.gif(ground.paths, ground.racers(), racing)
+    assert data == animation.gif(ground.paths, ground.racers(), racing)
     image = Image.open(io.BytesIO(data))
     assert image.n_frames == 10
     assert image.info["loop"] == 0
@@ -77,5 +77,7 @@ def test_each_optimizer_keeps_its_color_in_the_gif():
     points = np.broadcast_to(np.arange(256, dtype=np.uint8)[np.newaxis, :, np.newaxis], (256, 256, 3)).copy()
     for at, color in enumerate(colors):
         points[at, :20] = np.round(255 * np.array(to_rgb(color)))
-    found = Image.fromarray(points).quantize(palette=race._palette(colors), dither=Image.Dither.NONE).convert("RGB")
+    found = (
+        Image.fromarray(points).quantize(palette=animation._palette(colors), dither=Image.Dither.NONE).convert("RGB")
+    )
     assert abs(np.asarray(found, dtype=int) - points)[:12, :20].max() <= 1

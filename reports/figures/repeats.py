@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 
+from reports.figures.axis_scales import STEPS, along_scale, value_scale
 from reports.figures.convergence import is_curve, standing
-from reports.figures.scales import STEPS, along_scale, value_scale
 from reports.figures.style import FAINT, QUIET
 from reports.frames.scores import title
 

@@ -1,4 +1,4 @@
-"""Tests of `reports.figures.paths`: what is drawn of paths, on paper."""
+"""Tests of `reports.figures.trajectories`: what is drawn of paths, on paper."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from ways import WAYS
 
-from reports.figures import paths as drawn
+from reports.figures import trajectories as drawn
 from reports.frames.study_frames import SURFACES
 from reports.frames.trajectories import window
 

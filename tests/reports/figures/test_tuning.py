@@ -1,4 +1,4 @@
-"""Tests of `reports.tuning.figures`."""
+"""Tests of `reports.figures.tuning`."""
 
 import math
 
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from reports.analysis import hyperparameter_importance, lr_sensitivity, tunability, tuning
 from reports.figures import style as house
-from reports.tuning import figures
+from reports.figures import tuning as figures
 
 
 @pytest.fixture
