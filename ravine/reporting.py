@@ -128,7 +128,7 @@ def _baseline(study: Study, store: str | None, test: Test | None, *, as_json: bo
     from reports.analysis.before_after import Side, versus
     from reports.build import build
     from reports.frames import study_frames
-    from reports.sections import versus as versus_section
+    from reports.sections import before_after as versus_section
     from reports.summary import summary
     from suite.spec.plan import plan
     from suite.transfer import archive

@@ -16,10 +16,10 @@ from reports.frames import scores
 from reports.frames.study_frames import Frames, Reader, Study, Trial, UserError, command, load, reference, settings
 from reports.sections import claims as claims_section
 from reports.sections import comparison as comparison_section
-from reports.sections import paths as path_section
-from reports.sections import robustness as robustness_section
+from reports.sections import other_intervals as robustness_section
 from reports.sections import speed as speed_section
-from reports.sections import targets as target_section
+from reports.sections import time_to_target as target_section
+from reports.sections import trajectories as path_section
 from reports.text import conclusions, notes, tables
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def _gather(
     study: Study, trials: Sequence[Trial], frames: Frames, test: Test, tuning: pd.DataFrame | None
 ) -> _Contents:
     from reports.figures.style import styles
-    from reports.tuning.section import tuning_section
+    from reports.sections.tuning import tuning_section
 
     metrics = scores.measured(frames, study.score)
     final = scores.final(frames, metrics)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from reports import writing
+from reports.sections import before_after as versus_section
 from reports.sections import comparison as comparison_section
-from reports.sections import versus as versus_section
 from reports.summary import plain, records
 from reports.text import notes, tables
 

@@ -9,7 +9,7 @@ from reports import versus_page
 from reports.analysis.before_after import Side, versus
 from reports.frames import study_frames
 from reports.frames.study_frames import UserError
-from reports.sections import versus as versus_section
+from reports.sections import before_after as versus_section
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from ways import WAYS, of
 
 from reports.figures import style
-from reports.sections import paths
+from reports.sections import trajectories
 
 
 @pytest.fixture
@@ -52,10 +52,10 @@ def looks():
 @pytest.fixture
 def ground():
     """Paths that come in, run off, leave the numbers and come back on the valley."""
-    return paths.grounds(of(WAYS))[0]
+    return trajectories.grounds(of(WAYS))[0]
 
 
 @pytest.fixture
 def racing():
     """A look for each label and each optimizer of those paths."""
-    return paths.looks(of(WAYS))
+    return trajectories.looks(of(WAYS))

@@ -1,4 +1,4 @@
-"""`reports.frames.trajectories` and `reports.sections.paths`: which paths are one optimizer's, how each ended, what is said."""
+"""`reports.frames.trajectories` and `reports.sections.trajectories`: which paths are one optimizer's, how each ended, what is said."""
 
 import math
 
@@ -9,7 +9,7 @@ from ways import DOWN, WAYS, of
 
 from reports.frames import trajectories
 from reports.frames.study_frames import SURFACES, Frames
-from reports.sections import paths as path_section
+from reports.sections import trajectories as path_section
 from reports.text import notes
 
 

@@ -1,4 +1,4 @@
-"""Tests of `reports.tuning.section`, as a report holds it."""
+"""Tests of `reports.sections.tuning`, as a report holds it."""
 
 import json
 import math

@@ -8,9 +8,8 @@ from reports.analysis import hyperparameter_importance, lr_sensitivity, tunabili
 from reports.figures import tuning as figures
 from reports.figures.style import legend, single
 from reports.frames import scores
-from reports.sections import Drawing, Section
+from reports.sections import Drawing, Section, tuning_tables
 from reports.text import tuning_notes
-from reports.tuning import tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,9 +46,9 @@ def tuning_section(trials: pd.DataFrame, final: pd.DataFrame, metric: str, label
         frames |= {"tunability": tunability.curves(trials), "tuning-best": tunability.probabilities(trials)}
     below = tuning_notes.beneath_choices(chosen, compared, metric)
     sheets = (
-        tables.choices(chosen, compared, gaps, metric=metric, remarks=below),
-        tables.ranges(ranges, tuning_notes.beneath_ranges(ranges, line=line)),
-        tables.budget(spent, tuning_notes.beneath_budget(trials, spent)),
+        tuning_tables.choices(chosen, compared, gaps, metric=metric, remarks=below),
+        tuning_tables.ranges(ranges, tuning_notes.beneath_ranges(ranges, line=line)),
+        tuning_tables.budget(spent, tuning_notes.beneath_budget(trials, spent)),
     )
     return Section(
         "tuning",

@@ -1,4 +1,4 @@
-"""`reports.sections.robustness`: what is said of the score when the interval is another, and whole curves."""
+"""`reports.sections.other_intervals`: what is said of the score when the interval is another, and whole curves."""
 
 import numpy as np
 import pandas as pd

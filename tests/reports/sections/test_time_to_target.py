@@ -1,11 +1,11 @@
-"""Tests of `reports.sections.targets`."""
+"""Tests of `reports.sections.time_to_target`."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from reports.frames import study_frames
-from reports.sections.targets import _summary, time_to_target
+from reports.sections.time_to_target import _summary, time_to_target
 from reports.statistics import time_to_target as targets
 
 

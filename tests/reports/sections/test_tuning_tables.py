@@ -1,12 +1,12 @@
-"""Tests of `reports.tuning.tables`."""
+"""Tests of `reports.sections.tuning_tables`."""
 
 import math
 
 import pytest
 
 from reports.analysis import lr_sensitivity, tuning
+from reports.sections import tuning_tables
 from reports.text.tables import latex, markdown
-from reports.tuning import tables
 
 
 @pytest.fixture
@@ -19,9 +19,9 @@ def sheets(made, rates, final):
     compared = tuning.against_own(scores, "test/loss", list(chosen["label"]), ["B"])
     gaps = tuning.gaps(chosen, scores)
     return (
-        tables.choices(chosen, compared, gaps, metric="test/loss", remarks=["A note."]),
-        tables.ranges(lr_sensitivity.ranges(trials)),
-        tables.budget(tuning.budget(trials)),
+        tuning_tables.choices(chosen, compared, gaps, metric="test/loss", remarks=["A note."]),
+        tuning_tables.ranges(lr_sensitivity.ranges(trials)),
+        tuning_tables.budget(tuning.budget(trials)),
     )
 
 
@@ -47,7 +47,7 @@ def test_what_the_gap_is_taken_of_stands_there_once(made, rates, final) -> None:
     heads = {
         metric: [
             column.title
-            for column in tables.choices(chosen, compared, tuning.gaps(chosen, scores), metric=metric).columns
+            for column in tuning_tables.choices(chosen, compared, tuning.gaps(chosen, scores), metric=metric).columns
         ]
         for metric in ("test/loss", "test/accuracy")
     }
@@ -85,7 +85,9 @@ def test_cells_sort_by_their_numbers(sheets) -> None:
 
 def test_a_sign_is_that_of_the_number_that_is_printed():
     """Also where a narrow interval takes more digits than its column; what reads as 0 has none."""
-    told = [tables._signed(mean, mean - half, mean + half, 2) for mean, half in ((-0.0004, 0.0003), (0.0004, 0.0003))]
+    told = [
+        tuning_tables._signed(mean, mean - half, mean + half, 2) for mean, half in ((-0.0004, 0.0003), (0.0004, 0.0003))
+    ]
     assert told == ["−0.00040 ± 0.00030", "+0.00040 ± 0.00030"]
-    assert tables._signed(-0.001, -0.301, 0.299, 2) == "0.00 ± 0.30"
-    assert tables._signed(0.5, 0.2, 0.8, 1) == "+0.5 ± 0.3"
+    assert tuning_tables._signed(-0.001, -0.301, 0.299, 2) == "0.00 ± 0.30"
+    assert tuning_tables._signed(0.5, 0.2, 0.8, 1) == "+0.5 ± 0.3"
