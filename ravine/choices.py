@@ -36,7 +36,7 @@ def studies(
 
 def check_places(chosen: StudyFile) -> None:
     """See that the reports of a study and its parts can be written."""
-    from reports.writing import check_place
+    from reports.pages.files import check_place
 
     for name in dict.fromkeys((*(each.report_name for each in chosen.parts), chosen.report_name)):
         check_place(REPORTS / name)

@@ -77,17 +77,17 @@ def compare(
     """Did the change help? Set two studies, or two versions of one, side by side."""
     import shlex
 
-    from reports import versus_page
     from reports.analysis.before_after import versus
+    from reports.pages import before_after
 
     one, two = _side(before, store), _side(after, store)
     if one.name == two.name:
         raise UserError(f"both are {one.name}. Before a change, keep what was: ravine export {one.name} before.zip")
     found = versus(one, two, test.value if test else None)
     words = ["ravine", "compare", before, after, *(["--test", test.value] if test else [])]
-    built = versus_page.build(found, choices.REPORTS / f"{two.name}_against_{one.name}", shlex.join(words))
+    built = before_after.build(found, choices.REPORTS / f"{two.name}_against_{one.name}", shlex.join(words))
     if as_json:
-        printing.as_json(versus_page.summary(found) | {"report": str(built.page)})
+        printing.as_json(before_after.summary(found) | {"report": str(built.page)})
         return
     printing.report(built.sheet, built.answer, built.page)
 
@@ -101,10 +101,10 @@ def make(
     as_json: bool = False,
 ) -> None:
     """Build and keep the report of each part and, where there are several, that on the whole; print tables or numbers."""
-    from reports import overview
-    from reports.build import build
     from reports.frames import study_frames
-    from reports.summary import summary
+    from reports.pages import overview
+    from reports.pages.json_summary import summary
+    from reports.pages.study import build
 
     reports = []
     for study, trials in planned:
@@ -124,12 +124,12 @@ def make(
 
 def _baseline(study: Study, store: str | None, test: Test | None, *, as_json: bool) -> None:
     """Report on the run of a study that comes with Ravine, and on the user's own against it where there is one."""
-    from reports import versus_page
     from reports.analysis.before_after import Side, versus
-    from reports.build import build
     from reports.frames import study_frames
+    from reports.pages import before_after
+    from reports.pages.json_summary import summary
+    from reports.pages.study import build
     from reports.sections import before_after as versus_section
-    from reports.summary import summary
     from suite.spec.plan import plan
     from suite.transfer import archive
 
@@ -152,7 +152,7 @@ def _baseline(study: Study, store: str | None, test: Test | None, *, as_json: bo
     folder = choices.REPORTS / f"{study.name}@baseline"
     built = build(told, read.trials, read, folder, test=test, more=more)
     if as_json:
-        printing.as_json(summary(built, study.name) | ({"yours": versus_page.summary(found)} if found else {}))
+        printing.as_json(summary(built, study.name) | ({"yours": before_after.summary(found)} if found else {}))
         return
     if not found:
         printing.report(built.sheet, built.answer, built.page)

@@ -108,7 +108,7 @@ def tune(
     ] = False,
 ) -> None:
     """Tune every optimizer of a study under one budget, then run own and tuned settings on fresh repeats."""
-    from reports.writing import check_place
+    from reports.pages.files import check_place
     from suite.execution import local
     from suite.spec.parts import load
     from suite.spec.plan import plan

@@ -107,7 +107,7 @@ def step(name, path):
     """Do one of `STEPS` in this process; seconds and the most memory it had, in MB."""
     import matplotlib as mpl
 
-    from reports.build import build
+    from reports.pages.study import build
     from suite.execution import runner
     from suite.spec.plan import plan
     from suite.spec.study_file import load

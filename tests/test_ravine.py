@@ -40,7 +40,7 @@ def test_reports_need_neither_torch_nor_mlflow():
     code = (
         "import importlib, pkgutil, sys, reports\n"
         "for module in pkgutil.walk_packages(reports.__path__, 'reports.'): importlib.import_module(module.name)\n"
-        "print('reports.build' in sys.modules, [m for m in ('torch', 'mlflow', 'optuna', 'ray') if m in sys.modules])"
+        "print('reports.pages.study' in sys.modules, [m for m in ('torch', 'mlflow', 'optuna', 'ray') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "True []\n"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import ravine
-from reports.pictures import slugs
+from reports.pages.study_figures import slugs
 from suite.errors import UserError
 from suite.plugins import load as load_object
 from suite.records import Outcome

@@ -3,7 +3,7 @@
 import pandas as pd
 import scale
 
-from reports.build import build
+from reports.pages.study import build
 from suite.execution import runner
 from suite.spec.plan import plan
 from suite.spec.study_file import load

@@ -15,8 +15,8 @@ from reports.statistics.time_to_target import MIDDLE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reports.build import Report
     from reports.frames.study_frames import Study
+    from reports.pages.study import Report
     from reports.statistics.across_problems import Array, Profiles, Ranks
 
 Parts = list[tuple["Study", "Report"]]

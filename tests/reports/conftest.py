@@ -38,7 +38,7 @@ def compared():
 @pytest.fixture(scope="session")
 def small(sample, tmp_path_factory):
     """A built report of three optimizers with three repeats each."""
-    from reports.build import build
+    from reports.pages.study import build
 
     return build(*sample.small(), tmp_path_factory.mktemp("reports") / "small")
 
@@ -46,7 +46,7 @@ def small(sample, tmp_path_factory):
 @pytest.fixture(scope="session")
 def large(sample, tmp_path_factory):
     """A built report, without figures, of twelve optimizers with ten repeats each, of which one always diverges."""
-    from reports.build import build
+    from reports.pages.study import build
 
     with pytest.MonkeyPatch.context() as patch:
         for part in ("build._draw", "writing.draw_sections"):
@@ -56,7 +56,7 @@ def large(sample, tmp_path_factory):
 
 def _part(sample, tmp_path, name, scores, diverges=()):
     """A part with one score per label and repeat; those of `diverges` have none."""
-    from reports.build import build
+    from reports.pages.study import build
     from suite.records import Outcome, Point
 
     study = sample.study(list(scores), name=f"all.{name}", repeats=len(next(iter(scores.values()))))

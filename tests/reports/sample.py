@@ -196,7 +196,7 @@ def small() -> tuple[Study, tuple[Trial, ...], Store]:
 
 def main() -> None:
     """Build one of the samples."""
-    from reports.build import build
+    from reports.pages.study import build
 
     which, folder = sys.argv[1:]
     report = build(*{"quick": quick, "large": large, "small": small}[which](), Path(folder))

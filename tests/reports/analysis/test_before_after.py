@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from reports import versus_page
 from reports.analysis.before_after import Side, versus
 from reports.frames import study_frames
 from reports.frames.study_frames import UserError
+from reports.pages import before_after
 from reports.sections import before_after as versus_section
 
 
@@ -171,7 +171,7 @@ def test_the_page_holds_what_was_found_and_no_markup_of_a_label(side, tmp_path) 
     """Page, tables, figures and manifest; a label with HTML and LaTeX in it is text everywhere."""
     odd = "<img src=x>$\\alpha$ _%"
     before, after = side("old", ("Adam", odd)), side("new", ("Adam", odd), up=0.005)
-    built = versus_page.build(versus(before, after), tmp_path / "page", "ravine compare old new")
+    built = before_after.build(versus(before, after), tmp_path / "page", "ravine compare old new")
     page = built.page.read_text(encoding="utf-8")
     assert built.answer.startswith("From old to new, by test accuracy: Adam and ")
     assert built.answer.endswith(" are better.")
@@ -185,10 +185,10 @@ def test_the_page_holds_what_was_found_and_no_markup_of_a_label(side, tmp_path) 
 def test_the_numbers_for_scripts_are_json(side) -> None:
     """One value without NaN: pairing, test, every change with its interval and verdict."""
     found = versus(side("old", repeats=6), side("new", repeats=1, up=0.005))
-    told = json.loads(json.dumps(versus_page.summary(found), allow_nan=False))
+    told = json.loads(json.dumps(before_after.summary(found), allow_nan=False))
     assert told["changes"] == []
     assert told["left_out"] == ["Adam", "MBSGD"]
-    told = json.loads(json.dumps(versus_page.summary(versus(side("old"), side("new", up=0.005))), allow_nan=False))
+    told = json.loads(json.dumps(before_after.summary(versus(side("old"), side("new", up=0.005))), allow_nan=False))
     assert told["paired"] is True
     assert [row["verdict"] for row in told["changes"]] == ["better", "better"]
     assert told["changes"][0]["joint_low"] < told["changes"][0]["difference"] < told["changes"][0]["joint_high"]

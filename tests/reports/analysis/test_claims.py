@@ -14,9 +14,9 @@ from reports.analysis.claim_measurements import Asked
 from reports.analysis.claims import OPEN, PARTLY, REFUTED, SUPPORTED, UNMEASURED
 from reports.frames import study_frames
 from reports.frames.study_frames import STEP_LOSS, Frames
+from reports.pages.json_summary import settled
 from reports.sections import claims as claims_section
 from reports.statistics import pairwise_tests
-from reports.summary import settled
 from reports.text import tables
 
 OPTIONS = {
@@ -477,8 +477,8 @@ def test_the_figure_has_a_line_for_each_measurement_that_varies():
 
 def test_a_study_that_asks_shows_its_claims(sample, tmp_path, no_figures):
     """`claims = true` puts the section, its tables and its numbers for scripts into the report; without it there is none."""
-    from reports.build import build
-    from reports.summary import summary
+    from reports.pages.json_summary import summary
+    from reports.pages.study import build
 
     study = sample.study(["MBSGD", "Momentum"], repeats=7)
     store = sample.fill(sample.Store(), sample.plan(study))
@@ -501,8 +501,8 @@ def test_a_study_that_asks_shows_its_claims(sample, tmp_path, no_figures):
 
 def test_the_whole_of_several_parts_shows_their_claims(sample, tmp_path, no_figures):
     """Parts that ask are settled together on the page of the whole, and not on their own pages."""
-    from reports import overview
-    from reports.build import build
+    from reports.pages import overview
+    from reports.pages.study import build
     from suite.spec.parts import StudyFile
 
     reports = []

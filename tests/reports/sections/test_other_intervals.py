@@ -53,7 +53,7 @@ def test_a_curve_lies_in_its_pointwise_band_and_that_in_the_whole_one(sample):
 
 def test_the_part_is_there_from_five_repeats_on(sample, tmp_path, no_figures):
     """A table, and files of the intervals and of every measured curve; with fewer repeats nothing is said."""
-    from reports.build import build
+    from reports.pages.study import build
 
     for repeats in (4, 5):
         study = sample.study(["Adam", "MBSGD"], repeats=repeats)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from reports import build as building
+from reports.pages import study as building
 from suite.records import Point
 
 LABELS = ["Adam", "Adam, tuned", "AdaGrad", "AdaGrad, tuned"]
@@ -41,9 +41,9 @@ def trials(made):
 
 @pytest.fixture(scope="module")
 def build():
-    """`reports.build.build` with no other figures than those of tuning."""
+    """`reports.pages.study.build` with no other figures than those of tuning."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("reports.build._draw", lambda _: iter(()))
+        patch.setattr("reports.pages.study._draw", lambda _: iter(()))
         yield building.build
 
 

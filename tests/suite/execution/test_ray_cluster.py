@@ -95,7 +95,7 @@ def _table(here, name):
 
 def test_a_cluster_that_loses_a_node_gives_the_table_of_this_machine(nodes, connected, traced, here, monkeypatch):
     """A head and two nodes, one of them killed in the middle of a trial: same digests, same table, that trial ran twice."""
-    from reports.build import build
+    from reports.pages.study import build
 
     monkeypatch.setenv("RAVINE_CACHE", str(here))
     study = load(traced)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from reports.analysis.claims import Findings
-    from reports.build import Report
+    from reports.pages.study import Report
 
 
 def summary(report: Report, study: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from reports.build import build
+from reports.pages.study import build
 from suite.spec.plan import plan
 from suite.spec.study_file import load
 from suite.training.run_trial import run_trials

@@ -9,11 +9,11 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from reports import writing
 from reports.analysis import claim_measurements, claims, verdicts
 from reports.analysis import estimates as estimating
 from reports.frames import scores
 from reports.frames.study_frames import Frames, Reader, Study, Trial, UserError, command, load, reference, settings
+from reports.pages import files as writing
 from reports.sections import claims as claims_section
 from reports.sections import comparison as comparison_section
 from reports.sections import other_intervals as robustness_section
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from reports.analysis.claims import Findings
     from reports.analysis.verdicts import Comparison
     from reports.figures.style import Style
+    from reports.pages.files import Picture
     from reports.sections import Section
     from reports.statistics.pairwise_tests import Test
-    from reports.writing import Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +255,7 @@ def _draw(contents: _Contents) -> Iterator[Picture]:
     """The figures of the whole; those of surfaces are their section's."""
     if contents.grounds:
         return iter(())
-    from reports.pictures import Drawn, pictures
+    from reports.pages.study_figures import Drawn, pictures
 
     return pictures(
         Drawn(

@@ -1,4 +1,4 @@
-"""Tests of `reports.build`."""
+"""Tests of `reports.pages.study`."""
 
 import hashlib
 import json
@@ -12,12 +12,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from reports import build as building
-from reports import writing
-from reports.build import build
 from reports.frames.study_frames import UserError
-from reports.pictures import slugs
-from reports.summary import summary
+from reports.pages import files
+from reports.pages import study as building
+from reports.pages.json_summary import summary
+from reports.pages.study import build
+from reports.pages.study_figures import slugs
 from suite.records import Outcome
 
 SAMPLE = Path(__file__).with_name("sample.py")
@@ -238,7 +238,7 @@ def test_what_killed_builds_left_is_swept_and_nothing_of_others(tmp_path) -> Non
     for each in (*kept, aside, unfinished):
         each.mkdir()
     (aside / "index.html").write_text("the only copy")
-    with pytest.raises(KeyboardInterrupt), writing.replacing(folder):
+    with pytest.raises(KeyboardInterrupt), files.replacing(folder):
         raise KeyboardInterrupt
     assert (folder / "index.html").read_text() == "the only copy"
     assert sorted(tmp_path.iterdir()) == sorted([folder, *kept])

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from reports.build import build
 from reports.frames.study_frames import UserError
-from reports.summary import summary
+from reports.pages.json_summary import summary
+from reports.pages.study import build
 from suite.records import Outcome
 
 LABELS = ("MBSGD", "Adam", "AdaGrad")

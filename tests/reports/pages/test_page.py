@@ -14,7 +14,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def hostile(sample, tmp_path_factory) -> Path:
     """The page of a study whose labels try everything, one with 80 letters, with failures, gaps and a reference."""
-    from reports.build import build
+    from reports.pages.study import build
 
     labels = [
         "\"><script>document.title='taken'</script><img src=x>",
@@ -121,13 +121,13 @@ def test_numbers_sort_by_their_size_and_not_by_their_digits(browser, small) -> N
 
 def test_what_has_no_value_stays_last_whichever_way_a_table_is_sorted(browser, sample, tmp_path) -> None:
     """An optimizer without a score never tops the table."""
-    from reports.build import build
+    from reports.pages.study import build
 
     study = sample.study(["SGD, lr 10", "Adam", "MBSGD"], repeats=1, epochs=2, batch_size=64, train_examples=256)
     trials = sample.plan(study)
     store = sample.fill(sample.Store(), trials, diverges=lambda trial: trial.label == "SGD, lr 10")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("reports.build._draw", lambda _: iter(()))
+        patch.setattr("reports.pages.study._draw", lambda _: iter(()))
         report = build(study, trials, store, tmp_path / "report")
     opened(browser, report.page)
     button = browser.find_elements("css selector", "thead th:nth-child(3) button")[0]

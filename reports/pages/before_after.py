@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from reports import writing
+from reports.pages import files
+from reports.pages.json_summary import plain, records
 from reports.sections import before_after as versus_section
 from reports.sections import comparison as comparison_section
-from reports.summary import plain, records
 from reports.text import notes, tables
 
 if TYPE_CHECKING:
@@ -43,13 +43,13 @@ def build(found: Versus, folder: Path, command: str) -> Page:
     """
     from reports.figures.style import styles
 
-    writing.check_place(folder)
+    files.check_place(folder)
     change, whole = versus_section.section(found), _all(found)
     sections = [change, *([whole] if whole else [])]
     looks = styles(list(dict.fromkeys([*found.changes["label"], *found.all.means])))
-    pictures = list(writing.draw_sections(sections, looks))
+    pictures = list(files.draw_sections(sections, looks))
     answer = versus_section.answer(found)
-    texts = writing.section_texts(sections)
+    texts = files.section_texts(sections)
     values: dict[str, Any] = {
         "before": found.before,
         "after": found.after,
@@ -59,12 +59,12 @@ def build(found: Versus, folder: Path, command: str) -> Page:
         "looks": looks,
         "command": command,
     }
-    with writing.replacing(folder) as fresh:
-        writing.save(pictures, fresh)
-        values["files"] = sorted([*texts, "index.html", writing.MANIFEST])
-        texts["index.html"] = writing.render("versus.html.j2", values)
-        writing.save_texts(texts, fresh)
-        writing.finish(fresh, {"before": found.before, "after": found.after, "command": command, "test": found.test})
+    with files.replacing(folder) as fresh:
+        files.save(pictures, fresh)
+        values["files"] = sorted([*texts, "index.html", files.MANIFEST])
+        texts["index.html"] = files.render("versus.html.j2", values)
+        files.save_texts(texts, fresh)
+        files.finish(fresh, {"before": found.before, "after": found.after, "command": command, "test": found.test})
     return Page(folder / "index.html", answer, change.sheets[0] if len(found.changes) else None)
 
 

@@ -1,4 +1,4 @@
-"""`reports.overview`: the report on a study file with several parts."""
+"""`reports.pages.overview`: the report on a study file with several parts."""
 
 import dataclasses
 import json
@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reports import overview
 from reports.analysis import ranking
+from reports.pages import overview
 
 
 def test_a_page_without_standing_says_what_it_takes(reports, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reports.build import build
+from reports.pages.study import build
 from reports.text import tables
 from suite.records import Outcome
 

@@ -1,10 +1,10 @@
-"""Tests of `reports.summary`."""
+"""Tests of `reports.pages.json_summary`."""
 
 import json
 
 import pytest
 
-from reports.summary import summary
+from reports.pages.json_summary import summary
 
 
 def test_the_numbers_for_scripts_are_plain_json(large) -> None:

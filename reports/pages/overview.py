@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reports import writing
 from reports.analysis import claim_measurements, claims
 from reports.analysis.ranking import stand
 from reports.frames.scores import title
 from reports.frames.study_frames import command
+from reports.pages import files
+from reports.pages.json_summary import settled
 from reports.sections import claims as claims_section
 from reports.statistics.intervals import LEVEL
 from reports.statistics.time_to_target import MIDDLE
-from reports.summary import settled
 from reports.text import conclusions, notes, tables
 from reports.text.tables import Cell, Column, Sheet
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from reports.analysis.claims import Findings
     from reports.analysis.ranking import Parts, Standing
     from reports.frames.study_frames import StudyFile
-    from reports.writing import Picture
+    from reports.pages.files import Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def build(file: StudyFile, reports: Parts, folder: Path) -> Overview:
     Raises:
         UserError: `folder` holds something that is no report.
     """
-    writing.check_place(folder)
+    files.check_place(folder)
     standing = stand(reports)
     asking = [claim_measurements.evidence(study, report.frames) for study, report in reports if study.claims]
     found = claims.settle(asking) if asking else None
@@ -66,7 +66,7 @@ def build(file: StudyFile, reports: Parts, folder: Path) -> Overview:
     built = Overview(file.name, folder / "index.html", answer, standing, found)
     looks = _looks(reports)
     pictures = list(_draw(standing, looks)) if standing else []
-    pictures += writing.draw_sections(sections, looks)
+    pictures += files.draw_sections(sections, looks)
     sheet = _sheet(standing, reports) if standing else None
     told = [
         {
@@ -92,19 +92,19 @@ def build(file: StudyFile, reports: Parts, folder: Path) -> Overview:
         "looks": looks,
         "command": command(file),
     }
-    with writing.replacing(folder) as fresh:
-        writing.save(pictures, fresh)
+    with files.replacing(folder) as fresh:
+        files.save(pictures, fresh)
         texts: dict[str, str] = {}
         if sheet and standing:
             texts |= {"ranks.csv": tables.csv(standing.table), "ranks.md": tables.markdown(sheet)}
             texts |= {"ranks.tex": tables.latex(sheet)}
-        texts |= writing.section_texts(sections)
-        texts["report.md"] = writing.render("overview.md.j2", values)
-        values["files"] = sorted([*texts, "index.html", writing.MANIFEST])
-        texts["index.html"] = writing.render("overview.html.j2", values)
-        writing.save_texts(texts, fresh)
+        texts |= files.section_texts(sections)
+        texts["report.md"] = files.render("overview.md.j2", values)
+        values["files"] = sorted([*texts, "index.html", files.MANIFEST])
+        texts["index.html"] = files.render("overview.html.j2", values)
+        files.save_texts(texts, fresh)
         manifest = {"name": file.name, "overrides": list(file.overrides), "command": command(file)}
-        writing.finish(fresh, manifest | {"parts": [{"name": part["name"], "page": part["page"]} for part in told]})
+        files.finish(fresh, manifest | {"parts": [{"name": part["name"], "page": part["page"]} for part in told]})
     return built
 
 
@@ -204,7 +204,7 @@ def _draw(standing: Standing, looks: Mapping[str, Any]) -> Iterator[Picture]:
         caption = (
             "Mean ranks, the best at the left. A bar joins optimizers that lie less than the critical difference apart."
         )
-        yield writing.picture(
+        yield files.picture(
             figure, "critical-difference", caption, f"Mean ranks of {many} optimizers over {count} problems."
         )
         if standing.profiles:
@@ -217,7 +217,7 @@ def _draw(standing: Standing, looks: Mapping[str, Any]) -> Iterator[Picture]:
                 f"the {standing.unit} of the fastest optimizer in {same}, over {standing.timed} problems; pointwise "
                 f"{LEVEL:.0%} percentile bootstrap bands."
             )
-            yield writing.picture(figure, "profiles", caption, f"Curves: performance profiles of {many} optimizers.")
+            yield files.picture(figure, "profiles", caption, f"Curves: performance profiles of {many} optimizers.")
 
 
 def _sheet(standing: Standing, reports: Parts) -> Sheet:

@@ -14,7 +14,7 @@ from reports.figures.scores import dots
 from reports.figures.style import STYLE, single
 from reports.frames import scores
 from reports.frames.study_frames import STEP_LOSS
-from reports.writing import Picture, picture
+from reports.pages.files import Picture, picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
