@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-TOY = Path(__file__).parent / "toys" / "toy.py"
+TOY = Path(__file__).parent / "support" / "toy.py"
 
 STUDY = """
 title = "Two optimizers on a toy"
@@ -154,5 +154,5 @@ def browser(_window):
 @pytest.fixture
 def no_figures(monkeypatch):
     """Builds without figures, for tests of all else."""
-    for part in ("build._draw", "writing.draw_sections"):
-        monkeypatch.setattr(f"reports.{part}", lambda *_: iter(()))
+    for part in ("study._draw", "files.draw_sections"):
+        monkeypatch.setattr(f"reports.pages.{part}", lambda *_: iter(()))

@@ -20,7 +20,7 @@ DOCUMENTS = ("README.md", "CONTRIBUTING.md")
 CLUSTERS = "docs/clusters.md"
 SMALL = ["--repeats", "1", "--epochs", "1", "--train-examples", "256"]
 TUNINGS = {"tuning", "quick_tuning", "lr_sweep", "tunability"}
-ELSEWHERE = {"ravine ui": "test_ui.py"}
+ELSEWHERE = {"ravine ui": "tracking/test_ui.py"}
 
 pytestmark = pytest.mark.skipif(not (ROOT / "README.md").is_file(), reason="the documents are not here")
 

@@ -1,7 +1,7 @@
 """Optimizers racing on a surface: what the page animates, and the same as a file for a slide.
 
 The page gets an SVG with the whole paths, which is what is seen without its script, in print and by those who want no motion;
-`templates/race.js` plays them. Lengths are those of the view box.
+`templates/animation.js` plays them. Lengths are those of the view box.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def build(found: Versus, folder: Path, command: str) -> Page:
     with files.replacing(folder) as fresh:
         files.save(pictures, fresh)
         values["files"] = sorted([*texts, "index.html", files.MANIFEST])
-        texts["index.html"] = files.render("versus.html.j2", values)
+        texts["index.html"] = files.render("before_after.html.j2", values)
         files.save_texts(texts, fresh)
         files.finish(fresh, {"before": found.before, "after": found.after, "command": command, "test": found.test})
     return Page(folder / "index.html", answer, change.sheets[0] if len(found.changes) else None)

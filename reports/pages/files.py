@@ -173,7 +173,7 @@ def _source(name: str) -> str:
     """The text of a file beside the templates, to be put into the page as it is."""
     from markupsafe import Markup
 
-    return Markup((Path(__file__).parent / "templates" / name).read_text(encoding="utf-8"))  # noqa: S704
+    return Markup((Path(__file__).parents[1] / "templates" / name).read_text(encoding="utf-8"))  # noqa: S704
 
 
 def _digest(text: str) -> str:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-TOY = ROOT / "tests" / "toys" / "toy.py"
+TOY = ROOT / "tests" / "support" / "toy.py"
 STUDY = """
 title = "Two optimizers, killed now and then"
 problem = "toy:QUICK_BLOBS"

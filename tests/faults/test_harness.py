@@ -8,10 +8,10 @@ import sqlite3
 import subprocess
 import uuid
 
+import kills
 import pytest
 import scale
-from faults import kills
-from faults.kills import Scene, Tally, Undisturbed, story
+from kills import Scene, Tally, Undisturbed, story
 
 from suite.spec.plan import plan
 from suite.spec.study_file import load

@@ -2,7 +2,7 @@
 
 import os
 
-from faults.kills import SIGNALS, survive, tracebacks
+from kills import SIGNALS, survive, tracebacks
 
 KILLS = int(os.environ.get("RAVINE_TEST_KILLS", "10"))
 

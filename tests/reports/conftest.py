@@ -1,24 +1,16 @@
 """Synthetic studies and built reports, shared by the tests of `reports`."""
 
-import importlib.util
-import sys
-from pathlib import Path
 from types import ModuleType
 
+import pandas as pd
 import pytest
-
-SAMPLE = Path(__file__).with_name("sample.py")
 
 
 @pytest.fixture(scope="session")
 def sample() -> ModuleType:
-    """The module `sample.py` beside this file."""
-    spec = importlib.util.spec_from_file_location("ravine_sample", SAMPLE)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    """The module `sample.py` of `tests/support`."""
+    import sample as module
+
     return module
 
 
@@ -26,7 +18,6 @@ def sample() -> ModuleType:
 def compared():
     """Four optimizers: A and B close, C and D behind."""
     import numpy as np
-    import pandas as pd
 
     from reports.analysis import verdicts
 
@@ -49,8 +40,8 @@ def large(sample, tmp_path_factory):
     from reports.pages.study import build
 
     with pytest.MonkeyPatch.context() as patch:
-        for part in ("build._draw", "writing.draw_sections"):
-            patch.setattr(f"reports.{part}", lambda *_: iter(()))
+        for part in ("study._draw", "files.draw_sections"):
+            patch.setattr(f"reports.pages.{part}", lambda *_: iter(()))
         return build(*sample.large(), tmp_path_factory.mktemp("reports") / "large")
 
 
@@ -77,3 +68,53 @@ def reports(sample, tmp_path, no_figures):
     bad = {"Adam": [0.5, 0.61], "AdaGrad": [0.55, 0.65], "MBSGD": [0.1, 0.1]}
     one, two = _part(sample, tmp_path, "one", good), _part(sample, tmp_path, "two", good)
     return [one, two, _part(sample, tmp_path, "odd", bad, diverges=("MBSGD",))]
+
+
+@pytest.fixture(scope="session")
+def made():
+    """A function: label -> rows of (value or outcome, hyperparameters) to a frame with a row per Optuna trial.
+
+    A number is the value of a complete trial, a pair (state, value) anything else. The first row of a label is the
+    study's own setting unless `own` is False.
+    """
+
+    def make(rows, *, goal="minimise", sampler="random", own=True, objective="validation/loss", **other):
+        table = []
+        for label, trials in rows.items():
+            for number, (result, settings) in enumerate(trials):
+                state, value = result if isinstance(result, tuple) else ("complete", result)
+                row = {"optimizer": label, "kind": label.lower(), "number": number, "state": state, "value": value}
+                row |= {"objective": objective, "goal": goal, "sampler": sampler, "is_default": own and number == 0}
+                row |= {"repeats": 2, "examples": 100 * (number + 1), "seconds": 0.5}
+                row |= {f"param.{name}": float(setting) for name, setting in settings.items()}
+                row |= {f"range.{name}": "{ log = [0.0001, 0.5] }" for name in settings}
+                row |= {f"edge.{name}": not 0.00012 < setting < 0.42 for name, setting in settings.items()}
+                table.append(row | other)
+        return pd.DataFrame(table)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def rates():
+    """A function: values to rows with the learning rates 10⁻⁴, 10⁻³, ... (a decade apart, or as given)."""
+
+    def make(values, lrs=None):
+        return [(value, {"lr": lr}) for value, lr in zip(values, lrs or [10.0**e for e in range(-4, 9)], strict=False)]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def final():
+    """A function: label -> score per repeat (None: diverged) to a frame with a row per trial, as `scores.final` gives it."""
+
+    def make(values, metric="test/loss", **others):
+        rows = [
+            {"label": label, "repeat": repeat, "outcome": "diverged" if score is None else "ok", metric: score} | others
+            for label, scores in values.items()
+            for repeat, score in enumerate(scores)
+        ]
+        return pd.DataFrame(rows).astype({metric: float})
+
+    return make

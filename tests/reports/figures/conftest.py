@@ -4,7 +4,7 @@ import matplotlib as mpl
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from ways import WAYS, of
+from surface_paths import WAYS, of
 
 from reports.figures import style
 from reports.sections import trajectories

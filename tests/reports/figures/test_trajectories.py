@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from ways import WAYS
+from surface_paths import WAYS
 
 from reports.figures import trajectories as drawn
 from reports.frames.study_frames import SURFACES

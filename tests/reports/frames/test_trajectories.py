@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from ways import DOWN, WAYS, of
+from surface_paths import DOWN, WAYS, of
 
 from reports.frames import trajectories
 from reports.frames.study_frames import SURFACES, Frames

@@ -2,7 +2,7 @@
 
 import re
 
-import pages
+import report_to_docs
 from PIL import Image
 
 
@@ -11,7 +11,7 @@ def test_a_report_becomes_a_page_with_the_figures_it_shows(small, tmp_path):
     old = tmp_path / "figures" / "mine" / "old.png"
     old.parent.mkdir(parents=True)
     old.write_bytes(b"")
-    page = pages.write(small.folder, "mine", tmp_path)
+    page = report_to_docs.write(small.folder, "mine", tmp_path)
     text = page.read_text(encoding="utf-8")
     shown = re.findall(r"\]\((figures/mine/[^)]+)\)", text)
     assert {place.rpartition("/")[2] for place in shown} >= {"convergence.png", "final-score.png", "pairs.png"}

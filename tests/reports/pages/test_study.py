@@ -20,7 +20,7 @@ from reports.pages.study import build
 from reports.pages.study_figures import slugs
 from suite.records import Outcome
 
-SAMPLE = Path(__file__).with_name("sample.py")
+SAMPLE = Path(__file__).parents[2] / "support" / "sample.py"
 
 
 def contents(folder: Path) -> dict[str, bytes]:

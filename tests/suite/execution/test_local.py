@@ -9,7 +9,7 @@ import textwrap
 import time
 from pathlib import Path
 
-import processes
+import process_info
 import pytest
 
 from suite.execution.local import LocalProcesses, Place, WorkerLost, default_workers
@@ -215,10 +215,10 @@ def test_no_worker_outlives_its_coordinator(write_study, how):
         [sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
     ) as coordinator:
         assert coordinator.stdout.readline() == "running\n"
-        assert len(processes.family(coordinator.pid)) >= 4  # itself, the fork server, two workers
+        assert len(process_info.family(coordinator.pid)) >= 4  # itself, the fork server, two workers
         coordinator.send_signal(how)
         coordinator.wait(timeout=20)
         end = time.monotonic() + 20
-        while processes.family(coordinator.pid) and time.monotonic() < end:
+        while process_info.family(coordinator.pid) and time.monotonic() < end:
             time.sleep(0.05)
-        assert processes.family(coordinator.pid) == {}
+        assert process_info.family(coordinator.pid) == {}

@@ -12,7 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import processes
+import process_info
 import pytest
 
 from suite.execution import ray_cluster, runner
@@ -257,8 +257,8 @@ def test_a_ray_of_ones_own_is_private_and_ends_with_the_command(ray, write_study
     ) as coordinator:
         assert coordinator.stderr.readline().startswith("200 trials on 2 workers"), coordinator.stderr.read()
         assert coordinator.stderr.readline().startswith("1/200 ")
-        family = processes.family(coordinator.pid)
-        listening = [place for pid in family for place in processes.listening(pid)]
+        family = process_info.family(coordinator.pid)
+        listening = [place for pid in family for place in process_info.listening(pid)]
         coordinator.kill()
     assert any("raylet" in command for command in family.values())
     assert len(listening) > 3
@@ -271,7 +271,7 @@ def test_a_ray_of_ones_own_is_private_and_ends_with_the_command(ray, write_study
 
 def _at_work(session):
     """The processes of a session but Ray's two agents, which notice by themselves, a minute or two later."""
-    return {pid: command for pid, command in processes.family(session).items() if "Agent" not in command}
+    return {pid: command for pid, command in process_info.family(session).items() if "Agent" not in command}
 
 
 # --- on a node, without Ray ------------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ def write(here):
     """Write the study, the problem's file beside it; returns its path."""
 
     def write(problem="LINE", score='score = "test/loss"', start=-5.0):
-        shutil.copy(Path(__file__).parents[2] / "toys" / "line.py", here)
+        shutil.copy(Path(__file__).parents[2] / "support" / "line.py", here)
         path = here / "line_study.toml"
         path.write_text(STUDY.format(problem=problem, score=score, start=start), encoding="utf-8")
         return path

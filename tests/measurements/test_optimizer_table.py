@@ -12,7 +12,7 @@ from formulas import python, walk
 from suite.optimizers import OPTIMIZERS, describe, find
 from suite.optimizers.base import Rule
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "sources.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "sources.md"
 TEXT = DOCUMENT.read_text(encoding="utf-8") if DOCUMENT.is_file() else ""
 SYMBOLS = {"η": 0.01, "γ": 0.9, "β": 0.9, "α": 0.9, "ρ": 0.9, "β₁": 0.9, "β₂": 0.999, "ε": 1e-8}
 OPTIONS = {  # a symbol of an option, where a class has it
@@ -198,9 +198,9 @@ def test_every_rule_has_its_row_and_every_setting_of_the_page_exists():
 
 def test_the_registrys_table_is_the_registrys():
     """Formulas and defaults of the page are those that `ravine list optimizers` prints; `tox -e theory` writes them."""
-    import sources
+    import optimizer_table
 
-    assert f"<!-- registry -->\n{sources.registry()}\n<!-- end of registry -->" in TEXT
+    assert f"<!-- registry -->\n{optimizer_table.registry()}\n<!-- end of registry -->" in TEXT
 
 
 def test_the_defaults_that_the_page_speaks_of():

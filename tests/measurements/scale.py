@@ -1,4 +1,4 @@
-"""What grows with a study: `python tests/scale.py 1000 10000` plans, resumes and reports so many tiny trials.
+"""What grows with a study: `python tests/measurements/scale.py 1000 10000` plans, resumes and reports so many tiny trials.
 
 The first records are trained and written by the suite itself. Copies of their rows and files stand for the rest, with the
 ids of the trials that they stand for: recording 100,000 takes three quarters of an hour. Each step is a process of its own.
@@ -17,9 +17,9 @@ import time
 import uuid
 from pathlib import Path
 
-from documents import grid, put
+from markdown_tables import grid, put
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "scale.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "scale.md"
 KINDS = ("sgd", "momentum", "nag", "nag_paper", "adagrad", "rmsprop", "adadelta", "adam", "adamax", "nadam")
 STUDY = """
 title = "Tiny trials"

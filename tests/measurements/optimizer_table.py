@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from documents import put
+from markdown_tables import put
 
 from suite.optimizers import OPTIMIZERS, describe
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "sources.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "sources.md"
 
 
 def registry() -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import theory
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "theory.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "theory.md"
 NUMBER = re.compile(r"-?\d[\d,]*\.?\d*(?:e-?\d+)?")
 
 

@@ -1,7 +1,7 @@
 """What theory says of the optimizers on quadratics, beside what they do: `tox -e theory` writes docs/theory.md.
 
 Everything is measured with the classes of the registry, in float64 and without chance, so the numbers are the same
-everywhere but for rounding; `tests/test_theory.py` measures them again and compares. Theory's side of each table is the
+everywhere but for rounding; `tests/measurements/test_theory.py` measures them again and compares. Theory's side of each table is the
 formula that the row prints.
 """
 
@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from documents import grid, put
+from markdown_tables import grid, put
 
 from suite.optimizers import OPTIMIZERS
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "theory.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "theory.md"
 FIGURE = DOCUMENT.with_suffix(".png")
 VALLEY = (0.2, 4.0)
 """The Hessian's eigenvalues of 0.1 x₁² + 2 x₂² (Dive into Deep Learning, 11.6)."""

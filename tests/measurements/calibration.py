@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from documents import grid, put
+from markdown_tables import grid, put
 from scipy import stats
 
 from reports.analysis import verdicts
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
-DOCUMENT = Path(__file__).parent.parent / "docs" / "statistics.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "statistics.md"
 SIZES = (3, 5, 6, 10, 20)
 INTERVALS, BANDS, STUDIES, ERRORS = 20_000, 1_000, 2_000, 20_000
 ROOT = 2026

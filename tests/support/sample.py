@@ -1,4 +1,4 @@
-"""Synthetic studies for the tests, and for people: `python tests/reports/sample.py quick FOLDER` builds a sample report.
+"""Synthetic studies for the tests, and for people: `python tests/support/sample.py quick FOLDER` builds a sample report.
 
 The numbers are made up: each optimizer has a speed and a noise, and a seeded generator does the rest.
 """

@@ -1,4 +1,4 @@
-"""The measurements of `tests/calibration.py` measure: a quick run of each finds what is known, and the document holds them."""
+"""The measurements of `tests/measurements/calibration.py` measure: a quick run of each finds what is known, and the document holds them."""
 
 import importlib.util
 import math

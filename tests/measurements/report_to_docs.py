@@ -1,4 +1,4 @@
-"""A report becomes a page of the documents: `python tests/pages.py out/reports/claims` writes docs/claims.md and its figures.
+"""A report becomes a page of the documents: `python tests/measurements/report_to_docs.py out/reports/claims` writes docs/claims.md and its figures.
 
 The page is the report's own Markdown; what it shows of each optimizer alone stays in the report.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-DOCUMENTS = Path(__file__).parents[1] / "docs"
+DOCUMENTS = Path(__file__).parents[2] / "docs"
 BESIDE = "*Other files that are named here lie in the folder of the report, beside its page `index.html`.*"
 COLORS = 128
 """Of a figure: lines, bands and text in a dozen hues with their edges need no more, and a page loads in a third of the time."""

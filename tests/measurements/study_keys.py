@@ -1,4 +1,4 @@
-"""Writes the tables of docs/study_files.md, every key of a study file: `python tests/study_keys.py`."""
+"""Writes the tables of docs/study_files.md, every key of a study file: `python tests/measurements/study_keys.py`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from documents import put
+from markdown_tables import put
 from pydantic_core import PydanticUndefined
 
 from suite.spec import study
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic.fields import FieldInfo
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "study_files.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "study_files.md"
 TABLES: dict[str, type[BaseModel]] = {
     "study": study.Study,
     "optimizer": study.Entry,

@@ -1,4 +1,4 @@
-"""`tests/scale.py`: the records that it measures on are what the suite itself would find."""
+"""`tests/measurements/scale.py`: the records that it measures on are what the suite itself would find."""
 
 import pandas as pd
 import scale

@@ -6,7 +6,7 @@ import study_keys
 
 
 def test_the_document_is_what_the_models_say():
-    """Each key with its default and its meaning; `python tests/study_keys.py` writes it anew."""
+    """Each key with its default and its meaning; `python tests/measurements/study_keys.py` writes it anew."""
     text = study_keys.DOCUMENT.read_text(encoding="utf-8")
     for name, model in study_keys.TABLES.items():
         table = study_keys.keys(model)

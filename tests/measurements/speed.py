@@ -1,4 +1,4 @@
-"""The tables of docs/speed.md, made of the benchmarks' results: `python tests/speed.py out/benchmark.json`.
+"""The tables of docs/speed.md, made of the benchmarks' results: `python tests/measurements/speed.py out/benchmark.json`.
 
 Benchmarks that the results lack leave their table as it is, so one file can be measured again alone.
 """
@@ -7,9 +7,9 @@ import json
 import sys
 from pathlib import Path
 
-from documents import grid, put
+from markdown_tables import grid, put
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "speed.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "speed.md"
 
 
 def _info(benchmark):

@@ -1,4 +1,4 @@
-"""`tests/speed.py` makes the tables of docs/speed.md from results, and the document keeps what is promised."""
+"""`tests/measurements/speed.py` makes the tables of docs/speed.md from results, and the document keeps what is promised."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import speed
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "speed.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "speed.md"
 
 
 def _result(group, median, q1=None, q3=None, **info):
