@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 
 import typer
 
-from ravine import choices, looking, moving, printing, reporting, running
+from ravine import console, context
+from ravine.commands import info, report, train, transfer
 from suite.errors import UserError
 
 if TYPE_CHECKING:
@@ -50,12 +51,12 @@ def main() -> None:
         app()
     except UserError as error:
         for line in str(error).split("\n"):
-            printing.note(line)
+            console.note(line)
         sys.exit(2)
     except OSError as error:
         if error.errno not in UNWRITABLE:
             raise
-        printing.note(f"{error.filename or choices.OUT}: {error.strerror}. {UNWRITABLE[error.errno]}")
+        console.note(f"{error.filename or context.OUT}: {error.strerror}. {UNWRITABLE[error.errno]}")
         sys.exit(2)
 
 
@@ -95,25 +96,25 @@ def _interruptible(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except KeyboardInterrupt:
             kept = ". What was recorded is kept; the same command goes on from there"
-            print(f"\nravine: stopped{kept if command in {running.run, running.tune} else ''}", file=sys.stderr)
+            print(f"\nravine: stopped{kept if command in {train.run, train.tune} else ''}", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None
 
     return wrapped
 
 
 for _command in (  # in the order of the help
-    running.run,
-    running.tune,
-    reporting.report,
-    looking.status,
-    running.verify,
-    looking.ui,
-    reporting.compare,
-    moving.export,
-    moving.merge,
-    moving.import_,
-    looking.data,
-    looking.doctor,
-    looking.list_,
+    train.run,
+    train.tune,
+    report.report,
+    info.status,
+    train.verify,
+    info.ui,
+    report.compare,
+    transfer.export,
+    transfer.merge,
+    transfer.import_,
+    info.data,
+    info.doctor,
+    info.list_,
 ):
     app.command(_command.__name__.strip("_"))(_interruptible(_command))

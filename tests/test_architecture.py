@@ -133,14 +133,14 @@ ALLOWED = {  # from a module of suite to those that it may import; all may impor
 DOORS = {  # of the front door's modules: what each may import of the others
     "ravine": {"choices", "looking", "moving", "printing", "reporting", "running"},
     "ravine.__main__": {"main"},
-    "ravine.options": set(),
-    "ravine.printing": set(),
-    "ravine.choices": {"options", "printing"},
-    "ravine.outlook": {"choices", "printing"},
-    "ravine.reporting": {"choices", "options", "printing"},
-    "ravine.moving": {"choices", "options", "reporting"},
-    "ravine.looking": {"choices", "options", "outlook", "printing"},
-    "ravine.running": {"choices", "options", "outlook", "printing", "reporting"},
+    "ravine.arguments": set(),
+    "ravine.console": set(),
+    "ravine.context": {"options", "printing"},
+    "ravine.dry_run": {"choices", "printing"},
+    "ravine.commands.report": {"choices", "options", "printing"},
+    "ravine.commands.transfer": {"choices", "options", "reporting"},
+    "ravine.commands.info": {"choices", "options", "outlook", "printing"},
+    "ravine.commands.train": {"choices", "options", "outlook", "printing", "reporting"},
 }
 
 

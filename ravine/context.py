@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ravine import options, printing
+from ravine import arguments, console
 from suite.errors import UserError
 
 if TYPE_CHECKING:
@@ -56,9 +56,9 @@ def existing_store(store: str | None) -> Store | None:
     return open_store(store, create=False) if exists(locate(store, OUT)) else None
 
 
-def cluster(context: typer.Context, executor: options.Executors, address: str | None) -> Cluster | None:
+def cluster(context: typer.Context, executor: arguments.Executors, address: str | None) -> Cluster | None:
     """A connection to Ray until the command ends, where trials are to run there."""
-    if executor is options.Executors.LOCAL:
+    if executor is arguments.Executors.LOCAL:
         if address is not None:
             raise UserError("--address: it is that of a Ray cluster. Add --executor ray, or leave it out")
         return None
@@ -119,7 +119,7 @@ def where(
     for precision in dict.fromkeys(study.precision for study in studies):
         warning = check_precision(precision, found)
         if warning:
-            printing.warn(warning)
+            console.warn(warning)
     if any(study.compiled for study in studies):
         check_compiler(found)
     return Where(found, workers, data, cluster)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ravine import choices, options, outlook, printing
+from ravine import arguments, console, context, dry_run
 from suite.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,17 +24,17 @@ class Listed(StrEnum):
 
 
 def status(
-    study: options.Study,
-    part: options.Part = None,
-    repeats: options.Repeats = None,
-    epochs: options.Epochs = None,
-    train_examples: options.TrainExamples = None,
-    optimizer: options.Optimizer = None,
-    precision: options.Precision = None,
+    study: arguments.Study,
+    part: arguments.Part = None,
+    repeats: arguments.Repeats = None,
+    epochs: arguments.Epochs = None,
+    train_examples: arguments.TrainExamples = None,
+    optimizer: arguments.Optimizer = None,
+    precision: arguments.Precision = None,
     device: Annotated[str, typer.Option(help="Where the rest would run: auto, cpu, cuda or cuda:N.")] = "auto",
-    workers: options.Workers = None,
-    store: options.Store = None,
-    as_json: options.Json = False,
+    workers: arguments.Workers = None,
+    store: arguments.Store = None,
+    as_json: arguments.Json = False,
 ) -> None:
     """Tell how many trials of a study are ok, diverged, stalled, failed or missing, and the time left."""
     from suite.execution import runner
@@ -43,7 +43,7 @@ def status(
     from suite.spec.plan import plan
     from suite.training.devices import resolve
 
-    chosen = choices.studies(
+    chosen = context.studies(
         study,
         part,
         repeats=repeats,
@@ -52,7 +52,7 @@ def status(
         precision=precision,
         optimizer=optimizer,
     )
-    where, records = choices.Where(resolve(device), workers), choices.existing_store(store)
+    where, records = context.Where(resolve(device), workers), context.existing_store(store)
     kinds = [*(outcome.value for outcome in Outcome), "missing"]
     told = dict[str, Any]()
     for each in chosen.parts:
@@ -62,15 +62,15 @@ def status(
         counts = {entry.name: dict.fromkeys(kinds, 0) for entry in each.optimizer}
         for trial in trials:
             counts[trial.label][done[trial.id].outcome.value if trial.id in done else "missing"] += 1
-        expected = outlook.of_trials(each, todo, done, where)[0] if todo and not each.imported else {}
+        expected = dry_run.of_trials(each, todo, done, where)[0] if todo and not each.imported else {}
         left = sum(expected.values()) / where.workers
         told[each.name] = {"optimizers": counts, "seconds_left": left if math.isfinite(left) else None}
         if not as_json:
-            printing.table([each.part or "optimizer", *kinds], [[name, *row.values()] for name, row in counts.items()])
+            console.table([each.part or "optimizer", *kinds], [[name, *row.values()] for name, row in counts.items()])
             count = sum(row["missing"] + row["failed"] for row in counts.values())
             print(f"{len(trials) - count} of {len(trials)} trials are done; {duration(left)} left.")
     if as_json:
-        printing.as_json({"study": chosen.name} | ({"parts": told} if chosen.divided else told[chosen.name]))
+        console.as_json({"study": chosen.name} | ({"parts": told} if chosen.divided else told[chosen.name]))
 
 
 def ui(
@@ -79,12 +79,12 @@ def ui(
     host: Annotated[str, typer.Option(help="Where to listen; any other address than 127.0.0.1 lets others in.")] = (
         "127.0.0.1"
     ),
-    store: options.Store = None,
+    store: arguments.Store = None,
 ) -> None:
     """Open the MLflow UI on the store, on 127.0.0.1 unless told otherwise, until Ctrl-C."""
     from suite.tracking.ui import is_open, serve
 
-    records = choices.open_store(store, create=False)
+    records = context.open_store(store, create=False)
     names = records.studies()
     if study:
         names = [name for name in names if name == study or name.startswith(f"{study}.")]  # it, or its parts
@@ -102,11 +102,11 @@ def ui(
         return
     if is_open(host):
         told = "whoever can reach this machine can read and delete what is recorded: there is no password"
-        printing.warn(f"--host {host}: {told}. Leave it out to be alone")
+        console.warn(f"--host {host}: {told}. Leave it out to be alone")
     raise typer.Exit(serve(records.uri, port, ready, host))
 
 
-def data(data: options.Data = None) -> None:
+def data(data: arguments.Data = None) -> None:
     """Find or fetch the data sets, and print where they are and whether they are whole. Status 2 where there is none."""
     from suite.data import datasets
     from suite.problems import PROBLEMS
@@ -117,14 +117,14 @@ def data(data: options.Data = None) -> None:
             used.append(datasets.ensure(data_set, data))
         except UserError as error:
             missing[data_set.name] = str(error)
-    printing.table(["data set", "place", "folder", "state"], _data_rows(data))
+    console.table(["data set", "place", "folder", "state"], _data_rows(data))
     for folder in dict.fromkeys(used):
         print(f"Used: {folder}")
     if not used:
         raise UserError("\n".join(missing.values()))
     for name, why in missing.items():
         needed = ", ".join(key for key, each in PROBLEMS.items() if each.data_set and each.data_set.name == name)
-        printing.warn(f"{name} is missing, so these cannot run: {needed}. {why}")
+        console.warn(f"{name} is missing, so these cannot run: {needed}. {why}")
 
 
 def _data_rows(folder: Path | None) -> list[list[str]]:
@@ -137,7 +137,7 @@ def _data_rows(folder: Path | None) -> list[list[str]]:
     ]
 
 
-def doctor(data: options.Data = None, store: options.Store = None) -> None:
+def doctor(data: arguments.Data = None, store: arguments.Store = None) -> None:
     """Print what Ravine finds here: versions, devices, data, store. Paste it into a question."""
     import torch
 
@@ -157,20 +157,20 @@ def doctor(data: options.Data = None, store: options.Store = None) -> None:
     rows += [["GPU", ", ".join(gpus) or "none"]]
     rows += [["data", f"{name}, {what}: {state} ({folder})"] for name, what, folder, state in _data_rows(data)]
     try:
-        records = choices.existing_store(store)
+        records = context.existing_store(store)
         found = f"{records.place}: {', '.join(records.studies()) or 'no study'}" if records else "nothing recorded yet"
     except UserError as error:
         found = str(error)
-    printing.table(["what", "found"], [*rows, ["store", found]])
+    console.table(["what", "found"], [*rows, ["store", found]])
 
 
-def list_(what: Annotated[Listed, typer.Argument(help="What to list.")], as_json: options.Json = False) -> None:
+def list_(what: Annotated[Listed, typer.Argument(help="What to list.")], as_json: arguments.Json = False) -> None:
     """List what there is, with defaults and sources."""
     rows = {"optimizers": _optimizers, "problems": _problems, "studies": _shipped}[what.value]()
     if as_json:
-        printing.as_json(rows)
+        console.as_json(rows)
         return
-    printing.table(list(rows[0]), [list(row.values()) for row in rows])
+    console.table(list(rows[0]), [list(row.values()) for row in rows])
 
 
 def _optimizers() -> list[dict[str, Any]]:

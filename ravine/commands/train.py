@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ravine import choices, options, outlook, printing, reporting
+from ravine import arguments, console
+from ravine import context as choices
+from ravine import dry_run as outlook
+from ravine.commands import report
 from suite.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ravine.choices import Where
+    from ravine.context import Where
     from suite.records import Configuration, Trial, TrialRecord
     from suite.spec.study import Study
     from suite.tracking.store import Store
@@ -24,22 +27,22 @@ if TYPE_CHECKING:
 
 def run(
     context: typer.Context,
-    study: options.Study,
-    part: options.Part = None,
-    repeats: options.Repeats = None,
-    epochs: options.Epochs = None,
-    train_examples: options.TrainExamples = None,
-    optimizer: options.Optimizer = None,
-    workers: options.Workers = None,
-    device: options.Device = "auto",
-    precision: options.Precision = None,
-    data: options.Data = None,
-    store: options.Store = None,
+    study: arguments.Study,
+    part: arguments.Part = None,
+    repeats: arguments.Repeats = None,
+    epochs: arguments.Epochs = None,
+    train_examples: arguments.TrainExamples = None,
+    optimizer: arguments.Optimizer = None,
+    workers: arguments.Workers = None,
+    device: arguments.Device = "auto",
+    precision: arguments.Precision = None,
+    data: arguments.Data = None,
+    store: arguments.Store = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse to add to trials from another environment (device, versions).")
     ] = False,
-    executor: options.Executor = options.Executors.LOCAL,
-    address: options.Address = None,
+    executor: arguments.Executor = arguments.Executors.LOCAL,
+    address: arguments.Address = None,
     dry_run: Annotated[
         bool, typer.Option(help="Show the trials, what is done and the time it would take; run none.")
     ] = False,
@@ -78,31 +81,31 @@ def run(
             if chosen.divided:
                 print(f"Part {each.part}:", file=sys.stderr)
             failed += _train(each, trials, records, where, strict=strict)
-        reporting.make(chosen, planned, records)
+        report.make(chosen, planned, records)
     if failed:
         raise typer.Exit(1)
 
 
 def tune(
     context: typer.Context,
-    study: options.Study,
-    part: options.Part = None,
+    study: arguments.Study,
+    part: arguments.Part = None,
     trials: Annotated[int | None, typer.Option(help="Try so many configurations of each optimizer.")] = None,
-    repeats: options.Repeats = None,
-    epochs: options.Epochs = None,
-    train_examples: options.TrainExamples = None,
-    optimizer: options.Optimizer = None,
-    workers: options.Workers = None,
-    device: options.Device = "auto",
-    precision: options.Precision = None,
-    data: options.Data = None,
-    store: options.Store = None,
+    repeats: arguments.Repeats = None,
+    epochs: arguments.Epochs = None,
+    train_examples: arguments.TrainExamples = None,
+    optimizer: arguments.Optimizer = None,
+    workers: arguments.Workers = None,
+    device: arguments.Device = "auto",
+    precision: arguments.Precision = None,
+    data: arguments.Data = None,
+    store: arguments.Store = None,
     storage: Annotated[
         str | None,
         typer.Option(help="Another Optuna storage: a URL or a SQLite file. Default: optuna.db by the store."),
     ] = None,
-    executor: options.Executor = options.Executors.LOCAL,
-    address: options.Address = None,
+    executor: arguments.Executor = arguments.Executors.LOCAL,
+    address: arguments.Address = None,
     dry_run: Annotated[
         bool, typer.Option(help="Show what is tuned, what is done and the time it would take; run none.")
     ] = False,
@@ -144,34 +147,34 @@ def tune(
         tried = {search.label: optuna_storage.configurations(optuna, search) for search in searches}
         _show_tuned(chosen, searches, tried)
         if failed:
-            printing.note("trials failed: mend the cause, and the same command goes on from there")
+            console.note("trials failed: mend the cause, and the same command goes on from there")
             raise typer.Exit(1)
         path = tuned_study.write(chosen, searches, tried, choices.STUDIES)
         final = load(path)
         print(f"Tuned study: {path}", flush=True)
         planned = plan(final.one())
         failed = _train(final.one(), planned, records, where)
-        reporting.make(final, [(final.one(), planned)], records)
+        report.make(final, [(final.one(), planned)], records)
     if failed:
         raise typer.Exit(1)
 
 
 def verify(
-    study: options.Study,
-    part: options.Part = None,
+    study: arguments.Study,
+    part: arguments.Part = None,
     sample: Annotated[
         int | None, typer.Option(min=1, help="Only so many of its trials, spread over the optimizers. Default: all.")
     ] = None,
-    repeats: options.Repeats = None,
-    epochs: options.Epochs = None,
-    train_examples: options.TrainExamples = None,
-    optimizer: options.Optimizer = None,
-    precision: options.Precision = None,
-    device: options.Device = "auto",
-    workers: options.Workers = None,
-    data: options.Data = None,
-    store: options.Store = None,
-    as_json: options.Json = False,
+    repeats: arguments.Repeats = None,
+    epochs: arguments.Epochs = None,
+    train_examples: arguments.TrainExamples = None,
+    optimizer: arguments.Optimizer = None,
+    precision: arguments.Precision = None,
+    device: arguments.Device = "auto",
+    workers: arguments.Workers = None,
+    data: arguments.Data = None,
+    store: arguments.Store = None,
+    as_json: arguments.Json = False,
 ) -> None:
     """Run recorded trials again, record nothing, and compare the weights by their digests."""
     from suite.execution import verification
@@ -209,14 +212,14 @@ def verify(
         told.append(counts | {"trials": [check.told() for check in checks]})
         if as_json:
             continue
-        printing.table(list(verification.COLUMNS), [check.row() for check in checks])
+        console.table(list(verification.COLUMNS), [check.row() for check in checks])
         same, others = len(checks) - wrong, len(known) - len(checks)
         print(
             f"{same} of {len(checks)} trials came to the recorded weights."
             + (f" {others} other recorded trials were not run." if others else "")
         )
     if as_json:
-        printing.as_json({"study": chosen.name, "parts": told} if chosen.divided else told[0])
+        console.as_json({"study": chosen.name, "parts": told} if chosen.divided else told[0])
     if differing:
         raise typer.Exit(1)
 
@@ -229,7 +232,7 @@ def _train(study: Study, trials: tuple[Trial, ...], store: Store, where: Where, 
     from suite.tracking.outbox import Outbox
     from suite.training import provenance
 
-    Outbox(store, study, printing.note).flush()
+    Outbox(store, study, console.note).flush()
     done = store.records([trial.id for trial in trials])
     store.include(study, done.values())
     todo = runner.missing(trials, done)
@@ -251,7 +254,7 @@ def _search(study: Study, searches: tuple[Search, ...], store: Store, storage: S
     from suite.tuning import storage as optuna_storage
     from suite.tuning import tuner
 
-    Outbox(store, study, printing.note).flush()
+    Outbox(store, study, console.note).flush()
     told = {
         search.label: {each.number for each in optuna_storage.configurations(storage, search)} for search in searches
     }
@@ -284,8 +287,8 @@ def _show_tuned(study: Study, searches: tuple[Search, ...], tried: Mapping[str, 
             ]
         )
     columns = ["optimizer", "best setting", study.tune.objective, "complete", "pruned", "diverged", "stalled"]
-    printing.table([*columns, "examples spent"], rows)
+    console.table([*columns, "examples spent"], rows)
     cap = f"{searches[0].configurations} configurations, {searches[0].examples:,} examples"
     print(f"Each optimizer had at most {cap}. A score that was picked is too good: judge by the fresh repeats.")
     for line in tuned_study.edges(searches, tried):
-        printing.warn(f"{study.place}: {line}")
+        console.warn(f"{study.place}: {line}")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ravine import printing
+from ravine import console
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from ravine.choices import Where
+    from ravine.context import Where
     from suite.execution.time_estimate import Speed
     from suite.problems import Problem
     from suite.records import Trial, TrialRecord
@@ -68,7 +68,7 @@ def show_plan(study: Study, trials: tuple[Trial, ...], store: Store | None, wher
     expected, source = of_trials(study, trials, done, where)
     state = {trial.id: done[trial.id].outcome.value if trial.id in done else "missing" for trial in trials}
     rows = [[trial.name, trial.id, state[trial.id], duration(expected[trial.id])] for trial in trials]
-    printing.table(["trial", "id", "state", "expected time"], rows)
+    console.table(["trial", "id", "state", "expected time"], rows)
     workers = where.workers  # asked once: nodes may join a cluster meanwhile
     left = duration(sum(expected[trial.id] for trial in todo) / workers)
     print(f"{len(todo)} of {len(trials)} trials to run on {workers} x {where.device}: about {left} (from {source}).")
@@ -90,7 +90,7 @@ def show_searches(study: Study, searches: tuple[Search, ...], store: Store | Non
         for search in searches
         for name, values in search.space.items()
     ]
-    printing.table(["optimizer", "space", "done", "configurations"], rows)
+    console.table(["optimizer", "space", "done", "configurations"], rows)
     tune, first = study.tune, searches[0]
     repeats = f"{tune.repeats} repeat{'s' * (tune.repeats > 1)}"
     print(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ravine import choices, options, printing
+from ravine import arguments, console, context
 from suite.errors import UserError
 
 if TYPE_CHECKING:
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 
 def report(
-    study: options.Study,
-    part: options.Part = None,
-    repeats: options.Repeats = None,
-    epochs: options.Epochs = None,
-    train_examples: options.TrainExamples = None,
-    optimizer: options.Optimizer = None,
-    precision: options.Precision = None,
-    store: options.Store = None,
+    study: arguments.Study,
+    part: arguments.Part = None,
+    repeats: arguments.Repeats = None,
+    epochs: arguments.Epochs = None,
+    train_examples: arguments.TrainExamples = None,
+    optimizer: arguments.Optimizer = None,
+    precision: arguments.Precision = None,
+    store: arguments.Store = None,
     test: Annotated[
-        options.Tests | None,
+        arguments.Tests | None,
         typer.Option(
             help="How pairs are compared: sign flips, paired t, signed ranks, or unpaired. "
             "Default: sign flips; unpaired for imported results."
@@ -41,12 +41,12 @@ def report(
     baseline: Annotated[
         bool, typer.Option("--baseline", help="Report on the run that comes with Ravine, and on yours against it.")
     ] = False,
-    as_json: options.Json = False,
+    as_json: arguments.Json = False,
 ) -> None:
     """Build tables, figures and the HTML page of a study again from the store, without training."""
     from suite.spec.plan import plan
 
-    chosen = choices.studies(
+    chosen = context.studies(
         study,
         part,
         repeats=repeats,
@@ -58,7 +58,7 @@ def report(
     if baseline:
         _baseline(chosen.one(), store, test.value if test else None, as_json=as_json)
         return
-    planned, records = [(each, plan(each)) for each in chosen.parts], choices.open_store(store, create=False)
+    planned, records = [(each, plan(each)) for each in chosen.parts], context.open_store(store, create=False)
     for each, trials in planned:
         records.include(each, records.records([trial.id for trial in trials]).values())
     make(chosen, planned, records, test.value if test else None, as_json=as_json)
@@ -68,11 +68,11 @@ def compare(
     before: Annotated[str, typer.Argument(help="A study, such as paper or paper@precision=bfloat16, or an export.")],
     after: Annotated[str, typer.Argument(help="Another, on which the verdicts are.")],
     test: Annotated[
-        options.Tests | None,
+        arguments.Tests | None,
         typer.Option(help="Default: sign flips where both drew the same random numbers, else Welch."),
     ] = None,
-    store: options.Store = None,
-    as_json: options.Json = False,
+    store: arguments.Store = None,
+    as_json: arguments.Json = False,
 ) -> None:
     """Did the change help? Set two studies, or two versions of one, side by side."""
     import shlex
@@ -85,11 +85,11 @@ def compare(
         raise UserError(f"both are {one.name}. Before a change, keep what was: ravine export {one.name} before.zip")
     found = versus(one, two, test.value if test else None)
     words = ["ravine", "compare", before, after, *(["--test", test.value] if test else [])]
-    built = before_after.build(found, choices.REPORTS / f"{two.name}_against_{one.name}", shlex.join(words))
+    built = before_after.build(found, context.REPORTS / f"{two.name}_against_{one.name}", shlex.join(words))
     if as_json:
-        printing.as_json(before_after.summary(found) | {"report": str(built.page)})
+        console.as_json(before_after.summary(found) | {"report": str(built.page)})
         return
-    printing.report(built.sheet, built.answer, built.page)
+    console.report(built.sheet, built.answer, built.page)
 
 
 def make(
@@ -108,18 +108,18 @@ def make(
 
     reports = []
     for study, trials in planned:
-        folder = choices.REPORTS / study.report_name
+        folder = context.REPORTS / study.report_name
         built = build(study, trials, store, folder, tuning=study_frames.tuning(study, store), test=test)
         store.write_report(study, folder)
         reports.append((study, built))
         if not as_json:
-            printing.report(built.sheet, built.answer, built.page)
-    whole = overview.build(chosen, reports, choices.REPORTS / chosen.report_name) if len(reports) > 1 else None
+            console.report(built.sheet, built.answer, built.page)
+    whole = overview.build(chosen, reports, context.REPORTS / chosen.report_name) if len(reports) > 1 else None
     if as_json:
         told = [summary(built, study.name) for study, built in reports]
-        printing.as_json(overview.summary(whole, told) if whole else told[0])
+        console.as_json(overview.summary(whole, told) if whole else told[0])
     elif whole:
-        printing.report(None, whole.answer, whole.page, "Report on all parts")
+        console.report(None, whole.answer, whole.page, "Report on all parts")
 
 
 def _baseline(study: Study, store: str | None, test: Test | None, *, as_json: bool) -> None:
@@ -136,7 +136,7 @@ def _baseline(study: Study, store: str | None, test: Test | None, *, as_json: bo
     shipped, found = archive.baselines(), None
     if study.name not in shipped:
         raise UserError(f"no run of {study.name} comes with Ravine. There are: {', '.join(shipped) or 'none'}")
-    read, records = archive.read(shipped[study.name]), choices.existing_store(store)
+    read, records = archive.read(shipped[study.name]), context.existing_store(store)
     given = _overrides(study.name, ",".join(read.study.overrides))
     names, _ = given.pop("optimizer") or (), given.pop("part")
     # Where the command line changes nothing, also what was run as the shipped one was.
@@ -149,20 +149,20 @@ def _baseline(study: Study, store: str | None, test: Test | None, *, as_json: bo
             break
     told = read.study.model_copy(update={"title": f"{read.study.title} (the run that comes with Ravine)"})
     more = [versus_section.section(found)] if found else []
-    folder = choices.REPORTS / f"{study.name}@baseline"
+    folder = context.REPORTS / f"{study.name}@baseline"
     built = build(told, read.trials, read, folder, test=test, more=more)
     if as_json:
-        printing.as_json(summary(built, study.name) | ({"yours": before_after.summary(found)} if found else {}))
+        console.as_json(summary(built, study.name) | ({"yours": before_after.summary(found)} if found else {}))
         return
     if not found:
-        printing.report(built.sheet, built.answer, built.page)
-        printing.note(
+        console.report(built.sheet, built.answer, built.page)
+        console.note(
             f"the store has nothing to compare with it. Run it as it was run: {study_frames.command(read.study)}"
         )
         return
-    printing.finding(built.sheet, built.answer)
+    console.finding(built.sheet, built.answer)
     changes = versus_section.changes_sheet(found) if len(found.changes) else None
-    printing.report(changes, versus_section.answer(found), built.page)
+    console.report(changes, versus_section.answer(found), built.page)
 
 
 def _side(words: str, store: str | None) -> Side:
@@ -176,9 +176,9 @@ def _side(words: str, store: str | None) -> Side:
         read = archive.read(Path(words))
         return Side(Path(words).stem, read.study, read.trials, study_frames.load(read, read.trials))
     # A tuned study has an @ in its name.
-    whole = Path(words).is_file() or (choices.STUDIES / f"{words}.toml").is_file()
+    whole = Path(words).is_file() or (context.STUDIES / f"{words}.toml").is_file()
     name, _, changes = (words, "", "") if whole else words.partition("@")
-    file = choices.studies(name, **_overrides(words, changes))
+    file = context.studies(name, **_overrides(words, changes))
     if len(file.parts) > 1:
         parts = ", ".join(study.part for study in file.parts)
         raise UserError(
@@ -186,7 +186,7 @@ def _side(words: str, store: str | None) -> Side:
         )
     chosen = file.one()
     trials = plan(chosen)
-    frames = study_frames.load(choices.open_store(store, create=False), trials)
+    frames = study_frames.load(context.open_store(store, create=False), trials)
     if not frames.recorded:
         raise UserError(
             f"nothing is recorded for {chosen.report_name} yet. Run it first: {study_frames.command(chosen)}"

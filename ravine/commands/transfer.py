@@ -7,29 +7,30 @@ from typing import Annotated
 
 import typer
 
-from ravine import choices, options, reporting
+from ravine import arguments, context
+from ravine.commands import report
 
 
 def export(
-    study: options.Study,
+    study: arguments.Study,
     file: Annotated[Path | None, typer.Argument(help="Where to. Default: out/exports/<study>.zip.")] = None,
-    part: options.Part = None,
-    repeats: options.Repeats = None,
-    epochs: options.Epochs = None,
-    train_examples: options.TrainExamples = None,
-    optimizer: options.Optimizer = None,
-    precision: options.Precision = None,
+    part: arguments.Part = None,
+    repeats: arguments.Repeats = None,
+    epochs: arguments.Epochs = None,
+    train_examples: arguments.TrainExamples = None,
+    optimizer: arguments.Optimizer = None,
+    precision: arguments.Precision = None,
     step_losses: Annotated[
         int | None,
         typer.Option(min=100, help="Keep at most so many means of each trial's step losses. Default: all losses."),
     ] = None,
-    store: options.Store = None,
+    store: arguments.Store = None,
 ) -> None:
     """Write the records of a study to one file, to be moved, kept or compared."""
     from suite.spec.plan import plan
     from suite.transfer import archive
 
-    chosen = choices.studies(
+    chosen = context.studies(
         study,
         part,
         repeats=repeats,
@@ -39,9 +40,9 @@ def export(
         optimizer=optimizer,
     ).one()
     trials = plan(chosen)
-    path = file or choices.OUT / "exports" / f"{chosen.report_name}.zip"
+    path = file or context.OUT / "exports" / f"{chosen.report_name}.zip"
     archive.check_place(path)
-    recorded = archive.write(chosen, trials, choices.open_store(store, create=False), path, step_losses or "all")
+    recorded = archive.write(chosen, trials, context.open_store(store, create=False), path, step_losses or "all")
     size = path.stat().st_size
     count = len({trial.id for trial in trials})
     print(f"{recorded} of {count} trials of {chosen.report_name} are in {path} ({size / 1000:,.0f} kB).")
@@ -49,14 +50,14 @@ def export(
 
 def merge(
     file: Annotated[Path, typer.Argument(help="An export: a file that `ravine export` wrote.")],
-    store: options.Store = None,
+    store: arguments.Store = None,
 ) -> None:
     """Put the records of an export into the store; what is there stays as it is."""
     from suite.transfer import archive
     from suite.transfer import merge as merging
 
     read = archive.read(file)
-    records = choices.open_store(store, create=True)
+    records = context.open_store(store, create=True)
     with records.held():
         records.sweep()
         merged = merging.merge(read, records)
@@ -74,7 +75,7 @@ def import_(
     margin: Annotated[
         float | None, typer.Option(min=0, help="What counts as no difference. Default: 0.002 of an accuracy, else 0.")
     ] = None,
-    store: options.Store = None,
+    store: arguments.Store = None,
 ) -> None:
     """Record results from elsewhere as a study, then print its table and where the report is."""
     from rich.console import Console
@@ -85,10 +86,10 @@ def import_(
 
     progress = Console(stderr=True)
     found = import_results.read(file)
-    chosen = import_results.write_study(file, found, choices.STUDIES, study, score, margin)
+    chosen = import_results.write_study(file, found, context.STUDIES, study, score, margin)
     planned = [(each, plan(each)) for each in chosen.parts]
-    choices.check_places(chosen)
-    records = choices.open_store(store, create=True)
+    context.check_places(chosen)
+    records = context.open_store(store, create=True)
     with records.held(*chosen.parts):
         records.sweep()
         for each, trials in planned:
@@ -97,4 +98,4 @@ def import_(
             new = [result for result in import_results.results(found[0], trials) if result.trial.id not in known]
             for result in track(new, f"Recording {each.problem}", console=progress, disable=not progress.is_terminal):
                 records.write(each, result)
-        reporting.make(chosen, planned, records)
+        report.make(chosen, planned, records)

@@ -1,0 +1,1 @@
+"""The commands: each parses its options, calls `suite` and `reports`, and prints."""
