@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from ravine.context import Where
     from suite.execution.time_estimate import Speed
     from suite.problems import Problem
-    from suite.records import Trial, TrialRecord
+    from suite.records import TrialRecord
     from suite.spec.study import Study
     from suite.tracking.store import Store
+    from suite.trials import Trial
     from suite.tuning.search import Search
 
 

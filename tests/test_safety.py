@@ -263,7 +263,8 @@ def test_a_record_that_ravine_did_not_write_is_told(store, tag, value):
     """A run with other tags than Ravine's own is one line with the run and the mend."""
     from mlflow import MlflowClient
 
-    from suite.records import Trial, TrialResult
+    from suite.records import TrialResult
+    from suite.trials import Trial
 
     study = Study.model_validate({**STUDY, "name": "own"})
     trial = Trial(

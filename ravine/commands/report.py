@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from reports.analysis.before_after import Side
     from reports.statistics.pairwise_tests import Test
-    from suite.records import Trial
     from suite.spec.parts import StudyFile
     from suite.spec.study import Study
     from suite.tracking.store import Store
+    from suite.trials import Trial
 
 
 def report(

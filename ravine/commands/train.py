@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ravine.context import Where
-    from suite.records import Configuration, Trial, TrialRecord
+    from suite.records import Configuration, TrialRecord
     from suite.spec.study import Study
     from suite.tracking.store import Store
+    from suite.trials import Trial
     from suite.tuning.search import Search
     from suite.tuning.storage import Storage
 

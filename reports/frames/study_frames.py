@@ -14,10 +14,11 @@ import pandas as pd
 
 from suite.data.surfaces import SURFACES, Surface
 from suite.errors import UserError
-from suite.records import BITS, IMPORTED, STEP_LOSS, Configuration, Outcome, Trial, TrialRecord, canonical
+from suite.records import BITS, STEP_LOSS, Configuration, Outcome, TrialRecord
 from suite.spec.parts import StudyFile
 from suite.spec.study import TUNED, Range, Study, tuned_label
 from suite.spec.study_file import reference, shipped
+from suite.trials import IMPORTED, Trial, canonical
 from suite.tuning.importance import importances
 from suite.tuning.ranges import beyond_edge, show
 

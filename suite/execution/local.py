@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from pebble import ProcessPool
 
-    from suite.records import Trial, TrialResult
+    from suite.records import TrialResult
+    from suite.trials import Trial
 
 
 T = TypeVar("T")

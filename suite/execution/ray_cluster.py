@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from suite.errors import UserError
 from suite.plugins import digest
-from suite.records import CONTRACT, Outcome, Trial, TrialResult
+from suite.records import Outcome, TrialResult
+from suite.trials import CONTRACT, Trial
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

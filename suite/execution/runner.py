@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from suite.execution.local import Executor
-    from suite.records import Trial, TrialRecord
+    from suite.records import TrialRecord
     from suite.spec.study import Study
     from suite.tracking.store import Store
+    from suite.trials import Trial
 
 
 def missing(trials: Sequence[Trial], records: Mapping[str, TrialRecord]) -> list[Trial]:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from suite.problems import Problem
-    from suite.records import Precision, Trial, TrialRecord
+    from suite.records import TrialRecord
+    from suite.trials import Precision, Trial
 
 PROBE_BATCH = 128
 

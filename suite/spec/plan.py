@@ -13,8 +13,8 @@ from suite.errors import UserError, did_you_mean
 from suite.optimizers.base import Rule
 from suite.plugins import digest
 from suite.problems.validation_split import validation_examples
-from suite.records import IMPORTED, Trial
 from suite.spec.study_file import reference
+from suite.trials import IMPORTED, Trial
 
 if TYPE_CHECKING:
     from suite.problems import Problem

@@ -25,10 +25,10 @@ from pydantic import (
 )
 
 from suite.errors import UserError, did_you_mean, shown
-from suite.records import IMPORTED, Precision
 from suite.spec import names
 from suite.spec.validation_errors import line, listed
 from suite.sweeps import spread
+from suite.trials import IMPORTED, Precision
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,8 +14,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from suite.errors import UserError
-from suite.records import Outcome, Point, Timing, Trial, TrialResult
+from suite.records import Outcome, Point, Timing, TrialResult
 from suite.tracking.store import StoreAway
+from suite.trials import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -26,20 +26,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
 from suite.errors import UserError
-from suite.records import (
-    SCHEMA,
-    STEP_LOSS,
-    Configuration,
-    Outcome,
-    Point,
-    State,
-    TrialRecord,
-    TrialResult,
-    canonical,
-)
+from suite.records import SCHEMA, STEP_LOSS, Configuration, Outcome, Point, State, TrialRecord, TrialResult
 from suite.tracking import databases, history, tags
 from suite.tracking.lease import is_gone, keep, process
 from suite.tracking.lock import hold
+from suite.trials import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence

@@ -10,7 +10,8 @@ from importlib import resources
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from suite.records import SCHEMA, Configuration, Outcome, Timing, Trial, TrialRecord, canonical
+from suite.records import SCHEMA, Configuration, Outcome, Timing, TrialRecord
+from suite.trials import Trial, canonical
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

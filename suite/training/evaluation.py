@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from suite.problems import Problem
-    from suite.records import Precision
+    from suite.trials import Precision
 
 BATCH = {"cpu": 250, "cuda": 2500}
 """Examples at a time: what a CPU's cache holds, what fills a GPU."""

@@ -32,9 +32,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from suite.optimizers.schedules import warmup_updates
-from suite.records import STEP_LOSS, Outcome, Point, Timing, Trial
+from suite.records import STEP_LOSS, Outcome, Point, Timing
 from suite.training.evaluation import Evaluation
 from suite.training.step import Updates
+from suite.trials import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Generator

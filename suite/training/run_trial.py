@@ -17,7 +17,7 @@ from suite import optimizers, problems
 from suite.optimizers.base import Rule
 from suite.optimizers.schedules import scheduler
 from suite.problems.validation_split import validation_split
-from suite.records import Outcome, Trial, TrialResult
+from suite.records import Outcome, TrialResult
 from suite.seeds import seed_for
 from suite.training.devices import arithmetic
 from suite.training.flat_parameters import flatten
@@ -26,6 +26,7 @@ from suite.training.loop import train
 from suite.training.out_of_memory import fitting, ran_out
 from suite.training.provenance import environment
 from suite.training.step import autocast
+from suite.trials import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch.optim.lr_scheduler import LRScheduler
 
     from suite.problems import Data, Problem
-    from suite.records import Precision, Trial
+    from suite.trials import Precision, Trial
 
 
 class Updates:

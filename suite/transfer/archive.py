@@ -28,10 +28,11 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from suite.errors import UserError
-from suite.records import SCHEMA, STEP_LOSS, Outcome, Timing, Trial, TrialRecord, canonical
+from suite.records import SCHEMA, STEP_LOSS, Outcome, Timing, TrialRecord
 from suite.spec import study_file
 from suite.spec.study import Study, check
 from suite.spec.study_file import parse
+from suite.trials import Trial, canonical
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

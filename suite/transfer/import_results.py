@@ -27,17 +27,18 @@ import pandas as pd
 import tomlkit
 
 from suite.errors import UserError, shown
-from suite.records import IMPORTED, Outcome, Point, TrialResult
+from suite.records import Outcome, Point, TrialResult
 from suite.spec import names, study_file
 from suite.spec.parts import load
 from suite.spec.study import LONGEST_LABEL
 from suite.spec.study_file import shipped
+from suite.trials import IMPORTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from suite.records import Trial
     from suite.spec.parts import StudyFile
+    from suite.trials import Trial
 
 COLUMNS = ("problem", "optimizer", "repeat", "epoch", "metric", "value")
 SPLITS = {

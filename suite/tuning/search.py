@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from suite import problems
 from suite.errors import UserError
 from suite.problems.validation_split import validation_examples
-from suite.records import Configuration, State, Trial, canonical
+from suite.records import Configuration, State
 from suite.spec import plan
 from suite.spec.study import LONGEST_LABEL, tuned_label
+from suite.trials import Trial, canonical
 from suite.tuning import ranges, search_space
 
 if TYPE_CHECKING:

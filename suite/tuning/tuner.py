@@ -10,8 +10,9 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from suite.execution import runner
-from suite.records import Configuration, Outcome, State, Trial, TrialRecord, TrialResult, canonical
+from suite.records import Configuration, Outcome, State, TrialRecord, TrialResult
 from suite.tracking.outbox import Outbox
+from suite.trials import Trial, canonical
 from suite.tuning.pruning import hopeless
 from suite.tuning.sampling import distributions, inner, outer, proposal
 from suite.tuning.storage import CONFIGURATION, RUN, configuration, configurations

@@ -18,13 +18,13 @@ from suite.data import datasets as data
 from suite.execution.local import keep_memory
 from suite.optimizers import Momentum
 from suite.problems import PROBLEMS
-from suite.records import Trial
 from suite.training.devices import arithmetic
 from suite.training.evaluation import Evaluation
 from suite.training.flat_parameters import flatten
 from suite.training.interleaving import Lane, in_turns
 from suite.training.loop import train_epoch
 from suite.training.step import Updates
+from suite.trials import Trial
 
 BATCH = 256
 PROBLEM = PROBLEMS["fashion_mnist_cnn"]

@@ -79,7 +79,7 @@ def copy(database, pairs):
             for file in old.iterdir():
                 os.link(file, place / file.name)
             connection.execute("INSERT INTO copies VALUES (?, ?, ?, ?)", (record.run_id, new, str(place), trial.name))
-            from suite.records import canonical
+            from suite.trials import canonical
 
             own = {"ravine.trial": trial.id, "ravine.description": canonical(trial.description())}
             own |= {"ravine.repeat": str(trial.repeat), "mlflow.runName": trial.name}

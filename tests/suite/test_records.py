@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from suite.records import CONTRACT, Timing, Trial, canonical
+from suite.records import Timing
+from suite.trials import CONTRACT, Trial, canonical
 
 TRIAL = Trial(
     label="Adam",

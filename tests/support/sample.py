@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from suite.records import Outcome, Point, Timing, Trial, TrialRecord
+from suite.records import Outcome, Point, Timing, TrialRecord
 from suite.spec.study import Study
+from suite.trials import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable

@@ -80,7 +80,7 @@ def test_settings_tell_what_the_study_writes_and_what_differs_from_its_budget(sa
 
 def test_settings_print_lists_and_exact_floats() -> None:
     """A float is printed so that it reads back as itself."""
-    from suite.records import Trial
+    from suite.trials import Trial
 
     entry = {"name": "Adam", "kind": "adam", "lr": 0.1 + 0.2, "betas": [0.9, 0.999], "amsgrad": True}
     study = Study.model_validate({"title": "t", "problem": "p", "repeats": 1, "epochs": 1, "optimizer": [entry]})

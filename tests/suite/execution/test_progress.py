@@ -6,7 +6,8 @@ import pytest
 from rich.console import Console
 
 from suite.execution.progress import Shown
-from suite.records import Outcome, Timing, Trial, TrialResult
+from suite.records import Outcome, Timing, TrialResult
+from suite.trials import Trial
 
 RESULT = TrialResult(
     trial=Trial(

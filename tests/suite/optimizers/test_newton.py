@@ -14,10 +14,11 @@ from suite.errors import UserError
 from suite.optimizers import Newton, resolve
 from suite.optimizers.newton import MOST_PARAMETERS
 from suite.problems import PROBLEMS
-from suite.records import Outcome, Trial
+from suite.records import Outcome
 from suite.spec.plan import plan
 from suite.spec.study_file import load
 from suite.training.run_trial import run_trial
+from suite.trials import Trial
 
 
 def walk(loss, start, steps=1, **options):

@@ -22,10 +22,10 @@ import suite.training.step
 from suite.optimizers import OPTIMIZERS
 from suite.optimizers.base import Rule
 from suite.optimizers.schedules import scheduler
-from suite.records import Trial
 from suite.training.cuda_graphs import WARM_UP, Repeated
 from suite.training.interleaving import Lane, in_turns
 from suite.training.loop import train
+from suite.trials import Trial
 
 TRIAL = Trial(
     label="a",

@@ -11,9 +11,10 @@ from toy import BLOBS, NOISE, Blobs
 from suite.optimizers import SGD, Momentum
 from suite.optimizers.schedules import scheduler
 from suite.problems import PROBLEMS
-from suite.records import Outcome, Trial
+from suite.records import Outcome
 from suite.training.interleaving import Lane, in_turns
 from suite.training.loop import train
+from suite.trials import Trial
 
 TRIAL = Trial(
     label="a",
