@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
-from suite.errors import UserError, did_you_mean, shown
+from suite.errors import UserError, did_you_mean, format_value
 from suite.optimizers.base import OPTIONS, Rule, check_options
 
 # What other libraries and the papers call our options.
@@ -87,9 +87,9 @@ def _checked(cls: type[Optimizer], name: str, value: Any, option: Parameter) -> 
     if kind != "other" and not (value is None and default is None):
         return _number(cls, name, value, option)
     if _are_numbers(default) and not (_are_numbers(value) and len(value) == len(default)):
-        raise UserError(_wrong(name, f"{len(default)} finite numbers", value, shown(default)))
+        raise UserError(_wrong(name, f"{len(default)} finite numbers", value, format_value(default)))
     if isinstance(default, str) and not isinstance(value, str):
-        raise UserError(_wrong(name, "a text", value, shown(default)))
+        raise UserError(_wrong(name, "a text", value, format_value(default)))
     return _finite(name, _frozen(value))
 
 
@@ -97,10 +97,12 @@ def _number(cls: type[Optimizer], name: str, value: Any, option: Parameter) -> f
     kind = _kind(option)
     expected = "a whole number" if kind == "int" else _expected_number(cls, name)
     if isinstance(value, str) and _is_numeral(value):
-        raise UserError(f"{name}: expected {expected}, got {shown(value)}. Write it without quotes: {name} = {value}")
+        raise UserError(
+            f"{name}: expected {expected}, got {format_value(value)}. Write it without quotes: {name} = {value}"
+        )
     if not _is_number(value) or (kind == "int" and value != int(value)) or (name == "lr" and value <= 0):
         example = option.default if _is_number(option.default) else 0.01
-        raise UserError(_wrong(name, expected, value, shown(example)))
+        raise UserError(_wrong(name, expected, value, format_value(example)))
     whole = kind == "int" or (kind == "number" and value == int(value))
     return int(value) if whole else float(value)
 
@@ -159,7 +161,7 @@ def _finite(name: str, value: Any) -> Any:
 
 
 def _wrong(name: str, expected: str, value: object, example: str) -> str:
-    return f"{name}: expected {expected}, got {shown(value)}. Write, for instance, {name} = {example}"
+    return f"{name}: expected {expected}, got {format_value(value)}. Write, for instance, {name} = {example}"
 
 
 def _construct(cls: type[Optimizer], options: Mapping[str, Any], given: Mapping[str, object]) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from suite.data.datasets import AIRFOIL
-from suite.errors import shown
+from suite.errors import format_value
 from suite.problems.base import Data, Problem
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class AirfoilLinear(Problem):
         """One linear layer with an output of shape (n,); see the class for its initialisation."""
         if initialisation not in INITIALISATIONS:
             raise ValueError(
-                f"initialisation: expected one of {', '.join(INITIALISATIONS)}, got {shown(initialisation)}"
+                f"initialisation: expected one of {', '.join(INITIALISATIONS)}, got {format_value(initialisation)}"
             )
         layer = nn.Linear(FEATURES, 1)
         if initialisation == "normal":

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from suite.data.surfaces import SURFACES
-from suite.errors import shown
+from suite.errors import format_value
 from suite.problems.base import Data, Problem
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class OnSurface(Problem):
     def network(self, surface: str = "valley") -> nn.Module:
         """A place at the start of the surface."""
         if surface not in SURFACES:
-            raise ValueError(f"surface: expected one of {', '.join(SURFACES)}, got {shown(surface)}")
+            raise ValueError(f"surface: expected one of {', '.join(SURFACES)}, got {format_value(surface)}")
         return Place(surface)
 
     def load(self, root: Path | None) -> Data:  # noqa: ARG002, D102 (see Problem)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from suite.errors import shown
+from suite.errors import format_value
 
 LONGEST_NAME = 120
 """Bytes: a file system takes 255, and endings, overrides and marks of unfinished files come to a name."""
@@ -19,7 +19,10 @@ def check(name: str) -> str:
     Raises:
         ValueError: It is `..`, too long, reserved, or has other characters than letters, digits, blanks and `._,=+@()-`.
     """
-    told, mend = f"{shown(name)}, which is the file's name,", "Rename the file: letters, digits, blanks and ._,=+@()-"
+    told, mend = (
+        f"{format_value(name)}, which is the file's name,",
+        "Rename the file: letters, digits, blanks and ._,=+@()-",
+    )
     if not re.fullmatch(r"\w[\w .,=+@()-]*", name) or name.endswith((".", " ")):
         raise ValueError(f"{told} cannot be the name of a folder everywhere. {mend} make a name")
     if _RESERVED.fullmatch(name):

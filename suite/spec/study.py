@@ -24,20 +24,19 @@ from pydantic import (
     model_validator,
 )
 
-from suite.errors import UserError, did_you_mean, shown
+from suite.errors import UserError, did_you_mean, format_value
 from suite.spec import names
 from suite.spec.validation_errors import line, listed
-from suite.sweeps import spread
 from suite.trials import IMPORTED, Precision
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 
 def _size(value: Any) -> Any:
     if value == "full" or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
         return value
-    raise ValueError(f'expected a whole number > 0, or "full", got {shown(value)}. For example 256')
+    raise ValueError(f'expected a whole number > 0, or "full", got {format_value(value)}. For example 256')
 
 
 Size = Annotated[int | Literal["full"], BeforeValidator(_size)]
@@ -71,12 +70,14 @@ def _ends(value: Any) -> Any:
     """Two different finite numbers, the low one first."""
     numbers = isinstance(value, list | tuple) and all(map(_is_number, value))
     if not numbers or len(value) != 2:
-        raise ValueError(f"expected the two ends of a range, got {shown(value)}. For example [0.001, 1.0]")
+        raise ValueError(f"expected the two ends of a range, got {format_value(value)}. For example [0.001, 1.0]")
     low, high = map(float, value)
     if low == high:
-        raise ValueError(f"the range {shown(value)} is empty. Write two different ends, or values = [{value[0]}]")
+        raise ValueError(
+            f"the range {format_value(value)} is empty. Write two different ends, or values = [{value[0]}]"
+        )
     if low > high:
-        raise ValueError(f"the range {shown(value)} is inverted. Write [{value[1]}, {value[0]}]")
+        raise ValueError(f"the range {format_value(value)} is inverted. Write [{value[1]}, {value[0]}]")
     return (low, high)
 
 
@@ -84,7 +85,7 @@ def _choices(value: Any) -> Any:
     """Different finite numbers."""
     numbers = isinstance(value, list | tuple) and all(map(_is_number, value))
     if not numbers or not value or len(set(value)) < len(value):
-        raise ValueError(f"expected a list of different numbers, got {shown(value)}. For example [0.9, 0.99]")
+        raise ValueError(f"expected a list of different numbers, got {format_value(value)}. For example [0.9, 0.99]")
     return tuple(map(float, value))
 
 
@@ -118,7 +119,7 @@ class Range(BaseModel):
             raise ValueError(f"a logarithmic range starts above 0, got {self.log[0]}. Write, for example, 1e-5")
         if self.one_minus_log and not 0 < self.one_minus_log[0] < self.one_minus_log[1] <= 1:
             raise ValueError(
-                f"1 − value has to lie in (0, 1], got {shown(list(self.one_minus_log))}. For example [0.001, 0.5]"
+                f"1 − value has to lie in (0, 1], got {format_value(list(self.one_minus_log))}. For example [0.001, 0.5]"
             )
         return self
 
@@ -203,7 +204,7 @@ def tuned_label(label: str) -> str:
 class Entry(BaseModel):
     """One `[[optimizer]]`: its label, its kind, its own budget where it has one; all other keys are its options.
 
-    `lr = [0.1, 0.01]` makes an entry of each learning rate, named `<name> <rate>` (`suite.sweeps`).
+    `lr = [0.1, 0.01]` makes an entry of each learning rate, named `<name> <rate>`.
     """
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
@@ -242,7 +243,25 @@ class Entry(BaseModel):
 
 def _spread(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
     """An entry that lists learning rates is one for each of them."""
-    return spread(entries, LONGEST_LABEL)
+    return tuple(single for entry in entries for single in _expand_learning_rates(entry))
+
+
+def _expand_learning_rates(entry: Entry) -> Iterator[Entry]:
+    """Yield the entry; if it lists learning rates, yield one entry for each of them, named `<name> <rate>`."""
+    rates = entry.options.get("lr")
+    if not isinstance(rates, list | tuple):
+        yield entry
+        return
+    names = [f"{entry.name} {rate:g}" if _is_number(rate) else "" for rate in rates]
+    if not names or "" in names or len(set(names)) < len(names):
+        wanted = "a number, or a list of different numbers. For example lr = [0.1, 0.01]"
+        raise ValueError(f'"{entry.name}": lr: expected {wanted}')
+    for rate, name in zip(rates, names, strict=True):
+        if len(name) > LONGEST_LABEL:
+            raise ValueError(
+                f'"{name}": a name with its learning rate has at most {LONGEST_LABEL} characters. Shorten it'
+            )
+        yield entry.model_copy(update={"name": name, "lr": float(rate)})
 
 
 class Study(BaseModel):
@@ -325,7 +344,7 @@ class Study(BaseModel):
             own = entry.options.get("repeats", [])
             if self.imported and not (isinstance(own, list) and all(isinstance(repeat, int) for repeat in own)):
                 raise ValueError(
-                    f'"{entry.name}": repeats: expected a list of numbers, got {shown(own)}. Import it again'
+                    f'"{entry.name}": repeats: expected a list of numbers, got {format_value(own)}. Import it again'
                 )
         return self
 

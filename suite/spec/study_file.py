@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import math
 import os
 import tomllib
 from importlib import resources
@@ -10,15 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import tomlkit
 
-from suite import reading
-from suite.errors import UserError, did_you_mean
+from suite.errors import UserError, did_you_mean, format_value
 from suite.spec.study import check
-from suite.spec.validation_errors import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from suite.spec.study import Study
+
+MAX_FILE_SIZE = 1_000_000
+"""Bytes. The largest study that ships has ten thousand; a hundred optimizers with all options have fifty thousand."""
+MAX_TEXT_LENGTH = 500
+MAX_DEPTH = 20
+MAX_INTEGER = 2**63 - 1
+"""TOML's limit, which tables, databases and random generators share."""
 
 
 def load(study: str | Path, generated: Path | None = None) -> Study:
@@ -40,29 +47,83 @@ def load(study: str | Path, generated: Path | None = None) -> Study:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The tables of a study file.
+    """Return the tables of a study file; a byte order mark is skipped.
 
     Raises:
-        UserError: It is not TOML, cannot be read, or holds what no study can.
+        UserError: The file cannot be read, is too large, is not UTF-8 or not TOML, or has a value that no study can have.
     """
-    return _known(reading.read(path), str(path))
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_FILE_SIZE + 1)
+    except OSError as error:
+        raise UserError(str(path), f"cannot be read: {error.strerror}", "Give the path of a study file") from None
+    if len(raw) > MAX_FILE_SIZE:
+        raise UserError(str(path), f"a study file has at most {MAX_FILE_SIZE:,} bytes", "Give the path of a study file")
+    return parse(raw, str(path))
 
 
-def parse(text: bytes, place: str) -> dict[str, Any]:
-    """The tables of the text of a study file, which messages call `place`.
+def parse(raw: bytes, location: str) -> dict[str, Any]:
+    """Return the tables of the text of a study file.
+
+    Args:
+        raw: The text, in UTF-8.
+        location: What error messages begin with.
 
     Raises:
-        UserError: It is not TOML, or holds what no study can.
+        UserError: The text is not UTF-8 or not TOML, or has a value that no study can have.
     """
-    return _known(reading.parse(text, place), place)
-
-
-def _known(values: dict[str, Any], place: str) -> dict[str, Any]:
-    """The values, which a study can hold."""
-    told = [f"{place}: {mistake}" for mistake in reading.mistakes(values)]
-    if told:
-        raise UserError(listed(place, told))
+    try:
+        values = tomllib.loads(raw.decode("utf-8-sig"))
+    except tomllib.TOMLDecodeError as error:
+        hint = "Fix the file there; https://toml.io shows the format"
+        raise UserError(location, f"invalid TOML: {error}", hint) from None
+    except UnicodeDecodeError as error:
+        raise UserError(location, f"not UTF-8 text (byte {error.start})", "Save the file as UTF-8") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, lists in lists in lists
+        hint = "Write shorter numbers and lists"
+        raise UserError(location, f"cannot be read: {str(error)[:100]}", hint) from None
+    errors = list(_invalid_values(values))
+    if errors:
+        raise UserError.combine(errors).within(f"{location}: ")
     return values
+
+
+def _invalid_values(value: Any, path: str = "", depth: int = 0) -> Iterator[UserError]:
+    """Yield an error for each key and value that no study can have, with its path in the file.
+
+    Keys and texts are short and printable, because they become names in tables, pages and databases, and parts of
+    messages. Integers have 64 bits, as in TOML. There are no dates. Values that a study passes on to a problem are
+    finite, as in JSON.
+    """
+    if depth > MAX_DEPTH:
+        yield UserError(path, f"more than {MAX_DEPTH} nested tables and lists", "Write fewer")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            problem = _invalid_text(key) if key else "is empty"
+            if problem:
+                yield UserError(path, f"the key {format_value(key)} {problem}", "Write a word, or remove the key")
+            else:
+                yield from _invalid_values(item, f"{path}.{key}" if path else key, depth + 1)
+    elif isinstance(value, list):
+        for number, item in enumerate(value, 1):
+            yield from _invalid_values(item, f"{path}[{number}]", depth + 1)
+    elif isinstance(value, str) and (problem := _invalid_text(value)):
+        hint = f"Write at most {MAX_TEXT_LENGTH} printable characters on one line"
+        yield UserError(path, f"the text {format_value(value)} {problem}", hint)
+    elif isinstance(value, dt.date | dt.time):
+        yield UserError(path, f"expected a number or a text, got the date or time {value}", "Write a text in quotes")
+    elif isinstance(value, int) and abs(value) > MAX_INTEGER:
+        yield UserError(path, "an integer has at most 64 bits (2^63 − 1)", "Write a smaller one")
+    elif isinstance(value, float) and not math.isfinite(value) and "problem_options" in path:
+        yield UserError(path, f"expected a finite number, got {value}", "Write a number")
+
+
+def _invalid_text(text: str) -> str:
+    """Return what is wrong with a key or a text; empty if it is valid."""
+    if len(text) > MAX_TEXT_LENGTH:
+        return f"has {len(text):,} characters"
+    unprintable = next((mark for mark in text if not mark.isprintable()), "")
+    return f"contains the unprintable character U+{ord(unprintable):04X}" if unprintable else ""
 
 
 def shipped() -> dict[str, Path]:

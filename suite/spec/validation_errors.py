@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from suite.errors import did_you_mean, shown
+from suite.errors import did_you_mean, format_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +65,7 @@ def line(place: str, root: type[BaseModel], values: dict[str, Any], mistake: dic
     mend = f"For example {_example(root, loc)}"
     if isinstance(given, str) and re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", given.strip(), re.IGNORECASE):
         mend = f"Write it without quotes: {loc[-1]} = {given.strip()}"
-    return f"{at}expected {wanted}, got {shown(given)}. {mend}"
+    return f"{at}expected {wanted}, got {format_value(given)}. {mend}"
 
 
 def example(model: type[BaseModel], key: str) -> str:
@@ -73,7 +73,7 @@ def example(model: type[BaseModel], key: str) -> str:
     field = model.model_fields.get(key)
     if field is None or (not field.examples and field.default in {None, PydanticUndefined}):
         return ""
-    return str(field.examples[0]) if field.examples else f"{key} = {shown(field.default)}"
+    return str(field.examples[0]) if field.examples else f"{key} = {format_value(field.default)}"
 
 
 def _model(root: type[BaseModel], loc: Sequence[int | str]) -> type[BaseModel]:

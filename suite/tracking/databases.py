@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
-from suite.errors import UserError, shown
+from suite.errors import UserError, format_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -92,7 +92,7 @@ def check_address(uri: str, schemes: Sequence[str], what: str, mend: str) -> Non
     except ValueError:  # http://[::1
         known = False
     if not known:
-        raise UserError(f"{what}: {shown(without_password(uri))}: no such address. {mend}")
+        raise UserError(f"{what}: {format_value(without_password(uri))}: no such address. {mend}")
 
 
 def resolved(path: str, what: str) -> Path:

@@ -13,7 +13,7 @@ import urllib.request
 import uuid
 from typing import TYPE_CHECKING
 
-from suite.errors import UserError, shown
+from suite.errors import UserError, format_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,7 +101,7 @@ def _free(port: int, host: str = HOST) -> int:
         with socket.socket() as probe:
             probe.bind((host or "nowhere.invalid", 0))  # an empty one would be all addresses
     except (OSError, UnicodeError):  # a name of hundreds of letters
-        told = f"--host: {shown(host)}: no IPv4 address of this machine"
+        told = f"--host: {format_value(host)}: no IPv4 address of this machine"
         raise UserError(f"{told}. Write {HOST}, or {EVERYWHERE} for all addresses") from None
     for candidate in range(port, min(port + 100, 65536)):
         with socket.socket() as probe:

@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 import tomlkit
 
-from suite.errors import UserError, shown
+from suite.errors import UserError, format_value
 from suite.records import Outcome, Point, TrialResult
 from suite.spec import names, study_file
 from suite.spec.parts import load
@@ -75,7 +75,7 @@ def read(path: Path) -> tuple[pd.DataFrame, str]:
     table = _parse(path, raw)
     lacking = [name for name in COLUMNS if name not in table.columns]
     if lacking:
-        has = ", ".join(shown(str(name)) for name in list(table.columns)[:10])
+        has = ", ".join(format_value(str(name)) for name in list(table.columns)[:10])
         raise UserError(
             f"{path}: it has no column {' and no '.join(lacking)}. It needs {', '.join(COLUMNS)}, and has {has}"
         )
@@ -227,7 +227,7 @@ def _texts(path: Path, column: pd.Series) -> pd.Series:
     texts: pd.Series = column.astype(object).where(column.notna(), "").astype(str).str.strip()
     wrong = ~texts.map(lambda text: bool(text) and text.isprintable() and len(text) <= LONGEST_LABEL)
     if wrong.any():
-        told = shown(texts[wrong].iloc[0])
+        told = format_value(texts[wrong].iloc[0])
         raise UserError(
             f"{_row(path, wrong)}: {column.name}: {told}: expected 1 to {LONGEST_LABEL} characters on one line. Mend it there"
         )
@@ -240,7 +240,7 @@ def _metrics(path: Path, column: pd.Series) -> pd.Series:
     if wrong.any():
         raise UserError(
             f"{_row(path, wrong)}: metric: expected a split ({', '.join(dict.fromkeys(SPLITS.values()))}) and a name that ends "
-            f"in {', '.join(NAMES[:-1])} or {NAMES[-1]}, got {shown(column[wrong].iloc[0])}. For example test/accuracy"
+            f"in {', '.join(NAMES[:-1])} or {NAMES[-1]}, got {format_value(column[wrong].iloc[0])}. For example test/accuracy"
         )
     return column.map(known)
 
@@ -255,7 +255,7 @@ def _epochs(path: Path, column: pd.Series) -> pd.Series:
     numbers = pd.to_numeric(column, errors="coerce")
     wrong = ~((numbers >= 1) & (numbers <= MOST_EPOCHS) & (numbers % 1 == 0))
     if wrong.any():
-        told = shown(str(column[wrong].iloc[0]))
+        told = format_value(str(column[wrong].iloc[0]))
         raise UserError(
             f"{_row(path, wrong)}: epoch: expected a whole number from 1 to {MOST_EPOCHS:,}, got {told}. "
             "Count epochs from 1, and leave out what was measured before training"
@@ -271,7 +271,7 @@ def _values(path: Path, column: pd.Series) -> pd.Series:
         wrong[:] = False  # numbers of a Parquet file: what is none there is nan
     if wrong.any():
         raise UserError(
-            f"{_row(path, wrong)}: value: expected a number, got {shown(str(column[wrong].iloc[0]))}. "
+            f"{_row(path, wrong)}: value: expected a number, got {format_value(str(column[wrong].iloc[0]))}. "
             "Write nan where a run diverged, and leave out what was not measured"
         )
     return numbers
@@ -300,7 +300,7 @@ def _check_name(folder: Path, name: str) -> None:
         names.check(name)
     except ValueError:
         raise UserError(
-            f"--study: {shown(name)} cannot be the name of a folder everywhere. Give letters, digits and ._,=+@()-"
+            f"--study: {format_value(name)} cannot be the name of a folder everywhere. Give letters, digits and ._,=+@()-"
         ) from None
     there = folder / f"{name}.toml"
     if name in shipped() or (there.exists() and not load(there).imported):

@@ -1,4 +1,4 @@
-"""`suite.sweeps`: an entry that lists learning rates is one for each of them."""
+"""`suite.spec.study`: an entry that lists learning rates becomes one entry for each of them."""
 
 import pytest
 
