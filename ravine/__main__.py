@@ -1,5 +1,5 @@
-"""`python -m ravine` is the command line, too."""
+"""Run the command line as `python -m ravine`."""
 
-from ravine import main
+from ravine.cli import main
 
 main()

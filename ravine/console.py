@@ -1,4 +1,4 @@
-"""How a command speaks: tables and JSON on the standard output, notes and warnings on the standard error."""
+"""Console output: tables and JSON on standard output, notes and warnings on standard error."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from reports.text.tables import Sheet
+    from reports.text.tables import Table
 
 PIPED_WIDTH = 120
 
 
 def console() -> Console:
-    """The standard output, as wide as the terminal."""
+    """Return the standard output, as wide as the terminal."""
     from rich.console import Console
 
     return Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 
 
 def table(columns: list[str], rows: list[list[Any]]) -> None:
-    """A table on a terminal; tab-separated lines where the output is piped."""
+    """Print a table on a terminal; tab-separated lines if the output is piped."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -34,38 +34,38 @@ def table(columns: list[str], rows: list[list[Any]]) -> None:
         for row in [columns, *rows]:
             print(*row, sep="\t")
         return
-    shown = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    printed = Table(*columns, box=None, header_style="bold", pad_edge=False)
     for row in rows:
-        shown.add_row(*(Text(str(cell)) for cell in row))
-    out.print(shown)
+        printed.add_row(*(Text(str(cell)) for cell in row))
+    out.print(printed)
 
 
-def finding(sheet: Sheet | None, answer: str) -> None:
-    """A table, if there is one, and what it says."""
+def conclusion(summary: Table | None, answer: str) -> None:
+    """Print a table, if there is one, and the conclusion from it."""
     from reports.text import tables
 
     out = console()
-    if sheet:
-        out.print(tables.screen(sheet, out.width))
+    if summary:
+        out.print(tables.screen(summary, out.width))
     out.print(answer, markup=False)
 
 
-def report(sheet: Sheet | None, answer: str, page: Path, name: str = "Report") -> None:
-    """What a report comes to: its table, the answer, where its page is."""
-    finding(sheet, answer)
+def report(summary: Table | None, answer: str, page: Path, name: str = "Report") -> None:
+    """Print the table and the conclusion of a report, and the path of its page."""
+    conclusion(summary, answer)
     console().print(f"{name}: {page}", soft_wrap=True, markup=False)
 
 
-def as_json(told: Any) -> None:
-    """JSON, for scripts; letters beyond ASCII are escaped, so that no encoding of a pipe loses them."""
-    print(json.dumps(told, indent=1, allow_nan=False))
+def as_json(value: Any) -> None:
+    """Print JSON for scripts; characters beyond ASCII are escaped, so that no encoding of a pipe loses them."""
+    print(json.dumps(value, indent=1, allow_nan=False))
 
 
 def note(text: str) -> None:
-    """A sentence for who watches."""
+    """Print a note on standard error."""
     print(f"ravine: {text}", file=sys.stderr, flush=True)
 
 
 def warn(text: str) -> None:
-    """A sentence on what may surprise."""
+    """Print a warning on standard error."""
     note(f"warning: {text}")

@@ -1,16 +1,18 @@
-"""What the options of a command choose: studies, the store, and where trials run."""
+"""What the options of a command select: studies, the store, and where trials run."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from ravine import arguments, console
 from suite.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     import typer
 
@@ -21,105 +23,154 @@ if TYPE_CHECKING:
     from suite.tracking.store import Store
 
 OUT = Path("out")
-"""Where generated files go, in the current directory."""
+"""The folder of all generated files, in the current directory."""
 STUDIES, REPORTS = OUT / "studies", OUT / "reports"
 
 
-def studies(
-    name: str, part: list[str] | None = None, *, optimizer: list[str] | None = None, **changed: Any
+def load_studies(
+    name: str, part: list[str] | None = None, *, optimizer: list[str] | None = None, **changes: Any
 ) -> StudyFile:
-    """The study of this name or path, or these parts of it, with what the options change (see `Study.override`)."""
-    from suite.spec.parts import load
+    """Return a study by name or path, its selected parts, with the changes of the options (see `Study.override`)."""
+    from suite.spec.parts import load_study_file
 
-    return load(name, STUDIES).only(part or ()).override(optimizers=tuple(optimizer or ()), **changed)
+    return load_study_file(name, STUDIES).select(part or ()).override(optimizers=tuple(optimizer or ()), **changes)
 
 
-def check_places(chosen: StudyFile) -> None:
-    """See that the reports of a study and its parts can be written."""
+_SELECTION = {
+    "part": arguments.Part,
+    "repeats": arguments.Repeats,
+    "epochs": arguments.Epochs,
+    "train_examples": arguments.TrainExamples,
+    "optimizer": arguments.Optimizer,
+    "precision": arguments.Precision,
+}
+
+
+def takes_study(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the argument STUDY and the options that select from a study and change its budget.
+
+    Args:
+        command: A function whose parameter `chosen` gets the `StudyFile` that these options describe. If it has a
+            parameter `trials`, that option changes the study, too, and is not passed on.
+
+    Returns:
+        The command as Typer sees it: STUDY, the shared options, then the command's own parameters.
+    """
+    signature = inspect.signature(command)
+    hints = get_type_hints(command, include_extras=True, localns={"StudyFile": Any})
+    own = [
+        parameter.replace(annotation=hints[name])
+        for name, parameter in signature.parameters.items()
+        if name not in {"chosen", "trials"}
+    ]
+    changes = _SELECTION | ({"trials": arguments.Trials} if "trials" in signature.parameters else {})
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    shared = [inspect.Parameter("study", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=arguments.Study)]
+    shared += [inspect.Parameter(name, keyword, default=None, annotation=type_) for name, type_ in changes.items()]
+
+    @functools.wraps(command)
+    def wrapped(study: str, **options: Any) -> None:
+        selection = {name: options.pop(name) for name in changes}
+        command(load_studies(study, **selection), **options)
+
+    parameters = [*shared, *(parameter.replace(kind=keyword) for parameter in own)]
+    vars(wrapped).pop("__wrapped__")  # typer would read the signature of the inner function
+    vars(wrapped)["__signature__"] = signature.replace(parameters=parameters)
+    wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return wrapped
+
+
+def check_report_folders(chosen: StudyFile) -> None:
+    """Check that the reports of a study and of its parts can be written."""
     from reports.pages.files import check_place
 
-    for name in dict.fromkeys((*(each.report_name for each in chosen.parts), chosen.report_name)):
+    for name in dict.fromkeys((*(study.report_name for study in chosen.parts), chosen.report_name)):
         check_place(REPORTS / name)
 
 
 def open_store(store: str | None, *, create: bool) -> Store:
-    """The store, the default one or another."""
+    """Open the store that `--store` names, else the default one."""
     from suite.tracking.store import Store, locate
 
     return Store(locate(store, OUT), OUT, create=create)
 
 
 def existing_store(store: str | None) -> Store | None:
-    """The store if there is one."""
+    """Open the store if it exists."""
     from suite.tracking.store import exists, locate
 
     return open_store(store, create=False) if exists(locate(store, OUT)) else None
 
 
-def cluster(context: typer.Context, executor: arguments.Executors, address: str | None) -> Cluster | None:
-    """A connection to Ray until the command ends, where trials are to run there."""
+def connect_cluster(ctx: typer.Context, executor: arguments.Executors, address: str | None) -> Cluster | None:
+    """Connect to Ray until the command ends, if trials run there."""
     if executor is arguments.Executors.LOCAL:
         if address is not None:
-            raise UserError("--address: it is that of a Ray cluster. Add --executor ray, or leave it out")
+            raise UserError("--address", "needs a Ray cluster", "Add --executor ray, or omit --address")
         return None
     from suite.execution.ray_cluster import Cluster
 
-    return context.with_resource(Cluster(address))
+    return ctx.with_resource(Cluster(address))
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
+class ExecutionTarget:
     """Where trials run.
 
     Attributes:
-        device: What each trial runs on.
-        wanted: How many the user wants to run at a time.
+        device: The device of each trial.
+        requested_workers: How many trials run at a time, if the user says so.
         data: The folder of the data set, if the user names it.
-        cluster: If not on this machine.
+        cluster: The Ray cluster; None for this machine.
     """
 
     device: str
-    wanted: int | None
+    requested_workers: int | None
     data: Path | None = None
     cluster: Cluster | None = None
 
     @property
     def workers(self) -> int:
-        """How many trials run at a time, if there are so many: those asked for, or as the device wants."""
+        """How many trials run at a time: the requested number, else what suits the device."""
         from suite.execution.local import default_workers
 
-        if self.wanted:
-            return self.wanted
+        if self.requested_workers:
+            return self.requested_workers
         return self.cluster.workers(self.device) if self.cluster else default_workers(self.device)
 
-    def executor(self, study: Study, most: int) -> LocalProcesses | RayTasks:
-        """What runs the trials of a study, at most so many at a time, once the data is there."""
+    def executor(self, study: Study, max_workers: int) -> LocalProcesses | RayTasks:
+        """Return the executor of a study's trials, with at most `max_workers` at a time; the data is fetched first."""
         from suite import problems
         from suite.data import datasets
         from suite.execution.local import LocalProcesses
 
         if self.cluster:
-            return self.cluster.executor(self.wanted, most, self.device, self.data, study.folder)
-        data_set = problems.find(study.problem, study.folder).data_set
+            return self.cluster.executor(self.requested_workers, max_workers, self.device, self.data, study.folder)
+        data_set = problems.find_problem(study.problem, study.folder).data_set
         folder = datasets.ensure(data_set, self.data) if data_set else None
-        return LocalProcesses(min(self.workers, most), self.device, folder, study.folder)
+        return LocalProcesses(min(self.workers, max_workers), self.device, folder, study.folder)
 
 
-def where(
+def execution_target(
     studies: Iterable[Study],
     device: str,
     workers: int | None,
     data: Path | None = None,
     cluster: Cluster | None = None,
-) -> Where:
-    """Where the trials of these studies run, checked for what they want; a warning where their precision is slow there."""
-    from suite.training.devices import check_compiler, check_precision, resolve
+) -> ExecutionTarget:
+    """Return where the trials of these studies run, and warn if their precision is slow there.
 
-    studies, found = tuple(studies), cluster.device(device) if cluster else resolve(device)
+    Raises:
+        UserError: The device does not exist, or lacks what the studies need.
+    """
+    from suite.training.devices import check_compiler, check_precision, resolve_device
+
+    studies = tuple(studies)
+    resolved = cluster.device(device) if cluster else resolve_device(device)
     for precision in dict.fromkeys(study.precision for study in studies):
-        warning = check_precision(precision, found)
+        warning = check_precision(precision, resolved)
         if warning:
             console.warn(warning)
     if any(study.compiled for study in studies):
-        check_compiler(found)
-    return Where(found, workers, data, cluster)
+        check_compiler(resolved)
+    return ExecutionTarget(resolved, workers, data, cluster)

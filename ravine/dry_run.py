@@ -1,4 +1,4 @@
-"""What there is to do of a study or a tuning, and how long it should take."""
+"""What a study or a tuning has left to do, and how long it is expected to take."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ravine import console
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from ravine.context import Where
+    from ravine.context import ExecutionTarget
     from suite.execution.time_estimate import Speed
     from suite.problems import Problem
     from suite.records import TrialRecord
@@ -19,75 +19,84 @@ if TYPE_CHECKING:
     from suite.tuning.search import Search
 
 
-def of_trials(
+def expected_seconds(
     study: Study,
     trials: Iterable[Trial],
     done: Mapping[str, TrialRecord],
-    where: Where,
+    target: ExecutionTarget,
 ) -> tuple[dict[str, float], str]:
-    """From trial id to expected seconds on one worker, and where the expectation comes from."""
+    """Return the expected seconds of each trial on one worker, by trial id, and the source of the estimate."""
     from suite import problems
     from suite.execution import time_estimate
 
-    problem = problems.find(study.problem, study.folder)
-    like = next(iter(trials))
-    speed = None if where.cluster else time_estimate.recorded(done.values(), like, where.device, problem.test_examples)
-    speed = speed or _probe(study, problem, where)
+    problem = problems.find_problem(study.problem, study.folder)
+    first = next(iter(trials))
+    speed = None
+    if not target.cluster:
+        speed = time_estimate.recorded(done.values(), first, target.device, problem.test_examples)
+    speed = speed or _probe(study, problem, target)
     return {trial.id: speed.seconds(trial, problem.test_examples) for trial in trials}, speed.source
 
 
-def of_searches(
+def expected_search_seconds(
     study: Study,
     searches: Iterable[Search],
-    told: Mapping[str, Collection[int]],
-    where: Where,
+    done: Mapping[str, Collection[int]],
+    target: ExecutionTarget,
 ) -> tuple[dict[str, float], str]:
-    """From the name of each trial that the searches may still run to expected seconds, and where that comes from."""
+    """Return the expected seconds of each trial that the searches may still run, by its name, and their source.
+
+    Args:
+        study: The study that is tuned.
+        searches: Its searches.
+        done: From label to the numbers of the configurations that are done.
+        target: Where trials run.
+    """
     from suite import problems
 
     names = [
         (search, name)
         for search in searches
         for number in range(search.configurations)
-        if number not in told[search.label]
+        if number not in done[search.label]
         for name in search.names(number)
     ]
     if not names:
         return {}, "nothing: all is done"
-    problem = problems.find(study.problem, study.folder)
-    speed = _probe(study, problem, where)
-    return {name: speed.seconds(search.base, search.judged_on) for search, name in names}, speed.source
+    problem = problems.find_problem(study.problem, study.folder)
+    speed = _probe(study, problem, target)
+    return {name: speed.seconds(search.base, search.num_validation_examples) for search, name in names}, speed.source
 
 
-def show_plan(study: Study, trials: tuple[Trial, ...], store: Store | None, where: Where) -> None:
-    """Print the trials of a study, what is done and the time that the others would take."""
+def show_plan(study: Study, trials: tuple[Trial, ...], store: Store | None, target: ExecutionTarget) -> None:
+    """Print the trials of a study, their states, and the expected time of the missing ones."""
     from suite.execution import runner
-    from suite.execution.progress import duration
+    from suite.execution.progress import format_duration
 
     done = store.records([trial.id for trial in trials]) if store else {}
     todo = runner.missing(trials, done)
-    expected, source = of_trials(study, trials, done, where)
+    seconds, source = expected_seconds(study, trials, done, target)
     state = {trial.id: done[trial.id].outcome.value if trial.id in done else "missing" for trial in trials}
-    rows = [[trial.name, trial.id, state[trial.id], duration(expected[trial.id])] for trial in trials]
+    rows = [[trial.name, trial.id, state[trial.id], format_duration(seconds[trial.id])] for trial in trials]
     console.table(["trial", "id", "state", "expected time"], rows)
-    workers = where.workers  # asked once: nodes may join a cluster meanwhile
-    left = duration(sum(expected[trial.id] for trial in todo) / workers)
-    print(f"{len(todo)} of {len(trials)} trials to run on {workers} x {where.device}: about {left} (from {source}).")
+    workers = target.workers  # read once: nodes may join a cluster meanwhile
+    left = format_duration(sum(seconds[trial.id] for trial in todo) / workers)
+    print(f"{len(todo)} of {len(trials)} trials to run on {workers} x {target.device}: about {left} (from {source}).")
 
 
-def show_searches(study: Study, searches: tuple[Search, ...], store: Store | None, where: Where) -> None:
-    """Print what is tuned in which ranges, what is done and the time that the rest would take at most."""
-    from suite.execution.progress import duration
+def show_searches(study: Study, searches: tuple[Search, ...], store: Store | None, target: ExecutionTarget) -> None:
+    """Print the search spaces, what is done, and the maximum expected time of the rest."""
+    from suite.execution.progress import format_duration
     from suite.tuning import ranges
 
-    known = store.configurations(study.name) if store else []
-    told = {
-        each.label: {tried.number for tried in known if tried.optuna == each.optuna and tried.state != "failed"}
-        for each in searches
+    recorded = store.configurations(study.name) if store else []
+    done = {
+        search.label: {tried.number for tried in recorded if tried.optuna == search.optuna and tried.state != "failed"}
+        for search in searches
     }
-    expected, source = of_searches(study, searches, told, where)
+    seconds, source = expected_search_seconds(study, searches, done, target)
     rows = [
-        [search.label, f"{name} = {ranges.show(values)}", len(told[search.label]), search.configurations]
+        [search.label, f"{name} = {ranges.format_range(values)}", len(done[search.label]), search.configurations]
         for search in searches
         for name, values in search.space.items()
     ]
@@ -95,20 +104,20 @@ def show_searches(study: Study, searches: tuple[Search, ...], store: Store | Non
     tune, first = study.tune, searches[0]
     repeats = f"{tune.repeats} repeat{'s' * (tune.repeats > 1)}"
     print(
-        f"Each optimizer: {first.configurations} configurations ({tune.sampler}), {repeats}, at most "
-        f"{first.examples:,} training examples; judged by {tune.objective} on {first.judged_on:,} examples."
+        f"Each optimizer: {first.configurations} configurations ({tune.sampler}), {repeats}, at most {first.examples:,} "
+        f"training examples; objective {tune.objective} on {first.num_validation_examples:,} examples."
     )
-    workers = where.workers
-    left = duration(sum(expected.values()) / workers)
-    print(f"At most {len(expected)} trials to run on {workers} x {where.device}: about {left} (from {source}).")
+    workers = target.workers
+    left = format_duration(sum(seconds.values()) / workers)
+    print(f"At most {len(seconds)} trials to run on {workers} x {target.device}: about {left} (from {source}).")
 
 
-def _probe(study: Study, problem: Problem, where: Where) -> Speed:
-    """The speed of this machine; of a cluster none is known before its first trial has ended."""
+def _probe(study: Study, problem: Problem, target: ExecutionTarget) -> Speed:
+    """Measure the speed of this machine; that of a cluster is unknown before its first trial has ended."""
     from suite.execution import time_estimate
 
-    if where.cluster:
+    if target.cluster:
         return time_estimate.UNKNOWN
-    if where.device == "cpu":
-        return time_estimate.probe(problem, study.precision, where.device)
-    return time_estimate.probe_apart(study.problem, study.folder, study.precision, where.device)
+    if target.device == "cpu":
+        return time_estimate.probe(problem, study.precision, target.device)
+    return time_estimate.probe_in_subprocess(study.problem, study.folder, study.precision, target.device)

@@ -18,7 +18,7 @@ from suite.errors import UserError, did_you_mean
 _IMPORTING = threading.RLock()  # sys.path and sys.modules belong to the whole process
 
 
-def load(spec: str, folder: Path | None, *, key: str, wanted: type, example: str) -> Any:
+def load_object(spec: str, folder: Path | None, *, key: str, wanted: type, example: str) -> Any:
     """What "package.module:name" names.
 
     Args:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 """Version of the stored record; one of a newer schema is refused where it is read (`suite.tracking.store`)."""
 
-BITS = ("device", "device_name", "threads", "cpu_capability", "torch", "cuda", "cudnn")
+REPRODUCIBILITY_KEYS = ("device", "device_name", "threads", "cpu_capability", "torch", "cuda", "cudnn")
 """The keys of a record's environment that its bits may depend on. What else they depend on (the precision, compiled steps,
 the data) is part of the trial's description, so of its id."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal
 
-CONTRACT = 2
+TRAINING_VERSION = 2
 """Version of the training contract. Raise it when a change to the engine changes what a trial computes: it is part of
 `Trial.id`, so results of both sides of the change are never mixed."""
 
@@ -52,7 +52,7 @@ class Trial:
     compiled: bool = False
     problem_options: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, str] = field(default_factory=dict)
-    contract: int = CONTRACT
+    contract: int = TRAINING_VERSION
 
     def description(self) -> dict[str, Any]:
         """Everything that decides what is computed, as plain JSON values; the label is not part of it."""

@@ -82,13 +82,13 @@ def store(here):
 @pytest.fixture
 def call(here, monkeypatch, capsys):
     """Run a command in this process; returns exit status, standard output and standard error."""
-    import ravine
+    import ravine.cli
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["ravine", *map(str, arguments)])
         capsys.readouterr()
         try:
-            ravine.main()
+            ravine.cli.main()
         except SystemExit as end:
             status = end.code or 0
         else:

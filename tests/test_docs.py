@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from suite.spec.parts import load as load_file
+from suite.spec.parts import load_study_file as load_file
 from suite.spec.plan import plan
-from suite.spec.study_file import load, shipped
+from suite.spec.study_file import load_study, shipped_studies
 from suite.tuning import search
 
 ROOT = Path(__file__).parent.parent
@@ -96,8 +96,8 @@ def test_the_study_of_the_readme_is_valid(here):
     (here / "own.toml").write_text("\n".join(blocks), encoding="utf-8")
     (here / "own_parts.toml").write_text(f"{blocks[0]}\n{parts}", encoding="utf-8")
     assert [study.name for study in load_file(here / "own_parts.toml").parts] == ["own_parts.mlp", "own_parts.digits"]
-    assert len(plan(load(here / "own.toml"))) == 12
-    assert [search.configurations for search in search.searches(load(here / "own.toml"))] == [30, 30]
+    assert len(plan(load_study(here / "own.toml"))) == 12
+    assert [search.configurations for search in search.make_searches(load_study(here / "own.toml"))] == [30, 30]
 
 
 def test_an_optimizer_and_a_problem_of_ones_own_run_as_contributing_shows(status, here):
@@ -114,7 +114,7 @@ def test_an_optimizer_and_a_problem_of_ones_own_run_as_contributing_shows(status
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("name", sorted(set(shipped()) - {"quick", "paper", *TUNINGS}))
+@pytest.mark.parametrize("name", sorted(set(shipped_studies()) - {"quick", "paper", *TUNINGS}))
 def test_every_other_shipped_study_runs(status, name, monkeypatch, request):
     """With a budget that is cut down, each study goes from data to report (above: quick, paper; test_tuned.py: tunings)."""
     if name == "airfoil":

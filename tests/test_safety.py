@@ -14,10 +14,10 @@ from pydantic import ValidationError
 import ravine
 from reports.pages.study_figures import slugs
 from suite.errors import UserError
-from suite.plugins import load as load_object
+from suite.plugins import load_object
 from suite.records import Outcome
 from suite.spec.study import Study
-from suite.spec.study_file import load
+from suite.spec.study_file import load_study
 from suite.tracking.store import Store, locate
 
 ROOT = Path(ravine.__file__).parents[1]
@@ -142,7 +142,7 @@ def test_a_file_with_such_a_name_is_told(tmp_path, stem):
         'title = "t"\nproblem = "digits_mlp"\nrepeats = 1\nepochs = 1\n[[optimizer]]\nname = "a"\nkind = "sgd"\n'
     )
     with pytest.raises(UserError) as caught:
-        load(path)
+        load_study(path)
     assert str(caught.value).startswith(f"{path}: name: ")
     assert "Rename the file: letters, digits, blanks" in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -9,16 +9,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ravine import arguments, console
-from ravine import context as choices
-from ravine import dry_run as outlook
 from ravine.commands import report
+from ravine.context import (
+    OUT,
+    REPORTS,
+    STUDIES,
+    check_report_folders,
+    connect_cluster,
+    execution_target,
+    existing_store,
+    open_store,
+    takes_study,
+)
+from ravine.dry_run import expected_search_seconds, expected_seconds, show_plan, show_searches
 from suite.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ravine.context import Where
+    from ravine.context import ExecutionTarget
     from suite.records import Configuration, TrialRecord
+    from suite.spec.parts import StudyFile
     from suite.spec.study import Study
     from suite.tracking.store import Store
     from suite.trials import Trial
@@ -26,270 +37,235 @@ if TYPE_CHECKING:
     from suite.tuning.storage import Storage
 
 
+@takes_study
 def run(
-    context: typer.Context,
-    study: arguments.Study,
-    part: arguments.Part = None,
-    repeats: arguments.Repeats = None,
-    epochs: arguments.Epochs = None,
-    train_examples: arguments.TrainExamples = None,
-    optimizer: arguments.Optimizer = None,
+    ctx: typer.Context,
+    chosen: StudyFile,
     workers: arguments.Workers = None,
     device: arguments.Device = "auto",
-    precision: arguments.Precision = None,
     data: arguments.Data = None,
     store: arguments.Store = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse to add to trials from another environment (device, versions).")
+        bool, typer.Option("--strict", help="Refuse to add to trials of another environment (device, versions).")
     ] = False,
     executor: arguments.Executor = arguments.Executors.LOCAL,
     address: arguments.Address = None,
-    dry_run: Annotated[
-        bool, typer.Option(help="Show the trials, what is done and the time it would take; run none.")
-    ] = False,
+    dry_run: arguments.DryRun = False,
 ) -> None:
-    """Run what is missing of a study, then print its table and where the report is."""
+    """Run the missing trials of a study, then print its table and the path of its report."""
     from suite.execution import local
     from suite.spec.plan import check_runnable, plan
 
-    chosen = choices.studies(
-        study,
-        part,
-        repeats=repeats,
-        epochs=epochs,
-        train_examples=train_examples,
-        precision=precision,
-        optimizer=optimizer,
-    )
     check_runnable(chosen.parts[0])
-    planned = [(each, plan(each)) for each in chosen.parts]
-    cluster = choices.cluster(context, executor, address)
-    where = choices.where(chosen.parts, device, workers, data, cluster)
+    planned = [(study, plan(study)) for study in chosen.parts]
+    cluster = connect_cluster(ctx, executor, address)
+    target = execution_target(chosen.parts, device, workers, data, cluster)
     if dry_run:
-        for each, trials in planned:
-            if chosen.divided:
-                print(f"Part {each.part}:")
-            outlook.show_plan(each, trials, choices.existing_store(store), where)
+        for study, trials in planned:
+            if chosen.has_parts:
+                print(f"Part {study.part}:")
+            show_plan(study, trials, existing_store(store), target)
         return
-    choices.check_places(chosen)
+    check_report_folders(chosen)
     if cluster is None:
-        local.begin(where.device)  # it imports torch while this process imports MLflow
-    records = choices.open_store(store, create=True)
-    failed = 0
-    with records.held(*chosen.parts):
-        records.sweep()
-        for each, trials in planned:
-            if chosen.divided:
-                print(f"Part {each.part}:", file=sys.stderr)
-            failed += _train(each, trials, records, where, strict=strict)
-        report.make(chosen, planned, records)
-    if failed:
+        local.start_fork_server(target.device)  # it imports torch while this process imports MLflow
+    records = open_store(store, create=True)
+    num_failed = 0
+    with records.lock(*chosen.parts):
+        records.delete_incomplete_runs()
+        for study, trials in planned:
+            if chosen.has_parts:
+                print(f"Part {study.part}:", file=sys.stderr)
+            num_failed += _train(study, trials, records, target, strict=strict)
+        report.build_reports(chosen, planned, records)
+    if num_failed:
         raise typer.Exit(1)
 
 
+@takes_study
 def tune(
-    context: typer.Context,
-    study: arguments.Study,
-    part: arguments.Part = None,
-    trials: Annotated[int | None, typer.Option(help="Try so many configurations of each optimizer.")] = None,
-    repeats: arguments.Repeats = None,
-    epochs: arguments.Epochs = None,
-    train_examples: arguments.TrainExamples = None,
-    optimizer: arguments.Optimizer = None,
+    ctx: typer.Context,
+    chosen: StudyFile,
+    trials: arguments.Trials = None,  # noqa: ARG001 (changes the study: see takes_study)
     workers: arguments.Workers = None,
     device: arguments.Device = "auto",
-    precision: arguments.Precision = None,
     data: arguments.Data = None,
     store: arguments.Store = None,
     storage: Annotated[
         str | None,
-        typer.Option(help="Another Optuna storage: a URL or a SQLite file. Default: optuna.db by the store."),
+        typer.Option(help="Use another Optuna storage: a URL or a SQLite file. Default: optuna.db beside the store."),
     ] = None,
     executor: arguments.Executor = arguments.Executors.LOCAL,
     address: arguments.Address = None,
-    dry_run: Annotated[
-        bool, typer.Option(help="Show what is tuned, what is done and the time it would take; run none.")
-    ] = False,
+    dry_run: arguments.DryRun = False,
 ) -> None:
-    """Tune every optimizer of a study under one budget, then run own and tuned settings on fresh repeats."""
+    """Tune every optimizer of a study under one budget, then run default and tuned settings on new repeats."""
     from reports.pages.files import check_place
     from suite.execution import local
-    from suite.spec.parts import load
+    from suite.spec.parts import load_study_file
     from suite.spec.plan import plan
     from suite.tuning import search, tuned_study
     from suite.tuning import storage as optuna_storage
 
-    chosen = choices.studies(
-        study,
-        part,
-        repeats=repeats,
-        epochs=epochs,
-        train_examples=train_examples,
-        precision=precision,
-        optimizer=optimizer,
-        trials=trials,
-    ).one()
-    searches = search.searches(chosen)
-    cluster = choices.cluster(context, executor, address)
-    where = choices.where((chosen,), device, workers, data, cluster)
+    study = chosen.single()
+    searches = search.make_searches(study)
+    cluster = connect_cluster(ctx, executor, address)
+    target = execution_target((study,), device, workers, data, cluster)
     if dry_run:
-        outlook.show_searches(chosen, searches, choices.existing_store(store), where)
+        show_searches(study, searches, existing_store(store), target)
         return
-    check_place(choices.REPORTS / tuned_study.name(chosen))
+    check_place(REPORTS / tuned_study.name(study))
     if cluster is None:
-        local.begin(where.device)
-    records = choices.open_store(store, create=True)
+        local.start_fork_server(target.device)
+    records = open_store(store, create=True)
     with (
-        records.held(chosen),
-        optuna_storage.Storage(optuna_storage.locate(storage, records.root or choices.OUT)) as optuna,
+        records.lock(study),
+        optuna_storage.Storage(optuna_storage.locate(storage, records.root or OUT)) as optuna,
     ):
-        records.sweep()
-        failed = _search(chosen, searches, records, optuna, where)
-        tried = {search.label: optuna_storage.configurations(optuna, search) for search in searches}
-        _show_tuned(chosen, searches, tried)
-        if failed:
-            console.note("trials failed: mend the cause, and the same command goes on from there")
+        records.delete_incomplete_runs()
+        num_failed = _search(study, searches, records, optuna, target)
+        configurations = {search.label: optuna_storage.configurations(optuna, search) for search in searches}
+        _show_tuned(study, searches, configurations)
+        if num_failed:
+            console.note(f"{num_failed} trials failed. Fix the cause and run the same command again to resume")
             raise typer.Exit(1)
-        path = tuned_study.write(chosen, searches, tried, choices.STUDIES)
-        final = load(path)
+        path = tuned_study.write(study, searches, configurations, STUDIES)
+        final = load_study_file(path)
         print(f"Tuned study: {path}", flush=True)
-        planned = plan(final.one())
-        failed = _train(final.one(), planned, records, where)
-        report.make(final, [(final.one(), planned)], records)
-    if failed:
+        planned = plan(final.single())
+        num_failed = _train(final.single(), planned, records, target)
+        report.build_reports(final, [(final.single(), planned)], records)
+    if num_failed:
         raise typer.Exit(1)
 
 
+@takes_study
 def verify(
-    study: arguments.Study,
-    part: arguments.Part = None,
+    chosen: StudyFile,
     sample: Annotated[
-        int | None, typer.Option(min=1, help="Only so many of its trials, spread over the optimizers. Default: all.")
+        int | None, typer.Option(min=1, help="Verify N trials, spread over the optimizers. Default: all.")
     ] = None,
-    repeats: arguments.Repeats = None,
-    epochs: arguments.Epochs = None,
-    train_examples: arguments.TrainExamples = None,
-    optimizer: arguments.Optimizer = None,
-    precision: arguments.Precision = None,
     device: arguments.Device = "auto",
     workers: arguments.Workers = None,
     data: arguments.Data = None,
     store: arguments.Store = None,
     as_json: arguments.Json = False,
 ) -> None:
-    """Run recorded trials again, record nothing, and compare the weights by their digests."""
+    """Run recorded trials again, record nothing, and compare the digests of their weights."""
     from suite.execution import verification
-    from suite.execution.progress import Shown
+    from suite.execution.progress import ProgressDisplay
     from suite.spec.plan import check_runnable, plan
 
-    chosen = choices.studies(
-        study,
-        part,
-        repeats=repeats,
-        epochs=epochs,
-        train_examples=train_examples,
-        precision=precision,
-        optimizer=optimizer,
-    )
     check_runnable(chosen.parts[0])
-    where, recorded = choices.where(chosen.parts, device, workers, data), choices.open_store(store, create=False)
-    found: list[tuple[Study, int, dict[str, TrialRecord]]] = []
-    for each in chosen.parts:  # all, before any trial is run
-        trials = plan(each)
+    target, recorded = execution_target(chosen.parts, device, workers, data), open_store(store, create=False)
+    parts: list[tuple[Study, int, dict[str, TrialRecord]]] = []
+    for study in chosen.parts:  # all, before any trial is run
+        trials = plan(study)
         known = recorded.records([trial.id for trial in trials])
-        found.append((each, len(trials), {trial.id: known[trial.id] for trial in trials if trial.id in known}))
+        parts.append((study, len(trials), {trial.id: known[trial.id] for trial in trials if trial.id in known}))
         if not verification.sample(known.values(), 1):
-            raise UserError(f"{each.place}: none of its trials is recorded here. Run it first: ravine run {study}")
-    told, differing = list[dict[str, Any]](), 0
-    for each, planned, known in found:
+            from reports.frames.study_frames import command
+
+            raise UserError(study.place, "none of its trials is recorded", f"Run it first: {command(study)}")
+    summaries, num_differing = list[dict[str, Any]](), 0
+    for study, num_planned, known in parts:
         records = verification.sample(known.values(), sample)
-        again = [record.trial for record in records]
-        expected = outlook.of_trials(each, again, known, where)[0]
-        with where.executor(each, len(again)) as executor, Shown(expected, executor.workers) as shown:
-            checks = verification.verify(records, executor, shown.finished)
-        wrong = sum(not check.same for check in checks)
-        differing += wrong
-        counts = {"study": each.name, "checked": len(checks), "differing": wrong, "planned": planned}
-        told.append(counts | {"trials": [check.told() for check in checks]})
+        repeated = [record.trial for record in records]
+        seconds = expected_seconds(study, repeated, known, target)[0]
+        with target.executor(study, len(repeated)) as executor, ProgressDisplay(seconds, executor.workers) as display:
+            checks = verification.verify(records, executor, display.on_finished)
+        differing = sum(not check.same for check in checks)
+        num_differing += differing
+        counts = {"study": study.name, "checked": len(checks), "differing": differing, "planned": num_planned}
+        summaries.append(counts | {"trials": [check.as_dict() for check in checks]})
         if as_json:
             continue
         console.table(list(verification.COLUMNS), [check.row() for check in checks])
-        same, others = len(checks) - wrong, len(known) - len(checks)
+        others = len(known) - len(checks)
         print(
-            f"{same} of {len(checks)} trials came to the recorded weights."
+            f"{len(checks) - differing} of {len(checks)} trials reproduced the recorded weights."
             + (f" {others} other recorded trials were not run." if others else "")
         )
     if as_json:
-        console.as_json({"study": chosen.name, "parts": told} if chosen.divided else told[0])
-    if differing:
+        console.as_json({"study": chosen.name, "parts": summaries} if chosen.has_parts else summaries[0])
+    if num_differing:
         raise typer.Exit(1)
 
 
-def _train(study: Study, trials: tuple[Trial, ...], store: Store, where: Where, *, strict: bool = False) -> int:
-    """Run what is missing of a plan; how many trials failed."""
+def _train(
+    study: Study, trials: tuple[Trial, ...], store: Store, target: ExecutionTarget, *, strict: bool = False
+) -> int:
+    """Run the missing trials of a plan; return how many failed."""
     from suite.execution import runner
-    from suite.execution.progress import Shown
+    from suite.execution.progress import ProgressDisplay
     from suite.records import Outcome
     from suite.tracking.outbox import Outbox
     from suite.training import provenance
 
     Outbox(store, study, console.note).flush()
     done = store.records([trial.id for trial in trials])
-    store.include(study, done.values())
+    store.tag_with_study(study, done.values())
     todo = runner.missing(trials, done)
     if not todo:
         print(f"All {len(trials)} trials are done.", file=sys.stderr)
         return 0
     if strict:
-        provenance.refuse_others(done.values(), provenance.environment(where.device))
-    with where.executor(study, len(todo)) as executor:
-        expected = outlook.of_trials(study, todo, done, where)[0]
-        with Shown(expected, executor.workers) as shown:
-            return runner.run(study, todo, store, executor, shown.finished, shown.note)[Outcome.FAILED]
+        provenance.check_same_environment(done.values(), provenance.environment(target.device))
+    with target.executor(study, len(todo)) as executor:
+        seconds = expected_seconds(study, todo, done, target)[0]
+        with ProgressDisplay(seconds, executor.workers) as display:
+            return runner.run(study, todo, store, executor, display.on_finished, display.note)[Outcome.FAILED]
 
 
-def _search(study: Study, searches: tuple[Search, ...], store: Store, storage: Storage, where: Where) -> int:
-    """Run what is missing of the searches; how many trials failed."""
-    from suite.execution.progress import Shown
+def _search(study: Study, searches: tuple[Search, ...], store: Store, storage: Storage, target: ExecutionTarget) -> int:
+    """Run the missing trials of the searches; return how many failed."""
+    from suite.execution.progress import ProgressDisplay
     from suite.tracking.outbox import Outbox
     from suite.tuning import storage as optuna_storage
     from suite.tuning import tuner
 
     Outbox(store, study, console.note).flush()
-    told = {
-        search.label: {each.number for each in optuna_storage.configurations(storage, search)} for search in searches
+    done = {
+        search.label: {tried.number for tried in optuna_storage.configurations(storage, search)} for search in searches
     }
-    expected = outlook.of_searches(study, searches, told, where)[0]
-    if not expected:
-        print(f"All {sum(map(len, told.values()))} configurations are done.", file=sys.stderr)
-    with where.executor(study, max(len(expected), 1)) as executor, Shown(expected, executor.workers) as shown:
-        failed = tuner.tune(study, searches, store, storage, executor, shown.finished, shown.spared, shown.note)
+    seconds = expected_search_seconds(study, searches, done, target)[0]
+    if not seconds:
+        print(f"All {sum(map(len, done.values()))} configurations are done.", file=sys.stderr)
+    with (
+        target.executor(study, max(len(seconds), 1)) as executor,
+        ProgressDisplay(seconds, executor.workers) as display,
+    ):
+        failed = tuner.tune(
+            study, searches, store, storage, executor, display.on_finished, display.on_skipped, display.note
+        )
         return len(failed)
 
 
-def _show_tuned(study: Study, searches: tuple[Search, ...], tried: Mapping[str, list[Configuration]]) -> None:
-    """What each search came to, and a warning where an optimum lies on the edge of its range."""
+def _show_tuned(study: Study, searches: tuple[Search, ...], configurations: Mapping[str, list[Configuration]]) -> None:
+    """Print the result of each search, and a warning if an optimum lies at the edge of its range."""
     from suite.records import State
     from suite.tuning import search as searching
     from suite.tuning import tuned_study
 
     rows = []
     for search in searches:
-        found = tried[search.label]
-        best = searching.best(found, search)
-        states = Counter(each.state for each in found)
+        tried = configurations[search.label]
+        best = searching.best_configuration(tried, search)
+        states = Counter(configuration.state for configuration in tried)
         rows.append(
             [
                 search.label,
-                tuned_study.setting(search, best),
+                tuned_study.describe_setting(search, best),
                 f"{best.value:.4f}" if best and best.value is not None else "none",
                 *(states[state] for state in (State.COMPLETE, State.PRUNED, State.DIVERGED, State.STALLED)),
-                f"{sum(each.examples for each in found):,}",
+                f"{sum(configuration.examples for configuration in tried):,}",
             ]
         )
     columns = ["optimizer", "best setting", study.tune.objective, "complete", "pruned", "diverged", "stalled"]
     console.table([*columns, "examples spent"], rows)
-    cap = f"{searches[0].configurations} configurations, {searches[0].examples:,} examples"
-    print(f"Each optimizer had at most {cap}. A score that was picked is too good: judge by the fresh repeats.")
-    for line in tuned_study.edges(searches, tried):
-        console.warn(f"{study.place}: {line}")
+    print(
+        f"Budget of each optimizer: {searches[0].configurations} configurations and {searches[0].examples:,} training "
+        "examples. The best validation score is optimistically biased. Use the new repeats for conclusions."
+    )
+    for warning in tuned_study.boundary_warnings(searches, configurations):
+        console.warn(f"{study.place}: {warning}")

@@ -29,7 +29,7 @@ WELCH: Test = "welch"
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class StudyVersion:
     """One of the two versions: what people call it, its study, its plan, and what is recorded of it."""
 
     name: str
@@ -39,7 +39,7 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class Versus:
+class BeforeAfter:
     """What was found.
 
     Attributes:
@@ -79,12 +79,14 @@ class Versus:
     imported: bool = False
 
     @property
-    def speaks(self) -> bool:
+    def has_verdicts(self) -> bool:
         """Whether any label has the repeats that a verdict needs."""
         return bool(len(self.changes) and (self.changes["n"] >= self.fewest).any())
 
 
-def versus(before: Side, after: Side, test: Test | None = None, level: float = LEVEL) -> Versus:
+def compare_versions(
+    before: StudyVersion, after: StudyVersion, test: Test | None = None, level: float = LEVEL
+) -> BeforeAfter:
     """Compare two versions of a study, or two studies.
 
     Args:
@@ -117,7 +119,7 @@ def versus(before: Side, after: Side, test: Test | None = None, level: float = L
     changes, fewest = _changes(
         enough, matrix, higher=higher, margin=margin, level=level, test=test, seeded=not unpaired
     )
-    return Versus(
+    return BeforeAfter(
         before=before.name,
         after=after.name,
         score=score,
@@ -154,7 +156,7 @@ def why_unpaired(before: pd.DataFrame, after: pd.DataFrame) -> str:
     return ""
 
 
-def differs(before: Side, after: Side) -> pd.DataFrame:
+def differs(before: StudyVersion, after: StudyVersion) -> pd.DataFrame:
     """What differs in how two versions were measured: `what`, `before`, `after`; where and with what versions included."""
     pairs = [
         (key.replace("_", " "), _of(before.study, key), _of(after.study, key))

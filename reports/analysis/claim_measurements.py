@@ -45,7 +45,7 @@ ADADELTA_EPS = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ClaimTest:
     """A quantity of each repeat, and where its mean has to lie for the claim to hold.
 
     Attributes:
@@ -74,7 +74,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Exact:
+class DeterministicCheck:
     """A number that a rule fixes, the same in every repeat, and whether it is as the claim says."""
 
     claim: str
@@ -87,7 +87,7 @@ class Exact:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class PartResults:
     """What one part of a study has measured.
 
     Attributes:
@@ -176,10 +176,10 @@ class Evidence:
         return self.values(one, metric) - self.values(other, metric)
 
 
-def evidence(study: Study, frames: Frames) -> Evidence:
+def evidence(study: Study, frames: Frames) -> PartResults:
     """What a study, or a part of one, has measured."""
     metrics = tuple(dict.fromkeys((*scores.measured(frames, study.score), TRAIN_LOSS, ACCURACY)))
-    return Evidence(
+    return PartResults(
         part=study.part or study.problem,
         problem=study.problem,
         score=study.score,
@@ -192,7 +192,7 @@ def evidence(study: Study, frames: Frames) -> Evidence:
     )
 
 
-def asked(parts: Sequence[Evidence]) -> list[Asked]:
+def asked(parts: Sequence[PartResults]) -> list[ClaimTest]:
     """The family: all that varies from repeat to repeat, of all claims but the eighth, and what the misprints did."""
     found = []
     for part in parts:
@@ -202,9 +202,9 @@ def asked(parts: Sequence[Evidence]) -> list[Asked]:
     return [each for each in found if each.by_repeat.notna().any()]
 
 
-def pairs(parts: Sequence[Evidence]) -> list[Asked]:
+def pairs(parts: Sequence[PartResults]) -> list[ClaimTest]:
     """Every pair of rules that a problem has, on every problem; above 0 the first is better; `half` names the pair."""
-    found = list[Asked]()
+    found = list[ClaimTest]()
     for part in parts:
         labels = {kind: label for kind in RANKED if (label := part.own(kind))}
         for one, other in combinations(labels, 2):
@@ -212,9 +212,9 @@ def pairs(parts: Sequence[Evidence]) -> list[Asked]:
     return [each for each in found if each.by_repeat.notna().any()]
 
 
-def exact(parts: Sequence[Evidence]) -> list[Exact]:
+def exact(parts: Sequence[PartResults]) -> list[DeterministicCheck]:
     """What rules do on surfaces, where nothing varies."""
-    found: list[Exact] = []
+    found: list[DeterministicCheck] = []
     for part in parts:
         if part.surface == PLANE:
             found += [*_constant_gradient(part), *_shrinking(part), *_first_steps(part)]
@@ -223,26 +223,26 @@ def exact(parts: Sequence[Evidence]) -> list[Exact]:
     return found
 
 
-def _momentum(part: Evidence) -> Iterator[Asked]:
+def _momentum(part: PartResults) -> Iterator[ClaimTest]:
     yield from _compared("1", part, "momentum", "sgd")
 
 
-def _nag(part: Evidence) -> Iterator[Asked]:
+def _nag(part: PartResults) -> Iterator[ClaimTest]:
     yield from _compared("2", part, "nag", "momentum")
     yield from _compared("2, as printed", part, "nag_paper", "momentum")
 
 
-def _adagrad(part: Evidence) -> Iterator[Asked]:
+def _adagrad(part: PartResults) -> Iterator[ClaimTest]:
     for kind in SGD_FAMILY:
         yield from _compared("3", part, "adagrad", kind)
 
 
-def _nadam(part: Evidence) -> Iterator[Asked]:
+def _nadam(part: PartResults) -> Iterator[ClaimTest]:
     yield from _compared("C", part, "nadam", "adam")
     yield from _compared("C, as printed", part, "nadam_paper", "adam")
 
 
-def _oracle(part: Evidence) -> Iterator[Asked]:
+def _oracle(part: PartResults) -> Iterator[ClaimTest]:
     """The printed NAG against momentum at (1+γ)η, which it should equal; the printed NAdam against the true one."""
     for label, given in part.settings("nag_paper", lr=part.rate).items():
         gamma = float(given.get("momentum", math.nan))
@@ -255,18 +255,20 @@ def _oracle(part: Evidence) -> Iterator[Asked]:
     yield from _compared("printed NAdam and true", part, "nadam_paper", "nadam")
 
 
-def _compared(claim: str, part: Evidence, one: str, other: str) -> Iterator[Asked]:
+def _compared(claim: str, part: PartResults, one: str, other: str) -> Iterator[ClaimTest]:
     """The training loss of one kind's own setting below that of another's."""
     first, second = part.own(one), part.own(other)
     if first and second:
         yield _loss(claim, "", part, first, second)
 
 
-def _loss(claim: str, half: str, part: Evidence, one: str, other: str) -> Asked:
-    return Asked(claim, half, part.part, f"{one} − {other}, training loss", part.less(one, other, TRAIN_LOSS), "below")
+def _loss(claim: str, half: str, part: PartResults, one: str, other: str) -> ClaimTest:
+    return ClaimTest(
+        claim, half, part.part, f"{one} − {other}, training loss", part.less(one, other, TRAIN_LOSS), "below"
+    )
 
 
-def _small_batches(part: Evidence) -> Iterator[Asked]:
+def _small_batches(part: PartResults) -> Iterator[ClaimTest]:
     """Batches of 2 against batches of 256, at the same learning rate: speed, and the test accuracy after one epoch."""
     every = part.settings("sgd", own_budget=False, lr=part.rate)
     by_size = {given["batch_size"]: label for label, given in every.items()}
@@ -277,16 +279,16 @@ def _small_batches(part: Evidence) -> Iterator[Asked]:
     if not trials.loc[trials["label"].isin([small, large]), "packed"].any():  # trials that take turns have no own speed
         ratio = part.values(large, "examples_per_second") / part.values(small, "examples_per_second")
         slower, what = ratio.map(math.log, na_action="ignore"), f"examples/s, {large} over {small}"
-        yield Asked("4", "slower", part.part, what, slower, "above", ratio=1.0)
+        yield ClaimTest("4", "slower", part.part, what, slower, "above", ratio=1.0)
         about = slower - math.log(SLOWER)
-        yield Asked("4", f"about {SLOWER:g} times", part.part, what, about, "near", math.log(ABOUT), ratio=SLOWER)
+        yield ClaimTest("4", f"about {SLOWER:g} times", part.part, what, about, "near", math.log(ABOUT), ratio=SLOWER)
     behind = part.at(small, ACCURACY, 1) - part.at(large, ACCURACY, 1)
     updates = " and ".join(f"{part.updates_per_epoch(label):,}" for label in (small, large))
     what = f"{small} − {large}, test accuracy after epoch 1 of {updates} updates"
-    yield Asked("4", "behind", part.part, what, behind, "below")
+    yield ClaimTest("4", "behind", part.part, what, behind, "below")
 
 
-def _stalls(part: Evidence) -> Iterator[Asked]:
+def _stalls(part: PartResults) -> Iterator[ClaimTest]:
     """The loss of the updates in the last quarter of a run over that in the quarter before."""
     stalls, goes_on = "AdaGrad stalls on networks", "RMSProp and AdaDelta go on"
     wants: tuple[tuple[str, str, Wanted], ...] = (
@@ -299,10 +301,10 @@ def _stalls(part: Evidence) -> Iterator[Asked]:
         if label:
             values, what = _late_change(part, label), f"{label}, loss in the last quarter over the quarter before"
             margin = math.log1p(STILL)
-            yield Asked("5", half, part.part, what, values, wanted, margin, 1.0)
+            yield ClaimTest("5", half, part.part, what, values, wanted, margin, 1.0)
 
 
-def _late_change(part: Evidence, label: str) -> pd.Series[float]:
+def _late_change(part: PartResults, label: str) -> pd.Series[float]:
     updates = part.frames.updates
     own = updates[(updates["label"] == label) & (updates["outcome"] == "ok")]
     found = {}
@@ -314,7 +316,7 @@ def _late_change(part: Evidence, label: str) -> pd.Series[float]:
     return pd.Series(found, dtype=np.float64)
 
 
-def _adadelta(part: Evidence) -> Iterator[Asked]:
+def _adadelta(part: PartResults) -> Iterator[ClaimTest]:
     """AdaDelta at 1 against itself at other learning rates, and with other ε."""
     own = part.own("adadelta")
     if not own:
@@ -327,7 +329,7 @@ def _adadelta(part: Evidence) -> Iterator[Asked]:
             yield replace(_better("6", "nor does ε take its place", part, own, label), wanted="near")
 
 
-def _adam(part: Evidence) -> Iterator[Asked]:
+def _adam(part: PartResults) -> Iterator[ClaimTest]:
     """Adam against each other adaptive method, in the training loss and in the part's score."""
     adam = part.own("adam")
     for kind in ADAPTIVE:
@@ -338,23 +340,23 @@ def _adam(part: Evidence) -> Iterator[Asked]:
                 yield _better("7", f"in {_named(part.score)}", part, adam, other)
 
 
-def _better(claim: str, half: str, part: Evidence, one: str, other: str) -> Asked:
+def _better(claim: str, half: str, part: PartResults, one: str, other: str) -> ClaimTest:
     """A label's score better than that of another, by more than the margin or surely; above 0 is better."""
     sign = 1.0 if scores.higher_is_better(part.score) else -1.0
     what = f"{one} − {other}, {_named(part.score)}" + (" (sign turned)" if sign < 0 else "")
-    return Asked(claim, half, part.part, what, sign * part.less(one, other, part.score), "above", part.margin)
+    return ClaimTest(claim, half, part.part, what, sign * part.less(one, other, part.score), "above", part.margin)
 
 
-def _constant_gradient(part: Evidence) -> Iterator[Exact]:
+def _constant_gradient(part: PartResults) -> Iterator[DeterministicCheck]:
     for label, given in _own(part, "momentum"):
         wanted = 1 / (1 - float(given["momentum"]))
         value = _steps(part, label)[-1] / float(given["lr"])
         told = f"1/(1−γ) = {wanted:g}"
         what = f"{label}: last step over η times the gradient"
-        yield Exact("9", "constant", part.part, what, value, told, abs(value / wanted - 1) < EXACT)
+        yield DeterministicCheck("9", "constant", part.part, what, value, told, abs(value / wanted - 1) < EXACT)
 
 
-def _shrinking(part: Evidence) -> Iterator[Exact]:
+def _shrinking(part: PartResults) -> Iterator[DeterministicCheck]:
     """The last step over the one after a quarter of the steps: 1/2 for a step that shrinks as 1/√t."""
     for kind, half in (("adagrad", "AdaGrad's step shrinks"), ("rmsprop", _NO), ("adadelta", _NO)):
         for label, _ in _own(part, kind):
@@ -364,21 +366,25 @@ def _shrinking(part: Evidence) -> Iterator[Exact]:
             shrinks = kind == "adagrad"
             holds = abs(value / 0.5 - 1) < EXACT if shrinks else value > 1 - EXACT
             what = f"{label}: step {4 * quarter} over step {quarter}"
-            yield Exact("5", half, part.part, what, value, "1/2, as 1/√t" if shrinks else "no less than 1", holds)
+            yield DeterministicCheck(
+                "5", half, part.part, what, value, "1/2, as 1/√t" if shrinks else "no less than 1", holds
+            )
 
 
 _NO = "RMSProp's and AdaDelta's do not"
 
 
-def _first_steps(part: Evidence) -> Iterator[Exact]:
+def _first_steps(part: PartResults) -> Iterator[DeterministicCheck]:
     """The printed NAdam's first steps over η: its listing corrects the bias twice."""
     for label, given in _own(part, "nadam_paper"):
         for at in (0, 1, 2):
             value = float(_steps(part, label)[at] / float(given["lr"]))
-            yield Exact("printed NAdam's steps", "", part.part, f"{label}: step {at + 1} over η", value, "", holds=True)
+            yield DeterministicCheck(
+                "printed NAdam's steps", "", part.part, f"{label}: step {at + 1} over η", value, "", holds=True
+            )
 
 
-def _alternating(part: Evidence) -> Iterator[Exact]:
+def _alternating(part: PartResults) -> Iterator[DeterministicCheck]:
     """Momentum at its bound η = 2(1+γ)/λ: there x₂ changes sides at every step, for ever, and so does its gradient λ x₂."""
     stiff = max(_curvatures(part.surface))
     for label, given in _own(part, "momentum"):
@@ -391,10 +397,12 @@ def _alternating(part: Evidence) -> Iterator[Exact]:
         wanted = 1 / (1 + gamma)
         what = f"{label}: last step over η times an alternating gradient"
         told = f"1/(1+γ) = {wanted:.4g}"
-        yield Exact("9", "alternating", part.part, what, value, told, alternates and abs(value / wanted - 1) < EXACT)
+        yield DeterministicCheck(
+            "9", "alternating", part.part, what, value, told, alternates and abs(value / wanted - 1) < EXACT
+        )
 
 
-def _divergence(part: Evidence) -> Iterator[Exact]:
+def _divergence(part: PartResults) -> Iterator[DeterministicCheck]:
     for kind, half, grows in (
         ("sgd", "gradient descent diverges", True),
         ("momentum", "momentum does not", False),
@@ -402,10 +410,12 @@ def _divergence(part: Evidence) -> Iterator[Exact]:
         for label in _ended(part, kind, lr=0.6):
             value = _growth(part, label)
             what = f"{label}: f at the end over f at the start"
-            yield Exact("10", half, part.part, what, value, "above 1" if grows else "below 1", (value > 1) == grows)
+            yield DeterministicCheck(
+                "10", half, part.part, what, value, "above 1" if grows else "below 1", (value > 1) == grows
+            )
 
 
-def _bounds(part: Evidence) -> Iterator[Exact]:
+def _bounds(part: PartResults) -> Iterator[DeterministicCheck]:
     """η < 2/λ for gradient descent, 2(1+γ)/λ for momentum, 2(1+γ)/((1+2γ)λ) for NAG, λ the largest eigenvalue."""
     stiff, right, told = max(_curvatures(part.surface)), 0, 0
     for kind in ("sgd", "momentum", "nag"):
@@ -419,24 +429,26 @@ def _bounds(part: Evidence) -> Iterator[Exact]:
             right += (float(given["lr"]) > bound) == (value > 1)
     if told:
         what = "settings that grow or shrink as the bounds say"
-        yield Exact("10", "the bounds of stability", part.part, what, float(right), f"all {told}", right == told)
+        yield DeterministicCheck(
+            "10", "the bounds of stability", part.part, what, float(right), f"all {told}", right == told
+        )
 
 
-def _in_the_valley(part: Evidence) -> Iterator[Exact]:
+def _in_the_valley(part: PartResults) -> Iterator[DeterministicCheck]:
     for slow, given in _ended(part, "adagrad", lr=0.4).items():
         for quick in _ended(part, "rmsprop", lr=0.4):
             ends = [_reached(part, label, STEPS) for label in (quick, slow)]
             what = f"f at step {STEPS}, {quick} over {slow}"
             if not np.isnan(ends).any():
-                yield Exact("A", "", part.part, what, ends[0] / ends[1], "below 1", ends[0] < ends[1])
+                yield DeterministicCheck("A", "", part.part, what, ends[0] / ends[1], "below 1", ends[0] < ends[1])
         for far in _ended(part, "adagrad", lr=2.0, eps=float(given.get("eps", math.nan))):
             value = _reached(part, far, STEPS) / _height(part, far, 0)
             what = f"{far}: f at step {STEPS} over f at the start"
             if not math.isnan(value):
-                yield Exact("B", "", part.part, what, value, f"below {THERE:g}", value < THERE)
+                yield DeterministicCheck("B", "", part.part, what, value, f"below {THERE:g}", value < THERE)
 
 
-def _ended(part: Evidence, kind: str, **options: float) -> dict[str, dict[str, Any]]:
+def _ended(part: PartResults, kind: str, **options: float) -> dict[str, dict[str, Any]]:
     """Of the entries of `Evidence.settings`, those that were run and did not break: what is not there shows nothing."""
     recorded = set(trajectories.whole(part.frames)["label"])
     return {
@@ -444,28 +456,28 @@ def _ended(part: Evidence, kind: str, **options: float) -> dict[str, dict[str, A
     }
 
 
-def _own(part: Evidence, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _own(part: PartResults, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """All of these with a path."""
     for label, given in _ended(part, kind).items():
         if _has_path(part, label):
             yield label, given
 
 
-def _path(part: Evidence, label: str) -> pd.DataFrame:
+def _path(part: PartResults, label: str) -> pd.DataFrame:
     """The path of a label, its start first; empty where there is none."""
     return part.ways[part.ways["label"] == label].sort_values("step")
 
 
-def _has_path(part: Evidence, label: str) -> bool:
+def _has_path(part: PartResults, label: str) -> bool:
     return len(_path(part, label)) > 10
 
 
-def _steps(part: Evidence, label: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _steps(part: PartResults, label: str) -> np.ndarray[Any, np.dtype[np.float64]]:
     """The lengths of all steps in x₁, along which the gradient is 1."""
     return np.abs(np.diff(_path(part, label)["x1"].to_numpy(dtype=np.float64)))
 
 
-def _height(part: Evidence, label: str, step: int) -> float:
+def _height(part: PartResults, label: str, step: int) -> float:
     """Height f at a step of a label's path; NaN where it has none."""
     own = _path(part, label)
     at = own[own["step"] == step]
@@ -473,12 +485,12 @@ def _height(part: Evidence, label: str, step: int) -> float:
     return float(formula(float(at["x1"].iloc[0]), float(at["x2"].iloc[0]))) if len(at) else math.nan
 
 
-def _growth(part: Evidence, label: str) -> float:
+def _growth(part: PartResults, label: str) -> float:
     """Height f at the end of a label's path over f at its start; infinite where it diverged."""
     return _reached(part, label, int(_path(part, label)["step"].max())) / _height(part, label, 0)
 
 
-def _reached(part: Evidence, label: str, step: int) -> float:
+def _reached(part: PartResults, label: str, step: int) -> float:
     """Height f at a step of a label's path; infinite where it diverged, NaN where it was not run so long."""
     own = part.frames.trials[part.frames.trials["label"] == label]
     return math.inf if (own["outcome"] == "diverged").any() else _height(part, label, step)

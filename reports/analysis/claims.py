@@ -17,25 +17,25 @@ from reports.analysis import claim_measurements, verdicts
 from reports.analysis.verdicts import BETTER, TIED, UNDECIDED, WORSE
 from reports.statistics import pairwise_tests
 from reports.statistics.intervals import LEVEL, t_interval
-from reports.statistics.pairwise_tests import FEWEST
+from reports.statistics.pairwise_tests import MIN_REPEATS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from reports.analysis.claim_measurements import Asked, Evidence, Exact
+    from reports.analysis.claim_measurements import ClaimTest, DeterministicCheck, PartResults
     from reports.statistics.pairwise_tests import Differences
 
 Verdict = Literal["supported", "refuted", "partly", "undecided", "not measured here"]
 SUPPORTED: Verdict = "supported"
 REFUTED: Verdict = "refuted"
-PARTLY: Verdict = "partly"
+MIXED: Verdict = "partly"
 OPEN: Verdict = "undecided"
 UNMEASURED: Verdict = "not measured here"
 
 RANKS_DIFFER = "8"
 """The claim about pairs over problems, which has a family of its own."""
 
-FEWEST_PROBLEMS = 2
+MIN_PROBLEMS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,14 +223,14 @@ class Findings:
     misprints: tuple[Measurement, ...]
 
 
-def settle(evidence: Sequence[Evidence], level: float = LEVEL) -> Findings:
+def evaluate_claims(evidence: Sequence[PartResults], level: float = LEVEL) -> Findings:
     """Give every claim a verdict from what these parts have measured.
 
     The measurements of all claims but the eighth are one family, adjusted together; all pairs of optimizers on all problems,
     from which the eighth is judged, are another. What cannot vary from repeat to repeat (a path on a surface) is told as it is.
     """
     asked, exact = claim_measurements.asked(evidence), claim_measurements.exact(evidence)
-    judged = [*judge(asked, level), *map(_as_measurement, exact)]
+    judged = [*judge_measurements(asked, level), *map(_as_measurement, exact)]
     eighth, pairs, problems = _ranks_differ(evidence, level)
     found = []
     for claim in CLAIMS:
@@ -244,7 +244,7 @@ def settle(evidence: Sequence[Evidence], level: float = LEVEL) -> Findings:
     return Findings(tuple(found), sum(_counts(each) for each in asked), pairs, problems, level, misprints)
 
 
-def judge(asked: Sequence[Asked], level: float = LEVEL) -> list[Measurement]:
+def judge_measurements(asked: Sequence[ClaimTest], level: float = LEVEL) -> list[Measurement]:
     """Measurements with verdicts, adjusted for all of them.
 
     One with fewer than `FEWEST` repeats is undecided, and not of the family: its few flips would hide all others.
@@ -255,8 +255,8 @@ def judge(asked: Sequence[Asked], level: float = LEVEL) -> list[Measurement]:
         table = pd.concat([each.by_repeat for each in many], axis=1).sort_index()
         own = pairwise_tests.family(table.to_numpy(dtype=np.float64), np.random.default_rng(verdicts.SEED), level=level)
         margins = np.array([each.margin for each in many])
-        told = verdicts.judge(own, higher=True, margin=margins, level=level, fewest=FEWEST)
-        low, high = own.joint_interval()
+        told = verdicts.judge(own, higher=True, margin=margins, level=level, fewest=MIN_REPEATS)
+        low, high = own.simultaneous_interval()
         for at, each in enumerate(many):
             verdict = _verdict(each, str(told[at]), float(low[at]), float(high[at]))
             found[id(each)] = replace(_measurement(each, own, at, verdict), tied=told[at] == TIED)
@@ -271,8 +271,8 @@ def combine(verdicts_: Iterable[Verdict]) -> Verdict:
     told = set(verdicts_)
     if not told:
         return UNMEASURED
-    if PARTLY in told or {SUPPORTED, REFUTED} <= told:
-        return PARTLY
+    if MIXED in told or {SUPPORTED, REFUTED} <= told:
+        return MIXED
     if REFUTED in told:
         return REFUTED
     return SUPPORTED if told == {SUPPORTED} else OPEN
@@ -295,12 +295,12 @@ def _finding(claim: Claim, measurements: tuple[Measurement, ...]) -> Finding:
     return Finding(claim, measurements, verdict, max(needs) if needs and verdict == OPEN else np.nan)
 
 
-def _counts(asked: Asked) -> bool:
+def _counts(asked: ClaimTest) -> bool:
     """Whether a measurement has the repeats that a verdict needs."""
-    return int(asked.by_repeat.notna().sum()) >= FEWEST
+    return int(asked.by_repeat.notna().sum()) >= MIN_REPEATS
 
 
-def _verdict(asked: Asked, told: str, low: float, high: float) -> Verdict:
+def _verdict(asked: ClaimTest, told: str, low: float, high: float) -> Verdict:
     """What a house verdict on the mean (better: above 0) says of the claim."""
     if asked.wanted == "near":  # no difference that counts
         if told == TIED:
@@ -314,8 +314,8 @@ def _verdict(asked: Asked, told: str, low: float, high: float) -> Verdict:
     return SUPPORTED if told == {"above": BETTER, "below": WORSE}[asked.wanted] else REFUTED
 
 
-def _measurement(asked: Asked, found: Differences, at: int, verdict: Verdict) -> Measurement:
-    low, high = (float(ends[at]) for ends in found.joint_interval())
+def _measurement(asked: ClaimTest, found: Differences, at: int, verdict: Verdict) -> Measurement:
+    low, high = (float(ends[at]) for ends in found.simultaneous_interval())
     mean, sd = float(found.mean[at]), float(found.sd[at])
     gap, *ends = _towards(asked, mean, low, high)
     size, size_low, size_high = (each / sd if sd > 0 else np.nan for each in (gap, *ends))
@@ -340,7 +340,7 @@ def _measurement(asked: Asked, found: Differences, at: int, verdict: Verdict) ->
     )
 
 
-def _towards(asked: Asked, mean: float, low: float, high: float) -> tuple[float, float, float]:
+def _towards(asked: ClaimTest, mean: float, low: float, high: float) -> tuple[float, float, float]:
     """How far an effect lies on the claim's side, with the ends of its interval; below 0 it lies on the other."""
     if asked.wanted == "below":
         return -mean, -high, -low
@@ -351,16 +351,16 @@ def _towards(asked: Asked, mean: float, low: float, high: float) -> tuple[float,
     return mean + shift, low + shift, high + shift
 
 
-def _too_few(asked: Asked, level: float) -> Measurement:
+def _too_few(asked: ClaimTest, level: float) -> Measurement:
     """A measurement without the repeats that a verdict needs: undecided, with its own interval."""
     own = t_interval(asked.by_repeat.dropna().to_numpy(dtype=np.float64), level)
     ends = (asked.shown(own.mean), asked.shown(own.low), asked.shown(own.high))
     return Measurement(
-        asked.claim, asked.half, asked.part, asked.what, own.n, *ends, needed=float(FEWEST), ratio=asked.ratio > 0
+        asked.claim, asked.half, asked.part, asked.what, own.n, *ends, needed=float(MIN_REPEATS), ratio=asked.ratio > 0
     )
 
 
-def _as_measurement(exact: Exact) -> Measurement:
+def _as_measurement(exact: DeterministicCheck) -> Measurement:
     return Measurement(
         exact.claim,
         exact.half,
@@ -374,16 +374,16 @@ def _as_measurement(exact: Exact) -> Measurement:
     )
 
 
-def _ranks_differ(evidence: Sequence[Evidence], level: float) -> tuple[Finding, int, int]:
+def _ranks_differ(evidence: Sequence[PartResults], level: float) -> tuple[Finding, int, int]:
     """Claim 8: supported by one pair that is better here and worse there; refuted where every pair is decided and alike."""
     claim = next(each for each in CLAIMS if each.key == RANKS_DIFFER)
     problems = [each for each in evidence if each.is_network]
-    pairs = claim_measurements.pairs(problems) if len({each.problem for each in problems}) >= FEWEST_PROBLEMS else []
-    judged = judge(pairs, level)
+    pairs = claim_measurements.pairs(problems) if len({each.problem for each in problems}) >= MIN_PROBLEMS else []
+    judged = judge_measurements(pairs, level)
     alike: dict[str, list[Measurement]] = {}
     for each in judged:
         alike.setdefault(each.half, []).append(each)
-    if all(len(group) < FEWEST_PROBLEMS for group in alike.values()):
+    if all(len(group) < MIN_PROBLEMS for group in alike.values()):
         return Finding(claim, (), UNMEASURED, np.nan), 0, 0
     best = max(alike.values(), key=lambda group: _contrast(group, decided=True))
     if _contrast(best, decided=True) > -np.inf:

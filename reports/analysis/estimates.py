@@ -89,7 +89,9 @@ def by_label(
     return table.loc[order].reset_index(drop=True)
 
 
-def otherwise(scores: pd.DataFrame, score: str, labels: Sequence[str], level: float = LEVEL) -> pd.DataFrame:
+def score_under_other_intervals(
+    scores: pd.DataFrame, score: str, labels: Sequence[str], level: float = LEVEL
+) -> pd.DataFrame:
     """The score under three intervals, a row per label: what is said of it when the interval is another.
 
     Args:

@@ -117,7 +117,7 @@ def budget(trials: pd.DataFrame) -> pd.DataFrame:
     return table[columns].rename_axis("label").reset_index()
 
 
-def against_own(
+def tuned_vs_default(
     scores: pd.DataFrame, metric: str, labels: Collection[str], kept: Collection[str] = (), level: float = LEVEL
 ) -> pd.DataFrame:
     """The tuned setting against the study's own on fresh repeats, paired: dᵣ = tunedᵣ − ownᵣ, d̄ ± t · s(d)/√n.
@@ -153,7 +153,7 @@ def against_own(
     return pd.DataFrame(rows)
 
 
-def gaps(chosen: pd.DataFrame, scores: pd.DataFrame, level: float = LEVEL) -> pd.DataFrame:
+def validation_test_gap(chosen: pd.DataFrame, scores: pd.DataFrame, level: float = LEVEL) -> pd.DataFrame:
     """What is left of the score that a setting was chosen by: test score on fresh repeats − validation score.
 
     The best of many noisy scores looks better than it is (the winner's curse). The validation score enters as the number

@@ -39,12 +39,12 @@ class Comparison:
             repeats that both have. Labels with too few scores are in `left_out` instead.
         n: Scores by label.
         pairs: A row per pair, `first` before `second` in the order of `means`: `n`, `difference` (first − second), `low`
-            and `high` (of the pair by itself), `joint_low` and `joint_high` (all pairs together), `p`, `adjusted_p`,
+            and `high` (of the pair by itself), `simultaneous_low` and `simultaneous_high` (all pairs together), `p`, `adjusted_p`,
             `effect` (`comparison.effect_size`), `superiority` with `superiority_low` and `superiority_high` (how often
             first is the better one), `detectable` (`comparison.detectable`), `pairing_gain`, and `verdict` on first.
         tiers: Labels that cannot be told apart, the best tier first (`tiers.tiers`).
         letters: The same as a compact letter display.
-        leaders: The best and all that it was not found better than.
+        not_significantly_worse: The best and all that it was not found better than.
         left_out: Labels that are not compared, with how many scores each has: fewer than `fewest`, where two labels have so
             many, else fewer than two.
         fewest: So many repeats are needed before anything gets a verdict.
@@ -67,7 +67,7 @@ class Comparison:
     pairs: pd.DataFrame
     tiers: list[list[str]]
     letters: dict[str, str]
-    leaders: tuple[str, ...]
+    not_significantly_worse: tuple[str, ...]
     left_out: dict[str, int]
     fewest: int
     detectable: float
@@ -78,7 +78,7 @@ class Comparison:
     skewness: float
 
     @property
-    def speaks(self) -> bool:
+    def has_verdicts(self) -> bool:
         """Whether any pair has the repeats that a verdict needs."""
         return bool((self.pairs["n"] >= self.fewest).any()) if len(self.pairs) else False
 
@@ -168,7 +168,7 @@ def compare(
         pairs=pairs,
         tiers=groups,
         letters=letter_display.letters(order, groups),
-        leaders=tuple(label for label in order if label not in beaten),
+        not_significantly_worse=tuple(label for label in order if label not in beaten),
         left_out={str(label): int(counts[label]) for label in table.columns if str(label) not in used},
         fewest=fewest,
         detectable=float(pairs["detectable"].median()) if len(pairs) else math.nan,
@@ -218,7 +218,7 @@ def judge(
     fewest: int,
 ) -> NDArray[np.str_]:
     """The verdict on the first of each pair; see `compare`. `higher` and `margin` hold for all, or are one for each."""
-    low, high = found.joint_interval()
+    low, high = found.simultaneous_interval()
     margin = np.asarray(margin)
     better = np.where(higher, found.mean > 0, found.mean < 0)
     verdict = np.where(found.adjusted <= 1 - level, np.where(better, BETTER, WORSE), UNDECIDED)
@@ -248,7 +248,7 @@ def rows(
         seeded: Whether a repeat means the same random numbers in every column.
     """
     low, high = found.interval(level)
-    joint_low, joint_high = found.joint_interval()
+    simultaneous_low, simultaneous_high = found.simultaneous_interval()
     often = [
         pairwise_tests.superiority(sign * matrix[:, one], sign * matrix[:, other], paired=found.paired, level=level)
         for one, other in zip(found.first, found.second, strict=True)
@@ -262,8 +262,8 @@ def rows(
             "difference": found.mean,
             "low": low,
             "high": high,
-            "joint_low": joint_low,
-            "joint_high": joint_high,
+            "simultaneous_low": simultaneous_low,
+            "simultaneous_high": simultaneous_high,
             "p": found.p,
             "adjusted_p": found.adjusted,
             "effect": found.effect,

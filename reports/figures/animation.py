@@ -34,7 +34,7 @@ _SHARP = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class AnimatedTrajectory:
     """A path as the page draws it: label, place of each step in the view box, height at each step, whether it diverges."""
 
     label: str
@@ -49,7 +49,7 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
-class Racer:
+class AnimatedOptimizer:
     """An optimizer in a race.
 
     Attributes:
@@ -63,12 +63,12 @@ class Racer:
     name: str
     color: str
     dash: tuple[float, ...]
-    best: Way | None
+    best: AnimatedTrajectory | None
     rates: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Race:
+class Animation:
     """All that the page needs of a race.
 
     Attributes:
@@ -88,9 +88,9 @@ class Race:
     start: tuple[float, float]
     stars: tuple[tuple[float, float], ...]
     ticks: tuple[tuple[str, float, float, str], ...]
-    racers: tuple[Racer, ...]
+    racers: tuple[AnimatedOptimizer, ...]
     choices: tuple[tuple[str, tuple[str | None, ...]], ...]
-    ways: Mapping[str, Way]
+    ways: Mapping[str, AnimatedTrajectory]
     steps: int
 
     @property
@@ -113,9 +113,9 @@ class Race:
         )
 
 
-def race(
+def animation(
     paths: pd.DataFrame, ended: pd.DataFrame, families: Sequence[Family], looks: Mapping[str, Style]
-) -> Race | None:
+) -> Animation | None:
     """The race of optimizers on one surface; None where nothing is recorded.
 
     Args:
@@ -135,7 +135,7 @@ def race(
     for label, way in paths.groupby("label", sort=False):
         places = [(float(x), float(y)) for x, y in _scaled(drawable(way, shown), shown)]
         told = tuple(compact(height) for height in way["height"])
-        ways[str(label)] = Way(str(label), tuple(places), told, bool(diverged[label]))
+        ways[str(label)] = AnimatedTrajectory(str(label), tuple(places), told, bool(diverged[label]))
     racers, chosen = [], []
     for family in families:
         first = next(iter(family.labels.values()))
@@ -143,7 +143,7 @@ def race(
         chosen.append(winner)
         rates = {label: f"{rate:g}" if np.isfinite(rate) else "" for rate, label in family.labels.items()}
         look = looks[first]
-        racers.append(Racer(family.name, look.color, look.dash, ways[winner] if winner else None, rates))
+        racers.append(AnimatedOptimizer(family.name, look.color, look.dash, ways[winner] if winner else None, rates))
     choices: list[tuple[str, tuple[str | None, ...]]] = [("each at its best learning rate", tuple(chosen))]
     every = sorted({rate for family in families for rate in family.labels if np.isfinite(rate)})
     for rate in every:
@@ -151,7 +151,7 @@ def race(
         present = tuple(label if label in ways else None for label in of_rate)
         if sum(label is not None for label in present) > 1 and len(every) > 1:
             choices.append((f"all at η = {rate:g}", present))
-    return Race(
+    return Animation(
         surface=families[0].surface,
         bands=_bands(surface, shown),
         start=next(iter(ways.values())).points[0],

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from reports.analysis.before_after import Versus
+    from reports.analysis.before_after import BeforeAfter
     from reports.analysis.verdicts import Comparison
     from reports.figures.style import Style
 
@@ -79,7 +79,7 @@ def matrix(found: Comparison, ax: Axes) -> Axes:
     """
     order = list(found.means)
     k = len(order)
-    digits = min(notes.decimals((found.pairs["joint_high"] - found.pairs["joint_low"]) / 2), 4)
+    digits = min(notes.decimals((found.pairs["simultaneous_high"] - found.pairs["simultaneous_low"]) / 2), 4)
     size = 7.2 if k <= 9 else max(4.2, 7.2 * 9 / k)
     for y, row in enumerate(order):
         for x, column in enumerate(order):
@@ -116,7 +116,7 @@ def matrix(found: Comparison, ax: Axes) -> Axes:
 def _towards(found: Comparison, label: str, best: str) -> tuple[float, float, float, str]:
     """The difference `label` − `best`, its joint interval, and the verdict on `label`."""
     row = found.pair(label, best)
-    ends = [float(row[name]) for name in ("difference", "joint_low", "joint_high")]
+    ends = [float(row[name]) for name in ("difference", "simultaneous_low", "simultaneous_high")]
     if row["first"] == label:
         return ends[0], ends[1], ends[2], found.verdict(label, best)
     return -ends[0], -ends[2], -ends[1], found.verdict(label, best)
@@ -174,7 +174,7 @@ def _square(x: int, y: int, color: str) -> Any:
     return Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=color, edgecolor="#c9ced6", lw=0.6)
 
 
-def changes(found: Versus, ax: Axes, looks: Mapping[str, Style]) -> Axes:
+def changes(found: BeforeAfter, ax: Axes, looks: Mapping[str, Style]) -> Axes:
     """How each optimizer's mean changed from one version to the other, with intervals that hold for all together.
 
     Args:
@@ -185,7 +185,7 @@ def changes(found: Versus, ax: Axes, looks: Mapping[str, Style]) -> Axes:
     table = found.changes
     heights = range(len(table) - 1, -1, -1)
     for height, (_, row) in zip(heights, table.iterrows(), strict=True):
-        middle, low, high = (float(row[name]) for name in ("difference", "joint_low", "joint_high"))
+        middle, low, high = (float(row[name]) for name in ("difference", "simultaneous_low", "simultaneous_high"))
         _interval(ax, height, (middle, low, high), row["verdict"], looks[row["label"]])
         told = f"{SIGNS[row['verdict']]} {row['verdict']}".strip()
         ax.text(1.01, height, told, transform=ax.get_yaxis_transform(), va="center", fontsize=7.5, color=INK)

@@ -14,13 +14,13 @@ import pandas as pd
 
 from suite.data.surfaces import SURFACES, Surface
 from suite.errors import UserError
-from suite.records import BITS, STEP_LOSS, Configuration, Outcome, TrialRecord
+from suite.records import REPRODUCIBILITY_KEYS, STEP_LOSS, Configuration, Outcome, TrialRecord
 from suite.spec.parts import StudyFile
 from suite.spec.study import TUNED, Range, Study, tuned_label
-from suite.spec.study_file import reference, shipped
+from suite.spec.study_file import load_reference, shipped_studies
 from suite.trials import IMPORTED, Trial, canonical
 from suite.tuning.importance import importances
-from suite.tuning.ranges import beyond_edge, show
+from suite.tuning.ranges import extend_range_at_bound, format_range
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "BITS",
+    "REPRODUCIBILITY_KEYS",
     "ENVIRONMENT",
     "IMPORTED",
     "MISSING",
@@ -36,19 +36,19 @@ __all__ = [
     "SURFACES",
     "TUNED",
     "Frames",
-    "Reader",
+    "RecordStore",
     "Study",
     "StudyFile",
     "Surface",
     "Trial",
     "TrialRecord",
-    "TuningReader",
+    "TuningStore",
     "UserError",
     "command",
-    "draws",
+    "random_stream_key",
     "importances",
     "load",
-    "reference",
+    "load_reference",
     "settings",
     "tuned_label",
     "tuning",
@@ -78,7 +78,7 @@ _POINTS = ("trial_id", "metric", "epoch", "step", "value")
 _UPDATES = ("label", "repeat", "outcome", "step", "value")
 
 
-class Reader(Protocol):
+class RecordStore(Protocol):
     """What a report needs of a store; `suite.tracking.store.Store` has it."""
 
     def records(self, ids: Collection[str]) -> Mapping[str, TrialRecord]:
@@ -130,7 +130,7 @@ class Frames:
         return int((self.trials["outcome"] != MISSING).sum())
 
 
-def load(store: Reader, trials: Sequence[Trial]) -> Frames:
+def load(store: RecordStore, trials: Sequence[Trial]) -> Frames:
     """What the store knows about the trials of a plan.
 
     Raises:
@@ -176,14 +176,14 @@ def _updates(points: pd.DataFrame, chosen: NDArray[np.bool_], table: pd.DataFram
     )
 
 
-class TuningReader(Protocol):
+class TuningStore(Protocol):
     """What a report on a tuning needs of a store; `suite.tracking.store.Store` has it."""
 
     def configurations(self, study: str) -> Sequence[Configuration]:
         """What the tuning of a study tried."""
 
 
-def tuning(study: Study, store: TuningReader) -> pd.DataFrame:
+def tuning(study: Study, store: TuningStore) -> pd.DataFrame:
     """What the tuning of a study tried: a row per Optuna trial.
 
     Args:
@@ -245,8 +245,11 @@ def _tried(tried: Configuration) -> dict[str, Any]:
         "seconds": tried.seconds,
         "run_id": tried.run_id,
         **{f"param.{name}": value for name, value in tried.hyperparameters.items()},
-        **{f"range.{name}": show(found) for name, found in searched.items()},
-        **{f"edge.{name}": bool(beyond_edge(found, tried.hyperparameters[name])) for name, found in searched.items()},
+        **{f"range.{name}": format_range(found) for name, found in searched.items()},
+        **{
+            f"edge.{name}": bool(extend_range_at_bound(found, tried.hyperparameters[name]))
+            for name, found in searched.items()
+        },
     }
 
 
@@ -286,7 +289,7 @@ def command(study: Study | StudyFile) -> str:
     path, name = study.path, study.file_name if isinstance(study, Study) else study.name
     if study.imported:
         return shlex.join(["ravine", "import", study.imported.file, "--study", name])
-    named = path is None or path in {path.resolve() for path in shipped().values()}
+    named = path is None or path in {path.resolve() for path in shipped_studies().values()}
     generated = path is not None and path.parts[-3:-1] == ("out", "studies")
     words = ["ravine", "run", name if path is None or named or generated else path.name]
     words += ["--part", study.part] if isinstance(study, Study) and study.part else []
@@ -316,13 +319,13 @@ def _row(trial: Trial, record: TrialRecord | None) -> dict[str, Any]:
         "weights": record.weights if record else "",
         "hyperparameters": dict(trial.hyperparameters),
         "problem_options": dict(trial.problem_options),
-        "draws": draws(trial),
+        "draws": random_stream_key(trial),
     }
     environment = record.environment if record else {}
     return row | {key: environment.get(key, "") for key in ENVIRONMENT}
 
 
-def draws(trial: Trial) -> str:
+def random_stream_key(trial: Trial) -> str:
     """What decides, beside the repeat, which weights a trial starts from and which batches it sees: equal texts, equal draws.
 
     Problem with its options, data, root seed, stage. The digest of the optimizer's own file is not part of it, unless the

@@ -14,7 +14,7 @@ from reports.text import notes, tables
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from reports.analysis.before_after import Versus
+    from reports.analysis.before_after import BeforeAfter
     from reports.sections import Section
 
 CROWDED = 12
@@ -27,10 +27,10 @@ class Page:
 
     page: Path
     answer: str
-    sheet: tables.Sheet | None
+    sheet: tables.Table | None
 
 
-def build(found: Versus, folder: Path, command: str) -> Page:
+def build(found: BeforeAfter, folder: Path, command: str) -> Page:
     """Build the page; an older one there is replaced.
 
     Args:
@@ -68,7 +68,7 @@ def build(found: Versus, folder: Path, command: str) -> Page:
     return Page(folder / "index.html", answer, change.sheets[0] if len(found.changes) else None)
 
 
-def summary(found: Versus) -> dict[str, Any]:
+def summary(found: BeforeAfter) -> dict[str, Any]:
     """The numbers of a comparison for scripts; a number that does not exist is null."""
     return {
         "before": found.before,
@@ -77,12 +77,12 @@ def summary(found: Versus) -> dict[str, Any]:
         "higher_is_better": found.higher,
         "answer": versus_section.answer(found),
         "paired": not found.unpaired,
-        "unpaired_since": found.unpaired,
+        "unpaired_reason": found.unpaired,
         "test": found.test,
         "level": found.level,
         "margin": found.margin,
-        "repeats_for_a_verdict": found.fewest,
-        "verdicts": found.speaks,
+        "min_repeats": found.fewest,
+        "verdicts": found.has_verdicts,
         "changes": records(found.changes),
         "left_out": list(found.left_out),
         "same_trials": list(found.same),
@@ -93,7 +93,7 @@ def summary(found: Versus) -> dict[str, Any]:
     }
 
 
-def _all(found: Versus) -> Section | None:
+def _all(found: BeforeAfter) -> Section | None:
     """All pairs of both versions as one family, with its figures where they have room."""
     if len(found.all.means) < 2:
         return None

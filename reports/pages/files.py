@@ -45,7 +45,7 @@ _WIDE = 7.5
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class RenderedFigure:
     """A drawn figure: its file's name without an ending, its caption, what it shows, its bytes by format, and its place."""
 
     name: str
@@ -81,7 +81,7 @@ def check_place(folder: Path) -> None:
         raise UserError(f"{told}. Move what stands in the way, or start in another folder") from None
 
 
-def picture(figure: Figure, name: str, caption: str, alt: str, label: str = "") -> Picture:
+def picture(figure: Figure, name: str, caption: str, alt: str, label: str = "") -> RenderedFigure:
     """A figure, drawn in every format."""
     files = {}
     with warnings.catch_warnings():
@@ -97,10 +97,10 @@ def picture(figure: Figure, name: str, caption: str, alt: str, label: str = "") 
             buffer = io.BytesIO()
             figure.savefig(buffer, format=ending, metadata=dict(metadata))
             files[ending] = buffer.getvalue()
-    return Picture(name, caption, alt, files, label, wide=figure.get_figwidth() >= _WIDE)
+    return RenderedFigure(name, caption, alt, files, label, wide=figure.get_figwidth() >= _WIDE)
 
 
-def draw_sections(sections: Iterable[Section], looks: Mapping[str, Style]) -> Iterator[Picture]:
+def draw_sections(sections: Iterable[Section], looks: Mapping[str, Style]) -> Iterator[RenderedFigure]:
     """The figures of each part of a page, in every format."""
     import matplotlib.style
 
@@ -124,7 +124,7 @@ def section_texts(sections: Iterable[Section]) -> dict[str, str]:
     return texts
 
 
-def save(pictures: Iterable[Picture], folder: Path) -> None:
+def save(pictures: Iterable[RenderedFigure], folder: Path) -> None:
     """Write figures to `figures/` of a report's folder."""
     (folder / "figures").mkdir()
     for each in pictures:

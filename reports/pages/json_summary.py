@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def summary(report: Report, study: str) -> dict[str, Any]:
     """What `ravine report STUDY --json` prints; a number that does not exist is null, "never" is the text Infinity."""
     found = report.comparison
-    claims = {"claims": settled(report.claims)} if report.claims else {}
+    claims = {"claims": claims_as_dict(report.claims)} if report.claims else {}
     return claims | {
         "study": study,
         "score": found.score,
@@ -26,17 +26,17 @@ def summary(report: Report, study: str) -> dict[str, Any]:
         "level": found.level,
         "margin": found.margin,
         "test": found.test,
-        "test_described": conclusions.how(found) if len(found.pairs) else "",
-        "repeats_for_a_verdict": found.fewest,
-        "verdicts": found.speaks,
+        "test_described": conclusions.method_statement(found) if len(found.pairs) else "",
+        "min_repeats": found.fewest,
+        "verdicts": found.has_verdicts,
         "estimates": records(report.estimates),
         "pairs": records(found.pairs),
         "tiers": found.tiers,
         "letters": found.letters,
-        "not_told_from_the_best": list(found.leaders),
+        "not_significantly_worse_than_best": list(found.not_significantly_worse),
         "left_out": list(found.left_out),
         "detectable_difference": plain(found.detectable),
-        "repeats_to_part_the_two_best": plain(found.needed),
+        "repeats_to_separate_top_two": plain(found.needed),
         "targets": records(report.targets) if report.targets is not None else [],
         "report": str(report.page),
     }
@@ -48,7 +48,7 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(key).replace(" ", "_"): plain(value) for key, value in row.items()} for row in rows]
 
 
-def settled(found: Findings) -> list[dict[str, Any]]:
+def claims_as_dict(found: Findings) -> list[dict[str, Any]]:
     """The claims for scripts, as plain JSON values."""
     told = []
     for each in found.claims:

@@ -9,25 +9,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reports.analysis import claim_measurements, claims
-from reports.analysis.ranking import stand
+from reports.analysis.ranking import rank_optimizers
 from reports.frames.scores import title
 from reports.frames.study_frames import command
 from reports.pages import files
-from reports.pages.json_summary import settled
+from reports.pages.json_summary import claims_as_dict
 from reports.sections import claims as claims_section
 from reports.statistics.intervals import LEVEL
 from reports.statistics.time_to_target import MIDDLE
 from reports.text import conclusions, notes, tables
-from reports.text.tables import Cell, Column, Sheet
+from reports.text.tables import Cell, Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from reports.analysis.claims import Findings
-    from reports.analysis.ranking import Parts, Standing
-    from reports.frames.study_frames import StudyFile
-    from reports.pages.files import Picture
+    from reports.analysis.ranking import Ranking
+    from reports.frames.study_frames import Study, StudyFile
+    from reports.pages.files import RenderedFigure
+    from reports.pages.study import Report
+
+    Parts = Sequence[tuple[Study, Report]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Overview:
     name: str
     page: Path
     answer: str
-    standing: Standing | None
+    standing: Ranking | None
     claims: Findings | None = None
 
 
@@ -57,9 +60,9 @@ def build(file: StudyFile, reports: Parts, folder: Path) -> Overview:
         UserError: `folder` holds something that is no report.
     """
     files.check_place(folder)
-    standing = stand(reports)
+    standing = rank_optimizers([report.results(study) for study, report in reports])
     asking = [claim_measurements.evidence(study, report.frames) for study, report in reports if study.claims]
-    found = claims.settle(asking) if asking else None
+    found = claims.evaluate_claims(asking) if asking else None
     sections = claims_section.sections(found) if found else ()
     told_of_ranks = _answer(standing, reports) if standing or not found else ""
     answer = " ".join(filter(None, (claims_section.answer(found) if found else "", told_of_ranks)))
@@ -126,14 +129,14 @@ def summary(whole: Overview, parts: Sequence[Mapping[str, Any]]) -> dict[str, An
         "parts": list(parts),
     }
     if whole.claims:
-        found["claims"] = settled(whole.claims)
+        found["claims"] = claims_as_dict(whole.claims)
     if standing:
         found["mean_ranks"] = dict(zip(standing.labels, standing.ranks.mean.tolist(), strict=True))
         found |= {"critical_difference": standing.ranks.critical, "friedman_p": standing.ranks.friedman}
     return found
 
 
-def _answer(standing: Standing | None, reports: Parts) -> str:
+def _answer(standing: Ranking | None, reports: Parts) -> str:
     many = len(reports)
     if all(report.frames.on_surfaces for _, report in reports):
         return f"{many} surfaces, each with its own page: no ranking over functions that were chosen to differ."
@@ -155,16 +158,16 @@ def _answer(standing: Standing | None, reports: Parts) -> str:
     if ranks.friedman > 1 - ranks.level:
         return f"{text}, but the ranks may be chance: Friedman's test gives {_p(ranks.friedman)}."
     if near:
-        return f"{text}; not told from it by rank: {conclusions.listed(near)}."
+        return f"{text}; not told from it by rank: {conclusions.join_labels(near)}."
     return f"{text}, and is told from all others by rank."
 
 
-def _lossy(standing: Standing) -> bool:
+def _lossy(standing: Ranking) -> bool:
     """Whether any rank leaves repeats out."""
     return any((standing.table[f"ok {part}"] < standing.table[f"run {part}"]).any() for part in standing.parts)
 
 
-def _words(standing: Standing | None) -> tuple[str, ...]:
+def _words(standing: Ranking | None) -> tuple[str, ...]:
     if standing is None:
         return ()
     ranks = standing.ranks
@@ -191,7 +194,7 @@ def _looks(reports: Parts) -> Mapping[str, Any]:
     return styles([*dict.fromkeys(label for _, report in reports for label in report.frames.labels)])
 
 
-def _draw(standing: Standing, looks: Mapping[str, Any]) -> Iterator[Picture]:
+def _draw(standing: Ranking, looks: Mapping[str, Any]) -> Iterator[RenderedFigure]:
     import matplotlib.style
 
     from reports.figures.across_problems import critical_difference, profiles
@@ -220,7 +223,7 @@ def _draw(standing: Standing, looks: Mapping[str, Any]) -> Iterator[Picture]:
             yield files.picture(figure, "profiles", caption, f"Curves: performance profiles of {many} optimizers.")
 
 
-def _sheet(standing: Standing, reports: Parts) -> Sheet:
+def _sheet(standing: Ranking, reports: Parts) -> Table:
     scored = {study.part: title(study.score).lower() for study, _ in reports}
     columns = (
         Column("Optimizer", "left"),
@@ -249,4 +252,4 @@ def _sheet(standing: Standing, reports: Parts) -> Sheet:
             f"problem weighing the same, with its {LEVEL:.0%} percentile bootstrap interval over repeats."
         ),
     )
-    return Sheet("ranks", "Ranks over problems", columns, tuple(rows), remarks)
+    return Table("ranks", "Ranks over problems", columns, tuple(rows), remarks)

@@ -11,8 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from reports.analysis import claim_measurements, claims, verdicts
 from reports.analysis import estimates as estimating
+from reports.analysis.ranking import ProblemResults
 from reports.frames import scores
-from reports.frames.study_frames import Frames, Reader, Study, Trial, UserError, command, load, reference, settings
+from reports.frames.study_frames import (
+    Frames,
+    RecordStore,
+    Study,
+    Trial,
+    UserError,
+    command,
+    load,
+    load_reference,
+    settings,
+)
 from reports.pages import files as writing
 from reports.sections import claims as claims_section
 from reports.sections import comparison as comparison_section
@@ -31,7 +42,7 @@ if TYPE_CHECKING:
     from reports.analysis.claims import Findings
     from reports.analysis.verdicts import Comparison
     from reports.figures.style import Style
-    from reports.pages.files import Picture
+    from reports.pages.files import RenderedFigure
     from reports.sections import Section
     from reports.statistics.pairwise_tests import Test
 
@@ -61,14 +72,18 @@ class Report:
     frames: Frames
     scores: pd.DataFrame
     estimates: pd.DataFrame
-    sheet: tables.Sheet
-    reference: tables.Sheet | None
+    sheet: tables.Table
+    reference: tables.Table | None
     answer: str
     comparison: Comparison
     targets: pd.DataFrame | None
     times: pd.DataFrame | None
-    emblem: Picture | None = None
+    emblem: RenderedFigure | None = None
     claims: Findings | None = None
+
+    def results(self, study: Study) -> ProblemResults:
+        """Return what the ranking over several problems reads of this report on `study`."""
+        return ProblemResults(study, self.frames, self.scores, self.estimates, self.times)
 
 
 @dataclass(slots=True)
@@ -88,9 +103,9 @@ class _Contents:
     curves: dict[str, pd.DataFrame] = field(default_factory=dict)
     """From metric to its mean curves with both bands; of surfaces there are none."""
     sections: list[Section] = field(default_factory=list)
-    sheets: list[tables.Sheet] = field(default_factory=list)
-    pictures: list[Picture] = field(default_factory=list)
-    grounds: tuple[path_section.Ground, ...] = ()
+    sheets: list[tables.Table] = field(default_factory=list)
+    pictures: list[RenderedFigure] = field(default_factory=list)
+    grounds: tuple[path_section.SurfaceResults, ...] = ()
     """The paths, where all trials are on surfaces: there is no chance, so nothing is compared by repeats."""
     claims: Findings | None = None
 
@@ -98,7 +113,7 @@ class _Contents:
 def build(
     study: Study,
     trials: Sequence[Trial],
-    store: Reader,
+    store: RecordStore,
     folder: Path,
     *,
     tuning: pd.DataFrame | None = None,
@@ -164,7 +179,7 @@ def _gather(
     metrics = scores.measured(frames, study.score)
     final = scores.final(frames, metrics)
     told = settings(study, trials)
-    book = reference(study.reference) if study.reference else {}
+    book = load_reference(study.reference) if study.reference else {}
     printed = {label: numbers for label, numbers in book.get("results", {}).items() if label in frames.planned}
     table = estimating.by_label(frames, final, metrics, study.score, settings=told, printed=printed)
     wide = verdicts.wide(final, study.score, frames.labels)
@@ -188,7 +203,7 @@ def _gather(
         looks=styles([*dict.fromkeys([*frames.labels, *(() if tuning is None else tuning["optimizer"])])]),
         comparison=compared,
     )
-    contents.grounds = path_section.grounds(frames) if frames.on_surfaces else ()
+    contents.grounds = path_section.surface_results(frames) if frames.on_surfaces else ()
     if contents.grounds:
         return _on_surfaces(contents)
     if tuning is not None:
@@ -204,14 +219,14 @@ def _gather(
     robust = robustness_section.robustness(final, study.score, list(table["label"]), contents.curves, varied=varied)
     contents.sections += [robust] if robust else []
     if study.claims and not study.part:
-        contents.claims = claims.settle([claim_measurements.evidence(study, frames)])
+        contents.claims = claims.evaluate_claims([claim_measurements.evidence(study, frames)])
         contents.sections += claims_section.sections(contents.claims)
     level = float(table["level"].iloc[0])
     remarks = (
-        *notes.beneath(frames, table, study.score),
+        *notes.table_notes(frames, table, study.score),
         *conclusions.success(table, level),
-        *conclusions.shape(compared),
-        *conclusions.reach(compared),
+        *conclusions.distribution_warning(compared),
+        *conclusions.power_statement(compared),
         *([conclusions.COVERAGE] if (table["ok"] > 1).any() else []),
     )
     contents.sheets.append(tables.overview(table, metrics, study.score, heading=study.title, remarks=remarks))
@@ -242,23 +257,23 @@ def _one_more(compared: pd.DataFrame) -> str:
 
 def _on_surfaces(contents: _Contents) -> _Contents:
     """What the report on a study holds whose trials are all on surfaces."""
-    contents.looks |= path_section.looks(contents.frames)
+    contents.looks |= path_section.trajectory_styles(contents.frames)
     first, *others = contents.grounds
-    remarks = notes.beneath(contents.frames, contents.estimates, contents.study.score)
+    remarks = notes.table_notes(contents.frames, contents.estimates, contents.study.score)
     contents.sheets.append(path_section.sheet(first, name="estimates", heading=contents.study.title, remarks=remarks))
     sheets = tuple(path_section.sheet(on, name=f"heights-{on.key}", heading=f"On {on.key}") for on in others)
     contents.sections.append(replace(path_section.section(contents.grounds), sheets=sheets))
     return contents
 
 
-def _draw(contents: _Contents) -> Iterator[Picture]:
+def _draw(contents: _Contents) -> Iterator[RenderedFigure]:
     """The figures of the whole; those of surfaces are their section's."""
     if contents.grounds:
         return iter(())
-    from reports.pages.study_figures import Drawn, pictures
+    from reports.pages.study_figures import FigureInputs, figure_specs
 
-    return pictures(
-        Drawn(
+    return figure_specs(
+        FigureInputs(
             frames=contents.frames,
             scores=contents.scores,
             table=contents.estimates,
@@ -310,13 +325,13 @@ def _told(contents: _Contents) -> dict[str, Any]:
         "answer": _answer(contents),
         "sections": contents.sections,
         "caution": _caution(contents),
-        "races": path_section.races(contents.grounds, contents.looks),
+        "races": path_section.animations(contents.grounds, contents.looks),
         "on_surfaces": bool(contents.grounds),
         "diverged": sum(int(ground.ended["diverges"].sum()) for ground in contents.grounds),
         "incomplete": notes.incomplete(frames),
         "mixed": notes.mixed(frames),
         "failures": notes.failures(frames),
-        "measured": notes.measured_how(study, frames, contents.data),
+        "measured": notes.experimental_setup(study, frames, contents.data),
         "settings": _settings(contents),
         "looks": contents.looks,
         "labels": frames.labels,

@@ -14,7 +14,7 @@ from reports.figures.scores import dots
 from reports.figures.style import STYLE, single
 from reports.frames import scores
 from reports.frames.study_frames import STEP_LOSS
-from reports.pages.files import Picture, picture
+from reports.pages.files import RenderedFigure, picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class FigureInputs:
     """What the figures show.
 
     Attributes:
@@ -59,7 +59,7 @@ class Drawn:
         return f"{len(labels)} optimizers" if len(labels) > 1 else labels[0]
 
 
-def pictures(drawn: Drawn) -> Iterator[Picture]:
+def figure_specs(drawn: FigureInputs) -> Iterator[RenderedFigure]:
     """All figures, each in all formats, in their order on the page."""
     import matplotlib.style
 
@@ -75,7 +75,7 @@ def pictures(drawn: Drawn) -> Iterator[Picture]:
         yield from _each_optimizer(drawn, shown)
 
 
-def _final_scores(drawn: Drawn) -> Iterator[Picture]:
+def _final_scores(drawn: FigureInputs) -> Iterator[RenderedFigure]:
     """The score of each optimizer after its last epoch."""
     if drawn.table[drawn.score].isna().all():
         return
@@ -89,7 +89,7 @@ def _final_scores(drawn: Drawn) -> Iterator[Picture]:
     yield picture(figure, "final-score", caption, f"Dot plot: {name.lower()} of {drawn.whom}, mean and interval.")
 
 
-def _convergence(drawn: Drawn, curves: Mapping[str, pd.DataFrame]) -> Iterator[Picture]:
+def _convergence(drawn: FigureInputs, curves: Mapping[str, pd.DataFrame]) -> Iterator[RenderedFigure]:
     """The main metrics side by side."""
     measured = {metric: curve for metric, curve in curves.items() if len(curve)}
     if not measured:
@@ -112,7 +112,7 @@ def _arrows(curves: Mapping[str, pd.DataFrame]) -> str:
     return " At the edge with an arrow: beyond the axis." if any(beyond(c, m) for m, c in curves.items()) else ""
 
 
-def _by_update(drawn: Drawn) -> Iterator[Picture]:
+def _by_update(drawn: FigureInputs) -> Iterator[RenderedFigure]:
     """The training loss of every update, or of windows of them."""
     steps = estimating.by_update(drawn.frames.updates)
     if not is_curve(steps):
@@ -126,7 +126,7 @@ def _by_update(drawn: Drawn) -> Iterator[Picture]:
     yield picture(figure, "training-loss-by-update", caption, f"Curves: training loss of {drawn.whom} by update.")
 
 
-def _by_epoch(drawn: Drawn, metric: str, curve: pd.DataFrame) -> Iterator[Picture]:
+def _by_epoch(drawn: FigureInputs, metric: str, curve: pd.DataFrame) -> Iterator[RenderedFigure]:
     """One metric over the epochs."""
     if not is_curve(curve):
         return
@@ -139,7 +139,7 @@ def _by_epoch(drawn: Drawn, metric: str, curve: pd.DataFrame) -> Iterator[Pictur
     yield picture(figure, slugs([name])[name], caption, f"Curves: {name.lower()} of {drawn.whom} over epochs.")
 
 
-def _each_optimizer(drawn: Drawn, curves: Mapping[str, pd.DataFrame]) -> Iterator[Picture]:
+def _each_optimizer(drawn: FigureInputs, curves: Mapping[str, pd.DataFrame]) -> Iterator[RenderedFigure]:
     """The repeats of one optimizer before the means of the others, for each."""
     points, looks = drawn.frames.points, drawn.looks
     for label, slug in slugs(drawn.frames.labels).items():

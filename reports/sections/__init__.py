@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from reports.figures.style import Style
-    from reports.text.tables import Sheet
+    from reports.text.tables import Table
 
-Place = Literal["first", "results", "end"]
+SectionPosition = Literal["first", "results", "end"]
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
+class FigureSpec:
     """A figure that is not written yet: its file's name, its caption, what it shows, and files of it in further formats."""
 
     figure: Figure
@@ -37,11 +37,11 @@ class Section:
     anchor: str
     heading: str
     words: tuple[str, ...]
-    sheets: tuple[Sheet, ...] = ()
-    draw: Callable[[Mapping[str, Style]], Iterator[Drawing]] = field(default=lambda _: iter(()))
+    sheets: tuple[Table, ...] = ()
+    draw: Callable[[Mapping[str, Style]], Iterator[FigureSpec]] = field(default=lambda _: iter(()))
     data: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     """Raw numbers by file name, without an ending."""
-    place: Place = "end"
+    place: SectionPosition = "end"
     """Before all else, after the study's results, or at the end."""
     warnings: tuple[str, ...] = ()
     """What nobody may overlook: it stands on top of the page."""

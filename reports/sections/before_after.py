@@ -8,23 +8,23 @@ import numpy as np
 
 from reports.analysis import verdicts
 from reports.frames.scores import title
-from reports.sections import Drawing, Section
+from reports.sections import FigureSpec, Section
 from reports.sections.comparison import EFFECTS
 from reports.statistics import pairwise_tests
 from reports.text import conclusions, notes
-from reports.text.tables import Cell, Column, Sheet
+from reports.text.tables import Cell, Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from reports.analysis.before_after import Versus
+    from reports.analysis.before_after import BeforeAfter
     from reports.figures.style import Style
 
 
-def section(found: Versus) -> Section:
+def section(found: BeforeAfter) -> Section:
     """The answer, the change of each optimizer with its interval and verdict, and what differs between the two."""
 
-    def draw(looks: Mapping[str, Style]) -> Iterator[Drawing]:
+    def draw(looks: Mapping[str, Style]) -> Iterator[FigureSpec]:
         from reports.figures import pairs
         from reports.figures.style import single
 
@@ -36,7 +36,7 @@ def section(found: Versus) -> Section:
             f"Change in {title(found.score).lower()} from {found.before} to {found.after}, with intervals that hold for all "
             f"optimizers together ({found.level:.0%}). Dashed: no change was found. Shaded: the margin."
         )
-        yield Drawing(
+        yield FigureSpec(
             figure,
             "changes",
             caption,
@@ -50,7 +50,7 @@ def section(found: Versus) -> Section:
     return Section("change", f"{found.after} against {found.before}", tuple(words(found)), sheets, draw, data)
 
 
-def words(found: Versus) -> list[str]:
+def words(found: BeforeAfter) -> list[str]:
     """The answer and what it rests on."""
     told = [answer(found)]
     if found.unpaired:
@@ -66,12 +66,12 @@ def words(found: Versus) -> list[str]:
     return told
 
 
-def answer(found: Versus) -> str:
+def answer(found: BeforeAfter) -> str:
     """One sentence: which optimizers are better, worse, tied, undecided after the change."""
     if not len(found.changes):
         return f"{found.before} and {found.after} have no optimizer of one name with two scores on each side; see all pairs."
     name = title(found.score).lower()
-    if not found.speaks:
+    if not found.has_verdicts:
         most = int(found.changes["n"].max())
         return (
             f"No verdict on {found.after} against {found.before} yet: {most} repeat{'s' * (most != 1)} "
@@ -82,14 +82,14 @@ def answer(found: Versus) -> str:
         for verdict in (verdicts.BETTER, verdicts.WORSE, verdicts.TIED, verdicts.UNDECIDED)
     }
     parts = [
-        f"{conclusions.listed(labels)} {'are' if len(labels) > 1 else 'is'} {verdict}"
+        f"{conclusions.join_labels(labels)} {'are' if len(labels) > 1 else 'is'} {verdict}"
         for verdict, labels in by.items()
         if labels
     ]
     return f"From {found.before} to {found.after}, by {name}: {'; '.join(parts)}."
 
 
-def changes_sheet(found: Versus) -> Sheet:
+def changes_sheet(found: BeforeAfter) -> Table:
     """A row per optimizer that both have."""
     table = found.changes
     digits = notes.decimals((table["high"] - table["low"]) / 2)
@@ -138,13 +138,13 @@ def changes_sheet(found: Versus) -> Sheet:
         "Detectable: the true change found with probability 80%, by t tests.",
         notes.varied(imported=found.imported),
     )
-    return Sheet("changes", f"{found.after} against {found.before}", columns, tuple(rows), remarks)
+    return Table("changes", f"{found.after} against {found.before}", columns, tuple(rows), remarks)
 
 
-def _differs(found: Versus) -> Sheet:
+def _differs(found: BeforeAfter) -> Table:
     columns = (Column("What differs", "left"), Column("Before", "left"), Column("After", "left"))
     rows = [
         tuple(Cell(text or "–", text) for text in (str(row["what"]), str(row["before"]), str(row["after"])))
         for _, row in found.differs.iterrows()
     ]
-    return Sheet("differs", "What differs in how they were measured", columns, tuple(rows))
+    return Table("differs", "What differs in how they were measured", columns, tuple(rows))

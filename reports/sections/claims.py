@@ -6,12 +6,12 @@ import math
 from typing import TYPE_CHECKING
 
 from reports.analysis import claims
-from reports.analysis.claims import OPEN, PARTLY, REFUTED, SUPPORTED, UNMEASURED
-from reports.frames.study_frames import reference
-from reports.sections import Drawing, Section
-from reports.statistics.pairwise_tests import FEWEST
+from reports.analysis.claims import MIXED, OPEN, REFUTED, SUPPORTED, UNMEASURED
+from reports.frames.study_frames import load_reference
+from reports.sections import FigureSpec, Section
+from reports.statistics.pairwise_tests import MIN_REPEATS
 from reports.text import conclusions, notes, tables
-from reports.text.tables import Cell, Column, Sheet
+from reports.text.tables import Cell, Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ _FEW = 3
 def sections(found: Findings) -> tuple[Section, Section]:
     """The claims with their verdicts, and then one by one with every measurement."""
 
-    def draw(_: Mapping[str, Style]) -> Iterator[Drawing]:
+    def draw(_: Mapping[str, Style]) -> Iterator[FigureSpec]:
         from reports.figures.claims import forest
 
         if any(math.isfinite(each.size) for finding in found.claims for each in finding.measurements):
@@ -38,7 +38,7 @@ def sections(found: Findings) -> tuple[Section, Section]:
                 "which is at the margin where no difference is claimed. "
                 "Circle: supported; square: refuted; ring: undecided. Beyond ±1 the axis is logarithmic."
             )
-            yield Drawing(figure, "claims", caption, f"Forest plot: the effects behind {_many(found)} claims.")
+            yield FigureSpec(figure, "claims", caption, f"Forest plot: the effects behind {_many(found)} claims.")
 
     first = Section("claims", HEADING, (answer(found),), (sheet(found),), draw)
     words = (*(paragraph(each) for each in found.claims), misprints(found))
@@ -55,14 +55,14 @@ def sections(found: Findings) -> tuple[Section, Section]:
 def answer(found: Findings) -> str:
     """How many of the ten claims have which verdict."""
     told = []
-    for verdict in (SUPPORTED, REFUTED, PARTLY, OPEN, UNMEASURED):
+    for verdict in (SUPPORTED, REFUTED, MIXED, OPEN, UNMEASURED):
         own = [each.claim.key for each in found.claims if each.verdict == verdict and each.claim.key.isdigit()]
         if own:
             told.append(f"{len(own)} {verdict} ({', '.join(own)})")
     return f"Of the ten claims of the source documents: {'; '.join(told)}."
 
 
-def sheet(found: Findings) -> Sheet:
+def sheet(found: Findings) -> Table:
     """The table of claims: a row each, with the measurement that decided it."""
     columns = (
         Column("Claim", "left"),
@@ -90,13 +90,13 @@ def sheet(found: Findings) -> Sheet:
                 Cell(effect(one) if one else tables.NO_VALUE, one.effect if one else math.nan),
                 Cell(str(one.n) if one else tables.NO_VALUE, float(one.n) if one else math.nan),
                 Cell(" / ".join(map(str, marks.values())) if one else tables.NO_VALUE, float(len(each.measurements))),
-                Cell(verdict(each), each.verdict, best=each.verdict in {SUPPORTED, REFUTED, PARTLY}),
+                Cell(verdict(each), each.verdict, best=each.verdict in {SUPPORTED, REFUTED, MIXED}),
             )
         )
-    return Sheet("claims", "Claims and verdicts", columns, tuple(rows), _remarks(found))
+    return Table("claims", "Claims and verdicts", columns, tuple(rows), _remarks(found))
 
 
-def measured_sheet(found: Findings) -> Sheet:
+def measured_sheet(found: Findings) -> Table:
     """The table of all measurements."""
     columns = (
         Column("Claim", "left"),
@@ -124,7 +124,7 @@ def measured_sheet(found: Findings) -> Sheet:
         for finding in found.claims
         for each in finding.measurements
     ]
-    return Sheet("claims-measured", "Measurements of the claims", columns, tuple(rows), _remarks(found)[:2])
+    return Table("claims-measured", "Measurements of the claims", columns, tuple(rows), _remarks(found)[:2])
 
 
 def deciding(finding: Finding) -> Measurement | None:
@@ -136,7 +136,7 @@ def deciding(finding: Finding) -> Measurement | None:
     if not finding.measurements:
         return None
     against = [each for each in finding.measurements if each.verdict == REFUTED]
-    if finding.verdict in {REFUTED, PARTLY} and against:
+    if finding.verdict in {REFUTED, MIXED} and against:
         return max(against, key=lambda each: (not each.exact, _strength(each)))
     wanted = OPEN if finding.verdict == OPEN else SUPPORTED
     own = [each for each in finding.measurements if each.verdict == wanted] or list(finding.measurements)
@@ -188,7 +188,7 @@ def misprints(found: Findings) -> str:
             "The printed NAG drops a term of the change of variable and is momentum with the learning rate (1+γ)η, so the "
             f"paper compares η = 0.019 with 0.01: {_effects(as_printed)}."
         )
-        book = reference("paper")["results"]
+        book = load_reference("paper")["results"]
         gap = book["NAG (as printed)"]["train/loss"] - book["Momentum"]["train/loss"]
         told.append(f"The paper printed a gap of {notes.number(gap, 3)} between these two, from one run each.")
     rates, twins = (by_key.get(key, []) for key in ("momentum's two rates", "printed NAG and its twin"))
@@ -204,7 +204,7 @@ def misprints(found: Findings) -> str:
         told.append(f"The true NAG against momentum: {_effects(own['2'])}.")
     nadam = by_key.get("printed NAdam and true", [])
     if nadam:
-        book = reference("paper")["results"]
+        book = load_reference("paper")["results"]
         ours, adams = (book[label]["train/loss"] for label in ("NAdam (as printed)", "Adam"))
         told.append(
             f"The printed NAdam corrects the bias of its first moment twice: {_effects(nadam)}. The paper printed a training "
@@ -266,7 +266,7 @@ def _remarks(found: Findings) -> tuple[str, ...]:
             f"{found.pairs} differences, of all pairs of optimizers on {found.problems} problems. An interval holds together "
             "with all others of its family. Where a claim asks for a difference the test decides, which steps down and so may "
             "find one where the interval still holds none. Where it asks for none the interval decides, against the margin, "
-            f"and the p of equality stands beside it. Fewer than {FEWEST} shared repeats give no verdict, and their interval "
+            f"and the p of equality stands beside it. Fewer than {MIN_REPEATS} shared repeats give no verdict, and their interval "
             "stands alone."
         ),
         (

@@ -8,9 +8,9 @@ import numpy as np
 
 from reports.analysis import verdicts
 from reports.frames.scores import title
-from reports.sections import Drawing, Section
+from reports.sections import FigureSpec, Section
 from reports.text import conclusions, notes, tables
-from reports.text.tables import Cell, Column, Sheet
+from reports.text.tables import Cell, Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -42,7 +42,7 @@ def comparison(found: Comparison, *, varied: str = notes.VARIED) -> Section:
         varied: What varies between repeats, in a sentence.
     """
 
-    def draw(looks: Mapping[str, Style]) -> Iterator[Drawing]:
+    def draw(looks: Mapping[str, Style]) -> Iterator[FigureSpec]:
         from reports.figures import pairs
         from reports.figures.style import single
 
@@ -52,18 +52,18 @@ def comparison(found: Comparison, *, varied: str = notes.VARIED) -> Section:
         caption = (
             f"Difference in {name} from the best, with intervals that hold for all pairs together ({found.level:.0%}). "
             "Dashed: not told from it. Shaded: the margin. At the right: optimizers that share a line share a tier."
-            f"{conclusions.stepped(found)}"
+            f"{conclusions.step_down_note(found)}"
         )
-        yield Drawing(
+        yield FigureSpec(
             figure, "differences", caption, f"Interval plot: difference in {name} of {k - 1} optimizers from the best."
         )
         side = max(3.6, 1.6 + 0.62 * k)
         figure, ax = single(width=min(side + 1.0, 9.5), height=min(0.72 * side + 0.6, 8.0))
         pairs.matrix(found, ax)
         caption = f"All pairs: mean {name} of the row minus that of the column, and the p adjusted for all pairs."
-        yield Drawing(figure, "pairs", caption, f"Matrix: differences in {name} and verdicts of {k} optimizers.")
+        yield FigureSpec(figure, "pairs", caption, f"Matrix: differences in {name} and verdicts of {k} optimizers.")
 
-    words = [conclusions.verdict(found), *conclusions.reach(found)]
+    words = [conclusions.verdict(found), *conclusions.power_statement(found)]
     return Section(
         "comparison",
         "Comparison",
@@ -71,11 +71,11 @@ def comparison(found: Comparison, *, varied: str = notes.VARIED) -> Section:
         (pairs_sheet(found, varied),),
         draw,
         {"pairs": found.pairs},
-        caution=" ".join(conclusions.shape(found)),
+        caution=" ".join(conclusions.distribution_warning(found)),
     )
 
 
-def pairs_sheet(found: Comparison, varied: str = notes.VARIED) -> Sheet:
+def pairs_sheet(found: Comparison, varied: str = notes.VARIED) -> Table:
     """The table of pairs: a row per pair, in the order of `Comparison.means`."""
     pairs = found.pairs
     digits = notes.decimals((pairs["high"] - pairs["low"]) / 2)
@@ -117,15 +117,15 @@ def pairs_sheet(found: Comparison, varied: str = notes.VARIED) -> Sheet:
             )
         )
     remarks = (
-        conclusions.how(found),
+        conclusions.method_statement(found),
         f"Difference: mean of the optimizer minus mean of the other, ± half of the pair's own {found.level:.0%} interval.",
         EFFECTS[found.test == "welch"],
         "Detectable: the true difference found with probability 80%, by t tests.",
         *([GAIN] if found.seeded else []),
-        f"{conclusions.HONEST}{conclusions.stepped(found)}",
+        f"{conclusions.FWER_ASSUMPTIONS}{conclusions.step_down_note(found)}",
         varied,
     )
-    return Sheet("pairs", "All pairs", columns, tuple(rows), remarks)
+    return Table("pairs", "All pairs", columns, tuple(rows), remarks)
 
 
 def _percent(share: float) -> str:

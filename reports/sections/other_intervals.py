@@ -12,7 +12,7 @@ from reports.frames.scores import title
 from reports.sections import Section
 from reports.statistics.intervals import FEWEST_RESAMPLED, LEVEL
 from reports.text import notes
-from reports.text.tables import NO_VALUE, Cell, Column, Sheet
+from reports.text.tables import NO_VALUE, Cell, Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
@@ -38,7 +38,7 @@ def robustness(
     Returns:
         None where no optimizer has the repeats that a second interval takes.
     """
-    found = estimating.otherwise(scores, score, order)
+    found = estimating.score_under_other_intervals(scores, score, order)
     if not (found["n"] >= FEWEST_RESAMPLED).any():
         return None
     every = [curve.assign(metric=metric) for metric, curve in curves.items()]
@@ -61,7 +61,7 @@ def robustness(
     )
 
 
-def _sheet(found: pd.DataFrame, score: str, varied: str) -> Sheet:
+def _sheet(found: pd.DataFrame, score: str, varied: str) -> Table:
     name = title(score)
     columns = (
         Column("Optimizer", "left"),
@@ -91,4 +91,4 @@ def _sheet(found: pd.DataFrame, score: str, varied: str) -> Sheet:
         )
         for row in found.to_dict(orient="records")
     ]
-    return Sheet("intervals", f"{name} under three intervals", columns, tuple(rows), (varied,))
+    return Table("intervals", f"{name} under three intervals", columns, tuple(rows), (varied,))

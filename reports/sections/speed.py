@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from reports.sections import Drawing, Section
+from reports.sections import FigureSpec, Section
 from reports.statistics.intervals import LEVEL, median_interval
 from reports.text import notes
-from reports.text.tables import NO_VALUE, Cell, Column, Sheet
+from reports.text.tables import NO_VALUE, Cell, Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -37,7 +37,7 @@ def speed(scores: pd.DataFrame, order: Sequence[str], *, packed: str = "") -> Se
     if found.empty:
         return None
 
-    def draw(looks: Mapping[str, Style]) -> Iterator[Drawing]:
+    def draw(looks: Mapping[str, Style]) -> Iterator[FigureSpec]:
         from reports.figures.scores import dots
         from reports.figures.style import single
 
@@ -47,7 +47,7 @@ def speed(scores: pd.DataFrame, order: Sequence[str], *, packed: str = "") -> Se
             f"Examples per second of training: median of the repeats with its {LEVEL:.0%} interval (bar), and the repeats "
             "(small dots). Fastest on top."
         )
-        yield Drawing(figure, "speed", caption, f"Dot plot: speed of {len(found)} optimizers, median and interval.")
+        yield FigureSpec(figure, "speed", caption, f"Dot plot: speed of {len(found)} optimizers, median and interval.")
 
     words = (
         f"Examples per second of training alone, without evaluation.{packed} They belong to the device, to these "
@@ -75,7 +75,7 @@ def medians(scores: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
     return table.sort_values(METRIC, ascending=False, kind="stable", ignore_index=True) if rows else table
 
 
-def _sheet(found: pd.DataFrame) -> Sheet:
+def _sheet(found: pd.DataFrame) -> Table:
     columns = (
         Column("Optimizer", "left"),
         Column("n", rank=1),
@@ -106,4 +106,4 @@ def _sheet(found: pd.DataFrame) -> Sheet:
         f"Examples/s and seconds a run: median over the ok repeats. Interval: order statistics, at least {LEVEL:.0%}; fewer "
         f"than six repeats have none ({NO_VALUE})."
     )
-    return Sheet("speed", "Speed", columns, tuple(rows), (remark,))
+    return Table("speed", "Speed", columns, tuple(rows), (remark,))

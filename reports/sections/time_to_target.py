@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from reports.frames.scores import higher_is_better, title
-from reports.sections import Drawing, Section
+from reports.sections import FigureSpec, Section
 from reports.statistics import time_to_target as targeting
 from reports.text import notes, tables
-from reports.text.tables import Cell, Column, Sheet
+from reports.text.tables import Cell, Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -42,7 +42,7 @@ def time_to_target(frames: Frames, score: str, order: Sequence[str]) -> Section 
     units: tuple[targeting.Unit, ...] = targeting.UNITS if not frames.imported else ("epoch",)
     summary = _summary(times, order, units)
 
-    def draw(looks: Mapping[str, Style]) -> Iterator[Drawing]:
+    def draw(looks: Mapping[str, Style]) -> Iterator[FigureSpec]:
         from reports.figures.time_to_target import panels
 
         curves = targeting.survivals(times, "epoch", order)
@@ -51,7 +51,7 @@ def time_to_target(frames: Frames, score: str, order: Sequence[str]) -> Section 
             f"Share of runs that have reached a {title(metric).lower()}, over epochs (Kaplan-Meier); curves are drawn a little "
             "apart, so that those that agree are seen. A cross: runs that were left without having reached it."
         )
-        yield Drawing(
+        yield FigureSpec(
             figure,
             "time-to-target",
             caption,
@@ -122,7 +122,7 @@ def _whole(value: float, digits: int) -> str:
     return f"{value:,.{0 if value == round(value) else digits}f}"
 
 
-def _targets_sheet(summary: pd.DataFrame, metric: str, frames: Frames) -> Sheet:
+def _targets_sheet(summary: pd.DataFrame, metric: str, frames: Frames) -> Table:
     heads = {"epoch": "Epochs", "step": "Updates", "second": "Seconds"}
     heads = {unit: head for unit, head in heads.items() if unit in summary}
     columns = (
@@ -158,6 +158,6 @@ def _targets_sheet(summary: pd.DataFrame, metric: str, frames: Frames) -> Sheet:
     if "second" in heads:
         told = "as if each update of a run took equally long; they belong to their device."
         remarks.append(f"Seconds: of training alone, {told}{notes.packed(frames)}")
-    return Sheet(
+    return Table(
         "time_to_target", "Time to target", columns, tuple(rows), (*remarks, notes.varied(imported=frames.imported))
     )

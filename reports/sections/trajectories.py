@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from reports.frames.study_frames import SURFACES
 from reports.frames.trajectories import NEAR, best, by_label, ends, families, places
-from reports.sections import Drawing, Section
+from reports.sections import FigureSpec, Section
 from reports.text import notes
-from reports.text.conclusions import listed
-from reports.text.tables import NO_VALUE, Cell, Column, Sheet
+from reports.text.conclusions import join_labels
+from reports.text.tables import NO_VALUE, Cell, Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import pandas as pd
 
-    from reports.figures.animation import Race
+    from reports.figures.animation import Animation
     from reports.figures.style import Style
     from reports.frames.study_frames import Frames
     from reports.frames.trajectories import Family
@@ -32,7 +32,7 @@ CAUTION = (
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class SurfaceResults:
     """The paths on one surface.
 
     Attributes:
@@ -62,14 +62,14 @@ class Ground:
         return sorted(told, key=lambda pair: float(pair[1]["height"]))
 
 
-def grounds(frames: Frames) -> tuple[Ground, ...]:
+def surface_results(frames: Frames) -> tuple[SurfaceResults, ...]:
     """What is recorded on each surface of a plan, in its order."""
     paths = places(frames)
     ended = ends(paths, frames)
     known = families(frames)
     failed = frozenset(frames.trials.loc[frames.trials["outcome"] == "failed", "label"])
     return tuple(
-        Ground(
+        SurfaceResults(
             key,
             paths[paths["surface"] == key],
             ended[ended["surface"] == key],
@@ -81,7 +81,7 @@ def grounds(frames: Frames) -> tuple[Ground, ...]:
     )
 
 
-def looks(frames: Frames) -> dict[str, Style]:
+def trajectory_styles(frames: Frames) -> dict[str, Style]:
     """A look for each optimizer, by its name and by each of its labels."""
     from reports.figures.style import styles
 
@@ -90,12 +90,12 @@ def looks(frames: Frames) -> dict[str, Style]:
     return of_names | {label: of_names[family.name] for family in known for label in family.labels.values()}
 
 
-def answer(on: tuple[Ground, ...]) -> str:
+def answer(on: tuple[SurfaceResults, ...]) -> str:
     """Who came nearest to a minimum of each surface, and how many paths diverge."""
     return " ".join(_answer(ground, named=len(on) > 1) for ground in on)
 
 
-def _answer(ground: Ground, *, named: bool) -> str:
+def _answer(ground: SurfaceResults, *, named: bool) -> str:
     ranked, steps = ground.ranked(), int(ground.ended["steps"].max())
     where = f" of the {ground.key}" if named else ""
     if not ranked:
@@ -117,7 +117,7 @@ def _at(family: Family, end: Mapping[str, Any]) -> str:
     return f"{family.name} at η\u00a0=\u00a0{end['lr']:g}" if math.isfinite(end["lr"]) else family.name
 
 
-def section(on: tuple[Ground, ...]) -> Section:
+def section(on: tuple[SurfaceResults, ...]) -> Section:
     """The paths: a race, every learning rate, and the height over steps."""
     return Section(
         "paths",
@@ -129,15 +129,15 @@ def section(on: tuple[Ground, ...]) -> Section:
     )
 
 
-def races(on: tuple[Ground, ...], styled: Mapping[str, Style]) -> dict[str, Race]:
+def animations(on: tuple[SurfaceResults, ...], styled: Mapping[str, Style]) -> dict[str, Animation]:
     """From the name of a figure to the race that the page plays in its place."""
-    from reports.figures.animation import race
+    from reports.figures.animation import animation
 
-    found = {_name("race", ground, on): race(ground.paths, ground.ended, ground.families, styled) for ground in on}
+    found = {_name("race", ground, on): animation(ground.paths, ground.ended, ground.families, styled) for ground in on}
     return {name: each for name, each in found.items() if each}
 
 
-def sheet(ground: Ground, *, name: str, heading: str, remarks: tuple[str, ...] = ()) -> Sheet:
+def sheet(ground: SurfaceResults, *, name: str, heading: str, remarks: tuple[str, ...] = ()) -> Table:
     """A row for each optimizer, a column for each learning rate: the height at the end, the lowest of a row in bold."""
     rates = sorted({rate for family in ground.families for rate in family.labels})
     end = by_label(ground.ended)
@@ -172,12 +172,12 @@ def sheet(ground: Ground, *, name: str, heading: str, remarks: tuple[str, ...] =
         ),
         f"Steps to 1%: the first step at which the path with the best learning rate is at {NEAR:.0%} of its first height.",
     )
-    return Sheet(name, heading, tuple(columns), tuple(rows), (*told, *remarks))
+    return Table(name, heading, tuple(columns), tuple(rows), (*told, *remarks))
 
 
-def _words(ground: Ground) -> str:
+def _words(ground: SurfaceResults) -> str:
     surface = SURFACES[ground.key]
-    start, minima = _place(surface.start), listed([_place(at) for at in surface.minima])
+    start, minima = _place(surface.start), join_labels([_place(at) for at in surface.minima])
     few = "a minimum" if len(surface.minima) == 1 else "minima"
     lowest = f"{surface.lowest:g}".replace("-", "−")
     return f"f(x₁, x₂) = {surface.text}, from {start}, with {few} at {minima}, where f = {lowest} ({surface.source})."
@@ -187,11 +187,11 @@ def _place(at: tuple[float, float]) -> str:
     return f"({at[0]:g}, {at[1]:g})".replace("-", "−")
 
 
-def _name(stem: str, ground: Ground, on: tuple[Ground, ...]) -> str:
+def _name(stem: str, ground: SurfaceResults, on: tuple[SurfaceResults, ...]) -> str:
     return stem if len(on) == 1 else f"{stem}-{ground.key}"
 
 
-def _draw(on: tuple[Ground, ...], styled: Mapping[str, Style]) -> Iterator[Drawing]:
+def _draw(on: tuple[SurfaceResults, ...], styled: Mapping[str, Style]) -> Iterator[FigureSpec]:
     from reports.figures import animation
     from reports.figures import trajectories as drawn
 
@@ -207,23 +207,23 @@ def _draw(on: tuple[Ground, ...], styled: Mapping[str, Style]) -> Iterator[Drawi
             caption += " Each optimizer at the learning rate with which it ends lowest." if several else ""
             moving = {"gif": animation.gif(ground.paths, racers, styled)}
             alt = f"Paths over contour lines of the {ground.key}: {', '.join(name for name, _ in racers)}."
-            yield Drawing(figure, _name("race", ground, on), caption, alt, moving)
+            yield FigureSpec(figure, _name("race", ground, on), caption, alt, moving)
         figure = drawn.small_multiples(ground.paths, ground.ended, ground.families, styled)
         caption = (
             f"Every optimizer (rows) at every learning rate (columns), {steps} steps each. In the corner: f − lowest at the "
             "end, bold for the best of a row. A path that diverges is drawn as far as it stays in the window."
         )
-        yield Drawing(figure, _name("paths", ground, on), caption, f"Panels: paths over contour lines of {names}.")
+        yield FigureSpec(figure, _name("paths", ground, on), caption, f"Panels: paths over contour lines of {names}.")
         figure = drawn.descent(ground.paths, ground.ended, ground.families, styled)
         caption = (
             "Height f − lowest over steps on a logarithmic scale, a line for each learning rate, darker the higher it is; a "
             "line that does not come back from the top diverges."
         )
-        yield Drawing(figure, _name("descent", ground, on), caption, f"Panels: height over steps of {names}.")
+        yield FigureSpec(figure, _name("descent", ground, on), caption, f"Panels: height over steps of {names}.")
         if len(racers) > 1:
             figure = drawn.together(ground.paths, racers, styled)
             caption = "Height f − lowest over steps, each optimizer at the learning rate with which it ends lowest."
-            yield Drawing(figure, _name("descents", ground, on), caption, f"Curves: height over steps of {names}.")
+            yield FigureSpec(figure, _name("descents", ground, on), caption, f"Curves: height over steps of {names}.")
 
 
 def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:

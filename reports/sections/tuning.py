@@ -8,7 +8,7 @@ from reports.analysis import hyperparameter_importance, lr_sensitivity, tunabili
 from reports.figures import tuning as figures
 from reports.figures.style import legend, single
 from reports.frames import scores
-from reports.sections import Drawing, Section, tuning_tables
+from reports.sections import FigureSpec, Section, tuning_tables
 from reports.text import tuning_notes
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ def tuning_section(trials: pd.DataFrame, final: pd.DataFrame, metric: str, label
     """
     chosen, spent, ranges = tuning.best(trials), tuning.budget(trials), lr_sensitivity.ranges(trials)
     kept = list(chosen.loc[chosen["kept"].astype(bool), "label"])
-    compared = tuning.against_own(final, metric, list(chosen["label"]), kept)
-    gaps, edges = tuning.gaps(chosen, final), tuning.at_edges(trials, chosen)
+    compared = tuning.tuned_vs_default(final, metric, list(chosen["label"]), kept)
+    gaps, edges = tuning.validation_test_gap(chosen, final), tuning.at_edges(trials, chosen)
     line = lr_sensitivity.swept(trials)
     frames = {
         "tuning": compared,
@@ -44,18 +44,18 @@ def tuning_section(trials: pd.DataFrame, final: pd.DataFrame, metric: str, label
     }
     if not tuning_notes.dependent(trials):
         frames |= {"tunability": tunability.curves(trials), "tuning-best": tunability.probabilities(trials)}
-    below = tuning_notes.beneath_choices(chosen, compared, metric)
+    below = tuning_notes.choices_notes(chosen, compared, metric)
     sheets = (
         tuning_tables.choices(chosen, compared, gaps, metric=metric, remarks=below),
-        tuning_tables.ranges(ranges, tuning_notes.beneath_ranges(ranges, line=line)),
-        tuning_tables.budget(spent, tuning_notes.beneath_budget(trials, spent)),
+        tuning_tables.ranges(ranges, tuning_notes.ranges_notes(ranges, line=line)),
+        tuning_tables.budget(spent, tuning_notes.budget_notes(trials, spent)),
     )
     return Section(
         "tuning",
         "Tuning",
         words=(
             tuning_notes.chosen_on(trials),
-            *(text for text in (tuning_notes.no_fresh(chosen, labels), tuning_notes.dependent(trials)) if text),
+            *(text for text in (tuning_notes.no_new_repeats(chosen, labels), tuning_notes.dependent(trials)) if text),
         ),
         sheets=sheets if ranges["tried"].any() else (sheets[0], sheets[2]),
         draw=lambda looks: _draw(trials, frames, metric, looks),
@@ -68,7 +68,7 @@ def tuning_section(trials: pd.DataFrame, final: pd.DataFrame, metric: str, label
 
 def _draw(
     trials: pd.DataFrame, frames: Mapping[str, pd.DataFrame], metric: str, looks: Mapping[str, Style]
-) -> Iterator[Drawing]:
+) -> Iterator[FigureSpec]:
     """Each figure, under its table."""
     objective, goal = str(trials["objective"].iloc[0]), str(trials["goal"].iloc[0])
     name, line = scores.title(objective).lower(), lr_sensitivity.swept(trials)
@@ -83,7 +83,7 @@ def _draw(
             f"back of the validation score, for the tuned setting (filled) and the study's own (hollow). {how}."
         )
         alt = "Interval plot: tuned against own setting of each optimizer."
-        yield Drawing(figure, "tuned-against-own", caption, alt, beneath="tuning")
+        yield FigureSpec(figure, "tuned-against-own", caption, alt, beneath="tuning")
     if points["score"].notna().any():
         if line:
             figure, ax = single(height=4.2)
@@ -93,18 +93,18 @@ def _draw(
             if ranges["own"].notna().any():
                 caption += " A ring is the study's own rate."
             alt = f"Curves: {name} of each optimizer against its learning rate."
-            yield Drawing(figure, "learning-rates", caption, alt, beneath="learning-rates")
+            yield FigureSpec(figure, "learning-rates", caption, alt, beneath="learning-rates")
         figure = figures.sensitivities(points, ranges, looks, objective=objective, goal=goal, line=line)
         caption = f"{name.capitalize()} against the learning rate, optimizer by optimizer; the width of the good range."
         alt = f"Panels: {name} of each optimizer against its learning rate."
-        yield Drawing(figure, "learning-rate-ranges", caption, alt, beneath="learning-rates")
+        yield FigureSpec(figure, "learning-rate-ranges", caption, alt, beneath="learning-rates")
     curves, chances = frames.get("tunability"), frames.get("tuning-best")
     if curves is not None and chances is not None and curves["trials"].max() > 1:
         figure, ax = single()
         figures.tunability(curves, ax, looks, objective=objective)
         caption = tuning_notes.tunability_caption(curves)
         alt = f"Curves: expected best {name} of each optimizer by number of trials."
-        yield Drawing(figure, "tunability", caption, alt, beneath="tuning-budget")
+        yield FigureSpec(figure, "tunability", caption, alt, beneath="tuning-budget")
         half = chances[chances["trials"] <= max(2, chances["trials"].max() // 2)]
         if half["trials"].max() > 1:
             figure, ax = single()
@@ -114,11 +114,11 @@ def _draw(
                 "over all subsets, up to half of the trials. It describes these trials and has no interval."
             )
             alt = "Stacked areas: probability of the best trial by number of trials."
-            yield Drawing(figure, "tuning-best", caption, alt, beneath="tuning-budget")
+            yield FigureSpec(figure, "tuning-best", caption, alt, beneath="tuning-budget")
     shares = frames["importances"]
     if len(shares):
         figure, ax = single(height=0.8 + 0.155 * len(shares) + 0.08 * shares["label"].nunique())
         figures.importances(shares, ax, looks)
         caption = tuning_notes.importances_caption(shares)
         alt = "Bars: importance of each hyperparameter by optimizer."
-        yield Drawing(figure, "importances", caption, alt, beneath="learning-rates")
+        yield FigureSpec(figure, "importances", caption, alt, beneath="learning-rates")

@@ -9,7 +9,7 @@ from reports.analysis.tuning import PARAM, STATES
 from reports.figures.tuning import width
 from reports.frames.scores import title
 from reports.text import notes
-from reports.text.tables import NO_VALUE, Cell, Column, Sheet
+from reports.text.tables import NO_VALUE, Cell, Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +26,7 @@ def settings(row: pd.Series) -> str:
 
 def choices(
     chosen: pd.DataFrame, compared: pd.DataFrame, gaps: pd.DataFrame, *, metric: str, remarks: Iterable[str] = ()
-) -> Sheet:
+) -> Table:
     """The table of choices: a row per optimizer, from the setting to the test score of fresh repeats and the gap.
 
     Args:
@@ -67,10 +67,10 @@ def choices(
                 Cell(_signed(left["own gap"], left["own low"], left["own high"], gap), left["own gap"]),
             )
         )
-    return Sheet("tuning", "Tuned settings on fresh repeats", columns, tuple(rows), tuple(remarks))
+    return Table("tuning", "Tuned settings on fresh repeats", columns, tuple(rows), tuple(remarks))
 
 
-def ranges(table: pd.DataFrame, remarks: Iterable[str] = ()) -> Sheet:
+def ranges(table: pd.DataFrame, remarks: Iterable[str] = ()) -> Table:
     """The table of learning rates: the best one, the range of good ones and its width (`sensitivity.ranges`)."""
     columns = (
         Column("Optimizer", "left"),
@@ -95,10 +95,10 @@ def ranges(table: pd.DataFrame, remarks: Iterable[str] = ()) -> Sheet:
                 Cell(good, row["within"] / row["inside"] if known else math.nan),
             )
         )
-    return Sheet("learning-rates", "Learning rates", columns, tuple(rows), tuple(remarks))
+    return Table("learning-rates", "Learning rates", columns, tuple(rows), tuple(remarks))
 
 
-def budget(table: pd.DataFrame, remarks: Iterable[str] = ()) -> Sheet:
+def budget(table: pd.DataFrame, remarks: Iterable[str] = ()) -> Table:
     """The table of what each optimizer spent (`choices.budget`)."""
     heads = ["Configurations", *(state.capitalize() for state in STATES), "Repeats", "Training examples", "Seconds"]
     names = ["configurations", *STATES, "repeats", "examples", "seconds"]
@@ -116,7 +116,7 @@ def budget(table: pd.DataFrame, remarks: Iterable[str] = ()) -> Sheet:
         )
         for _, row in table.iterrows()
     ]
-    return Sheet("tuning-budget", "What tuning spent", columns, tuple(rows), tuple(remarks))
+    return Table("tuning-budget", "What tuning spent", columns, tuple(rows), tuple(remarks))
 
 
 def _digits(table: pd.DataFrame, low: str, high: str) -> int:

@@ -137,7 +137,7 @@ def simultaneous_band(matrix: ArrayLike, rng: np.random.Generator, level: float 
     known = np.isfinite(band.low) & np.isfinite(band.high)
     if not known.any():
         return replace(band, method=SIMULTANEOUS)
-    each = sign_flips.level_of_each(array[:, known], level, sign_flips.signs(band.n, rng))
+    each = sign_flips.per_comparison_level(array[:, known], level, sign_flips.signs(band.n, rng))
     wide = t_band(array, each)
     return replace(wide, level=level, method=SIMULTANEOUS)
 

@@ -40,10 +40,10 @@ NAMES: dict[Test, str] = {
 POWER = 0.8
 """The chance of finding a difference for which `detectable` and `repeats_needed` ask."""
 
-FEWEST = 6
+MIN_REPEATS = 6
 """Below so many repeats no test gives a verdict: flips cannot reject at 95%, and nothing shows how scores are spread."""
 
-LIKE_T = 8
+MIN_REPEATS_T_APPROXIMATION = 8
 """From so many repeats sign flips find about what t tests find; the power of fewer is lower (`docs/statistics.md`)."""
 
 
@@ -90,7 +90,7 @@ class Differences:
             half = stats.t.ppf((1 + level) / 2, np.where(self.freedom > 0, self.freedom, np.nan)) * self.se
         return self.mean - half, self.mean + half
 
-    def joint_interval(self) -> tuple[Array, Array]:
+    def simultaneous_interval(self) -> tuple[Array, Array]:
         """Intervals that all hold together with the level of the family; NaN outside it."""
         low, high = self.interval(self.joint)
         return np.where(self.judged, low, np.nan), np.where(self.judged, high, np.nan)
@@ -180,10 +180,10 @@ def family(
         rows = known[:, judged].any(axis=1)  # a repeat that no pair has is none
         table = differences[np.ix_(rows, judged)]
         patterns = sign_flips.signs(len(table), rng)
-        joint = sign_flips.level_of_each(table, level, patterns)
+        joint = sign_flips.per_comparison_level(table, level, patterns)
         if test == "max-t":
             exact = sign_flips.exact(len(table))
-            found = sign_flips.surprise(table, patterns)
+            found = sign_flips.test_statistic(table, patterns)
             p[judged], adjusted[judged] = sign_flips.raw_p(found), sign_flips.step_down_p(found)
         else:
             p[judged] = _t_p(mean[judged], se[judged], n[judged] - 1.0) if test == "holm-t" else _signed_ranks(table)
@@ -273,14 +273,14 @@ def repeats_needed(mean: float, sd: float, joint: float, power: float = POWER, m
     if not (math.isfinite(mean) and math.isfinite(sd)) or (sd == 0 and mean == 0):
         return math.nan
     if sd == 0:
-        return float(FEWEST)
+        return float(MIN_REPEATS)
 
     def finds(n: int) -> bool:
         return _power(n, abs(mean) / sd * math.sqrt(n), joint) >= power
 
     if not finds(most):
         return math.inf
-    low, high = LIKE_T - 1, most
+    low, high = MIN_REPEATS_T_APPROXIMATION - 1, most
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if finds(middle) else (middle, high)
@@ -304,10 +304,10 @@ def pairing_gain(matrix: ArrayLike, which: Columns | None = None) -> Array:
     return np.array(gains)
 
 
-def fewest(test: Test, many: int, level: float = LEVEL) -> int:
+def min_repeats(test: Test, many: int, level: float = LEVEL) -> int:
     """The fewest repeats at which a family of so many pairs gets a verdict: Wilcoxon with Holm needs 2 · 2⁻ⁿ ≤ α/pairs."""
     alpha = (1 - level) / (max(many, 1) if test == "wilcoxon" else 1)
-    return max(FEWEST, sign_flips.enough(1 - alpha))
+    return max(MIN_REPEATS, sign_flips.min_repeats_for_rejection(1 - alpha))
 
 
 def fewest_of(test: Test, counts: Sequence[int], family: Callable[[int], int], level: float = LEVEL) -> int:
@@ -322,11 +322,11 @@ def fewest_of(test: Test, counts: Sequence[int], family: Callable[[int], int], l
     Returns:
         The smallest such number; where nobody has so many, what all together would need.
     """
-    for least in range(fewest(test, 1, level), max(counts, default=0) + 1):
+    for least in range(min_repeats(test, 1, level), max(counts, default=0) + 1):
         pairs = family(sum(count >= least for count in counts))
-        if pairs and fewest(test, pairs, level) <= least:
+        if pairs and min_repeats(test, pairs, level) <= least:
             return least
-    return fewest(test, family(len(counts)), level)
+    return min_repeats(test, family(len(counts)), level)
 
 
 def _judged(n: NDArray[np.int_], fewest: int) -> NDArray[np.bool_]:

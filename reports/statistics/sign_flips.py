@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-MOST = 4096
+MAX_PATTERNS = 4096
 """So many flips are made at most: all of them up to 13 repeats, above that as many random ones."""
 
 _CLOSE = 1e-9  # what rounding does to a share that should be equal
 
 
-def enough(level: float) -> int:
+def min_repeats_for_rejection(level: float) -> int:
     """The fewest repeats at which sign flips can reject at all: 2 · 2⁻ⁿ ≤ 1 − level, so 6 at 95%."""
     return math.ceil(1 - math.log2(1 - level) - _CLOSE)
 
 
-def signs(n: int, rng: np.random.Generator, most: int = MOST) -> Array:
+def signs(n: int, rng: np.random.Generator, most: int = MAX_PATTERNS) -> Array:
     """Sign patterns over n repeats, shape (patterns, n); the first leaves all repeats as they are.
 
     A pattern and its opposite give the same |t|, so the first repeat keeps its sign: 2ⁿ⁻¹ patterns, all of them if these
@@ -50,12 +50,12 @@ def signs(n: int, rng: np.random.Generator, most: int = MOST) -> Array:
     return np.hstack([np.ones((len(free), 1)), free])
 
 
-def exact(n: int, most: int = MOST) -> bool:
+def exact(n: int, most: int = MAX_PATTERNS) -> bool:
     """Whether `signs` enumerates all patterns."""
     return bool(2 ** (n - 1) <= most)
 
 
-def surprise(differences: Array, patterns: Array) -> Array:
+def test_statistic(differences: Array, patterns: Array) -> Array:
     """How surprising each difference is under each pattern of signs: a number that rises with its |t|.
 
     Args:
@@ -92,7 +92,7 @@ def step_down_p(surprises: Array) -> Array:
     return p
 
 
-def level_of_each(differences: Array, level: float, patterns: Array) -> float:
+def per_comparison_level(differences: Array, level: float, patterns: Array) -> float:
     """The level at which each interval is made so that all of them hold together with probability `level`.
 
     The flips are applied to the centred differences; from the quantile of the maximal |t| follows the level of each, which
@@ -107,7 +107,7 @@ def level_of_each(differences: Array, level: float, patterns: Array) -> float:
     if m <= 1:
         return level
     count = np.isfinite(varied).sum(axis=0)
-    if count.min() < enough(level):
+    if count.min() < min_repeats_for_rejection(level):
         return float(1 - (1 - level) / m)
     centred = varied - np.nanmean(varied, axis=0)
     a = _standardised(centred, patterns)

@@ -12,7 +12,7 @@ from reports.analysis.verdicts import BETTER, SEED, TIED, WORSE
 from reports.frames.scores import title
 from reports.statistics import pairwise_tests as testing
 from reports.statistics.intervals import success_interval
-from reports.statistics.sign_flips import MOST
+from reports.statistics.sign_flips import MAX_PATTERNS
 from reports.text import notes
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from reports.analysis.verdicts import Comparison
 
-HONEST = (
+FWER_ASSUMPTIONS = (
     "The family error holds for scores that spread unequally, hang together or are skewed alike. For scores that are "
     "skewed and spread unequally as well, no test of means from so few repeats keeps it (measured in docs/statistics.md)."
 )
@@ -36,7 +36,7 @@ COVERAGE = (
 )
 
 
-def listed(labels: Sequence[str]) -> str:
+def join_labels(labels: Sequence[str]) -> str:
     """`A`, `A and B`, `A, B and C`."""
     return labels[0] if len(labels) == 1 else f"{', '.join(labels[:-1])} and {labels[-1]}"
 
@@ -57,7 +57,7 @@ def verdict(found: Comparison) -> str:
     """The answer: which cannot be told from the best; or that nothing can be told yet, and what it takes."""
     if len(found.means) + len(found.left_out) < 2:
         return ""
-    return _found(found) if found.speaks else _nothing_yet(found)
+    return _found(found) if found.has_verdicts else _nothing_yet(found)
 
 
 def _nothing_yet(found: Comparison) -> str:
@@ -73,30 +73,30 @@ def _nothing_yet(found: Comparison) -> str:
             else f"the optimizers share {repeats}"
         )
         text = f"No verdict yet: {some}, and a comparison needs at least {found.fewest}."
-    return " ".join([text, *left_out(found)])
+    return " ".join([text, *excluded_note(found)])
 
 
 def _found(found: Comparison) -> str:
-    best, *near = found.leaders
-    by, rest = f"By {title(found.score).lower()}, ", len(found.means) - len(found.leaders)
+    best, *near = found.not_significantly_worse
+    by, rest = f"By {title(found.score).lower()}, ", len(found.means) - len(found.not_significantly_worse)
     whole = max(found.n.values())
     if not near:
         text = f"{by}{best} is better than " + (f"{list(found.means)[1]}." if rest == 1 else f"all {rest} others.")
     elif len(found.means) == 2:
         if found.verdict(best, near[0]) == TIED:
-            return " ".join([f"{by}{best} and {near[0]} are tied, within ±{found.margin:g}.", *left_out(found)])
+            return " ".join([f"{by}{best} and {near[0]} are tied, within ±{found.margin:g}.", *excluded_note(found)])
         text = f"{by}{best} and {near[0]} cannot be told apart."
     elif rest == 0:
         text = f"{by}none of the others can be told from the best, {best}."
     elif len(near) > 3 and rest < 3:
-        worse = [label for label in found.means if label not in found.leaders]
-        text = f"{by}none of the others can be told from the best, {best}, but for {listed(worse)}: worse."
+        worse = [label for label in found.means if label not in found.not_significantly_worse]
+        text = f"{by}none of the others can be told from the best, {best}, but for {join_labels(worse)}: worse."
     else:
         others = "the other is worse" if rest == 1 else f"the other {rest} are worse"
-        text = f"{by}{listed(near)} cannot be told from the best, {best}; {others}."
+        text = f"{by}{join_labels(near)} cannot be told from the best, {best}; {others}."
     tied = [label for label in near if found.verdict(best, label) == TIED]
     if tied:
-        text += f" Tied with it, within ±{found.margin:g}: {listed(tied)}."
+        text += f" Tied with it, within ±{found.margin:g}: {join_labels(tied)}."
     short = [label for label in (best, *_above(found)) if found.n[label] < whole]
     if short and found.test != "welch":
         few = short[0]
@@ -104,7 +104,7 @@ def _found(found: Comparison) -> str:
             f" The mean of {few} is over {found.n[few]} repeats, others have up to {whole}; pairs are judged by those that "
             "both have."
         )
-    return " ".join([text, *left_out(found)])
+    return " ".join([text, *excluded_note(found)])
 
 
 def _above(found: Comparison) -> list[str]:
@@ -114,10 +114,10 @@ def _above(found: Comparison) -> list[str]:
     return [label for label, mean in found.means.items() if sign * mean > sign * found.means[best]]
 
 
-def stepped(found: Comparison) -> str:
+def step_down_note(found: Comparison) -> str:
     """Why a pair that was told apart may have an interval that holds 0, to stand behind a sentence; empty where none does."""
     apart = found.pairs[found.pairs["verdict"].isin([BETTER, WORSE])]
-    if not ((apart["joint_low"] <= 0) & (apart["joint_high"] >= 0)).any():
+    if not ((apart["simultaneous_low"] <= 0) & (apart["simultaneous_high"] >= 0)).any():
         return ""
     return (
         " The test steps down, so it can tell a pair apart of which the interval that is made for all pairs together still "
@@ -125,7 +125,7 @@ def stepped(found: Comparison) -> str:
     )
 
 
-def how(found: Comparison) -> str:
+def method_statement(found: Comparison) -> str:
     """Which test, of how many pairs, with what error, from how many repeats."""
     counts = sorted({int(n) for n in found.pairs["n"]})
     n = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
@@ -133,30 +133,30 @@ def how(found: Comparison) -> str:
     text = (
         f"{len(found.pairs)} pairs, {n} {kind}; {testing.NAMES[found.test]}; family error at most {1 - found.level:.0%}"
     )
-    outside = int((found.pairs["n"] < found.fewest).sum()) if found.speaks else 0
+    outside = int((found.pairs["n"] < found.fewest).sum()) if found.has_verdicts else 0
     if outside:
         text += f"; {notes.counted(outside, 'pair')} with fewer than {found.fewest} repeats outside the family"
     if found.test == "max-t":
-        text += "; all flips" if found.exact else f"; {MOST:,} random flips, seed {SEED}"
+        text += "; all flips" if found.exact else f"; {MAX_PATTERNS:,} random flips, seed {SEED}"
     return f"{text}. Tied: the interval of the difference, made for all pairs together, lies within ±{found.margin:g}."
 
 
-def reach(found: Comparison) -> list[str]:
+def power_statement(found: Comparison) -> list[str]:
     """The smallest difference that this study can find, and the repeats that would part the two best."""
     if len(found.means) < 2:
         return []
     told = []
     digits = notes.decimals([found.detectable])
-    if found.speaks and 1e-9 * max(map(abs, found.means.values())) < found.detectable < math.inf:
+    if found.has_verdicts and 1e-9 * max(map(abs, found.means.values())) < found.detectable < math.inf:
         text = (
             f"Smallest true difference that this study finds with probability {testing.POWER:.0%}: "
             f"{notes.number(found.detectable, digits)} (median over the pairs)."
         )
         if found.detectable < found.margin:
             text += f" What lies within the margin, ±{found.margin:g}, is called a tie all the same."
-        if found.test == "max-t" and found.pairs["n"].median() < testing.LIKE_T:
+        if found.test == "max-t" and found.pairs["n"].median() < testing.MIN_REPEATS_T_APPROXIMATION:
             text += (
-                f" That is reckoned for t tests: sign flips of fewer than {testing.LIKE_T} repeats find less "
+                f" That is reckoned for t tests: sign flips of fewer than {testing.MIN_REPEATS_T_APPROXIMATION} repeats find less "
                 "(docs/statistics.md)."
             )
         told.append(text)
@@ -180,9 +180,9 @@ def reach(found: Comparison) -> list[str]:
     return told
 
 
-def shape(found: Comparison) -> list[str]:
+def distribution_warning(found: Comparison) -> list[str]:
     """That these scores look like those for which the test finds too much, where they do."""
-    if not (found.speaks and found.spread >= SPREAD and abs(found.skewness) >= SKEWNESS):
+    if not (found.has_verdicts and found.spread >= SPREAD and abs(found.skewness) >= SKEWNESS):
         return []
     text = (
         "Take an adjusted p near 5% with care: the largest standard deviation here is "
@@ -206,10 +206,10 @@ def success(estimates: pd.DataFrame, level: float) -> list[str]:
     )
 
 
-def left_out(found: Comparison) -> list[str]:
+def excluded_note(found: Comparison) -> list[str]:
     """Optimizers that nothing can be said about, with their scores."""
     if not found.left_out:
         return []
     counts = ", ".join(f"{label} ({n})" for label, n in found.left_out.items())
-    wanted = found.fewest if found.speaks or max(found.left_out.values()) > 1 else 2
+    wanted = found.fewest if found.has_verdicts or max(found.left_out.values()) > 1 else 2
     return [f"Not compared, with fewer than {wanted} scores: {counts}."]

@@ -9,7 +9,7 @@ import math
 from typing import TYPE_CHECKING
 
 from reports.frames.scores import higher_is_better, title
-from reports.frames.study_frames import BITS, ENVIRONMENT, MISSING
+from reports.frames.study_frames import ENVIRONMENT, MISSING, REPRODUCIBILITY_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -106,7 +106,7 @@ def plus_minus(mean: float, low: float, high: float, digits: int) -> str:
     return f"{number(mean, digits)} ± {number(half, digits)}"
 
 
-def leaders(estimates: pd.DataFrame, score: str) -> list[str]:
+def best_labels(estimates: pd.DataFrame, score: str) -> list[str]:
     """The labels with the best mean score: one, or several that are exactly equal; none where nothing has a score."""
     best = estimates[score].max() if higher_is_better(score) else estimates[score].min()
     return [str(label) for label in estimates.loc[estimates[score] == best, "label"]]
@@ -114,7 +114,7 @@ def leaders(estimates: pd.DataFrame, score: str) -> list[str]:
 
 def headline(estimates: pd.DataFrame, score: str) -> str:
     """The answer in one sentence, with its interval and what it leaves out."""
-    best, name = leaders(estimates, score), title(score).lower()
+    best, name = best_labels(estimates, score), title(score).lower()
     if not best:
         return f"No optimizer has a {name}: no trial reached the end of its budget."
     row = estimates[estimates["label"] == best[0]].iloc[0]
@@ -204,7 +204,7 @@ def failure_lines(frames: Frames) -> list[str]:
     return [f"Not ok, so not in the means: {'; '.join(told)}."]
 
 
-def broken(frames: Frames) -> str:
+def failed_on_surface(frames: Frames) -> str:
     """Which trials on surfaces failed, in a sentence; empty where none did."""
     told = [
         f"{label} ({reason})" if reason else label for label, how, *_, reason in failures(frames) if how == "failed"
@@ -229,11 +229,11 @@ def environment(frames: Frames) -> dict[str, str]:
 def mixed(frames: Frames) -> str:
     """That the trials ran in several environments, and what these differ in; empty where one ran all."""
     trials = frames.trials[frames.trials["outcome"] != MISSING]
-    places = trials[list(BITS)].drop_duplicates()
+    places = trials[list(REPRODUCIBILITY_KEYS)].drop_duplicates()
     if len(places) < 2:
         return ""
     odd = []
-    for key in BITS:
+    for key in REPRODUCIBILITY_KEYS:
         counts = trials[key].value_counts()
         if len(counts) > 1:
             told = ", ".join(f"{value or 'not recorded'}: {n}" for value, n in counts.items())
@@ -262,11 +262,15 @@ def where(frames: Frames) -> str:
     return ", ".join(parts) + "."
 
 
-def beneath(frames: Frames, estimates: pd.DataFrame, score: str) -> tuple[str, ...]:
+def table_notes(frames: Frames, estimates: pd.DataFrame, score: str) -> tuple[str, ...]:
     """The notes beneath the table of estimates."""
     word = "highest" if higher_is_better(score) else "lowest"
     if frames.on_surfaces:
-        return tuple(line for line in (incomplete(frames), mixed(frames), broken(frames), FIXED, where(frames)) if line)
+        return tuple(
+            line
+            for line in (incomplete(frames), mixed(frames), failed_on_surface(frames), FIXED, where(frames))
+            if line
+        )
     lines = [
         incomplete(frames),
         mixed(frames),
@@ -287,7 +291,7 @@ def packed(frames: Frames) -> str:
     return f" Up to {most} trials took turns on the device: no speed of one by itself." if most > 1 else ""
 
 
-def measured_how(study: Study, frames: Frames, data: Mapping[str, str]) -> list[tuple[str, str]]:
+def experimental_setup(study: Study, frames: Frames, data: Mapping[str, str]) -> list[tuple[str, str]]:
     """How it was measured, as names and values."""
     if study.imported:
         return [

@@ -43,7 +43,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class Table:
     """A table ready to be written. Each row begins with a label; `name` is its key in file names and in LaTeX."""
 
     name: str
@@ -55,11 +55,11 @@ class Sheet:
 
 def overview(
     estimates: pd.DataFrame, metrics: Sequence[str], score: str, *, heading: str, remarks: Iterable[str] = ()
-) -> Sheet:
+) -> Table:
     """The table of estimates: a row per label, the score's column first among the metrics and its best mean bold."""
     ordered = [score, *(metric for metric in metrics if metric != score)]
     digits = {metric: notes.column_decimals(estimates, metric) for metric in ordered}
-    best = notes.leaders(estimates, score)
+    best = notes.best_labels(estimates, score)
     columns = [Column("Optimizer", "left"), Column("ok/run")]
     columns += [Column(title(metric), rank=rank) for rank, metric in enumerate(ordered)]
     timed, told = estimates["examples_per_second"].notna().any(), bool(any(estimates["settings"]))
@@ -76,10 +76,10 @@ def overview(
         cells += [Cell(notes.number(speed, 0 if not speed < 100 else 1), speed)] if timed else []
         cells += [Cell(row["settings"], row["settings"])] if told else []
         rows.append(tuple(cells))
-    return Sheet("estimates", heading, tuple(columns), tuple(rows), tuple(remarks))
+    return Table("estimates", heading, tuple(columns), tuple(rows), tuple(remarks))
 
 
-def printed(compared: pd.DataFrame, estimates: pd.DataFrame, *, heading: str, remarks: Iterable[str] = ()) -> Sheet:
+def printed(compared: pd.DataFrame, estimates: pd.DataFrame, *, heading: str, remarks: Iterable[str] = ()) -> Table:
     """The table of printed numbers beside ours: a row per label and metric (`estimates.against_reference`)."""
     heads = ("Metric", "Ours", "Our repeats", "Printed", "Ours − printed", "Printed within our repeats")
     columns = (Column("Optimizer", "left"), *(Column(head, "left" if head == "Metric" else "right") for head in heads))
@@ -101,7 +101,7 @@ def printed(compared: pd.DataFrame, estimates: pd.DataFrame, *, heading: str, re
                 Cell(within, within),
             )
         )
-    return Sheet("reference", heading, columns, tuple(rows), tuple(remarks))
+    return Table("reference", heading, columns, tuple(rows), tuple(remarks))
 
 
 def csv(frame: pd.DataFrame) -> str:
@@ -118,7 +118,7 @@ def _inert(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.lstrip().startswith(_FORMULA) else value
 
 
-def markdown(sheet: Sheet) -> str:
+def markdown(sheet: Table) -> str:
     """A GitHub table with its notes as a list."""
     rule = ["---" if column.align == "left" else "---:" for column in sheet.columns]
     lines = [[escape_markdown(column.title) for column in sheet.columns], rule]
@@ -130,7 +130,7 @@ def markdown(sheet: Sheet) -> str:
     return f"{table}\n\n{remarks}\n" if remarks else f"{table}\n"
 
 
-def latex(sheet: Sheet) -> str:
+def latex(sheet: Table) -> str:
     """A `table` for a paper that loads booktabs and graphicx; it shrinks to the width of the text if it has to."""
     sides = "".join("l" if column.align == "left" else "r" for column in sheet.columns)
     head = " & ".join(escape_latex(column.title) for column in sheet.columns)
@@ -160,7 +160,7 @@ def latex(sheet: Sheet) -> str:
 """
 
 
-def screen(sheet: Sheet, width: int = 80) -> Group:
+def screen(sheet: Table, width: int = 80) -> Group:
     """A table for the terminal, of the columns that fit into `width`, its notes beneath; it reads as well when piped."""
     from rich import box
     from rich.cells import cell_len

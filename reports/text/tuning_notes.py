@@ -114,7 +114,7 @@ def open_ranges(ranges: pd.DataFrame) -> str:
     return f"The range of good learning rates is open: {'; '.join(each)}. No rate beyond was tried." if each else ""
 
 
-def beneath_choices(chosen: pd.DataFrame, compared: pd.DataFrame, metric: str) -> tuple[str, ...]:
+def choices_notes(chosen: pd.DataFrame, compared: pd.DataFrame, metric: str) -> tuple[str, ...]:
     """The notes beneath the table of choices."""
     level, method = float(compared["level"].iloc[0]), str(compared["method"].iloc[0])
     pairs, better = span(n for n in compared["n"] if n), "more" if higher_is_better(metric) else "less"
@@ -144,7 +144,7 @@ def beneath_choices(chosen: pd.DataFrame, compared: pd.DataFrame, metric: str) -
     return tuple(told)
 
 
-def beneath_ranges(ranges: pd.DataFrame, *, line: bool) -> tuple[str, ...]:
+def ranges_notes(ranges: pd.DataFrame, *, line: bool) -> tuple[str, ...]:
     """The notes beneath the table of learning-rate ranges."""
     share = float(ranges["share"].iloc[0]) if len(ranges) else lr_sensitivity.SHARE
     what = (
@@ -165,7 +165,7 @@ def beneath_ranges(ranges: pd.DataFrame, *, line: bool) -> tuple[str, ...]:
     )
 
 
-def beneath_budget(trials: pd.DataFrame, spent: pd.DataFrame) -> tuple[str, ...]:
+def budget_notes(trials: pd.DataFrame, spent: pd.DataFrame) -> tuple[str, ...]:
     """The notes beneath the table of budgets."""
     same = spent["configurations"].nunique() < 2
     told = [
@@ -214,7 +214,7 @@ def dependent(trials: pd.DataFrame) -> str:
     return tunability.DEPENDENT if tunability.independent(trials).empty else ""
 
 
-def no_fresh(chosen: pd.DataFrame, labels: Sequence[str]) -> str:
+def no_new_repeats(chosen: pd.DataFrame, labels: Sequence[str]) -> str:
     """The optimizers whose tuned setting has not been run on fresh repeats."""
     missing = [str(r["label"]) for _, r in chosen.iterrows() if not r["kept"] and tuned_label(r["label"]) not in labels]
     return (

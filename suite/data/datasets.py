@@ -96,7 +96,7 @@ def status(data_set: DataSet, folder: Path | None = None, *, verify: bool = True
     return list(_places(data_set, folder, verify=verify))
 
 
-def find(data_set: DataSet, folder: Path | None = None, *, verify: bool = True) -> Location | None:
+def find_folder(data_set: DataSet, folder: Path | None = None, *, verify: bool = True) -> Location | None:
     """The first place that holds the whole data set, or None; fetches nothing.
 
     Raises:
@@ -163,7 +163,7 @@ def ensure(
     Raises:
         UserError: The folder given does not hold the data set, no way led to it, or the cache cannot be written.
     """
-    found = find(data_set, folder, verify=verify)
+    found = find_folder(data_set, folder, verify=verify)
     if found is None:
         found = fetch(data_set, say)
     elif not _is_laid_out(data_set, found.path):

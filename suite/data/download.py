@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-PATIENCE = 60.0  # seconds without a byte on the disk before a download is given up; a slow network may take its time
+TIMEOUT_SECONDS = (
+    60.0  # seconds without a byte on the disk before a download is given up; a slow network may take its time
+)
 
 
 class FetchError(Exception):
@@ -120,8 +122,8 @@ def _run(command: list[str], folder: Path) -> None:
                     now = _bytes_in(folder)
                     if now != size:
                         size, since = now, time.monotonic()
-                    elif time.monotonic() - since > PATIENCE:
-                        raise FetchError(f"nothing came for {PATIENCE:g} seconds")
+                    elif time.monotonic() - since > TIMEOUT_SECONDS:
+                        raise FetchError(f"nothing came for {TIMEOUT_SECONDS:g} seconds")
                     time.sleep(0.05)
             finally:
                 process.kill()  # does nothing where it ended by itself

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-GATHERING = 0.05
+BATCHING_SECONDS = 0.05
 """Seconds that trials for a process with several slots are gathered."""
-QUIET_END = 256
+EXIT_STATUS_ZERO = 256
 """Stands for exit status 0 of a worker, which pebble would overlook; no process can have it."""
 
 
@@ -71,7 +71,7 @@ class LocalProcesses:
         self.workers = workers or default_workers(device)
         shares = [self.workers // len(devices) + (i < self.workers % len(devices)) for i in range(len(devices))]
         self._places = [
-            Place(share, 1, name, data, folder) if name == "cpu" else Place(1, share, name, data, folder)
+            DevicePool(share, 1, name, data, folder) if name == "cpu" else DevicePool(1, share, name, data, folder)
             for share, name in zip(shares, devices, strict=True)
             if share
         ]
@@ -90,7 +90,7 @@ class LocalProcesses:
 
 
 @dataclass(slots=True, eq=False)
-class _Wanted:
+class _PendingTrial:
     """A trial that somebody waits for."""
 
     trial: Trial
@@ -99,7 +99,7 @@ class _Wanted:
     """Whether it runs for the second time, and alone in its process; there is no third."""
 
 
-class Place:
+class DevicePool:
     """Processes of one device, each with so many trials at a time.
 
     A trial gets a second try, alone in its process, where its first one says nothing about it: its process was lost, or it
@@ -117,9 +117,9 @@ class Place:
     def __init__(self, processes: int, slots: int, device: str, data: Path | None, folder: Path | None) -> None:
         self.capacity, self._slots = processes * slots, slots
         self._arguments = (slots, device, data, folder)
-        self._idle = [_Process(device) for _ in range(processes)]
+        self._idle = [_WorkerProcess(device) for _ in range(processes)]
         self._processes = list(self._idle)
-        self._waiting: deque[_Wanted] = deque()
+        self._waiting: deque[_PendingTrial] = deque()
         self._running = 0
         self._stopped = False
         self._lock = threading.RLock()
@@ -132,7 +132,7 @@ class Place:
 
     def submit(self, trial: Trial) -> Future[TrialResult]:
         """Run a trial when there is a slot for it."""
-        wanted = _Wanted(trial)
+        wanted = _PendingTrial(trial)
         with self._lock:
             if self._stopped:
                 wanted.future.set_exception(RuntimeError("the workers were stopped"))
@@ -151,7 +151,7 @@ class Place:
                 wanted.future.cancel()
             self._waiting.clear()
         for process in self._processes:
-            process.renew()
+            process.restart()
         for process in self._processes:
             process.join()
 
@@ -163,7 +163,7 @@ class Place:
                     return
                 if whole and not self._waiting[0].again and len(self._waiting) < self._slots:
                     if self._gathering is None:
-                        self._gathering = threading.Timer(GATHERING, self._gathered)
+                        self._gathering = threading.Timer(BATCHING_SECONDS, self._gathered)
                         self._gathering.daemon = True
                         self._gathering.start()
                     return
@@ -177,7 +177,7 @@ class Place:
             self._gathering = None
         self._dispatch(whole=False)
 
-    def _batch(self) -> list[_Wanted]:
+    def _batch(self) -> list[_PendingTrial]:
         """The next trials for a process: of one precision, which is the process's; one that runs again is alone."""
         batch = [self._waiting.popleft()]
         while self._waiting and len(batch) < self._slots and not (batch[0].again or self._waiting[0].again):
@@ -186,13 +186,15 @@ class Place:
             batch.append(self._waiting.popleft())
         return batch
 
-    def _done(self, process: _Process, batch: list[_Wanted], task: Future[tuple[list[TrialResult], bool]]) -> None:
+    def _done(
+        self, process: _WorkerProcess, batch: list[_PendingTrial], task: Future[tuple[list[TrialResult], bool]]
+    ) -> None:
         """Give the results to those who wait, or the trials a second try."""
         lost = CancelledError() if task.cancelled() else task.exception()
         results, sound = ([], False) if lost else task.result()
         if not sound:
-            process.renew()
-        ends: list[tuple[_Wanted, TrialResult | None]] = []
+            process.restart()
+        ends: list[tuple[_PendingTrial, TrialResult | None]] = []
         with self._lock:
             for wanted, result in itertools.zip_longest(batch, results):
                 if not wanted.again and (result is None or (len(batch) > 1 and result.outcome is Outcome.FAILED)):
@@ -210,7 +212,7 @@ class Place:
                 wanted.future.set_result(result)
 
 
-class _Process:
+class _WorkerProcess:
     """A worker process with queues and locks of its own, so that one that is killed while it holds them stops no other."""
 
     def __init__(self, device: str) -> None:
@@ -227,12 +229,12 @@ class _Process:
                 with _ctrl_c_later():
                     return self._pool.schedule(function, args=arguments)
             except (RuntimeError, OSError) as error:
-                self.renew()
+                self.restart()
                 lost = error
         future.set_exception(lost)
         return future
 
-    def renew(self) -> None:
+    def restart(self) -> None:
         """End the process; the next task has another. Does not wait."""
         with self._lock:
             pool, self._pool = self._pool, _pool(1, self._device)
@@ -257,7 +259,7 @@ def _how(lost: BaseException | None) -> str:
     if code == -signal.SIGKILL:
         return "killed twice (SIGKILL), as the system does when memory runs out: fewer --workers need less"
     if isinstance(code, int):
-        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"exit status {code % QUIET_END}"
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"exit status {code % EXIT_STATUS_ZERO}"
         return f"it ended twice in the middle of the trial ({name})"
     return f"{type(lost).__name__}: {' '.join(str(lost).split())}"
 
@@ -275,7 +277,7 @@ def _devices(device: str) -> list[str]:
     return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
 
 
-def begin(device: str) -> None:
+def start_fork_server(device: str) -> None:
     """Start what workers will be forked from, which imports torch while this process goes on."""
     _context(device)
     with _ctrl_c_later():
@@ -300,7 +302,7 @@ class _Worker(ForkServerProcess):
     def exitcode(self) -> int | None:
         """The exit status, `QUIET_END` for 0; minus the signal that ended it; None while it lives."""
         code = super().exitcode
-        return QUIET_END if code == 0 else code
+        return EXIT_STATUS_ZERO if code == 0 else code
 
 
 class _Context(ForkServerContext):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from suite.records import TrialResult
 
 
-class Shown:
+class ProgressDisplay:
     """Shows each finished trial and the time left.
 
     The time left is the expected time of what is left, shared among the workers and scaled by how the finished trials
@@ -58,7 +58,7 @@ class Shown:
         if self._bar:
             self._bar.stop()
 
-    def finished(self, result: TrialResult, name: str = "") -> None:
+    def on_finished(self, result: TrialResult, name: str = "") -> None:
         """A trial has ended and is recorded.
 
         Args:
@@ -68,7 +68,7 @@ class Shown:
         self.done += 1
         self._planned += self.expected.pop(name or result.trial.id, 0.0)
         self._took += result.timing.total
-        text = f"{name or result.trial.name}: {summary(result)}, {duration(result.timing.total)}"
+        text = f"{name or result.trial.name}: {summary(result)}, {format_duration(result.timing.total)}"
         if self._bar:
             self._bar.update(self._task, advance=1, left=self._left())
             if result.outcome is not Outcome.OK:
@@ -80,7 +80,7 @@ class Shown:
         """Show a sentence that is about no trial."""
         self._line(f"ravine: {text}")
 
-    def spared(self, names: Iterable[str]) -> None:
+    def on_skipped(self, names: Iterable[str]) -> None:
         """These will not be run after all."""
         dropped = [name for name in names if self.expected.pop(name, None) is not None]
         self.total -= len(dropped)
@@ -98,9 +98,9 @@ class Shown:
 
     def _left(self) -> str:
         return (
-            f"{duration(self.seconds_left())} left"
+            f"{format_duration(self.seconds_left())} left"
             if self.expected
-            else f"took {duration(time.monotonic() - self._started)}"
+            else f"took {format_duration(time.monotonic() - self._started)}"
         )
 
     def _line(self, text: str) -> None:
@@ -123,7 +123,7 @@ def summary(result: TrialResult) -> str:
     return ", ".join(text.format(last[name]) for name, text in words.items() if name in last)
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Seconds in words: `12 s`, `3 min 20 s`, `2 h 05 min`."""
     if not math.isfinite(seconds):
         return "unknown time"

@@ -24,19 +24,19 @@ from typing import TYPE_CHECKING, Any, Self
 from suite.errors import UserError
 from suite.plugins import digest
 from suite.records import Outcome, TrialResult
-from suite.trials import CONTRACT, Trial
+from suite.trials import TRAINING_VERSION, Trial
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
 RETRIES = 3
 """How often a trial runs again whose process or node was lost; after that it has failed."""
-MOST = 4096
+MAX_TASKS = 4096
 """Trials at a time where no number is given: more than any cluster has slots, so that nodes that join later have work."""
 OBJECTS = 128 * 2**20
 """Bytes for objects of a Ray that is started here; a result has some ten thousand."""
 
-PATIENCE = 10.0
+TIMEOUT_SECONDS = 10.0
 """Seconds that a cluster's head has to answer in."""
 
 Modules = dict[str, bytes]
@@ -132,7 +132,7 @@ class RayTasks:
         share = gpu_share(workers or 1, capacity("cuda")) if device == "cuda" else 0
         self._task: Any = ray.remote(num_cpus=1, num_gpus=share, max_retries=0, max_calls=0)(run_on_node)
         self._data, self._folder = data, folder
-        self._threads = ThreadPoolExecutor(min(workers or MOST, MOST))
+        self._threads = ThreadPoolExecutor(min(workers or MAX_TASKS, MAX_TASKS))
         self._running: set[Any] = set()
         self._stopped = False
         self.workers = workers or max(capacity(device), 1)
@@ -195,7 +195,7 @@ def _knock(address: str) -> None:
     host, colon, port = address.rpartition("://")[2].rpartition(":")
     if not (colon and host and port.isdecimal() and int(port) < 65536):
         raise ValueError("expected host:port, such as 10.0.0.1:6379, or auto")
-    with socket.create_connection((host, int(port)), timeout=PATIENCE):
+    with socket.create_connection((host, int(port)), timeout=TIMEOUT_SECONDS):
         pass
 
 
@@ -253,9 +253,9 @@ def run_on_node(trial: Trial, device: str, data: Path | None, sent: Modules) -> 
 
 def _check(trial: Trial, folder: Path | None) -> None:
     """Refuse a trial that would not be here what its description says."""
-    if trial.contract != CONTRACT:
+    if trial.contract != TRAINING_VERSION:
         raise UserError(
-            f"its Ravine has training contract {CONTRACT}, the trial {trial.contract}. Install one version on all machines"
+            f"its Ravine has training contract {TRAINING_VERSION}, the trial {trial.contract}. Install one version on all machines"
         )
     for spec in (trial.problem, trial.optimizer):
         for name, found in digest(spec, folder).items():
@@ -292,7 +292,7 @@ def _data(problem: str, folder: Path | None, data: Path | None) -> Path | None:
     from suite import problems
     from suite.data import datasets
 
-    data_set = problems.find(problem, folder).data_set
+    data_set = problems.find_problem(problem, folder).data_set
     return datasets.ensure(data_set, data) if data_set else None
 
 

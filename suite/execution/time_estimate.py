@@ -67,16 +67,16 @@ def probe(problem: Problem, precision: Precision, device: str) -> Speed:
 
     Where the steps raise, the speed is unknown (NaN): it is for the trial to fail, and to tell why.
     """
-    from suite.training.devices import arithmetic
+    from suite.training.devices import deterministic_mode
 
     try:
-        with arithmetic(precision):
+        with deterministic_mode(precision):
             return _measured(problem, precision, device)
     except Exception:  # noqa: BLE001 (a problem of the user's own may raise anything)
         return Speed(math.nan, math.nan, "nothing: a probe failed")
 
 
-def probe_apart(key: str, folder: Path | None, precision: Precision, device: str) -> Speed:
+def probe_in_subprocess(key: str, folder: Path | None, precision: Precision, device: str) -> Speed:
     """As `probe`, in a process of its own: one that has used a GPU keeps some of its memory, or all of it, to its end.
 
     Args:
@@ -95,7 +95,7 @@ def probe_apart(key: str, folder: Path | None, precision: Precision, device: str
 def _find_and_probe(key: str, folder: Path | None, precision: Precision, device: str) -> Speed:
     from suite import problems
 
-    return probe(problems.find(key, folder), precision, device)
+    return probe(problems.find_problem(key, folder), precision, device)
 
 
 def _measured(problem: Problem, precision: Precision, device: str) -> Speed:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from suite.execution import runner
-from suite.records import BITS, Outcome
+from suite.records import REPRODUCIBILITY_KEYS, Outcome
 from suite.training import provenance
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Check:
     def changed(self) -> dict[str, tuple[str, str]]:
         """What is different about the place, then and now: `BITS` where the weights agree, all that is recorded else."""
         changed = provenance.changed(self.record.environment, self.again.environment)
-        return {key: values for key, values in changed.items() if key in BITS or not self.same}
+        return {key: values for key, values in changed.items() if key in REPRODUCIBILITY_KEYS or not self.same}
 
     @property
     def why(self) -> str:
@@ -59,7 +59,7 @@ class Check:
         verdict = "same" if self.same else "differs"
         return [trial.name, trial.id, *(digest[:12] or "none" for digest in weights), verdict, self.why]
 
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""
         return {
             "trial": self.record.trial.name,

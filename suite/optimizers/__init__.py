@@ -21,10 +21,10 @@ from suite.optimizers.nadam_paper import NAdamPaper
 from suite.optimizers.nag import NAG
 from suite.optimizers.nag_paper import NAGPaper
 from suite.optimizers.newton import Newton
-from suite.optimizers.options import constructor_options, resolve
+from suite.optimizers.options import constructor_options, resolve_options
 from suite.optimizers.rmsprop import RMSProp
 from suite.optimizers.sgd import SGD
-from suite.plugins import load
+from suite.plugins import load_object
 
 __all__ = [
     "NAG",
@@ -42,7 +42,7 @@ __all__ = [
     "RMSProp",
     "describe",
     "find",
-    "resolve",
+    "resolve_options",
 ]
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
@@ -61,7 +61,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 }
 
 
-def find(kind: str, folder: Path | None = None) -> type[Optimizer]:
+def find_optimizer(kind: str, folder: Path | None = None) -> type[Optimizer]:
     """The optimizer class that a study names.
 
     Args:
@@ -75,7 +75,7 @@ def find(kind: str, folder: Path | None = None) -> type[Optimizer]:
     if kind in OPTIMIZERS:
         return OPTIMIZERS[kind]
     if ":" in kind:
-        found: type[Optimizer] = load(kind, folder, key="kind", wanted=Optimizer, example="torch.optim:AdamW")
+        found: type[Optimizer] = load_object(kind, folder, key="kind", wanted=Optimizer, example="torch.optim:AdamW")
         return found
     raise UserError(
         f'kind: no optimizer is called "{kind}".{did_you_mean(kind, OPTIMIZERS)} Write one of {", ".join(OPTIMIZERS)}, '
@@ -95,7 +95,7 @@ def describe(key: str) -> dict[str, object]:
     Raises:
         UserError: there is no such key.
     """
-    cls = find(key)
+    cls = find_optimizer(key)
     text = inspect.getdoc(cls) or ""
     formula = re.search(r"::\n\n((?:    .*\n)+)", text)
     source = re.search(r"^References:\n((?:    .*\n?)+)", text, flags=re.MULTILINE)

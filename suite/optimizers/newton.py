@@ -110,9 +110,9 @@ class Newton(Optimizer):
         Identifying and attacking the saddle point problem in high-dimensional non-convex optimization, arXiv 1406.2572.
     """
 
-    takes_loss = True
+    requires_loss_fn = True
     """Whether `step` is handed the loss as a function of the parameters."""
-    most_parameters = MOST_PARAMETERS
+    max_parameters = MOST_PARAMETERS
 
     def __init__(
         self,

@@ -34,7 +34,7 @@ def constructor_options(cls: type[Optimizer]) -> dict[str, Parameter]:
     return {p.name: p for p in options if p.kind in {Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY}}
 
 
-def resolve(cls: type[Optimizer], given: Mapping[str, object]) -> dict[str, object]:
+def resolve_options(cls: type[Optimizer], given: Mapping[str, object]) -> dict[str, object]:
     """Every option of an optimizer's constructor: its defaults with what is given over them, checked.
 
     Numbers where a float is meant become floats and lists tuples, so that lr = 1 and lr = 1.0 are one setting. At the

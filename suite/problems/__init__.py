@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from suite.errors import UserError, did_you_mean
-from suite.plugins import load
+from suite.plugins import load_object
 from suite.problems.airfoil import AirfoilLinear
 from suite.problems.base import Data, Problem
 from suite.problems.classification import Classification
@@ -32,7 +32,7 @@ PROBLEMS: dict[str, Problem] = {
 }
 
 
-def find(key: str, folder: Path | None = None) -> Problem:
+def find_problem(key: str, folder: Path | None = None) -> Problem:
     """The problem that a study names.
 
     Args:
@@ -43,7 +43,7 @@ def find(key: str, folder: Path | None = None) -> Problem:
         UserError: There is none.
     """
     if ":" in key:
-        found: Problem = load(key, folder, key="problem", wanted=Problem, example="my_problem:PROBLEM")
+        found: Problem = load_object(key, folder, key="problem", wanted=Problem, example="my_problem:PROBLEM")
         lacking = [name for name in ("train_examples", "test_examples", "chance_loss") if not hasattr(found, name)]
         if lacking:
             raise UserError(
@@ -60,7 +60,7 @@ def find(key: str, folder: Path | None = None) -> Problem:
     return PROBLEMS[key]
 
 
-def resolve(problem: Problem, given: Mapping[str, Any]) -> dict[str, Any]:
+def resolve_options(problem: Problem, given: Mapping[str, Any]) -> dict[str, Any]:
     """Every option of a problem: the defaults of its `network` with what is given over them, checked.
 
     Raises:

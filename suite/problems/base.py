@@ -77,7 +77,7 @@ class Problem(ABC):
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The mean loss over a batch."""
 
-    def readings(self, network: nn.Module) -> dict[str, float]:  # noqa: ARG002
+    def extra_metrics(self, network: nn.Module) -> dict[str, float]:  # noqa: ARG002
         """What else is recorded after each evaluation, by the name of its metric: by default nothing."""
         return {}
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Place(nn.Module):
+class SurfacePoint(nn.Module):
     """A place x = (x₁, x₂) on a surface, in float64; its output is f(x), once for each input."""
 
     def __init__(self, surface: str) -> None:
@@ -54,7 +54,7 @@ class OnSurface(Problem):
         """A place at the start of the surface."""
         if surface not in SURFACES:
             raise ValueError(f"surface: expected one of {', '.join(SURFACES)}, got {format_value(surface)}")
-        return Place(surface)
+        return SurfacePoint(surface)
 
     def load(self, root: Path | None) -> Data:  # noqa: ARG002, D102 (see Problem)
         return Data(*self.sample(1), *self.sample(1))
@@ -70,7 +70,7 @@ class OnSurface(Problem):
         """f: the mean of the outputs, which are all the same."""
         return outputs.mean()
 
-    def readings(self, network: nn.Module) -> dict[str, float]:
+    def extra_metrics(self, network: nn.Module) -> dict[str, float]:
         """Where the optimizer is."""
         x1, x2 = next(network.parameters()).tolist()
         return {"path/x1": x1, "path/x2": x2}

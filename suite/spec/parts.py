@@ -27,8 +27,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from suite.errors import UserError, did_you_mean
-from suite.spec.study import Study, check, report_name
-from suite.spec.study_file import find, read
+from suite.spec.study import Study, report_name, validate_study
+from suite.spec.study_file import find_study, read_study
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +58,7 @@ class StudyFile:
     overrides: tuple[str, ...] = ()
 
     @property
-    def divided(self) -> bool:
+    def has_parts(self) -> bool:
         """Whether the file has parts."""
         return bool(self.parts[0].part)
 
@@ -72,7 +72,7 @@ class StudyFile:
         """The name of the folder of the report on the whole."""
         return report_name(self.name, self.overrides)
 
-    def only(self, names: Sequence[str]) -> StudyFile:
+    def select(self, names: Sequence[str]) -> StudyFile:
         """These parts alone; all if there are no names.
 
         Raises:
@@ -88,7 +88,7 @@ class StudyFile:
         parts = tuple(study for study in self.parts if study.part in names)
         return replace(self, parts=parts, overrides=(*self.overrides, *(f"part={study.part}" for study in parts)))
 
-    def one(self) -> Study:
+    def single(self) -> Study:
         """The only part.
 
         Raises:
@@ -111,11 +111,11 @@ class StudyFile:
         """
         kept = []
         for study in self.parts:
-            own = tuple(name for name in optimizers if not self.divided or study.has(name))
+            own = tuple(name for name in optimizers if not self.has_parts or study.has(name))
             if own or not optimizers:
                 kept.append(study.override(optimizers=own, **changed))
         for name in optimizers:
-            if self.divided and not any(study.has(name) for study in self.parts):
+            if self.has_parts and not any(study.has(name) for study in self.parts):
                 names = dict.fromkeys(entry.name for study in self.parts for entry in study.optimizer)
                 raise UserError(
                     f'--optimizer: "{name}" is neither a label nor a kind of the study {self.name}.'
@@ -126,17 +126,17 @@ class StudyFile:
         return replace(self, parts=tuple(kept), overrides=(*self.overrides, *told))
 
 
-def load(study: str | Path, generated: Path | None = None) -> StudyFile:
+def load_study_file(study: str | Path, generated: Path | None = None) -> StudyFile:
     """Load a study file, with or without parts; the arguments are those of `suite.spec.study_file.load`.
 
     Raises:
         UserError: No such study, not TOML, or one line for each mistake in it with its place and the mend.
     """
-    path = find(str(study), generated)
-    values = read(path)
+    path = find_study(str(study), generated)
+    values = read_study(path)
     own: dict[str, Any] = {"name": path.stem, "path": path.resolve()}
     if "part" not in values:
-        whole = check(values, place=str(path), own=own)
+        whole = validate_study(values, place=str(path), own=own)
         return StudyFile(path.stem, whole.title, (whole,), path.resolve())
     tables = _tables(values.pop("part"), str(path))
     if "optimizer" in values and all("optimizer" in table for table in tables.values()):
@@ -152,7 +152,7 @@ def load(study: str | Path, generated: Path | None = None) -> StudyFile:
         inherited = frozenset(values.keys() - table.keys())
         try:
             parts.append(
-                check(
+                validate_study(
                     given,
                     place=f'{path}: part "{name}"',
                     own=own | {"name": f"{path.stem}.{name}", "part": name},

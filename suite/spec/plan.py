@@ -13,7 +13,7 @@ from suite.errors import UserError, did_you_mean
 from suite.optimizers.base import Rule
 from suite.plugins import digest
 from suite.problems.validation_split import validation_examples
-from suite.spec.study_file import reference
+from suite.spec.study_file import load_reference
 from suite.trials import IMPORTED, Trial
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def plan(study: Study) -> tuple[Trial, ...]:
     mistakes: list[str] = []
     templates = []
     try:
-        problem = problems.find(study.problem, study.folder)
+        problem = problems.find_problem(study.problem, study.folder)
     except UserError as error:
         raise UserError(f"{study.place}: {error}") from None
     metrics = [metric for metric in METRICS if metric.rpartition("/")[2] in problem.metrics]
@@ -53,12 +53,12 @@ def plan(study: Study) -> tuple[Trial, ...]:
         mistakes.append(f'score: there is no "{study.score}".{told} Write one of {names}')
     if study.reference:
         try:
-            reference(study.reference)
+            load_reference(study.reference)
         except UserError as error:
             mistakes.append(str(error))
     options: dict[str, Any] = {}
     try:
-        options = problems.resolve(problem, study.problem_options)
+        options = problems.resolve_options(problem, study.problem_options)
     except UserError as error:
         mistakes.append(f"problem_options.{error}")
     for number, entry in enumerate(study.optimizer, 1):
@@ -97,7 +97,7 @@ def _imported(study: Study, entry: Entry, repeat: int, data: dict[str, str]) -> 
     )
 
 
-def tuning(study: Study) -> tuple[Trial, ...]:
+def plan_tuning(study: Study) -> tuple[Trial, ...]:
     """For each entry of a study its own setting as a trial of the tuning, on repeat 0.
 
     The other trials of the tuning differ from these in hyperparameters and repeat alone. All have one budget: that of
@@ -108,7 +108,7 @@ def tuning(study: Study) -> tuple[Trial, ...]:
     """
     check_runnable(study)
     plan(study)
-    problem, tune = problems.find(study.problem, study.folder), study.tune
+    problem, tune = problems.find_problem(study.problem, study.folder), study.tune
     if not problem.held_out:
         raise UserError(
             f"{study.place}: problem: {study.problem} is tested on the examples it is trained on, so a tuning would choose "
@@ -147,7 +147,7 @@ def tuning(study: Study) -> tuple[Trial, ...]:
 
 
 def _tuning_trial(study: Study, entry: Entry, problem: Problem, left: int) -> Trial:
-    options = problems.resolve(problem, study.problem_options)
+    options = problems.resolve_options(problem, study.problem_options)
     trial = Trial(repeat=0, stage="tuning", evaluate_on="validation", **_template(study, entry, problem, options))
     examples = min(trial.train_examples, left)
     _check_size("batch_size" if trial.chunk is None else "chunk", trial.chunk or trial.batch_size, examples, problem)
@@ -172,20 +172,22 @@ def _template(study: Study, entry: Entry, problem: Problem, options: dict[str, A
     unknown = [key for key in entry.options if key in type(study).model_fields]
     if unknown:
         raise UserError(f"{unknown[0]}: an optimizer cannot override it. Write it above the first [[optimizer]]")
-    kind = optimizers.find(entry.kind, study.folder)
+    kind = optimizers.find_optimizer(entry.kind, study.folder)
     try:
-        options = problems.resolve(problem, options | entry.problem_options) if entry.problem_options else options
+        options = (
+            problems.resolve_options(problem, options | entry.problem_options) if entry.problem_options else options
+        )
     except UserError as error:
         raise UserError(f"problem_options.{error}") from None
-    if getattr(kind, "takes_loss", False):
-        _check_second_order(study, entry.kind, getattr(kind, "most_parameters", math.inf), problem, options)
+    if getattr(kind, "requires_loss_fn", False):
+        _check_second_order(study, entry.kind, getattr(kind, "max_parameters", math.inf), problem, options)
     return {
         **budget,
         "label": entry.name,
         "problem": study.problem,
         "problem_options": options,
         "optimizer": entry.kind,
-        "hyperparameters": optimizers.resolve(kind, entry.options),
+        "hyperparameters": optimizers.resolve_options(kind, entry.options),
         "schedule": _schedule(entry.schedule),
         "precision": study.precision,
         "compiled": study.compiled and issubclass(kind, Rule),

@@ -26,7 +26,7 @@ from pydantic import (
 
 from suite.errors import UserError, did_you_mean, format_value
 from suite.spec import names
-from suite.spec.validation_errors import line, listed
+from suite.spec.validation_errors import format_validation_error, truncate_errors
 from suite.trials import IMPORTED, Precision
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _size(value: Any) -> Any:
 Size = Annotated[int | Literal["full"], BeforeValidator(_size)]
 
 
-LONGEST_LABEL = 80
+MAX_LABEL_LENGTH = 80
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -209,7 +209,7 @@ class Entry(BaseModel):
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
-    name: str = Field(min_length=1, max_length=LONGEST_LABEL, examples=['name = "Adam"'])
+    name: str = Field(min_length=1, max_length=MAX_LABEL_LENGTH, examples=['name = "Adam"'])
     """Its label in tables and figures, its own within the study."""
     kind: str = Field(min_length=1, examples=['kind = "adam"'])
     """A key of `ravine list optimizers`, or `module:Class`."""
@@ -257,9 +257,9 @@ def _expand_learning_rates(entry: Entry) -> Iterator[Entry]:
         wanted = "a number, or a list of different numbers. For example lr = [0.1, 0.01]"
         raise ValueError(f'"{entry.name}": lr: expected {wanted}')
     for rate, name in zip(rates, names, strict=True):
-        if len(name) > LONGEST_LABEL:
+        if len(name) > MAX_LABEL_LENGTH:
             raise ValueError(
-                f'"{name}": a name with its learning rate has at most {LONGEST_LABEL} characters. Shorten it'
+                f'"{name}": a name with its learning rate has at most {MAX_LABEL_LENGTH} characters. Shorten it'
             )
         yield entry.model_copy(update={"name": name, "lr": float(rate)})
 
@@ -323,7 +323,7 @@ class Study(BaseModel):
     @field_validator("name")
     @classmethod
     def _names_a_folder(cls, name: str) -> str:
-        return names.check(name)
+        return names.check_name(name)
 
     @model_validator(mode="after")
     def _labels_are_unique(self) -> Self:
@@ -422,7 +422,7 @@ class Study(BaseModel):
         told += (f"trials={trials}",) if trials is not None else ()
         told += (f"optimizer={'+'.join(optimizers)}",) if optimizers else ()
         own = {"name": self.name, "part": self.part, "path": self.path, "overrides": self.overrides + told}
-        return check(values, place="command line", own=own)
+        return validate_study(values, place="command line", own=own)
 
     def _tune_with(self, trials: int | None, budget: Sequence[str], kept: list[Entry]) -> dict[str, Any]:
         """`[tune]` with the command line's number of trials and budget, and the spaces of the entries that are kept."""
@@ -457,8 +457,8 @@ def report_name(name: str, overrides: Sequence[str]) -> str:
     if not overrides:
         return name
     name = re.sub(r"[^\w.,=+@-]+", "_", f"{name}@{','.join(overrides)}")
-    if len(name.encode()) > names.LONGEST_NAME:
-        short = name.encode()[: names.LONGEST_NAME].decode(errors="ignore")
+    if len(name.encode()) > names.MAX_NAME_BYTES:
+        short = name.encode()[: names.MAX_NAME_BYTES].decode(errors="ignore")
         name = f"{short}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
     return name
 
@@ -466,7 +466,7 @@ def report_name(name: str, overrides: Sequence[str]) -> str:
 _OWN_KEYS = frozenset(name for name, field in Study.model_fields.items() if field.exclude)
 
 
-def check(
+def validate_study(
     values: dict[str, Any], *, place: str, own: dict[str, Any], shared: str = "", keys: frozenset[str] = frozenset()
 ) -> Study:
     """The study that these tables are.
@@ -492,7 +492,7 @@ def check(
         if len(mistakes) > 1:  # entries with mistakes are not counted as entries: that is no second mistake
             mistakes = [mistake for mistake in mistakes if mistake["type"] != "too_short"]
         lines = [
-            line(shared if keys.intersection(mistake["loc"][:1]) else place, Study, values, mistake)
+            format_validation_error(shared if keys.intersection(mistake["loc"][:1]) else place, Study, values, mistake)
             for mistake in mistakes
         ]
-        raise UserError(listed(place, lines)) from None
+        raise UserError(truncate_errors(place, lines)) from None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import tomlkit
 
 from suite.errors import UserError, did_you_mean, format_value
-from suite.spec.study import check
+from suite.spec.study import validate_study
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ MAX_INTEGER = 2**63 - 1
 """TOML's limit, which tables, databases and random generators share."""
 
 
-def load(study: str | Path, generated: Path | None = None) -> Study:
+def load_study(study: str | Path, generated: Path | None = None) -> Study:
     """Load a study by its name or by the path of its file.
 
     Args:
@@ -39,14 +39,14 @@ def load(study: str | Path, generated: Path | None = None) -> Study:
     Raises:
         UserError: No such study, not TOML, or one line for each mistake in it with its place and the mend.
     """
-    path = find(str(study), generated)
-    values = read(path)
+    path = find_study(str(study), generated)
+    values = read_study(path)
     if "part" in values:
         raise UserError(f"{path}: the study has parts. Load it with suite.spec.parts.load")
-    return check(values, place=str(path), own={"name": path.stem, "path": path.resolve()})
+    return validate_study(values, place=str(path), own={"name": path.stem, "path": path.resolve()})
 
 
-def read(path: Path) -> dict[str, Any]:
+def read_study(path: Path) -> dict[str, Any]:
     """Return the tables of a study file; a byte order mark is skipped.
 
     Raises:
@@ -59,10 +59,10 @@ def read(path: Path) -> dict[str, Any]:
         raise UserError(str(path), f"cannot be read: {error.strerror}", "Give the path of a study file") from None
     if len(raw) > MAX_FILE_SIZE:
         raise UserError(str(path), f"a study file has at most {MAX_FILE_SIZE:,} bytes", "Give the path of a study file")
-    return parse(raw, str(path))
+    return parse_study(raw, str(path))
 
 
-def parse(raw: bytes, location: str) -> dict[str, Any]:
+def parse_study(raw: bytes, location: str) -> dict[str, Any]:
     """Return the tables of the text of a study file.
 
     Args:
@@ -126,13 +126,13 @@ def _invalid_text(text: str) -> str:
     return f"contains the unprintable character U+{ord(unprintable):04X}" if unprintable else ""
 
 
-def shipped() -> dict[str, Path]:
+def shipped_studies() -> dict[str, Path]:
     """The studies that come with Ravine, by name."""
     folder = Path(str(resources.files("studies")))
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
-def reference(name: str) -> dict[str, Any]:
+def load_reference(name: str) -> dict[str, Any]:
     """A file of printed numbers: `source`, `note`, and `results`, from label to metric to number.
 
     Raises:
@@ -146,7 +146,7 @@ def reference(name: str) -> dict[str, Any]:
     return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
-def find(study: str, generated: Path | None) -> Path:
+def find_study(study: str, generated: Path | None) -> Path:
     """The file of a study, by its name or its path; see `load`."""
     if study.endswith(".toml") or "/" in study:
         path = Path(study)
@@ -155,7 +155,7 @@ def find(study: str, generated: Path | None) -> Path:
         return path
     if generated and os.path.isfile(generated / f"{study}.toml"):  # noqa: PTH113
         return generated / f"{study}.toml"
-    known = shipped()
+    known = shipped_studies()
     if study not in known:
         names = ", ".join(known)
         raise UserError(
@@ -165,7 +165,7 @@ def find(study: str, generated: Path | None) -> Path:
     return known[study]
 
 
-def text(study: Study) -> str:
+def study_to_toml(study: Study) -> str:
     """The study with all that the command line changed and its defaults spelt out; `parse` reads it back.
 
     Of `[tune]` it has what the study has: a default there may not stand beside another key.

@@ -16,7 +16,7 @@ from suite.errors import did_you_mean, format_value
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MOST_LINES = 20
+MAX_LINES = 20
 """So many mistakes are told at a time."""
 
 _WORDS = {
@@ -33,13 +33,13 @@ _WORDS = {
 }
 
 
-def listed(place: object, lines: Sequence[str]) -> str:
+def truncate_errors(place: object, lines: Sequence[str]) -> str:
     """The first mistakes, and how many more there are."""
-    more = len(lines) - MOST_LINES
-    return "\n".join([*lines[:MOST_LINES], *([f"{place}: {more} more mistakes. Mend these first"] if more > 0 else [])])
+    more = len(lines) - MAX_LINES
+    return "\n".join([*lines[:MAX_LINES], *([f"{place}: {more} more mistakes. Mend these first"] if more > 0 else [])])
 
 
-def line(place: str, root: type[BaseModel], values: dict[str, Any], mistake: dict[str, Any]) -> str:
+def format_validation_error(place: str, root: type[BaseModel], values: dict[str, Any], mistake: dict[str, Any]) -> str:
     """One line for one of pydantic's errors: where, what was expected, what was found, the mend.
 
     Args:

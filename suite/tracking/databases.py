@@ -38,7 +38,7 @@ def cause(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def made_whole(file: Path) -> Iterator[str]:
+def create_atomically(file: Path) -> Iterator[str]:
     """The address of a SQLite database to make beside its place; moved there whole when the block ends.
 
     A process that is killed in its migrations leaves no half. No connection may outlive the block.

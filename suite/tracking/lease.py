@@ -18,11 +18,11 @@ from suite.tracking.lock import own_command
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-BEAT = 15.0
+HEARTBEAT_SECONDS = 15.0
 """Seconds between two signs of life of a holder."""
-PATIENCE = 4 * BEAT
+TIMEOUT_SECONDS = 4 * HEARTBEAT_SECONDS
 """Seconds without one after which a holder on another machine counts as gone. No clocks of two machines are compared."""
-SETTLE = 1.0
+SETTLE_SECONDS = 1.0
 """Seconds after which two who wrote their notes at the same time both read the later one."""
 
 
@@ -43,7 +43,7 @@ def process(pid: int | None = None) -> str:
     return "" if fields[0] in "ZX" else f"{number} {fields[19]} {_boot()} {_namespace()} {_machine()}"
 
 
-def is_gone(host: str, owner: str) -> bool:
+def has_exited(host: str, owner: str) -> bool:
     """Whether a process is known to have ended: one of this machine that is no more, or of this machine before its last boot.
 
     Args:
@@ -59,7 +59,7 @@ def is_gone(host: str, owner: str) -> bool:
     return namespace == _namespace() and process(int(pid)) != owner  # another container's processes cannot be seen
 
 
-def is_alive(host: str, owner: str) -> bool:
+def is_running(host: str, owner: str) -> bool:
     """Whether a process is known to be at work on this machine."""
     pid = owner.partition(" ")[0]
     return host == socket.gethostname() and pid.isdecimal() and process(int(pid)) == owner
@@ -86,7 +86,7 @@ def _namespace() -> str:
 
 
 @contextlib.contextmanager
-def keep(read: Callable[[], str], write: Callable[[str], object], what: str) -> Iterator[None]:
+def hold_lease(read: Callable[[], str], write: Callable[[str], object], what: str) -> Iterator[None]:
     """Hold what several machines reach and none can lock: a note says who holds it, and is renewed as long as it is held.
 
     Args:
@@ -102,7 +102,7 @@ def keep(read: Callable[[], str], write: Callable[[str], object], what: str) -> 
         raise _refusal(what, read() or found)
     note = _note()
     write(json.dumps(note))
-    time.sleep(SETTLE)
+    time.sleep(SETTLE_SECONDS)
     if not _is_same(found := read(), note):
         raise _refusal(what, found)
     ended = threading.Event()
@@ -112,7 +112,7 @@ def keep(read: Callable[[], str], write: Callable[[str], object], what: str) -> 
         yield
     finally:
         ended.set()
-        beating.join(timeout=BEAT)
+        beating.join(timeout=HEARTBEAT_SECONDS)
         with contextlib.suppress(UserError):  # the store is away: the note is known as that of a process that is gone
             if _is_same(read(), note):
                 write("")
@@ -120,10 +120,10 @@ def keep(read: Callable[[], str], write: Callable[[str], object], what: str) -> 
 
 def _shows_life(read: Callable[[], str], found: str, what: str) -> bool:
     """Whether the holder of a note on another machine renews it."""
-    sys.stderr.write(f"{what}: {_who(found)} holds it; listening for a sign of life for {PATIENCE:.0f} s\n")
-    end = time.monotonic() + PATIENCE
+    sys.stderr.write(f"{what}: {_who(found)} holds it; listening for a sign of life for {TIMEOUT_SECONDS:.0f} s\n")
+    end = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < end:
-        time.sleep(BEAT / 5)
+        time.sleep(HEARTBEAT_SECONDS / 5)
         if (now := read()) != found:
             return bool(now)  # an empty one was given back
     return False
@@ -133,7 +133,7 @@ def _beat(
     read: Callable[[], str], write: Callable[[str], object], note: dict[str, str], ended: threading.Event
 ) -> None:
     count = 0
-    while not ended.wait(BEAT):
+    while not ended.wait(HEARTBEAT_SECONDS):
         count += 1
         with contextlib.suppress(UserError):  # the store is away, and may come back
             if not _is_same(read(), note):
@@ -167,12 +167,12 @@ def _is_same(note: str, own: dict[str, str]) -> bool:
 
 def _is_gone(note: str) -> bool:
     found = _values(note)
-    return is_gone(found.get("host", ""), found.get("process", ""))
+    return has_exited(found.get("host", ""), found.get("process", ""))
 
 
 def _is_alive(note: str) -> bool:
     found = _values(note)
-    return is_alive(found.get("host", ""), found.get("process", ""))
+    return is_running(found.get("host", ""), found.get("process", ""))
 
 
 def _who(note: str) -> str:

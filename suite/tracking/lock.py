@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def hold(uri: str, mend: str) -> Iterator[None]:
+def file_lock(uri: str, mend: str) -> Iterator[None]:
     """Hold a store for writing; no second process of this machine gets it meanwhile.
 
     Args:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from suite.errors import UserError
 from suite.records import Outcome, Point, Timing, TrialResult
-from suite.tracking.store import StoreAway
+from suite.tracking.store import StoreUnavailableError
 from suite.trials import Trial
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 FIRST, LONGEST = 0.5, 15.0
 """Seconds between two attempts to reach the store: the first pause, doubled each time, and the longest."""
-PATIENCE = 600.0
+TIMEOUT_SECONDS = 600.0
 """Seconds for which results wait once there is nothing else to do."""
 
 
@@ -59,7 +59,7 @@ class Outbox:
         if not self.waiting:
             try:
                 self._store.write(self._study, result, name)
-            except StoreAway as away:
+            except StoreUnavailableError as away:
                 self._keep(result, name)
                 self._later(away)
             except UserError as error:
@@ -76,7 +76,7 @@ class Outbox:
         """
         try:
             return self._store.write(self._study, result, name)
-        except StoreAway as away:
+        except StoreUnavailableError as away:
             self._keep(result, name)
             self._later(away)
         except UserError as error:
@@ -89,7 +89,7 @@ class Outbox:
         Raises:
             UserError: The store was away for longer than `PATIENCE`; says where the results wait.
         """
-        end, run_id = time.monotonic() + PATIENCE, ""
+        end, run_id = time.monotonic() + TIMEOUT_SECONDS, ""
         while self.waiting:
             time.sleep(max(0.0, min(self._next, end) - time.monotonic()))
             run_id = self._try(last=time.monotonic() >= end) or run_id
@@ -106,7 +106,7 @@ class Outbox:
             try:
                 result, name = _read(file)
                 run_id = self._store.write_once(self._study, result, name)
-            except StoreAway as away:
+            except StoreUnavailableError as away:
                 if last:
                     raise UserError(f"{away}. {self._kept()}") from away
                 self._later(away)
@@ -117,7 +117,7 @@ class Outbox:
         self._told(f"the store is back: {_counted(count)} that waited {'is' if count == 1 else 'are'} written")
         return run_id
 
-    def _later(self, away: StoreAway) -> None:
+    def _later(self, away: StoreUnavailableError) -> None:
         if self._pause == FIRST:
             self._told(f"{away}. Trials go on, their results wait in {self._folder}")
         self._next = time.monotonic() + self._pause

@@ -28,8 +28,8 @@ from urllib.parse import unquote, urlparse
 from suite.errors import UserError
 from suite.records import SCHEMA, STEP_LOSS, Configuration, Outcome, Point, State, TrialRecord, TrialResult
 from suite.tracking import databases, history, tags
-from suite.tracking.lease import is_gone, keep, process
-from suite.tracking.lock import hold
+from suite.tracking.lease import has_exited, hold_lease, process
+from suite.tracking.lock import file_lock
 from suite.trials import canonical
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def exists(uri: str) -> bool:
     return file is None or os.path.isfile(file)  # noqa: PTH113 (never raises)
 
 
-class StoreAway(UserError):  # noqa: N818 (what happened is its name)
+class StoreUnavailableError(UserError):  # noqa: N818 (what happened is its name)
     """The store does not answer now and may come back: a server that is down, a database that another process locked."""
 
 
@@ -151,7 +151,7 @@ class Store:
         except (OSError, MlflowException, SQLAlchemyError) as error:
             why = databases.cause(error)
             told = f"{self.place}: the store cannot be {done}: {why}"
-            kind = StoreAway if self._may_come_back(error, why) else UserError
+            kind = StoreUnavailableError if self._may_come_back(error, why) else UserError
             raise kind(f"{told}. {self._mend(why)} --store chooses another") from error
 
     def _may_come_back(self, error: Exception, why: str) -> bool:
@@ -174,7 +174,7 @@ class Store:
     # --- one holder at a time ----------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def held(self, *studies: Study) -> Iterator[None]:
+    def lock(self, *studies: Study) -> Iterator[None]:
         """Hold the store for writing; no second process of this machine gets it meanwhile.
 
         Args:
@@ -186,12 +186,12 @@ class Store:
         told = "ravine status and ravine report work meanwhile, --store chooses another store"
         with contextlib.ExitStack() as stack:
             with self._told("held"):
-                stack.enter_context(hold(self.uri, told))
+                stack.enter_context(file_lock(self.uri, told))
             for study in () if self.file else studies:
                 with self._told("held"):
                     experiment = self._experiment(study)
                 read, write = functools.partial(self._note, experiment), functools.partial(self._leave, experiment)
-                stack.enter_context(keep(read, write, f"{self.place}: {study.name}"))
+                stack.enter_context(hold_lease(read, write, f"{self.place}: {study.name}"))
             yield
 
     def _note(self, experiment: str) -> str:
@@ -203,11 +203,11 @@ class Store:
         with self._told("written"):
             self._client.set_experiment_tag(experiment, HOLDER, note)
 
-    def sweep(self) -> int:
+    def delete_incomplete_runs(self) -> int:
         """Delete the runs that processes left half-written which are known to have ended; others' may be at work."""
         with self._told("swept"):
             running = list(self._runs("attributes.status = 'RUNNING'"))
-            left = [run for run in running if is_gone(run.data.tags.get(OWNER, ""), run.data.tags.get(PROCESS, ""))]
+            left = [run for run in running if has_exited(run.data.tags.get(OWNER, ""), run.data.tags.get(PROCESS, ""))]
             for run in left:
                 self._client.delete_run(run.info.run_id)
         return len(left)
@@ -234,7 +234,7 @@ class Store:
             trial = result.trial
             started = round(result.started * 1000)  # a record that is read comes back to the millisecond
             plans = (
-                {tags.PLANS: tags.named(study)} if trial.stage == "final" else {}
+                {tags.PLANS_TAG: tags.plan_tag_entry(study)} if trial.stage == "final" else {}
             )  # a view of a study shows its final trials
             run = self._client.create_run(
                 self._experiment(study),
@@ -269,7 +269,7 @@ class Store:
             for run in list(self._runs(f"tags.`ravine.trial` = '{result.trial.id}'")):
                 found = run.data.tags
                 host, owner = found.get(OWNER, ""), found.get(PROCESS, "")
-                if run.info.status == "RUNNING" and (is_gone(host, owner) or owner == process()):
+                if run.info.status == "RUNNING" and (has_exited(host, owner) or owner == process()):
                     self._client.delete_run(run.info.run_id)
                 elif run.info.status in {"FINISHED", "FAILED"} and (
                     found["ravine.outcome"] != Outcome.FAILED or run.info.start_time == round(result.started * 1000)
@@ -370,12 +370,12 @@ class Store:
             self._experiments[study.report_name] = identity
         return self._experiments[study.report_name]
 
-    def include(self, study: Study, records: Iterable[TrialRecord]) -> None:
+    def tag_with_study(self, study: Study, records: Iterable[TrialRecord]) -> None:
         """Note that recorded trials belong to this study with these overrides, too: the UI's view of it shows them."""
         with self._told("written"):
             for record in records:
-                if tags.named(study) not in record.plans:
-                    self._client.set_tag(record.run_id, tags.PLANS, record.plans + tags.named(study))
+                if tags.plan_tag_entry(study) not in record.plans:
+                    self._client.set_tag(record.run_id, tags.PLANS_TAG, record.plans + tags.plan_tag_entry(study))
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -449,7 +449,9 @@ class Store:
             found = self._client.get_experiment_by_name(study)
         if found is None:
             return {}
-        views = {value: key.removeprefix(tags.VIEW) for key, value in found.tags.items() if key.startswith(tags.VIEW)}
+        views = {
+            value: key.removeprefix(tags.VIEW_TAG) for key, value in found.tags.items() if key.startswith(tags.VIEW_TAG)
+        }
         page = f"#/experiments/{found.experiment_id}/runs?workflowType=machine_learning&compareRunsMode=CHART"
         return {name: f"{page}&viewStateShareKey={views[name]}" for name in sorted(views)}
 
@@ -481,7 +483,7 @@ def _make(file: Path) -> None:
     """Make a SQLite store: all of it, or nothing."""
     from mlflow import MlflowClient
 
-    with databases.made_whole(file) as uri:
+    with databases.create_atomically(file) as uri:
         client = MlflowClient(uri)
         client.search_experiments(max_results=1)
         client._tracking_client.store.engine.dispose()  # noqa: SLF001 (there is no other door)

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from suite.records import TrialResult
     from suite.spec.study import Study
 
-PLANS = "ravine.plans"
+PLANS_TAG = "ravine.plans"
 """The tag of a trial with the names of the studies, overrides included, that it is part of: `|quick|quick@repeats=1|`."""
-VIEW = "ravine.view."
+VIEW_TAG = "ravine.view."
 """Tags of an experiment that start so have the key of a ready-made view in their name, and its report's name as value."""
 
 
@@ -81,7 +81,7 @@ def of_experiment(study: Study) -> dict[str, str]:
     name = study.report_name
     key = hashlib.sha256(name.encode()).hexdigest()[:12]
     view = json.loads(resources.files("suite.tracking").joinpath("mlflow_view.json").read_text(encoding="utf-8"))
-    view["searchFilter"] = f"tags.`{PLANS}` LIKE '%{named(study)}%'"
+    view["searchFilter"] = f"tags.`{PLANS_TAG}` LIKE '%{plan_tag_entry(study)}%'"
     how = f"imported from {study.imported.file}" if study.imported else f"batch {study.batch_size}, {study.precision}"
     note = f"""**{study.title}**
 
@@ -97,12 +97,12 @@ study's experiment, and counts here all the same.
         "mlflow.note.content": note,
         "mlflow.experimentKind": "custom_model_development",  # charts of metrics first, not traces of language models
         "ravine.study": study.name,
-        f"{VIEW}{key}": name,
+        f"{VIEW_TAG}{key}": name,
         f"mlflow.sharedViewState.{key}": json.dumps(view),
     }
 
 
-def named(study: Study) -> str:
+def plan_tag_entry(study: Study) -> str:
     """How `PLANS` names a study, overrides included."""
     return f"|{study.report_name}|".replace("'", "_")
 
@@ -130,7 +130,7 @@ def record(tags: Mapping[str, str], run_id: str, started: float, artifacts: str)
         environment=_environment(tags["ravine.environment"]),
         started=started,
         artifacts=artifacts,
-        plans=tags.get(PLANS, ""),
+        plans=tags.get(PLANS_TAG, ""),
     )
 
 

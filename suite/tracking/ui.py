@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 """This machine alone. The UI asks nobody for a password, and lets everybody delete."""
 EVERYWHERE = "0.0.0.0"  # noqa: S104 (named, not bound)
-PATIENCE = 60.0
+TIMEOUT_SECONDS = 60.0
 OWN = "Ravine-UI"
 """A header of every answer: whose it is, where two that start at once have found the same port free."""
 
@@ -75,7 +75,7 @@ def serve(uri: str, port: int, ready: Callable[[str], object], host: str = HOST)
 
 def _answers(server: subprocess.Popen[str], address: str, name: str) -> bool:
     """Wait for the answer of the server of this name; False where another one has its port and so it ended."""
-    end, other = time.monotonic() + PATIENCE, False
+    end, other = time.monotonic() + TIMEOUT_SECONDS, False
     while time.monotonic() < end:
         if server.poll() is not None:
             if other:
@@ -92,7 +92,7 @@ def _answers(server: subprocess.Popen[str], address: str, name: str) -> bool:
                 return True
             other = True
         time.sleep(0.2)
-    raise UserError(f"the MLflow UI did not answer at {address} within {PATIENCE:.0f} s. Try another --port")
+    raise UserError(f"the MLflow UI did not answer at {address} within {TIMEOUT_SECONDS:.0f} s. Try another --port")
 
 
 def _free(port: int, host: str = HOST) -> int:

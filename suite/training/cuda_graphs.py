@@ -18,7 +18,7 @@ WARM_UP = 2
 """How often work is done plainly before it is captured: libraries set themselves up, and optimizers lay out their state."""
 
 
-def capture(work: Callable[[], None], device: torch.device) -> Callable[[], None]:
+def capture_cuda_graph(work: Callable[[], None], device: torch.device) -> Callable[[], None]:
     """A function that does `work` once each time it is called. On a CPU `work` itself; on CUDA the graph's replay.
 
     Capturing does not do the work. The present stream must not be the default one.
@@ -42,7 +42,7 @@ def capture(work: Callable[[], None], device: torch.device) -> Callable[[], None
     return replay
 
 
-class Repeated:
+class CapturableWork:
     """Work to be done many times: plainly at first, then as `capture` gives it.
 
     Args:
@@ -58,6 +58,6 @@ class Repeated:
     def __call__(self) -> None:
         """Do the work once."""
         if self._warm_up == 0:
-            self._work = capture(self._work, self._device)
+            self._work = capture_cuda_graph(self._work, self._device)
         self._warm_up -= 1
         self._work()

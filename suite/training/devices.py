@@ -19,7 +19,7 @@ BF16_FLAGS = {"avx512_bf16", "amx_bf16", "avx10_1", "bf16"}
 """What /proc/cpuinfo calls the instructions (x86-64, and Arm's bf16) that bfloat16 is quick with."""
 
 
-def resolve(device: str) -> str:
+def resolve_device(device: str) -> str:
     """`auto`, `cpu`, `cuda` or `cuda:N` as the device that is used.
 
     Raises:
@@ -77,7 +77,7 @@ def has_fast_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
 
 
 @contextlib.contextmanager
-def arithmetic(precision: str) -> Iterator[None]:
+def deterministic_mode(precision: str) -> Iterator[None]:
     """Inside: one thread, deterministic algorithms, and IEEE float32 unless `precision` is tf32. Restored at the end.
 
     One and two threads give different bits, so a trial always has one. CUDA's own default for convolutions is TF32.

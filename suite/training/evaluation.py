@@ -8,7 +8,7 @@ from weakref import proxy
 
 import torch
 
-from suite.training.cuda_graphs import Repeated
+from suite.training.cuda_graphs import CapturableWork
 from suite.training.step import autocast
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Evaluation:
         work = partial(
             Evaluation._evaluate, proxy(self)
         )  # by proxy: a graph and its memory go as soon as the trial does
-        self._work = Repeated(work, inputs.device, captured=captured)
+        self._work = CapturableWork(work, inputs.device, captured=captured)
 
     def begin(self) -> None:
         """Evaluate the network as it is; a GPU works on after this returns."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def in_turns(lanes: Iterable[Lane[T]], slots: int) -> list[T]:
+def run_interleaved(lanes: Iterable[InterleavedRun[T]], slots: int) -> list[T]:
     """Run lanes to their ends, so many at a time; the next begins when one ends.
 
     Args:
@@ -28,7 +28,7 @@ def in_turns(lanes: Iterable[Lane[T]], slots: int) -> list[T]:
     Returns:
         What each run came to, in the order of the lanes.
     """
-    waiting, going = enumerate(lanes), deque[tuple[int, Lane[T]]]()
+    waiting, going = enumerate(lanes), deque[tuple[int, InterleavedRun[T]]]()
     ends: dict[int, T] = {}
     while True:
         while len(going) < slots and (following := next(waiting, None)) is not None:
@@ -44,7 +44,7 @@ def in_turns(lanes: Iterable[Lane[T]], slots: int) -> list[T]:
             going.append((index, lane))
 
 
-class Lane(Generic[T]):
+class InterleavedRun(Generic[T]):
     """A run on its way, with its random state and its stream.
 
     Args:
@@ -56,7 +56,9 @@ class Lane(Generic[T]):
     def __init__(self, run: Generator[None, None, T], seed: int, device: str) -> None:
         self._run = run
         self._noise = torch.Generator().manual_seed(seed).get_state()
-        self._cuda: _CudaLane | None = _CudaLane(device, seed) if device.startswith("cuda") else None
+        self._cuda: _CudaInterleavedRun | None = (
+            _CudaInterleavedRun(device, seed) if device.startswith("cuda") else None
+        )
 
     def advance(self) -> None:
         """Let the run go on until it yields; StopIteration with its value where it ends."""
@@ -70,7 +72,7 @@ class Lane(Generic[T]):
             torch.random.set_rng_state(before)
 
 
-class _CudaLane:
+class _CudaInterleavedRun:
     """A stream and a random state of a device. Graphs keep to the random state that they were captured with."""
 
     def __init__(self, device: str, seed: int) -> None:

@@ -34,7 +34,7 @@ import torch
 from suite.optimizers.schedules import warmup_updates
 from suite.records import STEP_LOSS, Outcome, Point, Timing
 from suite.training.evaluation import Evaluation
-from suite.training.step import Updates
+from suite.training.step import TrainingStep
 from suite.trials import Trial
 
 if TYPE_CHECKING:
@@ -87,8 +87,8 @@ def train(
     """
     run, losses, train_seconds, evaluate_seconds, examples = Training(), list[float](), 0.0, 0.0, 0
     tested = set(trial.tested_epochs())
-    stall = _Stall(problem.chance_loss, STALL_AFTER + warmup_updates(trial.schedule, trial.updates))
-    updates = Updates(trial, problem, data, network, optimizer, scheduler)
+    stall = _StallDetector(problem.chance_loss, STALL_AFTER + warmup_updates(trial.schedule, trial.updates))
+    updates = TrainingStep(trial, problem, data, network, optimizer, scheduler)
     test = data.test_inputs, data.test_targets
     evaluation = Evaluation(problem, network, *test, trial.precision, captured=updates.captured)
     for number in range(1, trial.epochs + 1):
@@ -118,13 +118,13 @@ def train(
             run.points.append(Point("test/loss", number, step, loss))
             if "accuracy" in problem.metrics:
                 run.points.append(Point("test/accuracy", number, step, accuracy))
-            run.points += [Point(name, number, step, value) for name, value in problem.readings(network).items()]
+            run.points += [Point(name, number, step, value) for name, value in problem.extra_metrics(network).items()]
     run.timing = Timing(train=train_seconds, evaluate=evaluate_seconds, examples=examples)
     return run
 
 
 def train_epoch(
-    trial: Trial, network: nn.Module, updates: Updates, order: torch.Generator
+    trial: Trial, network: nn.Module, updates: TrainingStep, order: torch.Generator
 ) -> Generator[None, None, int]:
     """One pass through the training examples; ends early where a loss is not finite. Returns the number of updates."""
     network.train()
@@ -149,7 +149,7 @@ def _diverged(losses: list[float], network: nn.Module, *, last: bool) -> tuple[O
 
 
 @dataclass(slots=True)
-class _Stall:
+class _StallDetector:
     """Whether training has ever left chance; see the top of this file for the rule."""
 
     chance_loss: float

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-SAYINGS = (
+OUT_OF_MEMORY_MESSAGES = (
     "can't allocate memory",  # torch's CPU allocator
     "CUDA error: out of memory",  # a graph, a context
     "CUBLAS_STATUS_ALLOC_FAILED",
@@ -21,13 +21,13 @@ SAYINGS = (
 """What a RuntimeError says where memory ran out."""
 
 
-def ran_out(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception says that memory ran out: torch's own, Python's own, or a library's in words."""
-    told = isinstance(error, RuntimeError) and any(saying in str(error) for saying in SAYINGS)
+    told = isinstance(error, RuntimeError) and any(saying in str(error) for saying in OUT_OF_MEMORY_MESSAGES)
     return told or isinstance(error, torch.OutOfMemoryError | MemoryError)
 
 
-def fitting(step: Callable[[int], object], most: int) -> int | None:
+def largest_fitting_batch(step: Callable[[int], object], most: int) -> int | None:
     """The largest of `most`, `most`/2, `most`/4, ... with which a step has the memory that it needs; found by trying.
 
     Args:
@@ -43,7 +43,7 @@ def fitting(step: Callable[[int], object], most: int) -> int | None:
         try:
             step(size)
         except Exception as error:  # noqa: BLE001 (a problem of the user's own may raise anything)
-            if not ran_out(error):
+            if not is_out_of_memory(error):
                 return None
         else:
             release()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suite.errors import UserError
-from suite.records import BITS
+from suite.records import REPRODUCIBILITY_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,11 +44,11 @@ def environment(device: str) -> dict[str, str]:
 
 def changed(then: Mapping[str, str], now: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     """What is different between two environments, those of `BITS` first; empty text where one says nothing about it."""
-    keys = dict.fromkeys([*BITS, *then, *now])
+    keys = dict.fromkeys([*REPRODUCIBILITY_KEYS, *then, *now])
     return {key: (then.get(key, ""), now.get(key, "")) for key in keys if then.get(key, "") != now.get(key, "")}
 
 
-def refuse_others(records: Iterable[TrialRecord], here: Mapping[str, str]) -> None:
+def check_same_environment(records: Iterable[TrialRecord], here: Mapping[str, str]) -> None:
     """Refuse to add to a study that has trials from another environment: one that differs in any of `BITS`.
 
     Raises:
@@ -56,7 +56,8 @@ def refuse_others(records: Iterable[TrialRecord], here: Mapping[str, str]) -> No
     """
     found = list(records)
     others = [
-        {key: values for key, values in changed(record.environment, here).items() if key in BITS} for record in found
+        {key: values for key, values in changed(record.environment, here).items() if key in REPRODUCIBILITY_KEYS}
+        for record in found
     ]
     others = [other for other in others if other]
     if not others:

@@ -19,11 +19,11 @@ from suite.optimizers.schedules import scheduler
 from suite.problems.validation_split import validation_split
 from suite.records import Outcome, TrialResult
 from suite.seeds import seed_for
-from suite.training.devices import arithmetic
+from suite.training.devices import deterministic_mode
 from suite.training.flat_parameters import flatten
-from suite.training.interleaving import Lane, in_turns
+from suite.training.interleaving import InterleavedRun, run_interleaved
 from suite.training.loop import train
-from suite.training.out_of_memory import fitting, ran_out
+from suite.training.out_of_memory import is_out_of_memory, largest_fitting_batch
 from suite.training.provenance import environment
 from suite.training.step import autocast
 from suite.trials import Trial
@@ -79,9 +79,9 @@ def run_trials(
     if others:
         raise ValueError(f"trials: expected one precision, got {precision}, {', '.join(others)}")
     place = torch.cuda.device(device) if device.startswith("cuda") else contextlib.nullcontext()
-    with arithmetic(precision), place:
-        lanes = (Lane(_running(t, device, data, folder, slots), _seed(t, "noise"), device) for t in trials)
-        return in_turns(lanes, slots)
+    with deterministic_mode(precision), place:
+        lanes = (InterleavedRun(_running(t, device, data, folder, slots), _seed(t, "noise"), device) for t in trials)
+        return run_interleaved(lanes, slots)
 
 
 def _running(
@@ -95,7 +95,7 @@ def _running(
     try:
         result = yield from _trained(result, device, data, folder)
     except Exception as error:  # noqa: BLE001 (whatever breaks a trial is its outcome)
-        result, short = replace(result, reason=_told(error)), ran_out(error)
+        result, short = replace(result, reason=_told(error)), is_out_of_memory(error)
     if short:  # outside the handler, where the exception still holds the tensors of the step
         result = replace(result, reason=f"memory ran out: {result.reason}{_what_fits(trial, device, folder)}")
     return replace(result, timing=replace(result.timing, total=time.perf_counter() - clock))
@@ -105,7 +105,7 @@ def _trained(
     result: TrialResult, device: str, data: Path | None, folder: Path | None
 ) -> Generator[None, None, TrialResult]:
     trial = result.trial
-    problem = problems.find(trial.problem, folder)
+    problem = problems.find_problem(trial.problem, folder)
     whole = _data(problem, data, device, trial.problem if trial.evaluate_on == "validation" else None)
     examples = replace(  # views of what is judged on
         whole,
@@ -113,7 +113,7 @@ def _trained(
         test_targets=whole.test_targets[: trial.evaluate_examples],
     )
     network = _network(trial, problem).to(device)
-    kind = optimizers.find(trial.optimizer, folder)
+    kind = optimizers.find_optimizer(trial.optimizer, folder)
     flat = issubclass(kind, Rule)
     optimizer = kind(flatten(network.parameters()) if flat else network.parameters(), **trial.hyperparameters)
     steps = scheduler(trial.schedule, optimizer, trial.updates)
@@ -136,13 +136,13 @@ def _trained(
 
 def _what_fits(trial: Trial, device: str, folder: Path | None) -> str:
     """How many examples at a time a step has memory for, as a sentence; empty where that is not to be found out."""
-    problem = problems.find(trial.problem, folder)
+    problem = problems.find_problem(trial.problem, folder)
     network: nn.Module | None = None
 
     def step(examples: int) -> None:
         nonlocal network
         network = _network(trial, problem).to(device)
-        optimizer = optimizers.find(trial.optimizer, folder)(network.parameters(), **trial.hyperparameters)
+        optimizer = optimizers.find_optimizer(trial.optimizer, folder)(network.parameters(), **trial.hyperparameters)
         inputs, targets = (tensor.to(device) for tensor in problem.sample(examples))
         with autocast(trial.precision, torch.device(device).type):
             loss = problem.loss(network(problem.prepare(inputs)), targets)
@@ -152,7 +152,7 @@ def _what_fits(trial: Trial, device: str, folder: Path | None) -> str:
     key = "chunk" if trial.batch_size == "full" else "batch_size"
     asked = trial.chunk if trial.batch_size == "full" else trial.batch_size
     most = asked if isinstance(asked, int) else trial.train_examples
-    size = fitting(step, most)
+    size = largest_fitting_batch(step, most)
     if size is None:
         return ""
     mend = "with nothing beside it: fewer --workers leave more" if size == most else f"here: {key} = {size}"

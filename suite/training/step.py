@@ -10,7 +10,7 @@ import torch
 from torch.func import functional_call
 
 from suite.optimizers.base import Rule
-from suite.training.cuda_graphs import Repeated
+from suite.training.cuda_graphs import CapturableWork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from suite.trials import Precision, Trial
 
 
-class Updates:
+class TrainingStep:
     """The updates of a trial. Nothing here waits for the device: losses and counts gather there until they are read.
 
     Args:
@@ -32,7 +32,7 @@ class Updates:
         data: On the device of the network.
         network: Any module from the problem's inputs to its outputs.
         optimizer: Over the network's parameters, as they are or flat (`suite.training.flat_parameters`). Where its class says
-            `takes_loss = True`, its `step` is handed the loss of the batch as a function of the parameters.
+            `requires_loss_fn = True`, its `step` is handed the loss of the batch as a function of the parameters.
         scheduler: Stepped after every update; None for a constant learning rate.
     """
 
@@ -67,7 +67,7 @@ class Updates:
         if examples % self._batch:
             self.sizes.append(examples % self._batch)
         self._work = {
-            size: Repeated(partial(Updates._update, proxy(self), size), device, captured=self.captured)
+            size: CapturableWork(partial(TrainingStep._update, proxy(self), size), device, captured=self.captured)
             for size in set(self.sizes)  # by proxy: a graph and its memory go as soon as the trial does
         }
 
@@ -105,7 +105,7 @@ class Updates:
         torch.where(self._numbers == self._number, total, self.losses, out=self.losses)  # masked_fill_ would wait
         self._number += 1
         step: Callable[..., object] = self._optimizer.step
-        if getattr(self._optimizer, "takes_loss", False):
+        if getattr(self._optimizer, "requires_loss_fn", False):
             step(partial(self._loss, batch))
         else:
             step()

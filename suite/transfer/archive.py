@@ -30,8 +30,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from suite.errors import UserError
 from suite.records import SCHEMA, STEP_LOSS, Outcome, Timing, TrialRecord
 from suite.spec import study_file
-from suite.spec.study import Study, check
-from suite.spec.study_file import parse
+from suite.spec.study import Study, validate_study
+from suite.spec.study_file import parse_study
 from suite.trials import Trial, canonical
 
 if TYPE_CHECKING:
@@ -59,10 +59,10 @@ MANIFEST, STUDY, RECORDS, POINTS, LOSSES = (
     "points.parquet",
     "step_losses.parquet",
 )
-FEWEST_MEANS = 100
+MIN_MEANS = 100
 """A report shows the loss by update in a hundred windows; fewer means than that would change its curves."""
-MOST_BYTES = 4 << 30
-MOST_ROWS = 1 << 28
+MAX_BYTES = 4 << 30
+MAX_ROWS = 1 << 28
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first time that a zip can hold: the same for all, so that bytes are
 _COLUMNS = ["trial_id", "metric", "epoch", "step", "value"]
 
@@ -182,7 +182,7 @@ def write(
     if step_losses != "all":
         losses = _means(losses, step_losses)
     files = {
-        STUDY: study_file.text(study).encode(),
+        STUDY: study_file.study_to_toml(study).encode(),
         RECORDS: _json(_records(trials, [found[key] for key in order])),
         POINTS: _parquet(points[points["metric"] != STEP_LOSS], order),
         LOSSES: _parquet(losses, order),
@@ -233,7 +233,7 @@ def read(path: Path) -> Archive:
     _check_whole(path, found, points, thinned=manifest.step_losses != "all")
     own = {"name": manifest.study, "part": manifest.part, "overrides": tuple(manifest.overrides)}
     place = f"{path}: {STUDY}"
-    study = check(parse(files[STUDY], place), place=place, own=own)
+    study = validate_study(parse_study(files[STUDY], place), place=place, own=own)
     return Archive(path, study, plan, manifest.step_losses, found, points)
 
 
@@ -265,7 +265,7 @@ def _means(losses: pd.DataFrame, most: int) -> pd.DataFrame:
     parts = [losses.iloc[:0]]
     for _, run in losses.groupby("trial_id", sort=False):
         count = len(run)
-        shown = -(-count // FEWEST_MEANS)
+        shown = -(-count // MIN_MEANS)
         length = next(w for w in range(1, shown + 1) if shown % w == 0 and (w == shown or -(-count // w) <= most))
         block = (run["step"] - 1) // length
         kept = run.groupby(block, sort=False).agg({**dict.fromkeys(_COLUMNS, "last"), "value": "mean"})
@@ -297,7 +297,7 @@ def _parquet(points: pd.DataFrame, order: Sequence[str]) -> bytes:
     target = io.BytesIO()
     encodings = {"epoch": "DELTA_BINARY_PACKED", "step": "DELTA_BINARY_PACKED", "value": "BYTE_STREAM_SPLIT"}
     options = {"compression": "zstd", "compression_level": 15, "column_encoding": encodings}
-    pq.write_table(table, target, use_dictionary=["trial_id", "metric"], row_group_size=MOST_ROWS, **options)
+    pq.write_table(table, target, use_dictionary=["trial_id", "metric"], row_group_size=MAX_ROWS, **options)
     return target.getvalue()
 
 
@@ -365,8 +365,8 @@ def _check_entries(path: Path, entries: Sequence[zipfile.ZipInfo]) -> None:
         raise UserError(f"{path}: no export of Ravine: it has no {MANIFEST}. Give a file that `ravine export` wrote")
     if len(names) > len(set(names)) or not set(names) <= known:
         raise _broken(path, "it has files that no export has")
-    if sum(entry.file_size for entry in entries) > MOST_BYTES:
-        raise _broken(path, f"its files are larger than {MOST_BYTES >> 30} GiB")
+    if sum(entry.file_size for entry in entries) > MAX_BYTES:
+        raise _broken(path, f"its files are larger than {MAX_BYTES >> 30} GiB")
 
 
 def _manifest(path: Path, files: Mapping[str, bytes], *, version: bool = True) -> _Manifest:
@@ -454,7 +454,7 @@ def _points(path: Path, files: Mapping[str, bytes], name: str) -> pd.DataFrame:
         file = pq.ParquetFile(io.BytesIO(files[name]))
         told = file.metadata
         size = sum(told.row_group(at).total_byte_size for at in range(told.num_row_groups))
-        if told.num_rows > MOST_ROWS or size > MOST_BYTES:
+        if told.num_rows > MAX_ROWS or size > MAX_BYTES:
             raise _broken(path, f"{name} is larger than any study")
         kinds = {"trial_id": pa.string(), "metric": pa.string(), "epoch": pa.int64(), "step": pa.int64()}
         schema = pa.schema({**kinds, "value": pa.float64()})

@@ -29,9 +29,9 @@ import tomlkit
 from suite.errors import UserError, format_value
 from suite.records import Outcome, Point, TrialResult
 from suite.spec import names, study_file
-from suite.spec.parts import load
-from suite.spec.study import LONGEST_LABEL
-from suite.spec.study_file import shipped
+from suite.spec.parts import load_study_file
+from suite.spec.study import MAX_LABEL_LENGTH
+from suite.spec.study_file import shipped_studies
 from suite.trials import IMPORTED
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ SPLITS = {
 NAMES = ("accuracy", "error", "loss")
 SCORES = tuple(f"{split}/{name}" for split in ("test", "validation", "train") for name in NAMES)
 """What optimizers are judged by where nothing else is asked for: the first of these that a problem has."""
-MOST_EPOCHS = 1_000_000
+MAX_EPOCHS = 1_000_000
 _WHAT = ["optimizer", "repeat", "epoch", "metric"]
 _HEAD = "Results from elsewhere, written by `ravine import`: reported and compared like others, but not to be run."
 
@@ -133,9 +133,9 @@ def write_study(
     with tempfile.TemporaryDirectory(dir=folder, prefix=".import") as place:
         fresh = Path(place) / f"{name}.toml"
         fresh.write_text(tomlkit.dumps(document), encoding="utf-8")
-        load(fresh)  # what no study can hold is refused before an older one is gone
+        load_study_file(fresh)  # what no study can hold is refused before an older one is gone
         fresh.replace(folder / fresh.name)
-    return load(name, folder)
+    return load_study_file(name, folder)
 
 
 def results(table: pd.DataFrame, trials: Sequence[Trial]) -> Iterator[TrialResult]:
@@ -180,7 +180,7 @@ def _parse(path: Path, raw: bytes) -> pd.DataFrame:
         import pyarrow.parquet as pq
 
         try:
-            _refuse_twins(path, pq.read_schema(io.BytesIO(raw)).names)
+            _check_unique_columns(path, pq.read_schema(io.BytesIO(raw)).names)
             frame: pd.DataFrame = pq.read_table(io.BytesIO(raw)).to_pandas(ignore_metadata=True)
         except (pa.ArrowException, OSError) as error:
             raise UserError(
@@ -196,7 +196,7 @@ def _parse(path: Path, raw: bytes) -> pd.DataFrame:
         return table
 
     try:
-        _refuse_twins(path, read(header=None, nrows=1).iloc[0])
+        _check_unique_columns(path, read(header=None, nrows=1).iloc[0])
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
             return read()
@@ -211,7 +211,7 @@ def _parse(path: Path, raw: bytes) -> pd.DataFrame:
         raise UserError(f"{path}: no CSV file: {told}. Mend the file there") from None
 
 
-def _refuse_twins(path: Path, names: Iterable[str]) -> None:
+def _check_unique_columns(path: Path, names: Iterable[str]) -> None:
     """Refuse a file of which two columns that count have one name."""
     twins = [name for name, many in Counter(names).items() if many > 1 and name in COLUMNS]
     if twins:
@@ -225,11 +225,11 @@ def _row(path: Path, wrong: pd.Series) -> str:
 
 def _texts(path: Path, column: pd.Series) -> pd.Series:
     texts: pd.Series = column.astype(object).where(column.notna(), "").astype(str).str.strip()
-    wrong = ~texts.map(lambda text: bool(text) and text.isprintable() and len(text) <= LONGEST_LABEL)
+    wrong = ~texts.map(lambda text: bool(text) and text.isprintable() and len(text) <= MAX_LABEL_LENGTH)
     if wrong.any():
         told = format_value(texts[wrong].iloc[0])
         raise UserError(
-            f"{_row(path, wrong)}: {column.name}: {told}: expected 1 to {LONGEST_LABEL} characters on one line. Mend it there"
+            f"{_row(path, wrong)}: {column.name}: {told}: expected 1 to {MAX_LABEL_LENGTH} characters on one line. Mend it there"
         )
     return texts
 
@@ -253,11 +253,11 @@ def _metric(name: str) -> str:
 
 def _epochs(path: Path, column: pd.Series) -> pd.Series:
     numbers = pd.to_numeric(column, errors="coerce")
-    wrong = ~((numbers >= 1) & (numbers <= MOST_EPOCHS) & (numbers % 1 == 0))
+    wrong = ~((numbers >= 1) & (numbers <= MAX_EPOCHS) & (numbers % 1 == 0))
     if wrong.any():
         told = format_value(str(column[wrong].iloc[0]))
         raise UserError(
-            f"{_row(path, wrong)}: epoch: expected a whole number from 1 to {MOST_EPOCHS:,}, got {told}. "
+            f"{_row(path, wrong)}: epoch: expected a whole number from 1 to {MAX_EPOCHS:,}, got {told}. "
             "Count epochs from 1, and leave out what was measured before training"
         )
     return numbers.astype("int64")
@@ -297,13 +297,13 @@ def _check(path: Path, table: pd.DataFrame) -> None:
 
 def _check_name(folder: Path, name: str) -> None:
     try:
-        names.check(name)
+        names.check_name(name)
     except ValueError:
         raise UserError(
             f"--study: {format_value(name)} cannot be the name of a folder everywhere. Give letters, digits and ._,=+@()-"
         ) from None
     there = folder / f"{name}.toml"
-    if name in shipped() or (there.exists() and not load(there).imported):
+    if name in shipped_studies() or (there.exists() and not load_study_file(there).imported):
         raise UserError(f"--study: there is a study {name} already, and it is no import. Give another name")
 
 

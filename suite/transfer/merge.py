@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Merged:
+class MergeResult:
     """What a merge did: how many records it added, and how many the store had."""
 
     added: int
-    known: int
+    already_present: int
 
 
-def merge(archive: Archive, store: Store) -> Merged:
+def merge(archive: Archive, store: Store) -> MergeResult:
     """Record what the store has no good record of; call it while the store is held.
 
     A record keeps its times and where it was measured. One that the store has stays as it is, times included; only a
@@ -40,13 +40,15 @@ def merge(archive: Archive, store: Store) -> Merged:
         )
     known = store.records(archive.found)
     _check_agreement(archive, store, known)
-    lacking = [record for key, record in archive.found.items() if key not in known or _better(record, known[key])]
-    points = dict(list(archive.points(lacking).groupby("trial_id", sort=False)))
-    for record in lacking:
+    missing = [record for key, record in archive.found.items() if key not in known or _better(record, known[key])]
+    points = dict(list(archive.points(missing).groupby("trial_id", sort=False)))
+    for record in missing:
         own = points.get(record.trial.id)
         store.write(archive.study, _result(record, own))
-    store.include(archive.study, (record for key, record in known.items() if not _better(archive.found[key], record)))
-    return Merged(added=len(lacking), known=len(archive.found) - len(lacking))
+    store.tag_with_study(
+        archive.study, (record for key, record in known.items() if not _better(archive.found[key], record))
+    )
+    return MergeResult(added=len(missing), already_present=len(archive.found) - len(missing))
 
 
 def _better(one: TrialRecord, other: TrialRecord) -> bool:

@@ -11,7 +11,7 @@ from suite.tuning import ranges
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-FEWEST = 8
+MIN_CONFIGURATIONS = 8
 """Below so many trials there is no answer: the best quarter would be a single one."""
 
 QUARTER = 0.25
@@ -38,7 +38,7 @@ def importances(settings: Sequence[Mapping[str, float]], goodness: Sequence[floa
         where all are equally good, or where nothing varies. A single one that varies has 1: there is nothing to compare.
     """
     finite = [value for value in goodness if math.isfinite(value)]
-    if len(settings) < FEWEST or len(set(goodness)) < 2 or not finite:
+    if len(settings) < MIN_CONFIGURATIONS or len(set(goodness)) < 2 or not finite:
         return {}
     import optuna
     from optuna.distributions import BaseDistribution, FloatDistribution

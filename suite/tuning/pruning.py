@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DEVIATIONS = 4.0
-FEWEST = 4
+MIN_CONFIGURATIONS = 4
 """Degrees of freedom that the scatter is known by at least."""
 
 
-def hopeless(values: Sequence[float], complete: Sequence[Sequence[float]], deviations: float = DEVIATIONS) -> bool:
+def should_prune(values: Sequence[float], complete: Sequence[Sequence[float]], deviations: float = DEVIATIONS) -> bool:
     """Whether a configuration is so far behind the best that its other repeats can hardly bring it back.
 
     With d the mean over its r repeats of value − best's value in the same repeat (the pairing takes out what the weights and
@@ -39,7 +39,7 @@ def hopeless(values: Sequence[float], complete: Sequence[Sequence[float]], devia
     best, others = ranked[0], ranked[1:]
     good = others[: (len(others) + 1) // 2]
     scatter = [variance([a - b for a, b in zip(other, best, strict=True)]) for other in good if len(best) > 1]
-    if len(scatter) * (len(best) - 1) < FEWEST:
+    if len(scatter) * (len(best) - 1) < MIN_CONFIGURATIONS:
         return False
     behind = fmean(a - b for a, b in zip(values, best, strict=False))
     return behind > deviations * math.sqrt(fmean(scatter) / len(values))

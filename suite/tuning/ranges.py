@@ -19,7 +19,7 @@ EDGE = 0.02
 """So near to an end of a range, as a share of it, an optimum lies on the edge."""
 
 
-def ends(values: Range) -> tuple[str, tuple[float, float]]:
+def bounds(values: Range) -> tuple[str, tuple[float, float]]:
     """The form of a range and its two ends, on the scale of its form; of a list of values the least and the greatest."""
     for form in ("log", "one_minus_log", "uniform"):
         found = getattr(values, form)
@@ -29,9 +29,9 @@ def ends(values: Range) -> tuple[str, tuple[float, float]]:
     return "values", (min(values.values), max(values.values))
 
 
-def inner(values: Range, value: float) -> float:
+def to_search_scale(values: Range, value: float) -> float:
     """A hyperparameter on the scale that its range is written in: 1 − β for `one_minus_log`, else itself."""
-    form, (low, high) = ends(values)
+    form, (low, high) = bounds(values)
     x = 1 - value if form == "one_minus_log" else value
     for end in (low, high):  # 1 − 0.9 is 0.09999999999999998
         if math.isclose(x, end, rel_tol=1e-12):
@@ -39,21 +39,21 @@ def inner(values: Range, value: float) -> float:
     return x
 
 
-def outer(values: Range, x: float) -> float:
+def from_search_scale(values: Range, x: float) -> float:
     """The hyperparameter from the scale that its range is written in."""
     return 1 - x if values.one_minus_log else x
 
 
-def holds(values: Range, value: float) -> bool:
+def contains(values: Range, value: float) -> bool:
     """Whether the range has this value."""
-    low, high = ends(values)[1]
-    return value in values.values if values.values else low <= inner(values, value) <= high
+    low, high = bounds(values)[1]
+    return value in values.values if values.values else low <= to_search_scale(values, value) <= high
 
 
-def position(values: Range, value: float) -> float:
+def relative_position(values: Range, value: float) -> float:
     """Where a value lies in its range, from 0 at the low end to 1 at the high end, on the scale that is uniform."""
-    form, (low, high) = ends(values)
-    x = inner(values, value)
+    form, (low, high) = bounds(values)
+    x = to_search_scale(values, value)
     if low == high:
         return 0.5
     if form in {"log", "one_minus_log"}:
@@ -65,19 +65,19 @@ def grid(values: Range, points: int) -> tuple[float, ...]:
     """So many values, evenly spaced on the uniform scale from end to end (six digits inside); a list of values as it is."""
     if values.values:
         return values.values
-    form, (low, high) = ends(values)
+    form, (low, high) = bounds(values)
     shares = [i / (points - 1) for i in range(1, points - 1)]
     between = [low * (high / low) ** t if form != "uniform" else low + (high - low) * t for t in shares]
-    return tuple(outer(values, x) for x in (low, *(float(f"{x:.6g}") for x in between), high))
+    return tuple(from_search_scale(values, x) for x in (low, *(float(f"{x:.6g}") for x in between), high))
 
 
-def beyond_edge(values: Range, value: float) -> Range | None:
+def extend_range_at_bound(values: Range, value: float) -> Range | None:
     """Where a value lies on the edge of its range, a range that goes on there; else None, as at a bound of the rule.
 
     Ten times as far on a logarithmic scale, twice as wide on a uniform one; a list of values has none.
     """
-    form, (low, high) = ends(values)
-    at = position(values, value)
+    form, (low, high) = bounds(values)
+    at = relative_position(values, value)
     if form == "values" or EDGE <= at <= 1 - EDGE:
         return None
     width = high - low
@@ -87,13 +87,13 @@ def beyond_edge(values: Range, value: float) -> Range | None:
         high = high + width if form == "uniform" else high * 10
     if form == "one_minus_log":
         high = min(high, 1.0)
-    if form == "uniform" and ends(values)[1][0] >= 0:
+    if form == "uniform" and bounds(values)[1][0] >= 0:
         low = max(low, 0.0)
     wider = Range.model_validate({form: tuple(float(f"{end:.12g}") for end in (low, high))})
     return None if wider == values else wider
 
 
-def show(values: Range) -> str:
+def format_range(values: Range) -> str:
     """A range as a study file has it."""
-    form, numbers = ends(values)
+    form, numbers = bounds(values)
     return f"{{ {form} = [{', '.join(map(repr, values.values or numbers))}] }}"

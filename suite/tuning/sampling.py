@@ -73,7 +73,7 @@ def distributions(search: Search) -> dict[str, BaseDistribution]:
 
     found: dict[str, BaseDistribution] = {}
     for name, values in search.space.items():
-        form, (low, high) = ranges.ends(values)
+        form, (low, high) = ranges.bounds(values)
         if values.values:
             found[name] = CategoricalDistribution(values.values)
         else:
@@ -87,9 +87,14 @@ def _inner_name(search: Search, name: str) -> str:
 
 def inner(search: Search, hyperparameters: Mapping[str, float]) -> dict[str, float]:
     """What Optuna calls these hyperparameters: 1 − β in place of β where its range is one of 1 − β."""
-    return {_inner_name(search, name): ranges.inner(search.space[name], x) for name, x in hyperparameters.items()}
+    return {
+        _inner_name(search, name): ranges.to_search_scale(search.space[name], x) for name, x in hyperparameters.items()
+    }
 
 
 def outer(search: Search, params: Mapping[str, float]) -> dict[str, float]:
     """The hyperparameters from what Optuna calls them."""
-    return {name: ranges.outer(values, params[_inner_name(search, name)]) for name, values in search.space.items()}
+    return {
+        name: ranges.from_search_scale(values, params[_inner_name(search, name)])
+        for name, values in search.space.items()
+    }

@@ -14,7 +14,7 @@ from suite.errors import UserError
 from suite.problems.validation_split import validation_examples
 from suite.records import Configuration, State
 from suite.spec import plan
-from suite.spec.study import LONGEST_LABEL, tuned_label
+from suite.spec.study import MAX_LABEL_LENGTH, tuned_label
 from suite.trials import Trial, canonical
 from suite.tuning import ranges, search_space
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from suite.spec.study import Study, Tune
 
 GRID_POINTS = 9
-MOST_POINTS = 10_000
+MAX_POINTS = 10_000
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Search:
     """The optimizer's own setting on repeat 0."""
     space: search_space.Space
     chance_loss: float
-    judged_on: int
+    num_validation_examples: int
     """How many examples of the validation split the objective is taken over."""
 
     @property
@@ -114,13 +114,13 @@ class Search:
         return [f"{self.label} #{number} r{repeat}" for repeat in range(self.tune.repeats)]
 
 
-def searches(study: Study) -> tuple[Search, ...]:
+def make_searches(study: Study) -> tuple[Search, ...]:
     """The searches of a study, one an optimizer, all with one budget.
 
     Raises:
         UserError: A mistake in the study, with its place.
     """
-    bases, problem = plan.tuning(study), problems.find(study.problem, study.folder)
+    bases, problem = plan.plan_tuning(study), problems.find_problem(study.problem, study.folder)
     search_space.check_parameters(study, [base.hyperparameters for base in bases])
     found, mistakes = [], []
     labels = {entry.name for entry in study.optimizer}
@@ -130,18 +130,18 @@ def searches(study: Study) -> tuple[Search, ...]:
                 f'{study.place}: "{tuned_label(entry.name)}": what the tuning of "{entry.name}" will be called. '
                 "Remove that entry, or give it another name"
             )
-        if len(tuned_label(entry.name)) > LONGEST_LABEL:
+        if len(tuned_label(entry.name)) > MAX_LABEL_LENGTH:
             mistakes.append(
                 f'{study.place}: "{entry.name}": too long for "{tuned_label(entry.name)}". Shorten the name'
             )
         try:
             space = search_space.space(study, entry, base.hyperparameters)
-            judged_on = base.evaluate_examples or validation_examples(problem.train_examples)
-            found.append(Search(study.tune, study.name, base, space, problem.chance_loss, judged_on))
-            if found[-1].points > MOST_POINTS:
+            num_validation_examples = base.evaluate_examples or validation_examples(problem.train_examples)
+            found.append(Search(study.tune, study.name, base, space, problem.chance_loss, num_validation_examples))
+            if found[-1].points > MAX_POINTS:
                 mistakes.append(
                     f'{study.place}: tune.points: the grid of "{entry.name}" has {found[-1].points:,} points, more than '
-                    f'{MOST_POINTS:,}. Write fewer, or parameters = ["lr"]'
+                    f'{MAX_POINTS:,}. Write fewer, or parameters = ["lr"]'
                 )
         except UserError as error:
             mistakes.append(str(error))
@@ -157,7 +157,7 @@ def searches(study: Study) -> tuple[Search, ...]:
     return tuple(found)
 
 
-def best(tried: Iterable[Configuration], search: Search) -> Configuration | None:
+def best_configuration(tried: Iterable[Configuration], search: Search) -> Configuration | None:
     """The one with the best value of those that had all their repeats, the first where several are equal."""
     whole = [each for each in tried if each.state is State.COMPLETE and each.value is not None]
     return min(whole, key=lambda each: (search.sign * (each.value or 0.0), each.number), default=None)

@@ -119,8 +119,8 @@ def _defaults(kind: str, own: Mapping[str, float]) -> Space:
 
 def _holding(values: Range, own: float) -> Range:
     """A default range, wide enough to hold an optimizer's own setting."""
-    form, (low, high) = ranges.ends(values)
-    x = ranges.inner(values, own)
+    form, (low, high) = ranges.bounds(values)
+    x = ranges.to_search_scale(values, own)
     return Range.model_validate({form: (min(low, x), max(high, x))})
 
 
@@ -130,16 +130,16 @@ def _check(place: str, name: str, values: Range, entry: Entry, options: Mapping[
         raise UserError(
             f"{place}: {entry.name} has no such hyperparameter.{did_you_mean(name, own)} It has {', '.join(own)}"
         )
-    kind = optimizers.find(entry.kind, study.folder)
-    extremes = values.values or tuple(ranges.outer(values, end) for end in ranges.ends(values)[1])
+    kind = optimizers.find_optimizer(entry.kind, study.folder)
+    extremes = values.values or tuple(ranges.from_search_scale(values, end) for end in ranges.bounds(values)[1])
     for value in extremes:
         try:
-            optimizers.resolve(kind, with_values(options, {name: value}))
+            optimizers.resolve_options(kind, with_values(options, {name: value}))
         except UserError as error:
             raise UserError(f"{place}: {error}") from None
-    if not ranges.holds(values, own[name]):
+    if not ranges.contains(values, own[name]):
         wider = "Add it" if values.values else "Widen the range"
         raise UserError(
-            f"{place}: {ranges.show(values)} does not hold {own[name]!r}, the study's own {name} of {entry.name}, which is "
+            f"{place}: {ranges.format_range(values)} does not hold {own[name]!r}, the study's own {name} of {entry.name}, which is "
             f"always tried first. {wider}, or change {name} in the study"
         )

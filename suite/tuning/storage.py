@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from suite.errors import UserError
 from suite.records import Configuration
 from suite.tracking import databases
-from suite.tracking.lock import hold
+from suite.tracking.lock import file_lock
 from suite.tuning.sampling import direction
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Storage:
             if self.file:
                 self.file.parent.mkdir(parents=True, exist_ok=True)
             self._refuse_others()
-            stack.enter_context(hold(self.url, "--storage chooses another"))
+            stack.enter_context(file_lock(self.url, "--storage chooses another"))
             import optuna
 
             optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -157,7 +157,7 @@ def _make(file: Path) -> None:
     """Make a storage in a SQLite file: all of it, or nothing."""
     import optuna
 
-    with databases.made_whole(file) as url:
+    with databases.create_atomically(file) as url:
         made = optuna.storages.RDBStorage(url)
         made.remove_session()
         made.engine.dispose()

@@ -43,7 +43,9 @@ def write(study: Study, searches: Sequence[Search], tried: Mapping[str, Sequence
     objective, first = study.tune.objective, searches[0]
     document.add(tomlkit.comment(f"Written by `ravine tune`: {first.configurations} configurations of each optimizer,"))
     document.add(
-        tomlkit.comment(f"picked by {objective} on {first.judged_on:,} validation examples, never on the test set.")
+        tomlkit.comment(
+            f"picked by {objective} on {first.num_validation_examples:,} validation examples, never on the test set."
+        )
     )
     values = study.model_dump(exclude_unset=True, exclude={"optimizer", "tune", "tuned", "modules", "title"})
     document.add("title", f"{study.title}: own against tuned settings")
@@ -54,7 +56,7 @@ def write(study: Study, searches: Sequence[Search], tried: Mapping[str, Sequence
     entries = tomlkit.aot()
     for entry, search in zip(study.optimizer, searches, strict=True):
         entries.append(table(entry.model_dump(exclude_unset=True)))
-        entries.append(_tuned(entry, search, searching.best(tried[search.label], search)))
+        entries.append(_tuned(entry, search, searching.best_configuration(tried[search.label], search)))
     document.add("optimizer", entries)
     document.add("tuned", _provenance(study, searches))
     folder.mkdir(parents=True, exist_ok=True)
@@ -65,7 +67,7 @@ def write(study: Study, searches: Sequence[Search], tried: Mapping[str, Sequence
     return path
 
 
-def setting(search: Search, best: Configuration | None) -> str:
+def describe_setting(search: Search, best: Configuration | None) -> str:
     """The best setting for people: `lr 0.0123, momentum 0.912`."""
     if best is None:
         return "none was better than chance"
@@ -73,17 +75,17 @@ def setting(search: Search, best: Configuration | None) -> str:
     return f"{told} (its own)" if best.is_default else told
 
 
-def edges(searches: Sequence[Search], tried: Mapping[str, Sequence[Configuration]]) -> Iterator[str]:
+def boundary_warnings(searches: Sequence[Search], tried: Mapping[str, Sequence[Configuration]]) -> Iterator[str]:
     """A line for each tuned value that lies on the edge of its range, with the mend."""
     for search in searches:
-        best = searching.best(tried[search.label], search)
+        best = searching.best_configuration(tried[search.label], search)
         for key, value in best.hyperparameters.items() if best else ():
             values = search.space[key]
-            wider = ranges.beyond_edge(values, value)
+            wider = ranges.extend_range_at_bound(values, value)
             if wider:
                 yield (
                     f"tune.space.{search.base.optimizer}.{key}: the best {key} of {search.label}, {value:.4g}, lies on the "
-                    f"edge of its range {ranges.show(values)}. Write {key} = {ranges.show(wider)}, and tune again"
+                    f"edge of its range {ranges.format_range(values)}. Write {key} = {ranges.format_range(wider)}, and tune again"
                 )
 
 

@@ -13,7 +13,7 @@ from suite.execution import runner
 from suite.records import Configuration, Outcome, State, TrialRecord, TrialResult
 from suite.tracking.outbox import Outbox
 from suite.trials import Trial, canonical
-from suite.tuning.pruning import hopeless
+from suite.tuning.pruning import should_prune
 from suite.tuning.sampling import distributions, inner, outer, proposal
 from suite.tuning.storage import CONFIGURATION, RUN, configuration, configurations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
+class _RepeatResult:
     """What came of one repeat."""
 
     value: float
@@ -42,13 +42,13 @@ class _Judged:
 
 
 @dataclass(slots=True)
-class _Tried:
+class _Configuration:
     """A configuration on its way."""
 
     number: int
     hyperparameters: dict[str, float]
     trials: tuple[Trial, ...]
-    judged: list[_Judged] = field(default_factory=list)
+    judged: list[_RepeatResult] = field(default_factory=list)
     state: State | None = None
     running: bool = False
 
@@ -61,13 +61,13 @@ class _Tried:
         return self.trials[len(self.judged)]
 
 
-class _Progress:
+class _SearchState:
     """One search under way: its batch, and what Optuna has been told."""
 
     def __init__(self, search: Search, study: Study, storage: Storage, store: Store) -> None:
         self.search, self.study, self.storage, self.store = search, study, storage, store
         self.optuna = storage.study(search)
-        self.batch: list[_Tried] = []
+        self.batch: list[_Configuration] = []
         self.blocked = False
 
     def open_batch(self, known: dict[str, TrialRecord]) -> list[str]:
@@ -82,11 +82,13 @@ class _Progress:
             self._close_batch()
         return spared
 
-    def ready(self) -> _Tried | None:
+    def ready(self) -> _Configuration | None:
         """A configuration that waits for its next repeat."""
         return next((each for each in self.batch if each.state is None and not each.running), None)
 
-    def finished(self, tried: _Tried, result: TrialResult, run_id: str, known: dict[str, TrialRecord]) -> list[str]:
+    def finished(
+        self, tried: _Configuration, result: TrialResult, run_id: str, known: dict[str, TrialRecord]
+    ) -> list[str]:
         """A repeat has ended and is recorded; returns the names of the trials that need not run."""
         last = {point.metric: point.value for point in result.points}
         measured = last.get(self.search.tune.objective, math.nan)
@@ -96,7 +98,7 @@ class _Progress:
         self._close_batch()
         return spared + self.open_batch(known)
 
-    def _pending(self) -> list[_Tried]:
+    def _pending(self) -> list[_Configuration]:
         """The batch that Optuna's storage has pending, completed where a killed process had not proposed all of it."""
         from optuna.trial import TrialState, create_trial
 
@@ -115,11 +117,11 @@ class _Progress:
             pending_now = [t for t in self.optuna.get_trials(deepcopy=False)[:total] if not t.state.is_finished()]
         return [self._tried(trial) for trial in pending_now]
 
-    def _tried(self, trial: FrozenTrial) -> _Tried:
+    def _tried(self, trial: FrozenTrial) -> _Configuration:
         chosen = proposal(self.search, (), 0) if trial.number == 0 else outer(self.search, trial.params)
-        return _Tried(trial.number, chosen, self.search.trials(trial.number, chosen))
+        return _Configuration(trial.number, chosen, self.search.trials(trial.number, chosen))
 
-    def _take_up(self, tried: _Tried, known: dict[str, TrialRecord]) -> list[str]:
+    def _take_up(self, tried: _Configuration, known: dict[str, TrialRecord]) -> list[str]:
         """Judge a configuration on the repeats that are recorded already; returns the trials that need not run."""
         before = len(tried.judged)
         while tried.state is None and (record := known.get(tried.next.id)) and record.outcome is not Outcome.FAILED:
@@ -132,19 +134,26 @@ class _Progress:
         return names[before : len(tried.judged) if tried.state is None else None]
 
     def _judge(
-        self, tried: _Tried, measured: float, outcome: Outcome, reason: str, examples: int, seconds: float, run_id: str
+        self,
+        tried: _Configuration,
+        measured: float,
+        outcome: Outcome,
+        reason: str,
+        examples: int,
+        seconds: float,
+        run_id: str,
     ) -> None:
         """Note a repeat, and whether the configuration is through."""
         value = self.search.value(measured) if outcome is Outcome.OK else self.search.worst
-        tried.judged.append(_Judged(value, outcome, reason, examples, seconds, run_id))
+        tried.judged.append(_RepeatResult(value, outcome, reason, examples, seconds, run_id))
         if outcome is not Outcome.OK:
             tried.state = State(outcome.value)
         elif len(tried.judged) == len(tried.trials):
             tried.state = State.COMPLETE
-        elif self.search.tune.prune and hopeless(self._signed(tried.values), self._complete(tried)):
+        elif self.search.tune.prune and should_prune(self._signed(tried.values), self._complete(tried)):
             tried.state = State.PRUNED
 
-    def _complete(self, tried: _Tried) -> list[list[float]]:
+    def _complete(self, tried: _Configuration) -> list[list[float]]:
         """The values of the configurations of the batches before that had all repeats."""
         with self.storage.told("read"):
             trials = self.optuna.get_trials(deepcopy=False)[: self.search.batch_of(tried.number)]
@@ -168,7 +177,7 @@ class _Progress:
             self._tell(tried)
         self.batch = []
 
-    def _record(self, tried: _Tried) -> Configuration:
+    def _record(self, tried: _Configuration) -> Configuration:
         """Write the configuration as a run of the store."""
         assert tried.state is not None
         search = self.search
@@ -195,7 +204,7 @@ class _Progress:
         run_id = self.store.write_configuration(self.study, found, [each.run_id for each in tried.judged])
         return replace(found, run_id=run_id)
 
-    def _tell(self, tried: _Tried) -> None:
+    def _tell(self, tried: _Configuration) -> None:
         """Record a configuration, then tell Optuna: killed in between, the next process records it in its place again."""
         import optuna
 
@@ -250,13 +259,13 @@ def tune(
     """
     known = store.tuning_records()
     recorded = {(each.optuna, each.number) for each in store.configurations(study.name)}
-    under_way = [_Progress(search, study, storage, store) for search in wanted]
+    under_way = [_SearchState(search, study, storage, store) for search in wanted]
     for each in under_way:
         each.restore(known, recorded)
         spared(each.open_batch(known))
     failed: list[TrialResult] = []
     box = Outbox(store, study, told)
-    running: dict[Future[TrialResult], tuple[_Progress, _Tried]] = {}
+    running: dict[Future[TrialResult], tuple[_SearchState, _Configuration]] = {}
     while True:
         for each in itertools.cycle(under_way):
             if len(running) >= executor.workers or not any(other.ready() for other in under_way):

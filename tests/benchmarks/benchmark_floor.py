@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from suite.execution.local import keep_memory
 from suite.problems import PROBLEMS
-from suite.training.devices import arithmetic
+from suite.training.devices import deterministic_mode
 from suite.training.step import autocast
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -65,7 +65,7 @@ def benchmark_training_step(benchmark, precision):
     with _Traffic() as traffic:
         step()
     _measure(benchmark, precision, step)
-    with arithmetic(precision), profile(activities=list(_activities())) as profiled:
+    with deterministic_mode(precision), profile(activities=list(_activities())) as profiled:
         step()
     benchmark.extra_info |= {
         "who": "training step",
@@ -84,7 +84,7 @@ def _measure(benchmark, precision, work):
 
     benchmark.group = "the floor"
     benchmark.extra_info["precision"] = precision
-    with arithmetic(precision):
+    with deterministic_mode(precision):
         benchmark.pedantic(once, rounds=9, warmup_rounds=2)
 
 

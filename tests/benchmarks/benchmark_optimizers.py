@@ -15,7 +15,7 @@ from torch import nn
 from suite.execution.local import keep_memory
 from suite.optimizers import OPTIMIZERS
 from suite.problems import PROBLEMS
-from suite.training.cuda_graphs import capture
+from suite.training.cuda_graphs import capture_cuda_graph
 from suite.training.flat_parameters import flatten
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -95,7 +95,7 @@ def _step(optimizer):
         warnings.filterwarnings("ignore", message=".*capturable=True.*")  # the first steps are plain, to warm up
         for _ in range(3):
             optimizer.step()
-        play = capture(optimizer.step, torch.device(DEVICE))
+        play = capture_cuda_graph(optimizer.step, torch.device(DEVICE))
 
     def step():
         with torch.cuda.stream(stream):

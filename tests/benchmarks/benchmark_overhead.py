@@ -8,7 +8,7 @@ import pytest
 
 from suite.execution.local import LocalProcesses, keep_memory
 from suite.spec.plan import plan
-from suite.spec.study_file import load
+from suite.spec.study_file import load_study
 from suite.tracking.store import Store, locate
 from suite.training.run_trial import run_trial
 
@@ -25,7 +25,7 @@ TINY_KINDS = ("sgd", "momentum", "nag", "nag_paper", "adagrad", "rmsprop", "adad
 
 def benchmark_recording(benchmark, fashion_mnist, tmp_path):
     """Writing the result of a one-epoch trial of the paper's CNN, beside the time that such a trial takes."""
-    study = load("paper").override(repeats=1, epochs=1, train_examples=2048, optimizers=("Adam",))
+    study = load_study("paper").override(repeats=1, epochs=1, train_examples=2048, optimizers=("Adam",))
     (trial,) = plan(study)
     keep_memory()  # as a worker does
     result = run_trial(trial, data=fashion_mnist)
@@ -41,7 +41,7 @@ def benchmark_recording(benchmark, fashion_mnist, tmp_path):
 @pytest.mark.parametrize("workers", [1, 2])
 def benchmark_workers(benchmark, fashion_mnist, workers):
     """Four trials of 1,024 images, each evaluated on 10,000, on one worker and on two: two are worth nearly two."""
-    study = load("paper").override(repeats=4, epochs=1, train_examples=1024, optimizers=("Adam",))
+    study = load_study("paper").override(repeats=4, epochs=1, train_examples=1024, optimizers=("Adam",))
     trials = plan(study)
     with LocalProcesses(workers, "cpu", fashion_mnist, None) as executor:
 
@@ -49,7 +49,7 @@ def benchmark_workers(benchmark, fashion_mnist, workers):
             for future in [executor.submit(trial) for trial in trials]:
                 future.result()
 
-        executor.submit(plan(load("digits"))[0]).result()  # the workers are up
+        executor.submit(plan(load_study("digits"))[0]).result()  # the workers are up
         benchmark.group = "four trials"
         benchmark.extra_info["who"] = f"{workers} workers"
         benchmark.pedantic(run, rounds=3)
@@ -81,7 +81,7 @@ def benchmark_tiny_trials(benchmark, tmp_path, trials):
     study("--repeats", "1", "--store", "first")
     benchmark.group = "a study of tiny trials"
     benchmark.pedantic(study, rounds=1)
-    planned = plan(load(str(path)))
+    planned = plan(load_study(str(path)))
     store = Store(locate(str(tmp_path / "out"), tmp_path), tmp_path, create=False)
     records = store.records([trial.id for trial in planned])
     assert len(records) == trials

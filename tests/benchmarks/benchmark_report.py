@@ -10,7 +10,7 @@ import pytest
 
 from suite.records import Outcome, Point, Timing, TrialResult
 from suite.spec.plan import plan
-from suite.spec.study_file import load
+from suite.spec.study_file import load_study
 from suite.tracking.store import Store, locate
 
 KINDS = ("sgd", "momentum", "nag", "nag_paper", "adagrad", "rmsprop", "adadelta", "adam", "adamax", "nadam")
@@ -52,7 +52,7 @@ def benchmark_large_report(benchmark, tmp_path, trials):
     entries = "".join(f'[[optimizer]]\nname = "{kind}"\nkind = "{kind}"\n' for kind in KINDS)
     path = tmp_path / "large.toml"
     path.write_text(STUDY.format(repeats=trials // len(KINDS)) + entries, encoding="utf-8")
-    study = load(path)
+    study = load_study(path)
     store = Store(locate(str(tmp_path / "out"), tmp_path), tmp_path)
     for trial in plan(study):
         store.write(study, _result(trial))

@@ -18,12 +18,12 @@ from suite.data import datasets as data
 from suite.execution.local import keep_memory
 from suite.optimizers import Momentum
 from suite.problems import PROBLEMS
-from suite.training.devices import arithmetic
+from suite.training.devices import deterministic_mode
 from suite.training.evaluation import Evaluation
 from suite.training.flat_parameters import flatten
-from suite.training.interleaving import Lane, in_turns
+from suite.training.interleaving import InterleavedRun, run_interleaved
 from suite.training.loop import train_epoch
-from suite.training.step import Updates
+from suite.training.step import TrainingStep
 from suite.trials import Trial
 
 BATCH = 256
@@ -106,8 +106,8 @@ def ravine(options):
     runs = [_run(trial, images, options) for _ in range(options.slots)]
 
     def epoch():
-        with arithmetic(options.precision):
-            return in_turns((Lane(run(), 0, options.device) for run in runs), options.slots)
+        with deterministic_mode(options.precision):
+            return run_interleaved((InterleavedRun(run(), 0, options.device) for run in runs), options.slots)
 
     return epoch
 
@@ -118,7 +118,7 @@ def _run(trial, images, options):
     optimizer = Momentum(flatten(network.parameters()), lr=0.01)
     if options.device != "cpu":
         optimizer.capturable()
-    updates = Updates(trial, PROBLEM, images, network, optimizer, None)
+    updates = TrainingStep(trial, PROBLEM, images, network, optimizer, None)
     test = images.test_inputs[: options.evaluated], images.test_targets[: options.evaluated]
     evaluation = Evaluation(PROBLEM, network, *test, trial.precision, captured=updates.captured)
     order = torch.Generator().manual_seed(0)

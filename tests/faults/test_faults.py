@@ -61,7 +61,7 @@ def _one_line(err):
 
 def _limited(size, *arguments):
     """Run the command line where no file may grow beyond so many bytes, as under a quota."""
-    code = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size})); import ravine; ravine.main()"
+    code = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size})); from ravine.cli import main; main()"
     return subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=False
     )

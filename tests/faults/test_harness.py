@@ -14,7 +14,7 @@ import scale
 from kills import Scene, Tally, Undisturbed, story
 
 from suite.spec.plan import plan
-from suite.spec.study_file import load
+from suite.spec.study_file import load_study
 from suite.tracking.store import Store, locate
 
 pytestmark = pytest.mark.xdist_group("harness")
@@ -146,7 +146,7 @@ def test_a_record_that_is_there_twice_is_doubled(told):
     """A copy of a trial's run, under another run id."""
 
     def double(scene):
-        trial, *_ = plan(load(scene.folder / "killed.toml"))
+        trial, *_ = plan(load_study(scene.folder / "killed.toml"))
         out = scene.folder / "out"
         known = Store(locate(str(out), out), out, create=False).records([trial.id])
         scale.copy(out / "mlflow.db", [(known[trial.id], trial)])

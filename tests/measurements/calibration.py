@@ -226,7 +226,7 @@ def coverage_of_differences(name: str, n: int, many: int = STUDIES) -> tuple[flo
     for _ in range(many):
         found = pairwise_tests.compare(DIFFERENCES[name](rng, n), rng)
         alone += covered(*found.interval(0.95), 0.0)
-        together += covered(*found.joint_interval(), 0.0) == 1.0
+        together += covered(*found.simultaneous_interval(), 0.0) == 1.0
     return alone / many, together / many
 
 

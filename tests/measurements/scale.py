@@ -48,11 +48,11 @@ def write_study(folder, trials):
 def fill(folder, path):
     """Record a repeat of each optimizer, and copies for all other trials of the plan; milliseconds of a record."""
     from suite.spec.plan import plan
-    from suite.spec.study_file import load
+    from suite.spec.study_file import load_study
     from suite.tracking.store import Store, locate
     from suite.training.run_trial import run_trial
 
-    study = load(path)
+    study = load_study(path)
     trials = plan(study)
     store = Store(locate(str(folder), folder), folder)
     results = [run_trial(trial) for trial in trials[: len(KINDS)]]
@@ -110,12 +110,12 @@ def step(name, path):
     from reports.pages.study import build
     from suite.execution import runner
     from suite.spec.plan import plan
-    from suite.spec.study_file import load
+    from suite.spec.study_file import load_study
     from suite.tracking.store import Store, locate
 
     mpl.use("agg")
     folder = path.parent
-    study = load(path)
+    study = load_study(path)
     began = time.process_time()
     trials = plan(study)
     if name != "plan":

@@ -9,7 +9,7 @@ import pytest
 import torch
 from formulas import python, walk
 
-from suite.optimizers import OPTIMIZERS, describe, find
+from suite.optimizers import OPTIMIZERS, describe, find_optimizer
 from suite.optimizers.base import Rule
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "sources.md"
@@ -41,7 +41,7 @@ def _rows(heading, columns):
 def _setting(text):
     """A class and its options from `key(option=value)`, values in the page's symbols; torch's have what ours would."""
     name, _, rest = text.strip("`").partition("(")
-    cls = getattr(torch.optim, name.removeprefix("torch.optim.")) if name.startswith("torch.") else find(name)
+    cls = getattr(torch.optim, name.removeprefix("torch.optim.")) if name.startswith("torch.") else find_optimizer(name)
     given = eval(f"dict({rest[:-1]})", {"__builtins__": {"dict": dict}}, SYMBOLS) if rest else {}
     shared = ("lr", "eps", "rho", "betas") if name.startswith("torch.") else tuple(OPTIONS)
     known = cls([torch.zeros(1, requires_grad=True)]).defaults
@@ -62,7 +62,7 @@ def _path(cls, options, start, gradients, rates):
     for g, factor in zip(gradients, rates, strict=True):
         optimizer.param_groups[0]["lr"] = options["lr"] * factor
         slope = torch.tensor(g, dtype=torch.float64)
-        if getattr(cls, "takes_loss", False):  # a function with this gradient, and curvature 2 everywhere
+        if getattr(cls, "requires_loss_fn", False):  # a function with this gradient, and curvature 2 everywhere
             at = x.detach().clone()
             optimizer.step(lambda x, at=at, slope=slope: (slope * (x - at) + (x - at) ** 2).sum())
         else:
@@ -161,7 +161,7 @@ def test_nesterovs_own_form_is_nag_at_the_point_ahead():
     gamma, eta = 0.9, 0.1
     plain, v = torch.tensor([-5.0, -2.0], dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
     x = plain.clone().requires_grad_()
-    optimizer = find("nag")([x], lr=eta, momentum=gamma)
+    optimizer = find_optimizer("nag")([x], lr=eta, momentum=gamma)
     for _ in range(50):
         v = gamma * v + eta * curvature * (plain - gamma * v)
         plain = plain - v

@@ -6,7 +6,7 @@ import scale
 from reports.pages.study import build
 from suite.execution import runner
 from suite.spec.plan import plan
-from suite.spec.study_file import load
+from suite.spec.study_file import load_study
 from suite.tracking.store import Store, locate
 
 
@@ -14,14 +14,14 @@ def test_copies_stand_for_the_trials_of_a_plan(here):
     """Thirty trials, ten of them run: all have a record of their own description, with points, and a report counts them."""
     path = scale.write_study(here, 30)
     assert scale.fill(here, path) > 0
-    trials = plan(load(path))
+    trials = plan(load_study(path))
     store = Store(locate(str(here), here), here, create=False)
     records = store.records([trial.id for trial in trials])
     assert runner.missing(trials, records) == []
     assert [records[trial.id].trial.id for trial in trials] == [trial.id for trial in trials]
     assert len({record.run_id for record in records.values()}) == 30
     assert set(store.points(records.values())["trial_id"]) == set(records)
-    build(load(path), trials, store, here / "report")
+    build(load_study(path), trials, store, here / "report")
     assert pd.read_csv(here / "report" / "table.csv")["ok"].tolist() == [3] * 10
 
 

@@ -32,9 +32,9 @@ def descend(kind: str, curvatures: tuple[float, ...], steps: int, **options: flo
     h = torch.tensor(curvatures, dtype=torch.float64)
     x = torch.ones_like(h, requires_grad=True)
     optimizer, path = OPTIMIZERS[kind]([x], **options), [x.tolist()]
-    takes_loss = getattr(optimizer, "takes_loss", False)
+    requires_loss_fn = getattr(optimizer, "requires_loss_fn", False)
     for _ in range(steps):
-        if takes_loss:
+        if requires_loss_fn:
             optimizer.step(lambda x: 0.5 * (h * x**2).sum())
         else:
             x.grad = h * x.detach()

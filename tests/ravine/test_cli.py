@@ -26,8 +26,8 @@ def _start(*arguments, **more):
 def test_help_does_not_load_heavy_libraries():
     """`ravine --help` imports neither torch nor mlflow, pandas, matplotlib or pydantic: it answers at once."""
     code = (
-        "import sys; sys.argv = ['ravine', '--help']\nimport ravine\n"
-        "try: ravine.main()\nexcept SystemExit: pass\n"
+        "import sys; sys.argv = ['ravine', '--help']\nimport ravine.cli\n"
+        "try: ravine.cli.main()\nexcept SystemExit: pass\n"
         "print([m for m in ('torch', 'mlflow', 'pandas', 'matplotlib', 'seaborn', 'pydantic') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -86,7 +86,7 @@ def test_report_prints_its_numbers_for_scripts(call, write_study, here):
     assert pair["n"] == 6
     assert pair["verdict"] in {"better", "worse", "tied", "undecided"}
     assert 2 / 64 <= pair["adjusted_p"] <= 1
-    assert pair["joint_low"] <= pair["difference"] <= pair["joint_high"]
+    assert pair["simultaneous_low"] <= pair["difference"] <= pair["simultaneous_high"]
     assert {label for tier in told["tiers"] for label in tier} == {"SGD", "Adam"}
     assert {row["label"] for row in told["estimates"]} == {"SGD", "Adam"}
     assert (here / told["report"]).is_file()

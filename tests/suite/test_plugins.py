@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from suite.errors import UserError
-from suite.optimizers import find
+from suite.optimizers import find_optimizer
 from suite.optimizers.adam import Adam
 from suite.plugins import digest
 
@@ -42,17 +42,17 @@ def _nothing_stays():
 
 def test_installed_class():
     """A class of an installed module is found, torch's or our own."""
-    assert find("torch.optim:AdamW") is torch.optim.AdamW
-    assert find("suite.optimizers.adam:Adam") is Adam
+    assert find_optimizer("torch.optim:AdamW") is torch.optim.AdamW
+    assert find_optimizer("suite.optimizers.adam:Adam") is Adam
 
 
 def test_class_in_the_folder(tmp_path):
     """A module beside the study is found, and found again as the same class."""
     write(tmp_path, "my_opt.py", CODE.format(tag="a"))
-    cls = find("my_opt:Mine", tmp_path)
+    cls = find_optimizer("my_opt:Mine", tmp_path)
     assert cls.tag == "a"
-    assert find("my_opt:Mine", tmp_path) is cls
-    assert find("torch.optim:AdamW", tmp_path) is torch.optim.AdamW
+    assert find_optimizer("my_opt:Mine", tmp_path) is cls
+    assert find_optimizer("torch.optim:AdamW", tmp_path) is torch.optim.AdamW
 
 
 def test_two_folders_are_not_mixed_up(tmp_path):
@@ -61,14 +61,14 @@ def test_two_folders_are_not_mixed_up(tmp_path):
     for tag in ("a", "b"):
         folders[tag] = write(tmp_path / tag, "helper.py", f"TAG = {tag!r}\n")
         write(folders[tag], "my_opt.py", "import torch, helper\nclass Mine(torch.optim.SGD):\n    tag = helper.TAG\n")
-    assert [find("my_opt:Mine", folders[tag]).tag for tag in "abab"] == ["a", "b", "a", "b"]
+    assert [find_optimizer("my_opt:Mine", folders[tag]).tag for tag in "abab"] == ["a", "b", "a", "b"]
 
 
 def test_folder_wins_over_the_import_path(tmp_path, monkeypatch):
     """The study's own folder comes before the import path, so the current directory cannot replace its module."""
     monkeypatch.syspath_prepend(str(write(tmp_path / "path", "my_opt.py", CODE.format(tag="path"))))
     folder = write(tmp_path / "own", "my_opt.py", CODE.format(tag="own"))
-    assert find("my_opt:Mine", folder).tag == "own"
+    assert find_optimizer("my_opt:Mine", folder).tag == "own"
     monkeypatch.undo()
     sys.modules.pop("my_opt", None)
 
@@ -78,12 +78,12 @@ def test_package_in_the_folder(tmp_path):
     write(tmp_path, "pack/__init__.py", "")
     write(tmp_path, "pack/base.py", "import torch\nclass Base(torch.optim.SGD):\n    tag = 'packed'\n")
     write(tmp_path, "pack/mod.py", "from .base import Base\nclass Mine(Base):\n    pass\n")
-    assert find("pack.mod:Mine", tmp_path).tag == "packed"
+    assert find_optimizer("pack.mod:Mine", tmp_path).tag == "packed"
 
 
 def test_optimizers_from_a_folder_pickle(tmp_path):
     """An optimizer of a class from a folder goes through pickle where the class was found."""
-    cls = find("my_opt:Mine", write(tmp_path, "my_opt.py", CODE.format(tag="a")))
+    cls = find_optimizer("my_opt:Mine", write(tmp_path, "my_opt.py", CODE.format(tag="a")))
     optimizer = cls([torch.zeros(1, requires_grad=True)], lr=0.5)
     assert type(pickle.loads(pickle.dumps(optimizer))) is cls
 
@@ -134,7 +134,7 @@ def test_errors_say_the_mend(tmp_path, kind, told):
     write(tmp_path, "broken.py", "class Mine(:\n")
     write(tmp_path, "lacking.py", "import no_such_thing\n")
     with pytest.raises(UserError, match=f"^kind: .*{told}|^kind: {told}") as error:
-        find(kind, tmp_path)
+        find_optimizer(kind, tmp_path)
     assert "\n" not in str(error.value)
 
 
@@ -142,9 +142,9 @@ def test_a_mended_module_is_read_again(tmp_path):
     """After an error on import the module is tried anew, so mending it helps."""
     write(tmp_path, "my_opt.py", "raise RuntimeError('not yet')")
     with pytest.raises(UserError, match="not yet"):
-        find("my_opt:Mine", tmp_path)
+        find_optimizer("my_opt:Mine", tmp_path)
     write(tmp_path, "my_opt.py", CODE.format(tag="now it is mended"))
-    assert find("my_opt:Mine", tmp_path).tag == "now it is mended"
+    assert find_optimizer("my_opt:Mine", tmp_path).tag == "now it is mended"
 
 
 def test_a_module_written_later_is_seen(tmp_path):
@@ -152,16 +152,16 @@ def test_a_module_written_later_is_seen(tmp_path):
     write(tmp_path, "pack/one.py", CODE.format(tag="one"))
     folder = tmp_path / "pack"
     stamp = folder.stat().st_mtime_ns
-    assert find("one:Mine", folder).tag == "one"
+    assert find_optimizer("one:Mine", folder).tag == "one"
     write(tmp_path, "pack/two.py", CODE.format(tag="two"))
     os.utime(folder, ns=(stamp, stamp))  # as on a file system of coarse time stamps
-    assert find("two:Mine", folder).tag == "two"
+    assert find_optimizer("two:Mine", folder).tag == "two"
 
 
 def test_a_problem_is_an_object(tmp_path):
     """Where an object is wanted, a class of the same module is not taken for it."""
     from suite.problems import Problem
-    from suite.problems import find as find_problem
+    from suite.problems import find_problem as find_problem
 
     write(
         tmp_path,

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from suite.records import Timing
-from suite.trials import CONTRACT, Trial, canonical
+from suite.trials import TRAINING_VERSION, Trial, canonical
 
 TRIAL = Trial(
     label="Adam",
@@ -47,7 +47,7 @@ def test_the_label_is_not_part_of_the_identity():
         {"compiled": True},
         {"problem_options": {"width": 2}},
         {"data": {"images": "abc"}},
-        {"contract": CONTRACT + 1},
+        {"contract": TRAINING_VERSION + 1},
     ],
 )
 def test_everything_that_decides_what_is_computed_is(change):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
-from suite.spec.study_file import shipped
+from suite.spec.study_file import shipped_studies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ name = "Lion"
 kind = "imported"
 epochs = 3
 """
-STUDIES = {name: path.read_bytes() for name, path in shipped().items()} | {"imported": IMPORTED.encode()}
+STUDIES = {name: path.read_bytes() for name, path in shipped_studies().items()} | {"imported": IMPORTED.encode()}
 DOCUMENTS = {name: tomllib.loads(raw.decode()) for name, raw in STUDIES.items()}
 
 _MENDS = (

@@ -61,7 +61,7 @@ class Halving(torch.optim.SGD):
 class Backtracking(torch.optim.Optimizer):
     """Gradient descent whose learning rate is halved, each step anew, until the loss falls by a tenth of η |g|²."""
 
-    takes_loss = True
+    requires_loss_fn = True
 
     def __init__(self, params, lr=8.0):
         super().__init__(params, {"lr": lr})

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from reports.analysis.before_after import Side, versus
+from reports.analysis.before_after import StudyVersion, compare_versions
 from reports.frames import study_frames
 from reports.frames.study_frames import UserError
 from reports.pages import before_after
@@ -32,7 +32,7 @@ def side(sample):
             own = np.random.default_rng([trial.repeat, draws, round(up * 1e6), len(trial.label)]).normal(0, noise)
             if trial.repeat < (done or {}).get(trial.label, repeats):
                 store.add(trial, [Point("test/accuracy", 1, trial.updates, 0.9 + up + shared + own)])
-        return Side(name, study, trials, study_frames.load(store, trials))
+        return StudyVersion(name, study, trials, study_frames.load(store, trials))
 
     return make
 
@@ -40,18 +40,18 @@ def side(sample):
 def test_a_change_is_found_by_pairs_that_the_noise_of_seeds_would_hide(side) -> None:
     """A gain of 0.005 beneath a spread of 0.01 that both versions share: better paired, undecided without pairing."""
     before, after = side("old"), side("new", up=0.005)
-    found = versus(before, after)
+    found = compare_versions(before, after)
     assert (found.test, found.unpaired) == ("max-t", "")
     assert found.changes["verdict"].tolist() == ["better", "better"]
     assert found.changes["difference"].to_numpy() == pytest.approx(0.005, abs=0.002)
-    assert versus(before, after, "welch").changes["verdict"].tolist() == ["undecided", "undecided"]
-    assert versus(after, before).changes["verdict"].tolist() == ["worse", "worse"]
+    assert compare_versions(before, after, "welch").changes["verdict"].tolist() == ["undecided", "undecided"]
+    assert compare_versions(after, before).changes["verdict"].tolist() == ["worse", "worse"]
 
 
 def test_the_family_is_the_shared_labels_and_another_is_all_pairs(side) -> None:
     """Four labels, two of them shared: two changes, and all pairs of the four columns of each side."""
     before, after = side("old", ("Adam", "NAG", "MBSGD")), side("new", ("MBSGD", "Adam", "AdaGrad"), up=0.005)
-    found = versus(before, after)
+    found = compare_versions(before, after)
     assert found.changes["label"].tolist() == ["MBSGD", "Adam"], "the order of the new one"
     assert len(found.all.pairs) == 15
     assert {"Adam · before", "Adam · after", "AdaGrad · after", "NAG · before"} < set(found.all.means)
@@ -80,12 +80,12 @@ def test_repeats_are_paired_only_where_they_drew_the_same_numbers(side, sample, 
         from suite.records import Point
 
         store.add(new, [Point(*row) for row in points[["metric", "epoch", "step", "value"]].itertuples(index=False)])
-    after = Side("new", after.study, moved, study_frames.load(store, moved))
-    found = versus(before, after)
+    after = StudyVersion("new", after.study, moved, study_frames.load(store, moved))
+    found = compare_versions(before, after)
     assert (found.test, found.unpaired) == ("welch", why)
     assert any(why in text for text in versus_section.words(found))
     with pytest.raises(UserError, match=r"--test max-t: it wants paired repeats, and "):
-        versus(before, after, "max-t")
+        compare_versions(before, after, "max-t")
 
 
 def test_an_edited_file_of_an_optimizer_leaves_the_repeats_paired(sample) -> None:
@@ -95,14 +95,14 @@ def test_an_edited_file_of_an_optimizer_leaves_the_repeats_paired(sample) -> Non
         replace(trial, optimizer="own.signs:Signs", data={"train": "a", "own/signs.py": digest}) for digest in "bc"
     )
     assert one.id != two.id
-    assert study_frames.draws(one) == study_frames.draws(two)
+    assert study_frames.random_stream_key(one) == study_frames.random_stream_key(two)
     beside = [replace(each, problem="own.signs:PROBLEM") for each in (one, two)]
-    assert study_frames.draws(beside[0]) != study_frames.draws(beside[1])
+    assert study_frames.random_stream_key(beside[0]) != study_frames.random_stream_key(beside[1])
 
 
 def test_below_six_repeats_there_is_no_verdict(side) -> None:
     """However large the change: the answer says how many repeats it takes."""
-    found = versus(side("old", repeats=5), side("new", up=0.3, repeats=5))
+    found = compare_versions(side("old", repeats=5), side("new", up=0.3, repeats=5))
     assert set(found.changes["verdict"]) == {"undecided"}
     assert versus_section.answer(found) == (
         "No verdict on new against old yet: 5 repeats count, and a comparison needs at least 6."
@@ -112,7 +112,7 @@ def test_below_six_repeats_there_is_no_verdict(side) -> None:
 def test_means_are_those_of_the_repeats_that_both_have(side) -> None:
     """Paired, a mean after is over the shared repeats and the change is the difference of the two; unpaired, over all."""
     before, after = side("old", repeats=8), side("new", up=0.005, repeats=12)
-    paired, unpaired = versus(before, after).changes, versus(before, after, "welch").changes
+    paired, unpaired = compare_versions(before, after).changes, compare_versions(before, after, "welch").changes
     own = after.frames.points.query("label == 'Adam'").set_index("repeat")["value"].sort_index()
     assert paired.loc[0, "after"] == pytest.approx(own[:8].mean(), rel=1e-12)
     assert unpaired.loc[0, "after"] == pytest.approx(own.mean(), rel=1e-12)
@@ -124,16 +124,16 @@ def test_means_are_those_of_the_repeats_that_both_have(side) -> None:
 def test_a_label_that_shares_few_repeats_keeps_no_other_from_its_verdict(side) -> None:
     """Of Wilcoxon's test one change takes 6 repeats and two take 7: where one of two shares 2, the other needs 6."""
     before, after = side("old", repeats=6), side("new", up=0.05, repeats=6, done={"MBSGD": 2})
-    found = versus(before, after, "wilcoxon")
+    found = compare_versions(before, after, "wilcoxon")
     assert found.fewest == 6
     assert found.changes.set_index("label")["verdict"].to_dict() == {"Adam": "better", "MBSGD": "undecided"}
-    assert versus(before, side("new", up=0.05, repeats=6), "wilcoxon").fewest == 7
+    assert compare_versions(before, side("new", up=0.05, repeats=6), "wilcoxon").fewest == 7
 
 
 def test_the_same_trials_are_told(side) -> None:
     """A version against its own copy: no change, tied, and the page says that these are the very same trials."""
     one = side("old")
-    found = versus(one, replace(one, name="copy"))
+    found = compare_versions(one, replace(one, name="copy"))
     assert found.same == ("Adam", "MBSGD")
     assert found.changes["difference"].tolist() == [0.0, 0.0]
     assert found.changes["verdict"].tolist() == ["tied", "tied"]
@@ -143,7 +143,7 @@ def test_the_same_trials_are_told(side) -> None:
 def test_the_same_trials_and_more_are_told_only_where_they_are_compared_alone(side) -> None:
     """Six repeats against the same and six more: paired no change by construction, unpaired another mean, and so said."""
     before, after = side("old", repeats=6), side("new", repeats=12)
-    paired, unpaired = versus(before, after), versus(before, after, "welch")
+    paired, unpaired = compare_versions(before, after), compare_versions(before, after, "welch")
     assert (paired.same, unpaired.same) == (("Adam", "MBSGD"), ())
     assert paired.changes["difference"].tolist() == [0.0, 0.0]
     assert (unpaired.changes["difference"].abs() > 1e-5).all()
@@ -156,12 +156,12 @@ def test_the_same_trials_and_more_are_told_only_where_they_are_compared_alone(si
 def test_different_scores_are_refused(side) -> None:
     """What is judged by a loss is not set against what is judged by an accuracy."""
     with pytest.raises(UserError, match=r"old is judged by test/loss, new by test/accuracy"):
-        versus(side("old", score="test/loss"), side("new"))
+        compare_versions(side("old", score="test/loss"), side("new"))
 
 
 def test_without_a_common_label_all_pairs_are_left(side) -> None:
     """Two versions under two names are compared in the family of all pairs, and the answer says so."""
-    found = versus(side("old", ("Adam",)), side("new", ("MBSGD",), up=0.005))
+    found = compare_versions(side("old", ("Adam",)), side("new", ("MBSGD",), up=0.005))
     assert found.changes.empty
     assert found.all.verdict("MBSGD · after", "Adam · before") == "better"
     assert "no optimizer of one name" in versus_section.answer(found)
@@ -171,7 +171,7 @@ def test_the_page_holds_what_was_found_and_no_markup_of_a_label(side, tmp_path) 
     """Page, tables, figures and manifest; a label with HTML and LaTeX in it is text everywhere."""
     odd = "<img src=x>$\\alpha$ _%"
     before, after = side("old", ("Adam", odd)), side("new", ("Adam", odd), up=0.005)
-    built = before_after.build(versus(before, after), tmp_path / "page", "ravine compare old new")
+    built = before_after.build(compare_versions(before, after), tmp_path / "page", "ravine compare old new")
     page = built.page.read_text(encoding="utf-8")
     assert built.answer.startswith("From old to new, by test accuracy: Adam and ")
     assert built.answer.endswith(" are better.")
@@ -184,11 +184,17 @@ def test_the_page_holds_what_was_found_and_no_markup_of_a_label(side, tmp_path) 
 
 def test_the_numbers_for_scripts_are_json(side) -> None:
     """One value without NaN: pairing, test, every change with its interval and verdict."""
-    found = versus(side("old", repeats=6), side("new", repeats=1, up=0.005))
+    found = compare_versions(side("old", repeats=6), side("new", repeats=1, up=0.005))
     told = json.loads(json.dumps(before_after.summary(found), allow_nan=False))
     assert told["changes"] == []
     assert told["left_out"] == ["Adam", "MBSGD"]
-    told = json.loads(json.dumps(before_after.summary(versus(side("old"), side("new", up=0.005))), allow_nan=False))
+    told = json.loads(
+        json.dumps(before_after.summary(compare_versions(side("old"), side("new", up=0.005))), allow_nan=False)
+    )
     assert told["paired"] is True
     assert [row["verdict"] for row in told["changes"]] == ["better", "better"]
-    assert told["changes"][0]["joint_low"] < told["changes"][0]["difference"] < told["changes"][0]["joint_high"]
+    assert (
+        told["changes"][0]["simultaneous_low"]
+        < told["changes"][0]["difference"]
+        < told["changes"][0]["simultaneous_high"]
+    )

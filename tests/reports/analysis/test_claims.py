@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from reports.analysis import claim_measurements, claims
-from reports.analysis.claim_measurements import Asked
-from reports.analysis.claims import OPEN, PARTLY, REFUTED, SUPPORTED, UNMEASURED
+from reports.analysis.claim_measurements import ClaimTest
+from reports.analysis.claims import MIXED, OPEN, REFUTED, SUPPORTED, UNMEASURED
 from reports.frames import study_frames
 from reports.frames.study_frames import STEP_LOSS, Frames
-from reports.pages.json_summary import settled
+from reports.pages.json_summary import claims_as_dict
 from reports.sections import claims as claims_section
 from reports.statistics import pairwise_tests
 from reports.text import tables
@@ -85,7 +85,7 @@ def losses(**means):
 
 def found(key, *parts):
     """What became of one claim."""
-    return next(each for each in claims.settle(parts).claims if each.claim.key == key)
+    return next(each for each in claims.evaluate_claims(parts).claims if each.claim.key == key)
 
 
 PAIRS = [
@@ -112,7 +112,7 @@ def test_a_claim_on_the_training_loss(key, one, other, gap, verdict):
 
 def test_what_is_not_in_a_study_is_told_so():
     """A claim without its measurement is `not measured here`, and its paragraph says what it takes."""
-    told = claims.settle([made(losses(sgd=1.0, momentum=0.5))])
+    told = claims.evaluate_claims([made(losses(sgd=1.0, momentum=0.5))])
     assert {each.claim.key for each in told.claims if each.verdict != UNMEASURED} == {"1"}
     assert "9 not measured here (2, 3, 4, 5, 6, 7, 8, 9, 10)" in claims_section.answer(told)
     words = [claims_section.paragraph(each) for each in told.claims]
@@ -132,7 +132,7 @@ def test_too_few_repeats_give_no_verdict_and_hide_no_other():
 def test_a_claim_that_holds_on_one_part_only_holds_partly():
     """Supported here and refuted there: partly, and the table shows the counterexample."""
     told = found("1", made(losses(sgd=1.0, momentum=0.5)), made(losses(sgd=1.0, momentum=1.5), part="odd"))
-    assert told.verdict == PARTLY
+    assert told.verdict == MIXED
     assert claims_section.deciding(told).part == "odd"
 
 
@@ -146,7 +146,7 @@ def test_rates_that_differ_are_not_compared():
     ("speed", "behind", "verdicts", "verdict"),
     [
         (65.0, -0.3, (SUPPORTED, SUPPORTED, SUPPORTED), SUPPORTED),
-        (10.0, -0.3, (SUPPORTED, REFUTED, SUPPORTED), PARTLY),
+        (10.0, -0.3, (SUPPORTED, REFUTED, SUPPORTED), MIXED),
         (0.5, 0.3, (REFUTED, REFUTED, REFUTED), REFUTED),
         (97.0, -0.3, (SUPPORTED, OPEN, SUPPORTED), OPEN),  # the interval holds 65 · 1.5 = 97.5
     ],
@@ -194,7 +194,7 @@ def test_whether_a_loss_still_falls(late, half, verdict):
 
 @pytest.mark.parametrize(
     ("rate", "eps", "verdict"),
-    [(-0.2, 0.0, SUPPORTED), (0.2, 0.2, REFUTED), (-0.2, 0.2, PARTLY), (0.004, 0.0, OPEN)],
+    [(-0.2, 0.0, SUPPORTED), (0.2, 0.2, REFUTED), (-0.2, 0.2, MIXED), (0.004, 0.0, OPEN)],
 )
 def test_adadelta_at_other_rates(rate, eps, verdict):
     """Claim 6: no other rate may be better by more than the margin, and no other ε may make a difference."""
@@ -262,7 +262,7 @@ def test_what_is_not_to_be_worse_needs_what_lies_between_it_and_the_margin(mean,
     """Of 0.003 with s = 0.008 it is 0.005 to −0.002, as many repeats as for a difference of 0.005; not what is left above."""
     values = np.random.default_rng(0).normal(size=8)
     values = mean + 0.008 * (values - values.mean()) / values.std(ddof=1)
-    (told,) = claims.judge([Asked("6", "", "made", "x", pd.Series(values), "not below", 0.002)])
+    (told,) = claims.judge_measurements([ClaimTest("6", "", "made", "x", pd.Series(values), "not below", 0.002)])
     assert told.verdict == OPEN
     assert told.needed == pairwise_tests.repeats_needed(mean + 0.002, 0.008, 0.95)
     assert abs(told.needed - needed) < 8
@@ -273,7 +273,9 @@ def test_support_lies_at_the_right_of_zero_also_where_no_difference_is_claimed()
     """From the margin inwards: no difference lies at the margin's own width, one beyond the margin at the left."""
     rng = np.random.default_rng(0)
     for mean, verdict in ((0.0, SUPPORTED), (-0.05, SUPPORTED), (0.5, REFUTED)):
-        (told,) = claims.judge([Asked("5", "", "made", "x", pd.Series(rng.normal(mean, 0.01, 8)), "near", 0.1)])
+        (told,) = claims.judge_measurements(
+            [ClaimTest("5", "", "made", "x", pd.Series(rng.normal(mean, 0.01, 8)), "near", 0.1)]
+        )
         assert told.verdict == verdict
         assert (told.size_low > 0) == (told.size > 0) == (told.size_high > 0) == (verdict == SUPPORTED)
 
@@ -299,8 +301,8 @@ def test_the_family_keeps_its_error():
     rng, false = np.random.default_rng(0), 0
     for _ in range(200):
         noise = rng.normal(size=(7, 12))
-        asked = [Asked("1", "", "made", "x", pd.Series(column), "below") for column in noise.T]
-        false += any(each.verdict != OPEN for each in claims.judge(asked))
+        asked = [ClaimTest("1", "", "made", "x", pd.Series(column), "below") for column in noise.T]
+        false += any(each.verdict != OPEN for each in claims.judge_measurements(asked))
     assert false <= 200 * 0.05 + 3 * np.sqrt(200 * 0.05 * 0.95)
 
 
@@ -320,19 +322,19 @@ def test_combining():
     assert claims.combine([SUPPORTED, SUPPORTED]) == SUPPORTED
     assert claims.combine([SUPPORTED, OPEN]) == OPEN
     assert claims.combine([REFUTED, OPEN]) == REFUTED
-    assert claims.combine([SUPPORTED, REFUTED, OPEN]) == PARTLY
-    assert claims.combine([OPEN, PARTLY]) == PARTLY
+    assert claims.combine([SUPPORTED, REFUTED, OPEN]) == MIXED
+    assert claims.combine([OPEN, MIXED]) == MIXED
 
 
 @pytest.fixture(scope="module")
 def surfaces(sample):
     """The two parts of the study `claims` whose paths are exact, really run."""
-    from suite.spec.parts import load
+    from suite.spec.parts import load_study_file
     from suite.spec.plan import plan
     from suite.training.run_trial import run_trial
 
     parts = []
-    for study in load("claims").only(["constant", "valley"]).parts:
+    for study in load_study_file("claims").only(["constant", "valley"]).parts:
         store, trials = sample.Store(), plan(study)
         for trial in trials:
             result = run_trial(trial)
@@ -343,7 +345,7 @@ def surfaces(sample):
 
 def test_what_the_rules_fix(surfaces):
     """Claims 9, 10, A, B and the exact half of 5 hold on trained paths: 10, 1/1.9, ½, and first steps of 10, 5.26, 3.69 η."""
-    told = claims.settle(surfaces)
+    told = claims.evaluate_claims(surfaces)
     by_key = {each.claim.key: each for each in told.claims}
     assert {key for key, each in by_key.items() if each.verdict == SUPPORTED} == {"5", "9", "10", "A", "B"}
     assert [each.effect for each in by_key["9"].measurements] == pytest.approx([10, 1 / 1.9], rel=1e-6)
@@ -373,7 +375,9 @@ def _swapped(part, one, other):
 )
 def test_a_path_that_does_otherwise_refutes(surfaces, at, one, other, key, half):
     """With the path of another rule each exact half is refuted, so what supports it is the path."""
-    told = next(each for each in claims.settle([_swapped(surfaces[at], one, other)]).claims if each.claim.key == key)
+    told = next(
+        each for each in claims.evaluate_claims([_swapped(surfaces[at], one, other)]).claims if each.claim.key == key
+    )
     assert told.halves[half] == REFUTED
 
 
@@ -386,7 +390,9 @@ def test_a_path_that_was_not_run_or_broke_says_nothing(surfaces, outcome):
     trials, ways = part.frames.trials, part.ways
     trials = trials.assign(outcome=trials["outcome"].mask(trials["label"].isin(labels), outcome))
     ways = ways[~ways["label"].isin(labels) | ((outcome == "failed") & (ways["step"] == 0))]
-    told = claims.settle([dataclasses.replace(part, frames=dataclasses.replace(part.frames, trials=trials), ways=ways)])
+    told = claims.evaluate_claims(
+        [dataclasses.replace(part, frames=dataclasses.replace(part.frames, trials=trials), ways=ways)]
+    )
     by_key = {each.claim.key: each for each in told.claims}
     assert [by_key[key].verdict for key in "AB"] == [claims.UNMEASURED] * 2
     assert set(by_key["10"].halves) == {"the bounds of stability"}
@@ -400,7 +406,7 @@ def test_a_path_that_ended_counts_though_a_repeat_of_it_broke(surfaces):
     broken = trials[trials["label"] == "RMSProp 0.4"].assign(repeat=1, outcome="failed")
     frames = dataclasses.replace(part.frames, trials=pd.concat([broken, trials], ignore_index=True))
     verdicts = [
-        [each.verdict for each in claims.settle([one]).claims]
+        [each.verdict for each in claims.evaluate_claims([one]).claims]
         for one in (part, dataclasses.replace(part, frames=frames))
     ]
     assert verdicts[0] == verdicts[1]
@@ -413,9 +419,9 @@ def test_gradient_descent_that_does_not_diverge_refutes(surfaces):
     near = part.ways[part.ways["label"] == "GD 0.49"].assign(label="GD 0.6")
     ways = pd.concat([part.ways[part.ways["label"] != "GD 0.6"], near])
     mended = dataclasses.replace(part, frames=dataclasses.replace(part.frames, trials=trials), ways=ways)
-    told = next(each for each in claims.settle([mended]).claims if each.claim.key == "10")
+    told = next(each for each in claims.evaluate_claims([mended]).claims if each.claim.key == "10")
     assert told.halves["gradient descent diverges"] == REFUTED
-    assert told.verdict == PARTLY
+    assert told.verdict == MIXED
 
 
 def test_what_the_misprints_did(surfaces):
@@ -430,7 +436,7 @@ def test_what_the_misprints_did(surfaces):
         "nadam_paper": 0.7,
     }
     part = made(losses(**means), noise=1e-4, options={"momentum fast": {"lr": 0.019}})
-    told = claims_section.misprints(claims.settle([part, *surfaces]))
+    told = claims_section.misprints(claims.evaluate_claims([part, *surfaces]))
     assert "nag_paper − momentum, training loss −0.100" in told
     assert "momentum fast − momentum, training loss −0.100" in told
     assert "end within 0.000" in told
@@ -438,17 +444,17 @@ def test_what_the_misprints_did(surfaces):
     assert "nadam_paper − nadam, training loss 0.10" in told
     assert "a training loss of 0.227 for it and of 0.214 for Adam, a gap of 0.013" in told
     assert "10.00, 5.26, 3.69 times η" in told
-    assert claims_section.misprints(claims.settle([made(losses(sgd=1.0))])) == ""
+    assert claims_section.misprints(claims.evaluate_claims([made(losses(sgd=1.0))])) == ""
 
 
 def test_tables_for_pages_papers_and_scripts(surfaces):
     """Markdown, LaTeX without a code in place of a sign, and JSON with each claim's verdict, repeats and measurements."""
-    told = claims.settle([made(losses(sgd=1.0, momentum=1.0)), *surfaces])
+    told = claims.evaluate_claims([made(losses(sgd=1.0, momentum=1.0)), *surfaces])
     for section in claims_section.sections(told):
         for sheet in section.sheets:
             assert "| 1 |" in tables.markdown(sheet)
             assert "[U+" not in tables.latex(sheet)
-    found = json.loads(json.dumps(settled(told), allow_nan=False))
+    found = json.loads(json.dumps(claims_as_dict(told), allow_nan=False))
     assert [each["claim"] for each in found] == [claim.key for claim in claims.CLAIMS]
     assert found[0]["verdict"] == OPEN
     assert found[0]["repeats_needed"] > 8
@@ -461,7 +467,7 @@ def test_the_figure_has_a_line_for_each_measurement_that_varies():
     """Two measurements, two lines; the supported one lies at the right of 0, in the colour of its verdict."""
     from reports.figures import claims as claims_figure
 
-    told = claims.settle([made(losses(sgd=1.0, momentum=0.5, nag=0.5))])
+    told = claims.evaluate_claims([made(losses(sgd=1.0, momentum=0.5, nag=0.5))])
     ax = claims_figure.forest(told).axes[0]
     drawn = [line for line in ax.lines if len(line.get_xdata()) == 1]
     assert len(drawn) == 2

@@ -12,7 +12,9 @@ def test_ranks_over_problems(reports):
     """Mean ranks by hand, the diverged optimizer last on its problem; Friedman's p of these ranks; how often the best wins."""
     from scipy.stats import friedmanchisquare
 
-    found = ranking.stand(reports)
+    found = ranking.rank_optimizers(
+        [report.results(study) for study, report in [report.results(study) for study, report in reports]]
+    )
     assert found.labels == ("Adam", "AdaGrad", "MBSGD")
     np.testing.assert_allclose(found.ranks.mean, [4 / 3, 5 / 3, 3])
     assert list(found.table["rank odd"]) == [2, 1, 3]
@@ -23,7 +25,9 @@ def test_ranks_over_problems(reports):
 
 def test_profiles_count_updates_to_the_middle_target(reports):
     """The fastest of a repeat has τ = 1; one that diverged never reaches the target, nor does a repeat in which nobody does."""
-    found = ranking.stand(reports)
+    found = ranking.rank_optimizers(
+        [report.results(study) for study, report in [report.results(study) for study, report in reports]]
+    )
     assert found.timed == 3
     # Adam is the first in both repeats of two problems; of the third, where medians 0.555 and 0.6 set 0.5775, in one of two.
     assert found.profiles.share[0][0] == pytest.approx(5 / 6)
@@ -34,10 +38,18 @@ def test_profiles_count_updates_to_the_middle_target(reports):
 
 def test_no_standing_without_two_problems_and_three_optimizers(reports):
     """One part, or two shared optimizers, give no ranks."""
-    assert ranking.stand(reports[:1]) is None
+    assert ranking.rank_optimizers([report.results(study) for study, report in reports[:1]]) is None
     study, report = reports[0]
     fewer = report.estimates[report.estimates["label"] != "MBSGD"]
-    assert ranking.stand([reports[1], (study, dataclasses.replace(report, estimates=fewer))]) is None
+    assert (
+        ranking.rank_optimizers(
+            [
+                report.results(study)
+                for study, report in [reports[1], (study, dataclasses.replace(report, estimates=fewer))]
+            ]
+        )
+        is None
+    )
 
 
 def test_no_profiles_without_a_repeat_of_all(reports):
@@ -47,5 +59,5 @@ def test_no_profiles_without_a_repeat_of_all(reports):
         shift = report.times["label"].map({"Adam": 0, "AdaGrad": 10, "MBSGD": 20})
         times = report.times.assign(repeat=report.times["repeat"] + shift)
         apart.append((study, dataclasses.replace(report, times=times)))
-    assert ranking.stand(apart).profiles is None
-    assert ranking.stand([*apart[:2], reports[2]]).timed == 1
+    assert ranking.rank_optimizers([report.results(study) for study, report in apart]).profiles is None
+    assert ranking.rank_optimizers([report.results(study) for study, report in [*apart[:2], reports[2]]]).timed == 1

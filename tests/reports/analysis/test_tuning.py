@@ -61,7 +61,7 @@ def test_what_was_spent_is_counted_by_state(made, rates) -> None:
 def test_the_difference_is_paired(final) -> None:
     """0.5, 0.7, 0.9 against 0.4, 0.5, 0.9: differences −0.1, −0.2, 0; −0.1 ± 4.302653 · 0.1/√3, whatever its sign."""
     scores = final({"A": [0.5, 0.7, 0.9], "A, tuned": [0.4, 0.5, 0.9]})
-    row = tuning.against_own(scores, "test/loss", ["A"]).iloc[0]
+    row = tuning.tuned_vs_default(scores, "test/loss", ["A"]).iloc[0]
     assert row["difference"] == pytest.approx(-0.1)
     assert row["high"] - row["difference"] == pytest.approx(0.248414, abs=1e-6)
     assert (row["n"], row["pairs"], row["own"], row["tuned"]) == (3, 3, pytest.approx(0.7), pytest.approx(0.6))
@@ -70,7 +70,7 @@ def test_the_difference_is_paired(final) -> None:
 def test_a_pair_with_a_lost_side_is_counted_not_averaged(final) -> None:
     """Own diverged on one repeat, tuned on another: one pair of three is left, without an interval."""
     scores = final({"A": [0.5, None, 0.9], "A, tuned": [0.4, 0.5, None]})
-    row = tuning.against_own(scores, "test/loss", ["A"]).iloc[0]
+    row = tuning.tuned_vs_default(scores, "test/loss", ["A"]).iloc[0]
     assert (row["n"], row["pairs"], row["own ok"], row["own run"]) == (1, 3, 2, 3)
     assert row["difference"] == pytest.approx(-0.1)
     assert math.isnan(row["low"])
@@ -79,7 +79,7 @@ def test_a_pair_with_a_lost_side_is_counted_not_averaged(final) -> None:
 def test_a_kept_setting_or_one_without_fresh_repeats_has_no_difference(final) -> None:
     """Not 0 ± 0, which would look like a proof."""
     scores = final({"A": [0.5, 0.7], "A, tuned": [0.5, 0.7], "B": [0.1, 0.2]})
-    table = tuning.against_own(scores, "test/loss", ["A", "B", "C"], kept=["A"])
+    table = tuning.tuned_vs_default(scores, "test/loss", ["A", "B", "C"], kept=["A"])
     assert table["difference"].isna().all()
     assert table["kept"].tolist() == [True, False, False]
     assert table.set_index("label").loc["B", ["own run", "tuned run", "pairs"]].tolist() == [2, 0, 0]
@@ -88,7 +88,7 @@ def test_a_kept_setting_or_one_without_fresh_repeats_has_no_difference(final) ->
 def test_the_gap_is_test_minus_validation(made, rates, final) -> None:
     """Chosen at 0.5, fresh 0.6, 0.7, 0.8: gap 0.2 ± 0.248414; the own setting, 1.0 against 0.9, 1.0, 1.1: gap 0."""
     chosen = tuning.best(made({"A": rates([1.0, 0.5])}))
-    row = tuning.gaps(chosen, final({"A": [0.9, 1.0, 1.1], "A, tuned": [0.6, 0.7, 0.8]})).iloc[0]
+    row = tuning.validation_test_gap(chosen, final({"A": [0.9, 1.0, 1.1], "A, tuned": [0.6, 0.7, 0.8]})).iloc[0]
     assert (row["metric"], row["validation"], row["test"]) == ("test/loss", 0.5, pytest.approx(0.7))
     assert row["gap"] == pytest.approx(0.2)
     assert row["high"] - row["gap"] == row["gap"] - row["low"] == pytest.approx(0.248414, abs=1e-6)
@@ -98,13 +98,13 @@ def test_the_gap_is_test_minus_validation(made, rates, final) -> None:
 def test_a_kept_setting_has_the_gap_of_its_own_repeats(made, rates, final) -> None:
     """It was chosen too, so the curse may hold for it; without a tuned entry its own one has the repeats."""
     chosen = tuning.best(made({"A": rates([0.5, 1.0])}))
-    row = tuning.gaps(chosen, final({"A": [0.6, 0.8]})).iloc[0]
+    row = tuning.validation_test_gap(chosen, final({"A": [0.6, 0.8]})).iloc[0]
     assert row["gap"] == row["own gap"] == pytest.approx(0.2)
 
 
 def test_a_gap_needs_the_metric_that_was_chosen_by(made, rates, final) -> None:
     """An objective of the loss has no gap to an accuracy."""
     chosen = tuning.best(made({"A": rates([1.0, 0.5])}))
-    row = tuning.gaps(chosen, final({"A, tuned": [0.9, 0.8]}, metric="test/accuracy")).iloc[0]
+    row = tuning.validation_test_gap(chosen, final({"A, tuned": [0.9, 0.8]}, metric="test/accuracy")).iloc[0]
     assert math.isnan(row["gap"])
     assert row["n"] == 0

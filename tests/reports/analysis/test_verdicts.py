@@ -27,7 +27,7 @@ def test_verdicts_go_both_ways() -> None:
     found = compare(frame)
     assert (found.verdict("good", "bad"), found.verdict("bad", "good")) == ("better", "worse")
     assert list(found.means) == ["good", "bad"]
-    assert found.leaders == ("good",)
+    assert found.not_significantly_worse == ("good",)
     assert found.letters == {"good": "a", "bad": "b"}
     turned = compare(frame, higher=False)
     assert turned.verdict("bad", "good") == "better"
@@ -42,7 +42,7 @@ def test_a_difference_inside_the_margin_is_a_tie_even_if_it_is_certain() -> None
     found = compare(frame)
     assert found.verdict("A", "B") == "tied"
     assert found.pairs["adjusted_p"].tolist() == [2 / 64]
-    assert found.leaders == ("A", "B")
+    assert found.not_significantly_worse == ("A", "B")
     assert found.tiers == [["A", "B"]]
     assert compare(frame, margin=0.0).verdict("A", "B") == "better"
 
@@ -52,17 +52,17 @@ def test_below_six_repeats_there_is_no_verdict_whatever_the_difference() -> None
     frame = table(n=6, A=0.9, B=0.1)
     few, enough = compare(frame.iloc[:5]), compare(frame)
     assert few.pairs["verdict"].tolist() == ["undecided"]
-    assert (few.speaks, few.fewest) == (False, 6)
+    assert (few.has_verdicts, few.fewest) == (False, 6)
     assert compare(frame.iloc[:5], margin=10.0).pairs["verdict"].tolist() == ["undecided"]
     assert compare(frame.iloc[:5], test="holm-t").pairs["verdict"].tolist() == ["undecided"]
-    assert enough.speaks
+    assert enough.has_verdicts
     assert enough.verdict("A", "B") == "better"
 
 
 def test_the_leaders_are_the_best_and_all_that_cannot_be_told_from_it() -> None:
     """Two near the top and one far below: the two lead, and the tiers say the same."""
     found = compare(table(A=0.9, B=0.901, C=0.7))
-    assert set(found.leaders) == {"A", "B"}
+    assert set(found.not_significantly_worse) == {"A", "B"}
     assert [set(tier) for tier in found.tiers] == [{"A", "B"}, {"C"}]
     assert found.needed > 10
     assert found.detectable == pytest.approx(found.pairs["detectable"].median())
@@ -103,14 +103,14 @@ def test_an_optimizer_with_few_scores_hides_nobody_and_leads_nothing() -> None:
     found, alone = compare(few), compare(frame)
     assert found.left_out == {"D": 2}
     assert found.pairs.equals(alone.pairs)
-    assert (found.leaders, found.detectable) == (alone.leaders, alone.detectable)
+    assert (found.not_significantly_worse, found.detectable) == (alone.not_significantly_worse, alone.detectable)
     assert compare(few[:3]).left_out == {}
     # Of Wilcoxon's test the fewest depend on the number of pairs that are left: 6 for one, 7 for three.
     six = table(n=6, A=0.9, B=0.8).assign(C=[0.7, 0.71, *[np.nan] * 4])
-    assert compare(six, test="wilcoxon").speaks
+    assert compare(six, test="wilcoxon").has_verdicts
     assert compare(six, test="wilcoxon").left_out == {"C": 2}
     three = compare(six.assign(C=frame["C"]), test="wilcoxon")
-    assert (three.speaks, three.fewest, three.left_out) == (False, 7, {})
+    assert (three.has_verdicts, three.fewest, three.left_out) == (False, 7, {})
 
 
 def test_a_pair_that_shares_few_repeats_stands_outside_the_family() -> None:
@@ -121,11 +121,11 @@ def test_a_pair_that_shares_few_repeats_stands_outside_the_family() -> None:
     found = compare(frame)
     odd = found.pair("A", "C")
     assert (odd["n"], odd["verdict"]) == (3, "undecided")
-    assert np.isnan([odd["adjusted_p"], odd["joint_low"], odd["joint_high"]]).all()
+    assert np.isnan([odd["adjusted_p"], odd["simultaneous_low"], odd["simultaneous_high"]]).all()
     assert np.isfinite([odd["p"], odd["low"], odd["high"]]).all()
     rest = found.pairs[found.pairs["n"] >= 6]
     assert rest["adjusted_p"].notna().all()
-    assert (rest["joint_low"] < rest["low"]).all()
+    assert (rest["simultaneous_low"] < rest["low"]).all()
 
 
 def test_planned_repeats_without_scores_change_nothing() -> None:
@@ -147,24 +147,24 @@ def test_the_best_is_not_one_that_another_was_found_better_than() -> None:
     found = compare(frame)
     assert frame["A"].mean() > frame["B"].mean()
     assert list(found.means) == ["B", "A"]
-    assert found.leaders == ("B",)
+    assert found.not_significantly_worse == ("B",)
     assert found.verdict("B", "A") == "better"
 
 
 def test_a_family_of_one_or_none_has_no_pairs() -> None:
     """A single optimizer leads; without any there is nothing; neither speaks."""
     one, none = compare(table(A=0.9)), compare(pd.DataFrame())
-    assert one.leaders == ("A",)
-    assert (len(one.pairs), one.speaks, one.exact) == (0, False, True)
-    assert none.leaders == ()
+    assert one.not_significantly_worse == ("A",)
+    assert (len(one.pairs), one.has_verdicts, one.exact) == (0, False, True)
+    assert none.not_significantly_worse == ()
     assert math.isnan(none.detectable)
 
 
 def test_the_intervals_of_all_pairs_together_are_wider_than_their_own() -> None:
     """And hold the difference, which the interval of the pair does as well."""
     pairs = compare(table(A=0.9, B=0.89, C=0.88, D=0.87)).pairs
-    assert (pairs["joint_low"] < pairs["low"]).all()
-    assert (pairs["joint_high"] > pairs["high"]).all()
+    assert (pairs["simultaneous_low"] < pairs["low"]).all()
+    assert (pairs["simultaneous_high"] > pairs["high"]).all()
     assert ((pairs["low"] < pairs["difference"]) & (pairs["difference"] < pairs["high"])).all()
 
 

@@ -52,10 +52,10 @@ def looks():
 @pytest.fixture
 def ground():
     """Paths that come in, run off, leave the numbers and come back on the valley."""
-    return trajectories.grounds(of(WAYS))[0]
+    return trajectories.surface_results(of(WAYS))[0]
 
 
 @pytest.fixture
 def racing():
     """A look for each label and each optimizer of those paths."""
-    return trajectories.looks(of(WAYS))
+    return trajectories.trajectory_styles(of(WAYS))

@@ -18,7 +18,7 @@ from reports.frames.trajectories import window
 
 def test_a_race_has_every_optimizer_at_its_best_rate_and_all_at_a_shared_one(ground, racing):
     """The choices of the page: each one's best first, then a rate that several have; where a racer has no path, none."""
-    found = animation.race(ground.paths, ground.ended, ground.families, racing)
+    found = animation.animation(ground.paths, ground.ended, ground.families, racing)
     assert [racer.name for racer in found.racers] == ["GD", "Adam", "Gone"]
     assert found.choices == (
         ("each at its best learning rate", ("GD 0.4", "Adam 0.4", None)),
@@ -37,7 +37,7 @@ def test_a_race_has_every_optimizer_at_its_best_rate_and_all_at_a_shared_one(gro
 
 def test_the_bands_of_a_race_nest(ground, racing):
     """Each shape lies within the one before it, so that the lowest ground is the darkest."""
-    found = animation.race(ground.paths, ground.ended, ground.families, racing)
+    found = animation.animation(ground.paths, ground.ended, ground.families, racing)
     widths = []
     for band in found.bands:
         numbers = np.array([float(part) for part in band.replace("M", " ").replace("L", " ").replace("Z", " ").split()])

@@ -22,7 +22,7 @@ def test_the_interval_plot_draws_the_differences_from_the_best_that_it_is_given(
     }
     row = compared.pair(best, third)
     ends = sorted(bars[looks[third].color].get_xdata())
-    assert ends == pytest.approx([-row["joint_high"], -row["joint_low"]])
+    assert ends == pytest.approx([-row["simultaneous_high"], -row["simultaneous_low"]])
     assert bars[looks[third].color].get_linestyle() == "-"
     assert bars[looks[second].color].get_linestyle() == "--"
     letters = [text.get_text() for text in ax.texts]

@@ -152,8 +152,8 @@ def test_fresh_repeats_show_both_settings_the_difference_and_the_gap(made, rates
     rows = {"A": rates([1.0, 0.5]), "B": rates([0.5, 1.0]), "C": rates([1.0, 0.5])}
     chosen = tuning.best(made(rows))
     scores = final({"A": [0.9, 1.0, 1.1], "A, tuned": [0.6, 0.9, 0.8], "B": [0.5, 0.6, 0.7]})
-    compared = tuning.against_own(scores, "test/loss", list("ABC"), ["B"])
-    gaps = tuning.gaps(chosen, scores)
+    compared = tuning.tuned_vs_default(scores, "test/loss", list("ABC"), ["B"])
+    gaps = tuning.validation_test_gap(chosen, scores)
     with mpl.rc_context(dict(house.STYLE)):
         figure = figures.fresh(compared, gaps, house.styles(list("ABC")), metric="test/loss", goal="minimise")
     _, middle, right = figure.axes

@@ -107,11 +107,11 @@ def test_the_command_repeats_what_the_command_line_changed(sample) -> None:
 
 def test_the_command_names_no_folder(sample, tmp_path) -> None:
     """A study of the user's own is named by its file alone; a shipped one by its name."""
-    from suite.spec.study_file import shipped
+    from suite.spec.study_file import shipped_studies
 
     own = sample.study(["Adam"], path=tmp_path / "mine.toml", name="mine")
     assert command(own) == "ravine run mine.toml"
-    known = sample.study(["Adam"], path=shipped()["quick"].resolve(), name="quick")
+    known = sample.study(["Adam"], path=shipped_studies()["quick"].resolve(), name="quick")
     assert command(known) == "ravine run quick"
 
 

@@ -22,7 +22,7 @@ def frames():
 @pytest.fixture
 def ground(frames):
     """What is recorded on the valley."""
-    return path_section.grounds(frames)[0]
+    return path_section.surface_results(frames)[0]
 
 
 def test_a_path_begins_at_the_start_of_its_surface(frames):
@@ -85,20 +85,22 @@ def test_how_each_path_ended(frames):
 def test_a_trial_that_broke_has_no_path_and_does_not_diverge():
     """Its label is `failed` in the table; where another repeat ended, that one's path is the label's."""
     broke = of(WAYS | {"GD 0.4": (0.4, "valley", "failed", DOWN[:1])})
-    (ground, *_) = path_section.grounds(broke)
+    (ground, *_) = path_section.surface_results(broke)
     assert "GD 0.4" not in set(ground.ended["label"])
     assert path_section.answer((ground,)).endswith("2 of 3 paths diverge.")
     cells = {row[0].text: [cell.text for cell in row] for row in path_section.sheet(ground, name="a", heading="b").rows}
     assert "failed" in cells["GD"]
     why = Frames(broke.trials.assign(reason="out of memory"), broke.points, broke.planned)
-    assert notes.broken(why) == "Failed, so without a path where no other repeat ended: GD 0.4 (out of memory)."
+    assert (
+        notes.failed_on_surface(why) == "Failed, so without a path where no other repeat ended: GD 0.4 (out of memory)."
+    )
     again = of(WAYS)
     both = Frames(
         pd.concat([broke.trials, again.trials.assign(repeat=1)], ignore_index=True),
         pd.concat([broke.points, again.points.assign(repeat=1)], ignore_index=True),
         dict.fromkeys(WAYS, 2),
     )
-    (ground, *_) = path_section.grounds(both)
+    (ground, *_) = path_section.surface_results(both)
     ended = ground.ended.set_index("label").loc["GD 0.4"]
     assert (ended["steps"], ended["diverges"]) == (3, False)
 
@@ -158,7 +160,7 @@ def test_the_answer_names_who_ends_lowest_and_counts_what_diverges(ground):
 
 def test_a_surface_where_all_diverges_has_no_winner():
     """The answer says so."""
-    on = path_section.grounds(of({"GD 2": WAYS["GD 2"]}))
+    on = path_section.surface_results(of({"GD 2": WAYS["GD 2"]}))
     assert path_section.answer(on) == "Every path diverges."
 
 
@@ -186,4 +188,4 @@ def test_trials_without_a_surface_have_no_paths(frames):
     assert not Frames(some, frames.points, frames.planned).on_surfaces
     none = Frames(frames.trials.assign(problem_options=[{}] * len(frames.trials)), frames.points, frames.planned)
     assert trajectories.places(none).empty
-    assert path_section.grounds(none) == ()
+    assert path_section.surface_results(none) == ()

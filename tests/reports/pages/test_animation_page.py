@@ -8,7 +8,7 @@ import pytest
 
 from reports.pages.study import build
 from suite.spec.plan import plan
-from suite.spec.study_file import load
+from suite.spec.study_file import load_study
 from suite.training.run_trial import run_trials
 
 HOSTILE = "<script>document.title='taken'</script>"
@@ -35,7 +35,7 @@ def valley(sample, tmp_path_factory):
     """The report of three optimizers at two learning rates each, really run on the valley."""
     folder = tmp_path_factory.mktemp("valley")
     (folder / "valley.toml").write_text(STUDY, encoding="utf-8")
-    study = load(folder / "valley.toml")
+    study = load_study(folder / "valley.toml")
     trials, store = plan(study), sample.Store()
     for result in run_trials(trials, 1):
         store.add(result.trial, result.points, result.outcome, reason=result.reason)
@@ -193,7 +193,7 @@ def test_the_page_shows_the_whole_race_without_its_script(valley):
 def test_the_same_records_give_the_same_page(valley, sample, tmp_path):
     """Every file of a second build is that of the first, to the byte."""
     folder = valley.folder
-    study = load(folder.parent / "valley.toml")
+    study = load_study(folder.parent / "valley.toml")
     trials, store = plan(study), sample.Store()
     for result in run_trials(trials, 1):
         store.add(result.trial, result.points, result.outcome, reason=result.reason)

@@ -58,7 +58,7 @@ def test_every_number_is_that_of_its_ok_trials(sample, tmp_path_factory, table):
     _check_words(report, told, table, own)
     none = {label for label in labels if not own[label]}
     assert not {label for tier in told["tiers"] for label in tier} & none
-    assert not set(told["not_told_from_the_best"]) & none
+    assert not set(told["not_significantly_worse_than_best"]) & none
 
 
 def _check_estimates(told, table, own):
@@ -83,7 +83,7 @@ def _check_pairs(told, own):
         assert pair["n"] == len(shared)
         if shared:
             assert math.isclose(pair["difference"], fmean(first[r] - second[r] for r in shared), abs_tol=1e-12)
-        if len(shared) < told["repeats_for_a_verdict"]:
+        if len(shared) < told["min_repeats"]:
             assert pair["verdict"] not in {"better", "worse"}
 
 

@@ -15,8 +15,8 @@ def test_the_numbers_for_scripts_are_plain_json(large) -> None:
     assert told["estimates"][-1]["test/accuracy"] is None
     assert len(told["pairs"]) == 55
     row = told["pairs"][0]
-    assert {"p", "adjusted_p", "low", "high", "joint_low", "joint_high", "verdict"} <= row.keys()
+    assert {"p", "adjusted_p", "low", "high", "simultaneous_low", "simultaneous_high", "verdict"} <= row.keys()
     assert row["difference"] == pytest.approx(float(report.comparison.pairs["difference"].iloc[0]))
     assert told["tiers"] == report.comparison.tiers
-    assert told["not_told_from_the_best"] == ["AdaGrad", "AdaMax"]
+    assert told["not_significantly_worse_than_best"] == ["AdaGrad", "AdaMax"]
     assert {row["target"] for row in told["targets"]} == {"easy", "middle", "hard"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reports.frames.study_frames import reference
+from reports.frames.study_frames import load_reference
 
 
 def test_the_papers_numbers_are_those_of_its_table() -> None:
@@ -10,7 +10,7 @@ def test_the_papers_numbers_are_those_of_its_table() -> None:
 
     The sums are of the paper's table of results: nine training losses, nine accuracies each, nine speeds.
     """
-    results = reference("paper")["results"]
+    results = load_reference("paper")["results"]
     assert len(results) == 10
     assert results["SGD, batch 2"] == {"test/accuracy": 0.47, "examples_per_second": 200.0}
     table = {label: numbers for label, numbers in results.items() if label != "SGD, batch 2"}

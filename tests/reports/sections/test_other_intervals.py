@@ -21,7 +21,7 @@ def scores():
 
 def test_three_intervals_of_the_same_scores(scores):
     """Each is what its function gives of the ok repeats; the bootstrap's reaches further on the side of the long tail."""
-    found = estimates.otherwise(scores, "test/accuracy", ["skewed", "five", "two"]).set_index("label")
+    found = estimates.score_under_other_intervals(scores, "test/accuracy", ["skewed", "five", "two"]).set_index("label")
     row = found.loc["skewed"]
     mean, middle = t_interval(SKEWED), median_interval(SKEWED)
     drawn = studentised_interval(SKEWED, np.random.default_rng(0))
@@ -72,6 +72,6 @@ def test_the_part_is_there_from_five_repeats_on(sample, tmp_path, no_figures):
 def test_the_same_scores_give_the_same_bounds(scores):
     """Resamples come from a seed, and one label's from no other label."""
     labels = ["skewed", "five", "two"]
-    one = estimates.otherwise(scores, "test/accuracy", labels).set_index("label")
-    two = estimates.otherwise(scores, "test/accuracy", labels[:0:-1]).set_index("label")
+    one = estimates.score_under_other_intervals(scores, "test/accuracy", labels).set_index("label")
+    two = estimates.score_under_other_intervals(scores, "test/accuracy", labels[:0:-1]).set_index("label")
     pd.testing.assert_frame_equal(one.loc[labels[1:]], two.loc[labels[1:]])

@@ -16,8 +16,8 @@ def sheets(made, rates, final):
     trials = made(rows)
     chosen = tuning.best(trials)
     scores = final({"A": [0.9, 1.0, 1.1], "A, tuned": [0.6, 0.8, 0.7], "B": [0.5, 0.6, 0.7]})
-    compared = tuning.against_own(scores, "test/loss", list(chosen["label"]), ["B"])
-    gaps = tuning.gaps(chosen, scores)
+    compared = tuning.tuned_vs_default(scores, "test/loss", list(chosen["label"]), ["B"])
+    gaps = tuning.validation_test_gap(chosen, scores)
     return (
         tuning_tables.choices(chosen, compared, gaps, metric="test/loss", remarks=["A note."]),
         tuning_tables.ranges(lr_sensitivity.ranges(trials)),
@@ -43,11 +43,13 @@ def test_what_the_gap_is_taken_of_stands_there_once(made, rates, final) -> None:
     """Chosen by loss and scored by accuracy, the test loss has a column of its own; scored by loss, it has one already."""
     chosen = tuning.best(made({"A": rates([1.0, 0.5, 2.0])}))
     scores = final({"A": [0.9, 1.0, 1.1], "A, tuned": [0.6, 0.8, 0.7]})
-    compared = tuning.against_own(scores, "test/loss", ["A"])
+    compared = tuning.tuned_vs_default(scores, "test/loss", ["A"])
     heads = {
         metric: [
             column.title
-            for column in tuning_tables.choices(chosen, compared, tuning.gaps(chosen, scores), metric=metric).columns
+            for column in tuning_tables.choices(
+                chosen, compared, tuning.validation_test_gap(chosen, scores), metric=metric
+            ).columns
         ]
         for metric in ("test/loss", "test/accuracy")
     }

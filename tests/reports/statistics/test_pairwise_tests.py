@@ -75,8 +75,8 @@ def test_the_smallest_p_of_wilcoxon_with_holm_cannot_reject_in_a_family_of_nine(
     table = scores(means=[9.0] + [0.0] * 8, seed=3)
     assert pairwise_tests.compare(table, RNG(0), test="wilcoxon").adjusted.min() == pytest.approx(36 * 2 / 1024)
     assert (pairwise_tests.compare(table, RNG(0)).adjusted[:8] <= 0.05).all()
-    assert pairwise_tests.fewest("wilcoxon", 36) == 11
-    assert pairwise_tests.fewest("max-t", 36) == 6
+    assert pairwise_tests.min_repeats("wilcoxon", 36) == 11
+    assert pairwise_tests.min_repeats("max-t", 36) == 6
 
 
 def test_the_few_that_share_too_few_repeats_are_not_waited_for() -> None:

@@ -59,7 +59,7 @@ def test_many_repeats_have_seeded_random_patterns() -> None:
 @pytest.mark.parametrize(("level", "fewest"), [(0.95, 6), (0.9, 5), (0.875, 4), (0.99, 8)])
 def test_the_fewest_repeats_that_can_reject(level, fewest) -> None:
     """2 · 2⁻ⁿ: .0625 at 5 repeats, .03125 at 6, so 6 at 95% and 5 at 90%; .0078 at 8, so 8 at 99%; .125 at 4."""
-    assert sign_flips.enough(level) == fewest
+    assert sign_flips.min_repeats_for_rejection(level) == fewest
 
 
 @pytest.mark.parametrize("hole", [False, True])
@@ -68,12 +68,12 @@ def test_the_step_down_p_is_that_of_brute_force(hole) -> None:
     differences = np.random.default_rng(3).normal([0.0, 0.4, 0.8, 1.2, 2.0], 1.0, (6, 5))
     if hole:
         differences[2, 1] = np.nan
-        found = sign_flips.surprise(differences, sign_flips.signs(6, np.random.default_rng(0)))
+        found = sign_flips.test_statistic(differences, sign_flips.signs(6, np.random.default_rng(0)))
         t = t_statistics(differences, sign_flips.signs(6, np.random.default_rng(0)))
         n = np.isfinite(differences).sum(axis=0)
         assert np.allclose(np.exp(-found), 2 * stats.t.sf(t, n - 1), rtol=1e-6)
     else:
-        found = sign_flips.surprise(differences, sign_flips.signs(6, np.random.default_rng(0)))
+        found = sign_flips.test_statistic(differences, sign_flips.signs(6, np.random.default_rng(0)))
         assert sign_flips.step_down_p(found) == pytest.approx(step_down(differences))
         assert sign_flips.raw_p(found) == pytest.approx([step_down(differences[:, [at]])[0] for at in range(5)])
 
@@ -85,14 +85,14 @@ def test_the_p_of_one_difference_can_be_counted_by_hand() -> None:
     """
     patterns = sign_flips.signs(6, np.random.default_rng(0))
     for values, expected in (([1, 2, 3, 4, 5, 6], 2 / 64), ([-1, 2, 3, 4, 5, 6], 4 / 64)):
-        found = sign_flips.surprise(np.array(values, dtype=float)[:, np.newaxis], patterns)
+        found = sign_flips.test_statistic(np.array(values, dtype=float)[:, np.newaxis], patterns)
         assert sign_flips.raw_p(found)[0] == expected
 
 
 def test_differences_of_zero_are_no_surprise() -> None:
     """Two optimizers with the same scores have p = 1, beside one that differs."""
     differences = np.column_stack([np.zeros(6), np.full(6, 0.1)])
-    found = sign_flips.surprise(differences, sign_flips.signs(6, np.random.default_rng(0)))
+    found = sign_flips.test_statistic(differences, sign_flips.signs(6, np.random.default_rng(0)))
     assert sign_flips.step_down_p(found) == pytest.approx([1.0, 2 / 64])
 
 
@@ -100,8 +100,8 @@ def test_the_scale_of_a_difference_changes_nothing() -> None:
     """Accuracies or losses of 10²⁰⁰, whose squares would not fit, give the same p."""
     differences = np.random.default_rng(4).normal(0.7, 1.0, (7, 3))
     patterns = sign_flips.signs(7, np.random.default_rng(0))
-    plain = sign_flips.step_down_p(sign_flips.surprise(differences, patterns))
-    scaled = sign_flips.step_down_p(sign_flips.surprise(differences * [1e-200, 1.0, 1e200], patterns))
+    plain = sign_flips.step_down_p(sign_flips.test_statistic(differences, patterns))
+    scaled = sign_flips.step_down_p(sign_flips.test_statistic(differences * [1e-200, 1.0, 1e200], patterns))
     assert scaled == pytest.approx(plain)
 
 
@@ -110,12 +110,12 @@ def test_the_level_of_each_lies_between_the_level_and_bonferroni() -> None:
     rng = np.random.default_rng(5)
     columns = rng.normal(size=(10, 8))
     patterns = sign_flips.signs(10, rng)
-    assert sign_flips.level_of_each(columns[:, :1], 0.95, patterns) == 0.95
-    copies = sign_flips.level_of_each(np.repeat(columns[:, :1], 8, axis=1), 0.95, patterns)
-    apart = sign_flips.level_of_each(columns, 0.95, patterns)
+    assert sign_flips.per_comparison_level(columns[:, :1], 0.95, patterns) == 0.95
+    copies = sign_flips.per_comparison_level(np.repeat(columns[:, :1], 8, axis=1), 0.95, patterns)
+    apart = sign_flips.per_comparison_level(columns, 0.95, patterns)
     assert copies < 0.96
     assert 0.98 < apart < 0.997
-    few = sign_flips.level_of_each(columns[:5], 0.95, sign_flips.signs(5, rng))
+    few = sign_flips.per_comparison_level(columns[:5], 0.95, sign_flips.signs(5, rng))
     assert few == pytest.approx(1 - 0.05 / 8)
 
 
@@ -130,4 +130,4 @@ def test_each_interval_has_at_least_the_level_of_all() -> None:
     for seed in range(20):
         column = np.random.default_rng(seed).normal(size=(6, 1))
         same = np.hstack([column, 2 * column, 3 * column])
-        assert sign_flips.level_of_each(same, 0.95, sign_flips.signs(6, np.random.default_rng(0))) >= 0.95
+        assert sign_flips.per_comparison_level(same, 0.95, sign_flips.signs(6, np.random.default_rng(0))) >= 0.95

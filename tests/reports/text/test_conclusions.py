@@ -78,28 +78,31 @@ def test_scores_that_are_skewed_and_spread_unequally_come_with_a_caution() -> No
         found = verdicts.compare(frame, score="test/accuracy", higher=True, margin=0.0)
         assert found.spread == pytest.approx(other.std() / one.std())
         assert found.skewness == pytest.approx(frame.skew().iloc[1], abs=1e-9)
-        told = conclusions.shape(found)
+        told = conclusions.distribution_warning(found)
         assert len(told) == said
     frame = pd.DataFrame({"A": 0.8 + 0.01 * even, "B": 0.9 + 0.1 * tailed})
-    (told,) = conclusions.shape(verdicts.compare(frame, score="test/accuracy", higher=True, margin=0.0))
+    (told,) = conclusions.distribution_warning(verdicts.compare(frame, score="test/accuracy", higher=True, margin=0.0))
     assert "is 4.7 times the smallest" in told
     assert "reaches −3.2" in told
-    assert conclusions.shape(verdicts.compare(frame[:5], score="test/accuracy", higher=True, margin=0.0)) == []
+    assert (
+        conclusions.distribution_warning(verdicts.compare(frame[:5], score="test/accuracy", higher=True, margin=0.0))
+        == []
+    )
 
 
 def test_a_pair_that_stepping_down_told_apart_is_explained_where_its_interval_holds_zero() -> None:
     """And only there."""
     found = compare(A=0.9, B=0.8)
-    assert conclusions.stepped(found) == ""
-    pairs = found.pairs.assign(joint_low=-0.001, joint_high=0.2)
-    assert "steps down" in conclusions.stepped(dataclasses.replace(found, pairs=pairs))
-    assert conclusions.stepped(dataclasses.replace(found, pairs=pairs.assign(verdict=verdicts.UNDECIDED))) == ""
+    assert conclusions.step_down_note(found) == ""
+    pairs = found.pairs.assign(simultaneous_low=-0.001, simultaneous_high=0.2)
+    assert "steps down" in conclusions.step_down_note(dataclasses.replace(found, pairs=pairs))
+    assert conclusions.step_down_note(dataclasses.replace(found, pairs=pairs.assign(verdict=verdicts.UNDECIDED))) == ""
 
 
 def test_equal_repeats_promise_no_difference_that_can_be_found() -> None:
     """Without any spread there is none to reckon with."""
     frame = pd.DataFrame({"A": [0.9] * 6, "B": [0.7] * 6})
-    assert conclusions.reach(verdicts.compare(frame, score="test/accuracy", higher=True, margin=0.0)) == []
+    assert conclusions.power_statement(verdicts.compare(frame, score="test/accuracy", higher=True, margin=0.0)) == []
 
 
 def test_a_tie_is_told_with_its_margin() -> None:
@@ -111,42 +114,42 @@ def test_a_tie_is_told_with_its_margin() -> None:
 def test_one_optimizer_has_no_verdict_at_all() -> None:
     """There is nothing to compare it with."""
     assert conclusions.verdict(compare(A=0.9)) == ""
-    assert conclusions.reach(compare(A=0.9)) == []
+    assert conclusions.power_statement(compare(A=0.9)) == []
 
 
 def test_how_it_was_tested_stands_beside_the_verdicts() -> None:
     """Pairs, repeats, the test, its error, and how the flips were made; a seed only where they were drawn."""
-    told = conclusions.how(compare(A=0.9, B=0.8, C=0.7))
+    told = conclusions.method_statement(compare(A=0.9, B=0.8, C=0.7))
     assert told.startswith("3 pairs, n = 10 shared repeats; step-down max-|t| over joint sign flips of whole repeats; ")
     assert "family error at most 5%; all flips. Tied: " in told
-    assert "4,096 random flips, seed 0" in conclusions.how(compare(n=20, A=0.9, B=0.8))
+    assert "4,096 random flips, seed 0" in conclusions.method_statement(compare(n=20, A=0.9, B=0.8))
 
 
 def test_what_can_be_found_and_what_it_would_take_are_told() -> None:
     """The detectable difference always; the repeats to part the two best only where they are not told apart yet."""
-    close = conclusions.reach(compare(seed=1, A=0.9, B=0.9, C=0.7))
+    close = conclusions.power_statement(compare(seed=1, A=0.9, B=0.9, C=0.7))
     assert len(close) == 2
     assert "with probability 80%" in close[0]
     assert close[1].startswith("To tell A from B, about ")
-    assert len(conclusions.reach(compare(A=0.9, B=0.8))) == 1
-    assert conclusions.reach(compare(n=3, A=0.9, B=0.9))[0].startswith("To tell")
+    assert len(conclusions.power_statement(compare(A=0.9, B=0.8))) == 1
+    assert conclusions.power_statement(compare(n=3, A=0.9, B=0.9))[0].startswith("To tell")
 
 
 def test_nothing_is_promised_about_a_tie() -> None:
     """A tied pair stays one with more repeats; a gap within the margin would rather become one."""
-    assert len(conclusions.reach(compare(A=0.9, B=0.9, margin=0.1))) == 1
+    assert len(conclusions.power_statement(compare(A=0.9, B=0.9, margin=0.1))) == 1
     assert (
         "within the margin of ±0.1: more repeats would rather show a tie"
-        in conclusions.reach(compare(n=3, A=0.9, B=0.91, margin=0.1))[-1]
+        in conclusions.power_statement(compare(n=3, A=0.9, B=0.91, margin=0.1))[-1]
     )
-    assert conclusions.reach(compare(n=3, A=0.9, B=0.91, margin=0.0))[-1].startswith("To tell")
-    assert "is called a tie all the same" in conclusions.reach(compare(A=0.9, B=0.9, margin=0.1))[0]
+    assert conclusions.power_statement(compare(n=3, A=0.9, B=0.91, margin=0.0))[-1].startswith("To tell")
+    assert "is called a tie all the same" in conclusions.power_statement(compare(A=0.9, B=0.9, margin=0.1))[0]
 
 
 def test_few_repeats_find_less_than_t_tests_promise() -> None:
     """At six repeats it is said, at eight not."""
-    assert "sign flips of fewer than 8 repeats find less" in conclusions.reach(compare(n=6, A=0.9, B=0.8))[0]
-    assert "flips" not in conclusions.reach(compare(n=8, A=0.9, B=0.8))[0]
+    assert "sign flips of fewer than 8 repeats find less" in conclusions.power_statement(compare(n=6, A=0.9, B=0.8))[0]
+    assert "flips" not in conclusions.power_statement(compare(n=8, A=0.9, B=0.8))[0]
 
 
 def test_who_is_not_compared_is_told_with_the_answer() -> None:
@@ -217,4 +220,4 @@ def test_a_small_p_is_never_printed_as_zero(p, text) -> None:
 
 def test_lists_read_like_prose() -> None:
     """One, two, three."""
-    assert [conclusions.listed(list("ABC"[:n])) for n in (1, 2, 3)] == ["A", "A and B", "A, B and C"]
+    assert [conclusions.join_labels(list("ABC"[:n])) for n in (1, 2, 3)] == ["A", "A and B", "A, B and C"]

@@ -92,7 +92,8 @@ def test_repeats_that_are_all_equal_have_no_interval(told) -> None:
     text = "Adam has the highest mean test accuracy: 0.80 (no interval: all 2 repeats are equal)."
     assert notes.headline(table, "test/accuracy") == text
     assert any(
-        line.endswith("none shows how it would vary: Adam.") for line in notes.beneath(frames, table, "test/accuracy")
+        line.endswith("none shows how it would vary: Adam.")
+        for line in notes.table_notes(frames, table, "test/accuracy")
     )
 
 
@@ -100,7 +101,9 @@ def test_an_interval_beyond_what_an_accuracy_can_be_is_explained(told) -> None:
     """Student's is symmetric; of a loss nothing is said."""
     for metric, said in (("test/accuracy", True), ("test/loss", False)):
         frames, table = told({"Adam": [0.98, 1.0]}, metric)
-        assert any("beyond what an accuracy can be" in line for line in notes.beneath(frames, table, metric)) is said
+        assert (
+            any("beyond what an accuracy can be" in line for line in notes.table_notes(frames, table, metric)) is said
+        )
 
 
 def test_equal_means_share_the_headline(told) -> None:
@@ -140,7 +143,7 @@ def test_a_study_of_several_environments_says_what_they_differ_in(told) -> None:
     frames, table = told({"Adam": [0.5, 0.6, 0.7]}, environments=[two, one, two])
     text = notes.mixed(frames)
     assert text.startswith("Mixed: the trials ran in 2 environments, which differ in PyTorch (2.15: 2, 2.11: 1). ")
-    assert text in notes.beneath(frames, table, "test/accuracy")
+    assert text in notes.table_notes(frames, table, "test/accuracy")
     same, _ = told({"Adam": [0.5, 0.6]}, environments=[one, one | {"commit": "c"}])
     assert notes.mixed(same) == ""
 

@@ -25,13 +25,13 @@ HOSTILE = (
 )
 
 
-def sheet_of(labels, notes=()) -> tables.Sheet:
+def sheet_of(labels, notes=()) -> tables.Table:
     """A sheet with these labels and one number each."""
     columns = (tables.Column("Optimizer", "left"), tables.Column("ok/run"), tables.Column("Test accuracy"))
     rows = tuple(
         (tables.Cell(x, x), tables.Cell("3/3", 1.0), tables.Cell("0.50", 0.5, best=not i)) for i, x in enumerate(labels)
     )
-    return tables.Sheet("estimates", "A title", columns, rows, tuple(notes))
+    return tables.Table("estimates", "A title", columns, rows, tuple(notes))
 
 
 def printed_on_screen(sheet, width=80) -> str:

@@ -71,7 +71,7 @@ def test_beneath_the_choices_stand_method_level_and_n(made, rates, final) -> Non
     chosen = tuning.best(made({"A": rates([2.0, 1.0]), "B": rates([1.0, 2.0])}))
     scores = final({"A": [1.0, 2.0, None], "A, tuned": [1.0, 1.0, 1.0], "B": [1.0] * 3})
     told = " ".join(
-        tuning_notes.beneath_choices(chosen, tuning.against_own(scores, "test/loss", ["A", "B"], ["B"]), "test/loss")
+        tuning_notes.choices_notes(chosen, tuning.tuned_vs_default(scores, "test/loss", ["A", "B"], ["B"]), "test/loss")
     )
     assert "half of its 95% Student t interval, n = 2 pairs" in told
     assert "Of test loss less is better." in told
@@ -82,7 +82,7 @@ def test_beneath_the_choices_stand_method_level_and_n(made, rates, final) -> Non
 def test_fresh_repeats_that_are_not_run_yet_are_told(made, rates) -> None:
     """Not for a setting that was kept: its own repeats are fresh."""
     chosen = tuning.best(made({"A": rates([2.0, 1.0]), "B": rates([1.0, 2.0]), "C": rates([2.0, 1.0])}))
-    assert tuning_notes.no_fresh(chosen, ["A", "B", "C", "C, tuned"]).startswith(
+    assert tuning_notes.no_new_repeats(chosen, ["A", "B", "C", "C, tuned"]).startswith(
         "No fresh repeats of the tuned setting yet: A."
     )
 

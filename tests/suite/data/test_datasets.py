@@ -115,21 +115,21 @@ def test_order_of_the_places(tiny, tmp_path, raw, monkeypatch):
     fill(raw, packed=False)
     fill(tiny.package_folder)
     monkeypatch.setenv("RAVINE_DATA", str(variable))
-    assert (datasets.find(tiny, option).what, datasets.find(tiny, option).path) == ("--data", option)
-    assert (datasets.find(tiny).what, datasets.find(tiny).path) == ("RAVINE_DATA", variable)
+    assert (datasets.find_folder(tiny, option).what, datasets.find_folder(tiny, option).path) == ("--data", option)
+    assert (datasets.find_folder(tiny).what, datasets.find_folder(tiny).path) == ("RAVINE_DATA", variable)
     monkeypatch.setenv("RAVINE_DATA", "")
-    assert (datasets.find(tiny).what, datasets.find(tiny).path) == ("cache", raw)
+    assert (datasets.find_folder(tiny).what, datasets.find_folder(tiny).path) == ("cache", raw)
     shutil.rmtree(raw)
-    assert (datasets.find(tiny).what, datasets.find(tiny).path) == ("package", tiny.package_folder)
+    assert (datasets.find_folder(tiny).what, datasets.find_folder(tiny).path) == ("package", tiny.package_folder)
     shutil.rmtree(tiny.package_folder)
-    assert datasets.find(tiny) is None
+    assert datasets.find_folder(tiny) is None
 
 
 def test_find_and_status_write_nothing(tiny, tmp_path):
     """Looking changes no folder."""
     fill(tiny.package_folder)
     before = sorted(tmp_path.rglob("*"))
-    datasets.find(tiny)
+    datasets.find_folder(tiny)
     datasets.status(tiny)
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -204,9 +204,9 @@ def test_a_relative_folder_and_the_home_sign(tiny, tmp_path, monkeypatch):
     fill(tmp_path / "given")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert datasets.find(tiny, Path("given")).path == tmp_path / "given"
+    assert datasets.find_folder(tiny, Path("given")).path == tmp_path / "given"
     monkeypatch.setenv("RAVINE_DATA", "~/given")
-    assert datasets.find(tiny).path == tmp_path / "given"
+    assert datasets.find_folder(tiny).path == tmp_path / "given"
     monkeypatch.setenv("RAVINE_DATA", "~no-such-user/given")
     assert refusal(tiny).startswith(f"RAVINE_DATA: {tmp_path}/~no-such-user/given: there is no such folder")
 
@@ -375,7 +375,7 @@ def test_an_interrupted_unpacking_leaves_nothing(big, raw, by):
     assert datasets.status(data_set)[0].state == "absent"
     datasets.ensure(data_set, given)
     assert listing(raw) == sorted(CONTENT)
-    assert datasets.find(data_set).path == raw
+    assert datasets.find_folder(data_set).path == raw
 
 
 def test_two_processes_unpack_at_once(big, tmp_path, raw):
@@ -386,7 +386,7 @@ def test_two_processes_unpack_at_once(big, tmp_path, raw):
     assert (first.returncode, second.returncode) == (0, 0), told
     assert told == [(f"{tmp_path / 'cache'}\n", "")] * 2  # the second takes what the first unpacked, and says nothing
     assert listing(raw) == sorted(CONTENT)
-    assert datasets.find(data_set).path == raw
+    assert datasets.find_folder(data_set).path == raw
 
 
 def test_a_damaged_cache_is_replaced_from_the_next_place(tiny, raw):
@@ -413,7 +413,7 @@ def test_without_verifying_files_are_taken_at_their_word(tiny, tmp_path, raw):
     fill(raw, packed=False, a_images=b"changed")
     assert datasets.ensure(tiny, verify=False) == tmp_path / "cache"
     (raw / "a-labels").unlink()
-    assert datasets.find(tiny, verify=False) is None
+    assert datasets.find_folder(tiny, verify=False) is None
 
 
 @pytest.mark.parametrize("wrong", ["truncated", "HTML page", "another data set"])
@@ -608,7 +608,7 @@ def test_an_old_converted_copy_is_not_read(tmp_path):
 @pytest.fixture(scope="module")
 def real(tmp_path_factory):
     """The root of the real data in a fresh cache: from where it is found on this machine, or else fetched."""
-    found = datasets.find(datasets.FASHION_MNIST)
+    found = datasets.find_folder(datasets.FASHION_MNIST)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAVINE_CACHE", str(tmp_path_factory.mktemp("real")))
         return datasets.ensure(datasets.FASHION_MNIST, found and found.path)

@@ -12,10 +12,10 @@ from pathlib import Path
 import process_info
 import pytest
 
-from suite.execution.local import LocalProcesses, Place, WorkerLost, default_workers
+from suite.execution.local import DevicePool, LocalProcesses, WorkerLost, default_workers
 from suite.records import Outcome
 from suite.spec.plan import plan
-from suite.spec.study_file import load
+from suite.spec.study_file import load_study
 from suite.training.run_trial import run_trial
 
 
@@ -27,7 +27,7 @@ def _weights(trials, workers, folder):
 def test_the_number_of_workers_and_the_order_do_not_change_the_bits(write_study):
     """One worker, two workers, the reverse order and this very process agree on every weight."""
     path = write_study()
-    trials = plan(load(path))
+    trials = plan(load_study(path))
     here = [run_trial(trial, folder=path.parent).weights for trial in trials]
     assert len(set(here)) == len(trials)
     assert _weights(trials, 1, path.parent) == here
@@ -37,10 +37,10 @@ def test_the_number_of_workers_and_the_order_do_not_change_the_bits(write_study)
 def test_trials_that_take_turns_in_a_process_give_the_same_bits(write_study):
     """As on a GPU, but on a CPU: two processes of three slots, two precisions, and more trials than slots."""
     path = write_study()
-    trials = plan(load(path))
+    trials = plan(load_study(path))
     trials += tuple(dataclasses.replace(trial, precision="bfloat16") for trial in trials)
     here = [run_trial(trial, folder=path.parent).weights for trial in trials]
-    place = Place(2, 3, "cpu", None, path.parent)
+    place = DevicePool(2, 3, "cpu", None, path.parent)
     try:
         results = [future.result(timeout=120) for future in [place.submit(trial) for trial in trials]]
         assert place.pending == 0
@@ -53,8 +53,8 @@ def test_trials_that_take_turns_in_a_process_give_the_same_bits(write_study):
 def test_nobody_waits_for_a_place_that_has_stopped(write_study):
     """What is submitted to it, and what waited for a slot, ends at once."""
     path = write_study(repeats=1)
-    trial, *_ = plan(load(path))
-    place = Place(1, 8, "cpu", None, path.parent)
+    trial, *_ = plan(load_study(path))
+    place = DevicePool(1, 8, "cpu", None, path.parent)
     waiting = place.submit(trial)  # gathered
     place.stop()
     assert waiting.cancelled()
@@ -63,13 +63,13 @@ def test_nobody_waits_for_a_place_that_has_stopped(write_study):
 
 
 def _trials(write_study, problem, name):
-    return plan(load(write_study(problem, repeats=1, name=name)))
+    return plan(load_study(write_study(problem, repeats=1, name=name)))
 
 
 def test_a_killed_worker_costs_its_trial_one_retry(write_study):
     """The trial whose process the system kills runs again in another one, with the bits that it has anywhere."""
     trial, *_ = _trials(write_study, "ONCE_DEADLY_BLOBS", "once")
-    folder = load(write_study()).folder
+    folder = load_study(write_study()).folder
     with LocalProcesses(1, "cpu", None, folder) as executor:
         result = executor.submit(trial).result(timeout=120)
     tries = (folder / "tries").read_text().split()
@@ -81,7 +81,7 @@ def test_a_killed_worker_costs_its_trial_one_retry(write_study):
 def test_a_worker_that_is_killed_twice_is_told_and_loses_no_other_trial(write_study):
     """A process that the system kills time and again fails one future, with the reason; the others give results."""
     good, deadly = _trials(write_study, "BLOBS", "good"), _trials(write_study, "DEADLY_BLOBS", "deadly")
-    with LocalProcesses(2, "cpu", None, load(write_study()).folder) as executor:
+    with LocalProcesses(2, "cpu", None, load_study(write_study()).folder) as executor:
         futures = [executor.submit(trial) for trial in (deadly[0], *good)]
         with pytest.raises(WorkerLost, match=r"killed twice \(SIGKILL\), as the system does when memory runs out"):
             futures[0].result(timeout=120)
@@ -92,7 +92,7 @@ def test_a_worker_that_is_killed_twice_is_told_and_loses_no_other_trial(write_st
 def test_a_worker_that_ends_quietly_in_the_middle_of_a_trial_is_lost(write_study):
     """Exit status 0 is no result: the trial runs once more, its future says how it ended, and the next trial runs."""
     good, quiet = _trials(write_study, "BLOBS", "good"), _trials(write_study, "QUIET_BLOBS", "quiet")
-    folder = load(write_study()).folder
+    folder = load_study(write_study()).folder
     with LocalProcesses(1, "cpu", None, folder) as executor:
         with pytest.raises(WorkerLost, match=r"it ended twice in the middle of the trial \(exit status 0\)"):
             executor.submit(quiet[0]).result(timeout=60)
@@ -104,8 +104,8 @@ def test_a_worker_that_ends_quietly_in_the_middle_of_a_trial_is_lost(write_study
 def test_the_other_trials_of_a_killed_process_are_not_lost(write_study):
     """Trials that took turns with a deadly one run again, each alone: it alone is lost."""
     good, deadly = _trials(write_study, "BLOBS", "good"), _trials(write_study, "DEADLY_BLOBS", "deadly")
-    folder = load(write_study()).folder
-    place = Place(1, 3, "cpu", None, folder)
+    folder = load_study(write_study()).folder
+    place = DevicePool(1, 3, "cpu", None, folder)
     try:
         futures = [place.submit(trial) for trial in (good[0], deadly[0], good[1])]
         with pytest.raises(WorkerLost):
@@ -120,9 +120,9 @@ def test_the_other_trials_of_a_killed_process_are_not_lost(write_study):
 def test_a_process_that_is_broken_for_good_is_replaced(write_study):
     """A broken context fails all trials that shared it: each runs once more, alone in a new process, and the culprit fails."""
     good, culprit = _trials(write_study, "BLOBS", "good"), _trials(write_study, "CONTEXT_BLOBS", "culprit")
-    folder = load(write_study()).folder
+    folder = load_study(write_study()).folder
     buggy = _trials(write_study, "BUGGY_BLOBS", "buggy")
-    place = Place(1, 3, "cpu", None, folder)
+    place = DevicePool(1, 3, "cpu", None, folder)
     try:
         futures = [place.submit(trial) for trial in (culprit[0], buggy[0], good[0])]
         results = [future.result(timeout=120) for future in futures]
@@ -138,7 +138,7 @@ def test_a_process_that_is_broken_for_good_is_replaced(write_study):
 def test_what_kills_idle_workers_and_the_server_that_forks_them_costs_nothing(write_study):
     """Every process but this one is killed between two trials: the next trials run in new ones."""
     trials = _trials(write_study, "BLOBS", "good")
-    folder = load(write_study()).folder
+    folder = load_study(write_study()).folder
     with LocalProcesses(2, "cpu", None, folder) as executor:
         before = [future.result(timeout=120).weights for future in [executor.submit(trial) for trial in trials]]
         for pid in _workers_of_the_pool():

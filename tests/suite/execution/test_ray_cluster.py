@@ -18,7 +18,7 @@ import pytest
 from suite.execution import ray_cluster, runner
 from suite.records import Outcome, TrialResult
 from suite.spec.plan import plan
-from suite.spec.study_file import load
+from suite.spec.study_file import load_study
 from suite.tracking.store import Store, locate
 from suite.training.run_trial import run_trial
 
@@ -98,7 +98,7 @@ def test_a_cluster_that_loses_a_node_gives_the_table_of_this_machine(nodes, conn
     from reports.pages.study import build
 
     monkeypatch.setenv("RAVINE_CACHE", str(here))
-    study = load(traced)
+    study = load_study(traced)
     trials = plan(study)
     stores = {name: Store(locate(str(here / name), here), here) for name in ("local", "ray")}
     for trial in trials:  # in this process, whose environment the trials read
@@ -151,7 +151,7 @@ def test_a_tuning_on_a_cluster_is_that_of_this_machine(nodes, traced, call, here
             dataclasses.replace(each, seconds=0, run_id="", recorded=0) for each in store.configurations(traced.stem)
         ]
         (tuned,) = (here / "out" / "studies").glob("*.toml")
-        final = store.records([trial.id for trial in plan(load(tuned))])
+        final = store.records([trial.id for trial in plan(load_study(tuned))])
         found.append((tried, {key: record.weights for key, record in final.items()}))
     assert found[0] == found[1]
     assert (len(found[0][0]), len(found[0][1])) == (3, 4)
@@ -162,7 +162,7 @@ def test_a_trial_that_ends_its_process_fails_after_some_tries(connected, write_s
     """Killed, or ended with exit status 0: it is a failed trial with a reason, and the next one runs."""
     monkeypatch.setattr(ray_cluster, "RETRIES", 1)
     path = write_study(repeats=1)
-    deadly, good = plan(load(write_study(problem, repeats=1, name="deadly")))[0], plan(load(path))[0]
+    deadly, good = plan(load_study(write_study(problem, repeats=1, name="deadly")))[0], plan(load_study(path))[0]
     with connected.executor(None, 2, "cpu", None, path.parent) as executor:
         lost = runner.settled(executor.submit(deadly), deadly)
         assert lost.outcome is Outcome.FAILED
@@ -176,7 +176,7 @@ def test_a_raylet_that_dies_under_a_trial_is_a_loss_like_others(connected, write
     from ray.exceptions import LocalRayletDiedError
 
     path = write_study()
-    trial = plan(load(path))[0]
+    trial = plan(load_study(path))[0]
     found, asked = ray.get, []
 
     def get(task):
@@ -193,7 +193,7 @@ def test_a_raylet_that_dies_under_a_trial_is_a_loss_like_others(connected, write
 
 def test_more_workers_than_gpus_share_them(nodes, connected, write_study, here, monkeypatch):
     """Four trials at a time on two GPUs: each asks for half of one, sees one alone, and no fifth runs beside them."""
-    study = load(write_study(repeats=6))
+    study = load_study(write_study(repeats=6))
 
     def traced(trial, device, data, sent):
         started = time.time()
@@ -285,7 +285,7 @@ def test_the_modules_beside_a_study_travel_with_it(traced, here, tmp_path, monke
     sent = ray_cluster.modules(here)
     assert set(sent) == {"toy.py", "traced.py", "package/__init__.py", "package/inner/part.py"}
     monkeypatch.setenv("RAVINE_CACHE", str(tmp_path / "node"))
-    trial = plan(load(traced))[0]
+    trial = plan(load_study(traced))[0]
     there = ray_cluster.run_on_node(trial, "cpu", None, sent)
     assert (there.outcome, there.reason) == (Outcome.OK, "")
     (folder,) = (tmp_path / "node" / "modules").iterdir()
@@ -319,7 +319,7 @@ def test_two_processes_of_a_node_share_the_modules(tmp_path, monkeypatch):
 def test_a_node_refuses_what_it_would_compute_otherwise(traced, here, tmp_path, monkeypatch):
     """Another training contract, and a module that was edited after the plan: failed, with the node and the mend."""
     monkeypatch.setenv("RAVINE_CACHE", str(tmp_path / "node"))
-    trial = plan(load(traced))[0]
+    trial = plan(load_study(traced))[0]
     other = ray_cluster.run_on_node(dataclasses.replace(trial, contract=trial.contract + 1), "cpu", None, {})
     assert other.outcome is Outcome.FAILED
     assert other.reason.startswith("node ")
@@ -331,7 +331,7 @@ def test_a_node_refuses_what_it_would_compute_otherwise(traced, here, tmp_path, 
 
 def test_a_node_finds_the_data_by_itself_and_verifies_it(here, tmp_path, monkeypatch):
     """RAVINE_DATA of the node counts, a folder with other bytes is refused by digest, and the trial says so."""
-    trial = plan(load("airfoil").override(repeats=1, epochs=1))[0]
+    trial = plan(load_study("airfoil").override(repeats=1, epochs=1))[0]
     (tmp_path / "wrong").mkdir()
     (tmp_path / "wrong" / "airfoil_self_noise.dat").write_bytes(b"1 2 3\r\n")
     monkeypatch.setenv("RAVINE_DATA", str(tmp_path / "wrong"))

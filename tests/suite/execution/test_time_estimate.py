@@ -9,17 +9,17 @@ from rich.console import Console
 from toy import BLOBS, BUGGY_BLOBS
 
 from suite.execution import time_estimate
-from suite.execution.progress import Shown, duration, summary
+from suite.execution.progress import ProgressDisplay, format_duration, summary
 from suite.records import Outcome, Point, Timing, TrialRecord, TrialResult
 from suite.spec.plan import plan
-from suite.spec.study_file import load
+from suite.spec.study_file import load_study
 from suite.training.provenance import environment
 
 
 @pytest.fixture
 def trials(write_study):
     """Four trials of 2 epochs and 256 examples."""
-    return plan(load(write_study()))
+    return plan(load_study(write_study()))
 
 
 def _record(trial, timing, **changes):
@@ -61,36 +61,36 @@ def test_a_probe_measures(trials):
 def test_a_probe_in_a_process_of_its_own(write_study):
     """It finds the problem beside the study and measures it; where the process dies, the time is unknown."""
     folder = write_study().parent
-    found = time_estimate.probe_apart("toy:BLOBS", folder, "float32", "cpu")
+    found = time_estimate.probe_in_subprocess("toy:BLOBS", folder, "float32", "cpu")
     assert (found.train > 0, found.evaluate > 0, found.source) == (True, True, "a probe of two steps")
-    assert math.isnan(time_estimate.probe_apart("toy:DEADLY_BLOBS", folder, "float32", "cpu").train)
+    assert math.isnan(time_estimate.probe_in_subprocess("toy:DEADLY_BLOBS", folder, "float32", "cpu").train)
 
 
 def test_a_probe_that_fails_is_unknown_time(trials):
     """A bug in the problem is for its trials to tell; until one has ended the time left is unknown, then it is known."""
     speed = time_estimate.probe(BUGGY_BLOBS, "float32", "cpu")
     assert math.isnan(speed.train)
-    shown = Shown({trial.id: speed.seconds(trial, 100) for trial in trials}, 1, Console(file=io.StringIO()))
-    assert duration(shown.seconds_left()) == "unknown time"
-    shown.finished(TrialResult(trial=trials[0], outcome=Outcome.OK, timing=Timing(total=5.0)))
+    shown = ProgressDisplay({trial.id: speed.seconds(trial, 100) for trial in trials}, 1, Console(file=io.StringIO()))
+    assert format_duration(shown.seconds_left()) == "unknown time"
+    shown.on_finished(TrialResult(trial=trials[0], outcome=Outcome.OK, timing=Timing(total=5.0)))
     assert shown.seconds_left() == 15
 
 
 def test_the_time_left_follows_what_trials_really_took(trials):
     """Four trials of 10 expected seconds on two workers: 20 s; after one that took 30 s, three are left at 30 s each."""
     console = Console(file=io.StringIO())
-    shown = Shown({trial.id: 10.0 for trial in trials}, 2, console)
+    shown = ProgressDisplay({trial.id: 10.0 for trial in trials}, 2, console)
     assert shown.seconds_left() == 20
-    shown.finished(TrialResult(trial=trials[0], outcome=Outcome.OK, timing=Timing(total=30.0)))
+    shown.on_finished(TrialResult(trial=trials[0], outcome=Outcome.OK, timing=Timing(total=30.0)))
     assert shown.seconds_left() == 45
 
 
 def test_plain_lines_where_there_is_no_terminal(trials):
     """Each trial is one line with its number, outcome, time and the time left; no control characters."""
     file = io.StringIO()
-    with Shown({trial.id: 10.0 for trial in trials}, 1, Console(file=file, width=200)) as shown:
+    with ProgressDisplay({trial.id: 10.0 for trial in trials}, 1, Console(file=file, width=200)) as shown:
         points = (Point("train/loss", 1, 4, 0.25), Point("test/accuracy", 1, 4, 0.5))
-        shown.finished(TrialResult(trial=trials[0], outcome=Outcome.OK, points=points, timing=Timing(total=10.0)))
+        shown.on_finished(TrialResult(trial=trials[0], outcome=Outcome.OK, points=points, timing=Timing(total=10.0)))
     lines = file.getvalue().splitlines()
     assert lines[0] == "4 trials on 1 worker, 40 s left"
     assert lines[1] == "1/4 SGD r0: training loss 0.2500, test accuracy 0.5000, 10 s; 30 s left"
@@ -101,9 +101,9 @@ def test_a_bar_on_a_terminal(trials):
     """On a terminal a bar counts, and only what went wrong is printed."""
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, width=100, highlight=False)
-    with Shown({trial.id: 10.0 for trial in trials}, 1, console) as shown:
-        shown.finished(TrialResult(trial=trials[0], outcome=Outcome.OK, timing=Timing(total=10.0)))
-        shown.finished(
+    with ProgressDisplay({trial.id: 10.0 for trial in trials}, 1, console) as shown:
+        shown.on_finished(TrialResult(trial=trials[0], outcome=Outcome.OK, timing=Timing(total=10.0)))
+        shown.on_finished(
             TrialResult(trial=trials[1], outcome=Outcome.DIVERGED, reason="it [bold]grew", timing=Timing(total=1.0))
         )
     assert "2/4" in file.getvalue()
@@ -129,4 +129,4 @@ def test_a_summary_says_how_it_ended(trials):
 )
 def test_durations_in_words(seconds, words):
     """Seconds, minutes and hours, rounded."""
-    assert duration(seconds) == words
+    assert format_duration(seconds) == words

@@ -8,10 +8,10 @@ from mlflow import MlflowClient
 
 from suite.errors import UserError
 from suite.execution.verification import Check, sample
-from suite.records import BITS, Outcome, Timing, TrialRecord, TrialResult
+from suite.records import REPRODUCIBILITY_KEYS, Outcome, Timing, TrialRecord, TrialResult
 from suite.spec.plan import plan
-from suite.spec.study_file import load
-from suite.training.provenance import changed, environment, refuse_others
+from suite.spec.study_file import load_study
+from suite.training.provenance import changed, check_same_environment, environment
 
 HERE = {"device": "cpu", "device_name": "X", "threads": "1", "cpu_capability": "AVX2", "torch": "2.15", "commit": "a"}
 
@@ -29,7 +29,7 @@ def _check(trial, weights, place=HERE, **more):
 @pytest.fixture
 def trial(write_study):
     """A trial of a toy."""
-    return plan(load(write_study()))[0]
+    return plan(load_study(write_study()))[0]
 
 
 def test_the_same_weights_are_the_same_and_changed_places_are_told(trial):
@@ -62,7 +62,7 @@ def test_another_outcome_is_a_difference(trial):
 
 def test_a_sample_takes_every_optimizer_before_it_takes_one_twice(write_study):
     """Two of two optimizers and three repeats: one of each, on different repeats; a failed trial is never taken."""
-    trials = plan(load(write_study(repeats=3)))
+    trials = plan(load_study(write_study(repeats=3)))
     records = [_record(trial) for trial in trials]
     assert [record.trial.name for record in sample(records, 2)] == ["SGD r0", "Adam r1"]
     assert len(sample(records, 4)) == 4
@@ -72,19 +72,19 @@ def test_a_sample_takes_every_optimizer_before_it_takes_one_twice(write_study):
     assert "SGD r0" not in {record.trial.name for record in sample(records, None)}
 
 
-@pytest.mark.parametrize("key", BITS)
+@pytest.mark.parametrize("key", REPRODUCIBILITY_KEYS)
 def test_strict_refuses_what_the_bits_may_depend_on(trial, key):
     """Each of these keys alone makes another environment, and is named with both values."""
     with pytest.raises(UserError) as caught:
-        refuse_others([_record(trial), _record(trial, environment=HERE | {key: "other"})], HERE)
+        check_same_environment([_record(trial), _record(trial, environment=HERE | {key: "other"})], HERE)
     assert str(caught.value).startswith("--strict: 1 of 2 recorded trials of this study are from another environment (")
     assert f"{key} other there, {HERE.get(key, 'none')} here" in str(caught.value)
 
 
 def test_strict_takes_another_commit(trial):
     """What cannot change the bits of a described trial is no other environment."""
-    refuse_others([_record(trial, environment=HERE | {"commit": "b", "python": "3.12"})], HERE)
-    refuse_others([], HERE)
+    check_same_environment([_record(trial, environment=HERE | {"commit": "b", "python": "3.12"})], HERE)
+    check_same_environment([], HERE)
 
 
 def test_what_changed_is_told_with_both_values():
@@ -93,7 +93,7 @@ def test_what_changed_is_told_with_both_values():
         "torch": ("2", "3"),
         "z": ("", "4"),
     }
-    assert set(BITS) <= set(environment("cpu"))
+    assert set(REPRODUCIBILITY_KEYS) <= set(environment("cpu"))
 
 
 def _falsify(store, name, **tags):

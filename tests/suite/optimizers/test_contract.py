@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.optim import lr_scheduler
 
-from suite.optimizers import OPTIMIZERS, base, find
+from suite.optimizers import OPTIMIZERS, base, find_optimizer
 from suite.optimizers.base import OPTIONS, Rule
 
 KINDS = (*OPTIMIZERS, "torch.optim:AdamW")
@@ -21,7 +21,7 @@ LR = {"adadelta": 5.0}  # its first step is 0.003 η, which a small η would los
 
 def make(kind, params, **options):
     """An optimizer of a kind, with an η that suits the quadratic."""
-    return find(kind)(params, **{"lr": LR.get(kind, 0.01), **options})
+    return find_optimizer(kind)(params, **{"lr": LR.get(kind, 0.01), **options})
 
 
 def parameters(dtype=torch.float64, seed=0):
@@ -47,7 +47,7 @@ def advance(optimizer, params, steps):
 
 def step(optimizer):
     """One step, with the gradients that are there or, where it is wanted, the quadratic as a function."""
-    if getattr(optimizer, "takes_loss", False):
+    if getattr(optimizer, "requires_loss_fn", False):
         optimizer.step(lambda *theta: loss_of(theta))
     else:
         optimizer.step()
@@ -81,7 +81,7 @@ def rule_kind(request):
     return request.param
 
 
-@pytest.fixture(params=[kind for kind in KINDS if not getattr(find(kind), "takes_loss", False)])
+@pytest.fixture(params=[kind for kind in KINDS if not getattr(find_optimizer(kind), "requires_loss_fn", False)])
 def by_gradient(request):
     """A kind that steps by p.grad alone, torch's among them."""
     return request.param
@@ -244,12 +244,12 @@ def test_groups_have_their_own_options(by_gradient):
     settings = [{"lr": 0.01}, {"lr": 0.03, "weight_decay": 0.5}, {"lr": 0.02}]
     together = parameters()[:3]
     groups = [{"params": [param], **options} for param, options in zip(together, settings, strict=True)]
-    optimizer = find(by_gradient)(groups[:2])
+    optimizer = find_optimizer(by_gradient)(groups[:2])
     optimizer.add_param_group(groups[2])
     advance(optimizer, together, 5)
     for k, options in enumerate(settings):
         params = parameters()[:3]
-        alone = find(by_gradient)([params[k]], **options)
+        alone = find_optimizer(by_gradient)([params[k]], **options)
         advance(alone, params, 5)
         assert torch.equal(params[k], together[k])
         assert not torch.equal(params[k], parameters()[k])

@@ -11,12 +11,12 @@ from torch.func import functional_call
 
 from suite.data.surfaces import SURFACES
 from suite.errors import UserError
-from suite.optimizers import Newton, resolve
+from suite.optimizers import Newton, resolve_options
 from suite.optimizers.newton import MOST_PARAMETERS
 from suite.problems import PROBLEMS
 from suite.records import Outcome
 from suite.spec.plan import plan
-from suite.spec.study_file import load
+from suite.spec.study_file import load_study
 from suite.training.run_trial import run_trial
 from suite.trials import Trial
 
@@ -242,7 +242,7 @@ def test_logistic_regression_reaches_the_optimum_of_scikit_learn_and_scipy(digit
 def trial(problem, examples, **changes):
     """A trial of Newton on full batches."""
     values = {"batch_size": "full", "chunk": 256, "epochs": 1, **changes}
-    options = resolve(Newton, values.pop("options", {}))
+    options = resolve_options(Newton, values.pop("options", {}))
     fixed = {"label": "Newton", "optimizer": "newton", "train_examples": examples, "repeat": 0}
     return Trial(problem=problem, hyperparameters=options, **fixed, **values)
 
@@ -406,7 +406,7 @@ def test_a_study_that_makes_no_sense_is_refused_before_it_runs(here, changes, to
     values = {"problem": "digits_logistic", "more": "", "option": "", **changes}
     (here / "s.toml").write_text(STUDY.format(**values), encoding="utf-8")
     with pytest.raises(UserError) as caught:
-        plan(load(here / "s.toml"))
+        plan(load_study(here / "s.toml"))
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -415,5 +415,5 @@ def test_a_study_of_newton_is_planned_without_a_draw(here):
     """Counting the parameters of the problem takes nothing from the global random state."""
     (here / "s.toml").write_text(STUDY.format(problem="digits_logistic", more="", option=""), encoding="utf-8")
     before = torch.random.get_rng_state()
-    assert [one.optimizer for one in plan(load(here / "s.toml"))] == ["sgd", "newton"]
+    assert [one.optimizer for one in plan(load_study(here / "s.toml"))] == ["sgd", "newton"]
     assert torch.equal(torch.random.get_rng_state(), before)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from suite.errors import UserError
-from suite.optimizers import OPTIMIZERS, SGD, Adam, Momentum, RMSProp, describe, resolve
+from suite.optimizers import OPTIMIZERS, SGD, Adam, Momentum, RMSProp, describe, resolve_options
 
 
 class Needy(torch.optim.SGD):
@@ -37,15 +37,15 @@ class Open(torch.optim.SGD):
 def test_defaults(key):
     """With nothing given every option has its default, and naming a default changes nothing."""
     cls, defaults = OPTIMIZERS[key], describe(key)["defaults"]
-    assert resolve(cls, {}) == defaults
-    assert resolve(cls, defaults) == defaults
-    assert list(resolve(cls, {})) == list(defaults)
-    cls([torch.zeros(2, requires_grad=True)], **resolve(cls, {"lr": 0.5}))
+    assert resolve_options(cls, {}) == defaults
+    assert resolve_options(cls, defaults) == defaults
+    assert list(resolve_options(cls, {})) == list(defaults)
+    cls([torch.zeros(2, requires_grad=True)], **resolve_options(cls, {"lr": 0.5}))
 
 
 def test_given_over_defaults():
     """What is given stands over the defaults and the rest stays."""
-    assert resolve(Adam, {"lr": 0.5, "eps_inside_sqrt": True}) == {
+    assert resolve_options(Adam, {"lr": 0.5, "eps_inside_sqrt": True}) == {
         "lr": 0.5,
         "betas": (0.9, 0.999),
         "eps": 1e-8,
@@ -57,29 +57,29 @@ def test_given_over_defaults():
 @pytest.mark.parametrize("cls", [SGD, torch.optim.SGD, torch.optim.Rprop])
 def test_one_setting_is_one_value(cls):
     """An int where a float is meant becomes one, also in torch's classes, so lr = 1 and lr = 1.0 are one setting."""
-    a, b = resolve(cls, {"lr": 1}), resolve(cls, {"lr": 1.0})
+    a, b = resolve_options(cls, {"lr": 1}), resolve_options(cls, {"lr": 1.0})
     assert repr(a) == repr(b)
     assert type(a["lr"]) is float
 
 
 def test_torch_defaults_of_zero_are_floats():
     """Torch writes float options as 0; naming them as 0.0, 0 or not at all is one setting, and 0.9 is allowed."""
-    settings = [resolve(torch.optim.SGD, given) for given in ({}, {"momentum": 0}, {"momentum": 0.0})]
+    settings = [resolve_options(torch.optim.SGD, given) for given in ({}, {"momentum": 0}, {"momentum": 0.0})]
     assert len({repr(setting) for setting in settings}) == 1
-    assert resolve(torch.optim.SGD, {"momentum": 0.9})["momentum"] == 0.9
+    assert resolve_options(torch.optim.SGD, {"momentum": 0.9})["momentum"] == 0.9
 
 
 def test_lists_become_tuples_of_floats():
     """A list of a study file becomes a tuple of floats, as the constructor wants it."""
-    assert repr(resolve(Adam, {"betas": [0, 0.99]})["betas"]) == "(0.0, 0.99)"
-    assert repr(resolve(torch.optim.Rprop, {})["step_sizes"]) == "(1e-06, 50.0)"
+    assert repr(resolve_options(Adam, {"betas": [0, 0.99]})["betas"]) == "(0.0, 0.99)"
+    assert repr(resolve_options(torch.optim.Rprop, {})["step_sizes"]) == "(1e-06, 50.0)"
 
 
 def test_annotations_tell_ints_from_floats():
     """An int option keeps its type, a number without annotation is an int where it is whole."""
-    options = resolve(Needy, {"radius": 1, "rounds": 4.0, "slack": 0.5, "limit": 2})
+    options = resolve_options(Needy, {"radius": 1, "rounds": 4.0, "slack": 0.5, "limit": 2})
     assert repr(options) == repr({"radius": 1.0, "rounds": 4, "mode": "fast", "slack": 0.5, "limit": 2.0})
-    assert repr(resolve(Needy, {"radius": 1, "slack": 2.0})["slack"]) == "2"
+    assert repr(resolve_options(Needy, {"radius": 1, "slack": 2.0})["slack"]) == "2"
 
 
 def test_every_torch_optimizer_resolves():
@@ -88,18 +88,18 @@ def test_every_torch_optimizer_resolves():
     classes -= {torch.optim.Optimizer, torch.optim.LBFGS}
     assert len(classes) > 10
     for cls in classes:
-        assert resolve(cls, {})["lr"] > 0
+        assert resolve_options(cls, {})["lr"] > 0
     with pytest.raises(UserError, match=r"^kind: LBFGS evaluates the loss many times a step, by a closure"):
-        resolve(torch.optim.LBFGS, {})
+        resolve_options(torch.optim.LBFGS, {})
 
 
 def test_open_constructors_take_more():
     """Where a constructor hands on its **kwargs, other names go with them, checked for finiteness and by the class."""
-    assert resolve(Open, {"momentum": 0.5}) == {"lr": 0.1, "momentum": 0.5}
+    assert resolve_options(Open, {"momentum": 0.5}) == {"lr": 0.1, "momentum": 0.5}
     with pytest.raises(UserError, match=r"^momentun: Open refuses it: .*momentun"):
-        resolve(Open, {"momentun": 0.5})
+        resolve_options(Open, {"momentun": 0.5})
     with pytest.raises(UserError, match=r"^momentum: expected a finite number, got nan"):
-        resolve(Open, {"momentum": float("nan")})
+        resolve_options(Open, {"momentum": float("nan")})
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_open_constructors_take_more():
 def test_wrong_options(cls, given, text):
     """An option of a wrong type or value is refused in one line that starts with its name and shows the value."""
     with pytest.raises(UserError) as error:
-        resolve(cls, given)
+        resolve_options(cls, given)
     assert str(error.value) == text
 
 
@@ -197,7 +197,7 @@ def test_wrong_options(cls, given, text):
 def test_unknown_names_say_which_was_meant(cls, name, meant):
     """A misspelled option, or one by another library's name, is refused with the name that was meant and all there are."""
     with pytest.raises(UserError) as error:
-        resolve(cls, {"lr": 0.1, name: 0.5})
+        resolve_options(cls, {"lr": 0.1, name: 0.5})
     text = str(error.value)
     assert text.startswith(f'{name}: {cls.__name__} has no such option. Did you mean "{meant}"? It has lr, ')
 
@@ -206,4 +206,4 @@ def test_unknown_name_that_resembles_none():
     """A name that resembles none, or an alias of an option that this class lacks, is refused without a guess."""
     for name in ("nonsense", "gamma"):
         with pytest.raises(UserError, match=rf"^{name}: SGD has no such option\. It has lr, weight_decay$"):
-            resolve(SGD, {name: 1})
+            resolve_options(SGD, {name: 1})

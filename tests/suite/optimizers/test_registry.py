@@ -10,7 +10,7 @@ import torch
 
 import suite.optimizers
 from suite.errors import UserError
-from suite.optimizers import OPTIMIZERS, describe, find
+from suite.optimizers import OPTIMIZERS, describe, find_optimizer
 from suite.optimizers.base import OPTIONS, Rule
 
 MODULES = ["suite.optimizers", *(f"suite.optimizers.{m.name}" for m in pkgutil.iter_modules(suite.optimizers.__path__))]
@@ -45,7 +45,7 @@ def test_classes_hold_what_their_constructors_say(key):
     cls = OPTIMIZERS[key]
     defaults = cls([torch.zeros(1, requires_grad=True)]).defaults
     assert {name: value for name, value in defaults.items() if name != "differentiable"} == describe(key)["defaults"]
-    assert issubclass(cls, Rule) or cls.takes_loss
+    assert issubclass(cls, Rule) or cls.requires_loss_fn
     assert describe(key)["defaults"].keys() <= OPTIONS.keys()
 
 
@@ -95,7 +95,7 @@ def test_examples_are_found():
 
 def test_find_gives_the_registered_class():
     """A key of the registry gives its class."""
-    assert all(find(key) is cls for key, cls in OPTIMIZERS.items())
+    assert all(find_optimizer(key) is cls for key, cls in OPTIMIZERS.items())
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_find_gives_the_registered_class():
 def test_unknown_key_says_which_was_meant(kind, meant):
     """A misspelled key is refused in one line with the key that was meant and all there are."""
     with pytest.raises(UserError) as error:
-        find(kind)
+        find_optimizer(kind)
     text = str(error.value)
     assert text.startswith(
         f'kind: no optimizer is called "{kind}". Did you mean "{meant}"? Write one of sgd, momentum, '
@@ -116,6 +116,6 @@ def test_unknown_key_says_which_was_meant(kind, meant):
 def test_unknown_key_that_resembles_none():
     """A key that resembles none is refused without a guess."""
     with pytest.raises(UserError, match=r'^kind: no optimizer is called "xyzzy"\. Write one of '):
-        find("xyzzy")
+        find_optimizer("xyzzy")
     with pytest.raises(UserError, match="no optimizer is called"):
         describe("xyzzy")

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from suite.errors import UserError
-from suite.problems import PROBLEMS, resolve
+from suite.problems import PROBLEMS, resolve_options
 from suite.records import Outcome
 from suite.seeds import seed_for
 from suite.spec.plan import plan
-from suite.spec.study_file import load, reference
+from suite.spec.study_file import load_reference, load_study
 from suite.training.run_trial import run_trial
 
 PROBLEM = PROBLEMS["airfoil_linear"]
@@ -29,7 +29,7 @@ def data(airfoil):
 @pytest.fixture(scope="module")
 def trials():
     """The first repeat of each optimizer of the study, by label."""
-    return {trial.label: trial for trial in plan(load("airfoil")) if trial.repeat == 0}
+    return {trial.label: trial for trial in plan(load_study("airfoil")) if trial.repeat == 0}
 
 
 def test_each_column_is_standardised_over_all_rows(airfoil, data):
@@ -78,9 +78,9 @@ def test_the_initialisation_is_an_option():
 def test_an_option_that_does_not_exist_is_told():
     """An unknown option and an unknown value of one are each told with what there is."""
     with pytest.raises(UserError, match=r'initialization: airfoil_linear .* Did you mean "initialisation"\?'):
-        resolve(PROBLEM, {"initialization": "normal"})
+        resolve_options(PROBLEM, {"initialization": "normal"})
     with pytest.raises(UserError, match=r'initialisation: expected one of normal, default, got "zero"'):
-        resolve(PROBLEM, {"initialisation": "zero"})
+        resolve_options(PROBLEM, {"initialisation": "zero"})
 
 
 def test_a_trial_is_the_source_s_loop(airfoil, data, trials):
@@ -118,7 +118,7 @@ def test_the_torch_class_beside_a_rule_starts_elsewhere(trials):
 
 def test_every_printed_number_has_its_label(trials):
     """The reference has eleven numbers, each for an optimizer of the study, none below least squares."""
-    printed = {label: numbers["test/loss"] for label, numbers in reference("airfoil")["results"].items()}
+    printed = {label: numbers["test/loss"] for label, numbers in load_reference("airfoil")["results"].items()}
     assert len(printed) == 11
     assert printed.keys() <= trials.keys()
     assert min(printed.values()) > LEAST_SQUARES
@@ -126,7 +126,7 @@ def test_every_printed_number_has_its_label(trials):
 
 def test_the_printed_numbers_lie_in_the_measured_spread(airfoil, trials):
     """AdaDelta's two numbers, which ε sets apart by 0.02, lie between the lowest and the highest of ten repeats."""
-    printed = reference("airfoil")["results"]
+    printed = load_reference("airfoil")["results"]
     for label in ("AdaDelta", "AdaDelta (torch)"):
         runs = [run_trial(dataclasses.replace(trials[label], repeat=repeat), data=airfoil) for repeat in range(10)]
         losses = [[p.value for p in run.points if p.metric == "test/loss"][-1] for run in runs]

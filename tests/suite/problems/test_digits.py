@@ -11,7 +11,7 @@ from suite.errors import UserError
 from suite.problems import PROBLEMS, digits
 from suite.records import Outcome
 from suite.spec.plan import plan
-from suite.spec.study_file import load
+from suite.spec.study_file import load_study
 from suite.training.run_trial import run_trial
 
 PROBLEM = PROBLEMS["digits_mlp"]
@@ -82,7 +82,7 @@ def test_a_file_that_is_not_the_digits_is_refused(monkeypatch, tmp_path, content
 
 def test_the_digits_are_learnt():
     """The first trial of Adam in the study `digits` reads nine test digits of ten."""
-    trial = next(trial for trial in plan(load("digits")) if trial.label == "Adam")
+    trial = next(trial for trial in plan(load_study("digits")) if trial.label == "Adam")
     result = run_trial(trial)
     assert result.outcome is Outcome.OK, result.reason
     assert dict(result.trial.data) == PROBLEM.digests()

@@ -10,7 +10,7 @@ from torch import nn
 from suite.problems import PROBLEMS
 from suite.records import Outcome
 from suite.spec.plan import plan
-from suite.spec.study_file import load
+from suite.spec.study_file import load_study
 from suite.training.run_trial import run_trial
 
 STUDY = """
@@ -91,7 +91,7 @@ def test_the_mlp_and_the_logistic_regression_are_their_formulas():
 def test_it_trains_on_the_real_images(tmp_path, fashion_mnist, key):
     """Two epochs of 512 images leave chance far behind on all 10,000 test images; the same trial gives the same bits."""
     (tmp_path / "s.toml").write_text(STUDY.format(problem=key), encoding="utf-8")
-    (trial,) = plan(load(tmp_path / "s.toml"))
+    (trial,) = plan(load_study(tmp_path / "s.toml"))
     first, second = (run_trial(dataclasses.replace(trial, test_every=2), data=fashion_mnist) for _ in range(2))
     assert first.outcome is Outcome.OK, first.reason
     assert first.weights == second.weights

@@ -11,7 +11,7 @@ import pytest
 from suite.errors import UserError
 from suite.records import Outcome
 from suite.spec.plan import plan
-from suite.spec.study_file import load
+from suite.spec.study_file import load_study
 from suite.training.run_trial import run_trial
 
 STUDY = """
@@ -64,11 +64,11 @@ def test_a_regression_goes_from_study_to_report(call, here, write):
 
 def test_the_options_of_the_problem_are_part_of_the_identity(write):
     """Default options are written out in the trial; another start makes another trial, the same start the same."""
-    one, other = plan(load(write()))[1], plan(load(write(start=-4.0)))[1]
-    halving = plan(load(write()))[0]
+    one, other = plan(load_study(write()))[1], plan(load_study(write(start=-4.0)))[1]
+    halving = plan(load_study(write()))[0]
     assert (halving.problem_options, one.problem_options) == ({"start": 0.0}, {"start": -5.0})
     assert one.id != other.id
-    assert plan(load(write()))[1].id == one.id
+    assert plan(load_study(write()))[1].id == one.id
 
 
 @pytest.mark.parametrize(
@@ -89,13 +89,13 @@ def test_the_options_of_the_problem_are_part_of_the_identity(write):
 def test_a_mistake_about_the_problem_is_one_line(write, changes, told):
     """A score that a regression does not have, an option's wrong value or name, a method that is missing."""
     with pytest.raises(UserError) as caught:
-        plan(load(write(**changes)))
+        plan(load_study(write(**changes)))
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_an_optimizer_of_ones_own_may_ask_for_the_loss(here, write):
-    """With `takes_loss` its step is handed the batch's loss as a function: a line search makes every full batch better."""
+    """With `requires_loss_fn` its step is handed the batch's loss as a function: a line search makes every full batch better."""
     write()
     study = """
     title = "t"
@@ -109,7 +109,7 @@ def test_an_optimizer_of_ones_own_may_ask_for_the_loss(here, write):
     kind = "line:Backtracking"
     """
     (here / "search.toml").write_text(textwrap.dedent(study), encoding="utf-8")
-    (trial,) = plan(load(here / "search.toml"))
+    (trial,) = plan(load_study(here / "search.toml"))
     result = run_trial(trial, folder=here)
     assert result.outcome is Outcome.OK, result.reason
     losses = [point.value for point in result.points if point.metric == "train/loss"]

@@ -10,9 +10,9 @@ import torch
 from suite.data.surfaces import SURFACES
 from suite.errors import UserError
 from suite.optimizers import OPTIMIZERS
-from suite.problems import PROBLEMS, resolve
+from suite.problems import PROBLEMS, resolve_options
 from suite.records import Outcome
-from suite.spec.parts import load
+from suite.spec.parts import load_study_file
 from suite.spec.plan import plan
 from suite.training.run_trial import run_trial
 
@@ -23,7 +23,7 @@ every = pytest.mark.parametrize("key", SURFACES)
 @pytest.fixture(scope="module")
 def trials():
     """The trials of the part `valley` of the study `surfaces`, by label."""
-    return {trial.label: trial for trial in plan(load("surfaces").only(["valley"]).one())}
+    return {trial.label: trial for trial in plan(load_study_file("surfaces").only(["valley"]).single())}
 
 
 def _last(result, metric):
@@ -107,7 +107,7 @@ def test_the_largest_stable_learning_rate(trials, kind, gamma, bound):
 
 def test_the_study_has_every_optimizer_on_every_surface_at_several_rates(trials):
     """Four parts, one a surface; in each every rule has the same four learning rates, Newton's with its own step of 1."""
-    study = load("surfaces")
+    study = load_study_file("surfaces")
     of_claims = {"absolute"}  # its gradient is constant: a claim is measured on it, and no path is worth a look
     assert [part.problem_options["surface"] for part in study.parts] == [
         key for key in SURFACES if key not in of_claims
@@ -139,5 +139,5 @@ def test_a_surface_that_does_not_exist_is_told():
     with pytest.raises(
         UserError, match=r"surface: expected one of valley, saddle, beale, rosenbrock, absolute, got \"hill\""
     ):
-        resolve(PROBLEM, {"surface": "hill"})
+        resolve_options(PROBLEM, {"surface": "hill"})
     assert math.isinf(PROBLEM.chance_loss)

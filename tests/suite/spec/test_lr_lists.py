@@ -3,7 +3,7 @@
 import pytest
 
 from suite.errors import UserError
-from suite.spec.study_file import load
+from suite.spec.study_file import load_study
 
 TOP = 'title = "t"\nproblem = "digits_mlp"\nrepeats = 1\nepochs = 1\n'
 
@@ -11,7 +11,7 @@ TOP = 'title = "t"\nproblem = "digits_mlp"\nrepeats = 1\nepochs = 1\n'
 def _study(here, *entries):
     tables = "".join(f"[[optimizer]]\n{entry}\n" for entry in entries)
     (here / "sweep.toml").write_text(TOP + tables, encoding="utf-8")
-    return load(here / "sweep.toml")
+    return load_study(here / "sweep.toml")
 
 
 def test_a_list_of_rates_is_an_entry_for_each(here):

@@ -3,9 +3,9 @@
 import pytest
 
 from suite.errors import UserError
-from suite.spec.parts import load
+from suite.spec.parts import load_study_file
 from suite.spec.plan import plan
-from suite.spec.study_file import shipped
+from suite.spec.study_file import shipped_studies
 
 GOOD = """
 title = "Two networks"
@@ -37,7 +37,7 @@ lr = 0.1
 def _load(tmp_path, text):
     path = tmp_path / "own.toml"
     path.write_text(text, encoding="utf-8")
-    return load(path)
+    return load_study_file(path)
 
 
 def _refused(tmp_path, text):
@@ -50,7 +50,7 @@ def test_a_part_is_a_study_that_inherits_from_the_top(tmp_path):
     """What a part says comes in place of what stands above the parts, its optimizers too; its name has the file's before it."""
     file = _load(tmp_path, GOOD)
     cnn, digits = file.parts
-    assert (file.name, file.title, file.divided) == ("own", "Two networks", True)
+    assert (file.name, file.title, file.has_parts) == ("own", "Two networks", True)
     assert (cnn.name, cnn.part, cnn.title, cnn.epochs) == ("own.cnn", "cnn", "Two networks: cnn", 3)
     assert (digits.name, digits.title, digits.problem, digits.epochs) == ("own.digits", "On digits", "digits_mlp", 7)
     assert [entry.name for entry in cnn.optimizer] == ["Adam"]
@@ -63,8 +63,8 @@ def test_a_file_without_parts_is_one_study(tmp_path):
     top, _, optimizers = GOOD.partition("[[part]]")
     single = f'{top}problem = "digits_mlp"\n[[optimizer]]{optimizers.rpartition("[[optimizer]]")[2]}'
     file = _load(tmp_path, single)
-    assert not file.divided
-    assert file.one().name == file.report_name == "own"
+    assert not file.has_parts
+    assert file.single().name == file.report_name == "own"
 
 
 def test_parts_are_chosen_by_name(tmp_path):
@@ -76,7 +76,7 @@ def test_parts_are_chosen_by_name(tmp_path):
     with pytest.raises(UserError, match=r'no part "digit".*Did you mean "digits"'):
         file.only(["digit"])
     with pytest.raises(UserError, match=r"several parts: cnn, digits. Choose one: --part cnn"):
-        file.one()
+        file.single()
 
 
 def test_overrides_reach_every_part_and_optimizers_choose_among_them(tmp_path):
@@ -123,10 +123,10 @@ def test_parts_that_are_no_tables_are_refused(tmp_path):
     assert "optimizer: every part has optimizers of its own" in _refused(tmp_path, text)
 
 
-@pytest.mark.parametrize("name", sorted(shipped()))
+@pytest.mark.parametrize("name", sorted(shipped_studies()))
 def test_every_shipped_study_file_loads_and_plans(name):
     """All parts of every study that comes with Ravine are valid, each with a name of its own."""
-    file = load(name)
+    file = load_study_file(name)
     assert len({study.name for study in file.parts}) == len(file.parts)
     assert all(plan(study) for study in file.parts)
 

@@ -3,9 +3,9 @@
 import pytest
 
 from suite.errors import UserError
-from suite.spec.parts import load as load_file
+from suite.spec.parts import load_study_file as load_file
 from suite.spec.plan import plan
-from suite.spec.study_file import load, shipped
+from suite.spec.study_file import load_study, shipped_studies
 
 HEAD = 'title = "t"\nproblem = "fashion_mnist_cnn"\nrepeats = 2\nepochs = 3\n'
 ENTRY = '[[optimizer]]\nname = "A"\nkind = "adam"\n'
@@ -14,10 +14,10 @@ ENTRY = '[[optimizer]]\nname = "A"\nkind = "adam"\n'
 def _plan(tmp_path, text):
     path = tmp_path / "s.toml"
     path.write_text(text, encoding="utf-8")
-    return plan(load(path))
+    return plan(load_study(path))
 
 
-@pytest.mark.parametrize("name", sorted(shipped()))
+@pytest.mark.parametrize("name", sorted(shipped_studies()))
 def test_every_shipped_study_has_a_plan(name):
     """Each shipped study becomes as many different trials as it has repeats and optimizers."""
     for study in load_file(name).parts:
@@ -26,7 +26,7 @@ def test_every_shipped_study_has_a_plan(name):
 
 def test_all_optimizers_of_a_repeat_come_before_the_next():
     """A study that is stopped has every optimizer about as often."""
-    trials = plan(load("quick"))
+    trials = plan(load_study("quick"))
     assert [trial.repeat for trial in trials] == sorted(trial.repeat for trial in trials)
     assert [trial.label for trial in trials[:3]] == ["MBSGD", "Momentum", "NAG"]
 
@@ -136,15 +136,15 @@ def test_a_problem_that_lacks_a_value_is_told(write_study):
     toy = path.parent / "toy.py"
     toy.write_text(toy.read_text(encoding="utf-8").replace("    train_examples = 256\n", ""), encoding="utf-8")
     with pytest.raises(UserError, match=r"problem: toy:BLOBS has no train_examples. Write it in its class"):
-        plan(load(path))
+        plan(load_study(path))
 
 
 def test_a_problem_and_an_optimizer_of_ones_own_lie_beside_the_study(write_study):
     """`module:name` is looked up in the study's folder, and editing the file makes new trials."""
     path = write_study(extra='\n[[optimizer]]\nname = "mine"\nkind = "toy:Broken"\nlr = 0.1\n')
-    before = plan(load(path))
+    before = plan(load_study(path))
     assert before[0].problem == "toy:BLOBS"
     assert before[2].optimizer == "toy:Broken"
     toy = path.parent / "toy.py"
     toy.write_text(toy.read_text(encoding="utf-8") + "\n# edited\n", encoding="utf-8")
-    assert {trial.id for trial in plan(load(path))}.isdisjoint({trial.id for trial in before})
+    assert {trial.id for trial in plan(load_study(path))}.isdisjoint({trial.id for trial in before})

@@ -3,9 +3,9 @@
 import pytest
 
 from suite.errors import UserError
-from suite.spec.parts import load as load_file
+from suite.spec.parts import load_study_file as load_file
 from suite.spec.study import Study
-from suite.spec.study_file import load, reference, shipped
+from suite.spec.study_file import load_reference, load_study, shipped_studies
 
 GOOD = """
 title = "A study"
@@ -31,7 +31,7 @@ schedule = { kind = "cosine", warmup = 0.05 }
 def _load(tmp_path, text):
     path = tmp_path / "own.toml"
     path.write_text(text, encoding="utf-8")
-    return load(path)
+    return load_study(path)
 
 
 def _refused(tmp_path, text):
@@ -50,20 +50,20 @@ def test_a_study_is_its_file(tmp_path):
     assert study.folder == tmp_path
 
 
-@pytest.mark.parametrize("name", sorted(shipped()))
+@pytest.mark.parametrize("name", sorted(shipped_studies()))
 def test_every_shipped_study_loads(name):
     """Each study that comes with Ravine is valid, and so are the numbers that it refers to."""
     file = load_file(name)
     assert file.name == name
     for study in (part for part in file.parts if part.reference):
         labels = {entry.name for entry in study.optimizer}
-        assert labels & set(reference(study.reference)["results"])
+        assert labels & set(load_reference(study.reference)["results"])
 
 
 def test_the_numbers_that_the_paper_printed_match_the_labels_of_its_study():
     """No printed number is left without its row."""
-    labels = {entry.name for entry in load("paper").optimizer}
-    assert set(reference("paper")["results"]) <= labels
+    labels = {entry.name for entry in load_study("paper").optimizer}
+    assert set(load_reference("paper")["results"]) <= labels
 
 
 @pytest.mark.parametrize(
@@ -149,20 +149,20 @@ def test_all_mistakes_are_told_at_once(tmp_path):
 def test_no_such_study_names_the_nearest():
     """A misspelled name says which was meant, and what there is."""
     with pytest.raises(UserError, match=r'no study is named "quik". Did you mean "quick"..*paper'):
-        load("quik")
+        load_study("quik")
 
 
 def test_no_such_file_says_so(tmp_path):
     """A path that does not exist is named."""
     with pytest.raises(UserError, match=r"missing.toml: no such file"):
-        load(tmp_path / "missing.toml")
+        load_study(tmp_path / "missing.toml")
 
 
 def test_generated_studies_come_before_shipped_ones(tmp_path):
     """A tuned study of the same name is the one that is meant."""
     (tmp_path / "quick.toml").write_text(GOOD, encoding="utf-8")
-    assert load("quick", tmp_path).title == "A study"
-    assert load("quick").title != "A study"
+    assert load_study("quick", tmp_path).title == "A study"
+    assert load_study("quick").title != "A study"
 
 
 def test_the_command_line_overrides_every_entry(tmp_path):

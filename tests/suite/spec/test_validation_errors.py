@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, example, given, settings
 from suite.errors import LONGEST_LINE, UserError
 from suite.spec import parts
 from suite.spec.plan import plan
-from suite.spec.study_file import load
+from suite.spec.study_file import load_study
 from suite.tuning import search as searching
 
 EXAMPLES = int(os.environ.get("RAVINE_EXAMPLES", "150"))
@@ -65,11 +65,11 @@ def _check(path):
     started = time.monotonic()
     try:
         place = f"{path}: "
-        for study in parts.load(path).parts:
+        for study in parts.load_study_file(path).parts:
             place = f"{study.place}: "
             trials = plan(study)
             assert all(trial.id for trial in trials[: len(study.optimizer)])
-            for search in searching.searches(study):
+            for search in searching.make_searches(study):
                 assert search.configurations > 0
                 assert search.protocol
     except UserError as error:
@@ -117,7 +117,7 @@ def test_what_windows_makes_of_a_study_is_the_same_study(folder, name):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(fuzzing.STUDIES[name])
     windows.write_bytes(b"\xef\xbb\xbf" + fuzzing.STUDIES[name].replace(b"\n", b"\r\n"))
-    one, two = ([study.model_dump() for study in parts.load(path).parts] for path in (windows, plain))
+    one, two = ([study.model_dump() for study in parts.load_study_file(path).parts] for path in (windows, plain))
     assert one == two
     assert tomllib.loads(fuzzing.toml(fuzzing.DOCUMENTS[name])) == fuzzing.DOCUMENTS[name]
 
@@ -167,7 +167,7 @@ def test_what_the_fuzzing_found_is_told(folder, at, text, told):
     path = folder / "study.toml"
     path.write_text("\n".join(lines), encoding="utf-8")
     with pytest.raises(UserError) as caught:
-        searching.searches(load(path))
+        searching.make_searches(load_study(path))
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -235,7 +235,7 @@ def test_what_could_stand_in_the_place_of_a_mistake(folder, text, told):
     path = folder / "study.toml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UserError) as caught:
-        load(path)
+        load_study(path)
     assert told in str(caught.value)
 
 
@@ -244,7 +244,7 @@ def test_hundreds_of_mistakes_are_told_as_twenty(folder):
     path = folder / "study.toml"
     path.write_text("".join(f"key{at} = 1\n" for at in range(300)), encoding="utf-8")
     with pytest.raises(UserError) as caught:
-        load(path)
+        load_study(path)
     lines = str(caught.value).split("\n")
     assert len(lines) == 21
     assert lines[-1] == f"{path}: 285 more mistakes. Mend these first"  # 300 keys, and five that are missing

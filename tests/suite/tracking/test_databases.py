@@ -3,7 +3,7 @@
 import pytest
 import sqlalchemy.exc
 
-from suite.tracking.databases import cause, made_whole
+from suite.tracking.databases import cause, create_atomically
 
 
 def test_a_cause_has_no_password_even_where_it_is_cut():
@@ -32,7 +32,7 @@ def test_a_database_is_there_whole_or_not_at_all(tmp_path):
 
 
 def _make(file, half):
-    with made_whole(file) as uri:
+    with create_atomically(file) as uri:
         new = file.parent / uri.rpartition("/")[2]
         with new.open("x") as content:
             content.write(half or "whole")

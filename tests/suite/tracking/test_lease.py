@@ -12,7 +12,7 @@ import pytest
 
 from suite.errors import UserError
 from suite.tracking import lease
-from suite.tracking.lease import is_alive, is_gone, keep, process
+from suite.tracking.lease import has_exited, hold_lease, is_running, process
 from suite.tracking.lock import own_command
 
 HOST = socket.gethostname()
@@ -44,20 +44,22 @@ class Board:
         self.note = text
 
     def hold(self):
-        return keep(self.read, self.write, "here: the study")
+        return hold_lease(self.read, self.write, "here: the study")
 
 
 def test_a_process_is_gone_when_it_ended_on_this_machine(ended):
     """This process is at work, an ended one is gone; of another machine, name or container nothing is known."""
-    assert (is_alive(HOST, process()), is_gone(HOST, process())) == (True, False)
-    assert (is_alive(HOST, ended), is_gone(HOST, ended)) == (False, True)
-    assert (is_alive("another", ended), is_gone("another", ended)) == (False, False)
-    assert (is_alive(HOST, ""), is_gone(HOST, "")) == (False, False)
+    assert (is_running(HOST, process()), has_exited(HOST, process())) == (True, False)
+    assert (is_running(HOST, ended), has_exited(HOST, ended)) == (False, True)
+    assert (is_running("another", ended), has_exited("another", ended)) == (False, False)
+    assert (is_running(HOST, ""), has_exited(HOST, "")) == (False, False)
     pid, start, boot, namespace, machine = ended.split(" ")
-    assert not is_gone(HOST, f"{pid} {start} {boot} pid:[1] {machine}"), (
+    assert not has_exited(HOST, f"{pid} {start} {boot} pid:[1] {machine}"), (
         "another container, whose processes are not seen"
     )
-    assert not is_gone(HOST, f"{pid} {start} another-boot {namespace} another-machine"), "another machine of this name"
+    assert not has_exited(HOST, f"{pid} {start} another-boot {namespace} another-machine"), (
+        "another machine of this name"
+    )
 
 
 def test_a_machine_that_was_restarted_has_none_of_its_processes(monkeypatch):
@@ -65,9 +67,9 @@ def test_a_machine_that_was_restarted_has_none_of_its_processes(monkeypatch):
     before = process()
     monkeypatch.setattr(lease, "_boot", lambda: "the-next-boot")
     monkeypatch.setattr(lease, "_machine", lambda: before.split(" ")[4])
-    assert is_gone(HOST, before) is (before.split(" ")[4] != "-")
+    assert has_exited(HOST, before) is (before.split(" ")[4] != "-")
     monkeypatch.setattr(lease, "_machine", lambda: "-")
-    assert not is_gone(HOST, before.rpartition(" ")[0] + " -")
+    assert not has_exited(HOST, before.rpartition(" ")[0] + " -")
 
 
 def test_a_number_that_another_process_got_is_another_process(ended):
@@ -75,7 +77,7 @@ def test_a_number_that_another_process_got_is_another_process(ended):
     pid, start, *rest = process().split(" ")
     assert 0 < int(start) < int(ended.split(" ")[1])
     assert int(pid) == os.getpid()
-    assert is_gone(HOST, " ".join([pid, str(int(start) - 1), *rest]))
+    assert has_exited(HOST, " ".join([pid, str(int(start) - 1), *rest]))
 
 
 @pytest.mark.usefixtures("quick")
@@ -128,7 +130,7 @@ def test_of_two_who_come_at_the_same_time_one_is_refused():
         if text:
             board.note = text.replace(HOST, "far")  # the other one wrote right after
 
-    with pytest.raises(UserError, match=r"held by .* on far"), keep(board.read, write, "it"):
+    with pytest.raises(UserError, match=r"held by .* on far"), hold_lease(board.read, write, "it"):
         pass
 
 
@@ -143,7 +145,7 @@ def test_a_holder_outlives_a_store_that_is_away():
             raise UserError("the store is away")
         return board.note
 
-    with keep(read, board.write, "it"):
+    with hold_lease(read, board.write, "it"):
         away.set()
         time.sleep(0.3)
         away.clear()

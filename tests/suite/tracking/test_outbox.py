@@ -9,7 +9,7 @@ from mlflow.exceptions import MlflowException
 from suite.errors import UserError
 from suite.records import Outcome, Point, Timing, TrialResult
 from suite.spec.plan import plan
-from suite.spec.study_file import load
+from suite.spec.study_file import load_study
 from suite.tracking import outbox
 from suite.tracking.outbox import Outbox
 
@@ -19,7 +19,7 @@ AWAY = MlflowException("(sqlite3.OperationalError) database is locked")
 @pytest.fixture
 def study(write_study):
     """A study of two optimizers and two repeats."""
-    return load(write_study())
+    return load_study(write_study())
 
 
 @pytest.fixture(autouse=True)

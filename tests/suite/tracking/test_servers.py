@@ -7,7 +7,7 @@ import pytest
 import servers
 
 from suite.spec.plan import plan
-from suite.spec.study_file import load
+from suite.spec.study_file import load_study
 from suite.tracking.store import Store, locate
 from suite.tuning import search
 from suite.tuning import storage as optuna_storage
@@ -32,12 +32,12 @@ def _found(here, store, storage, path):
     records = Store(locate(store, here / "out"), here / "out", create=False)
     tuned = here / "out" / "studies" / f"{path.stem}_tuned.toml"
     found = {}
-    for each in (load(path), load(tuned)):
+    for each in (load_study(path), load_study(tuned)):
         done = records.records([trial.id for trial in plan(each)])
         found[each.name] = {trial: (record.outcome, record.weights) for trial, record in done.items()}
         table = pd.read_csv(here / "out" / "reports" / each.name / "table.csv")
         found[f"table of {each.name}"] = table[[name for name in table if "second" not in name]].to_csv()
-    searches = search.searches(load(path))
+    searches = search.make_searches(load_study(path))
     with optuna_storage.Storage(optuna_storage.locate(storage, records.root or here / "out")) as optuna:
         tried = [each for search in searches for each in optuna_storage.configurations(optuna, search)]
     plain = {"seconds": 0, "run_id": "", "recorded": 0}
@@ -80,20 +80,20 @@ def test_two_coordinators_on_one_server_leave_each_other_alone(write_study, here
     for name, value in {"BEAT": 0.5, "PATIENCE": 5.0, "SETTLE": 0.2}.items():
         monkeypatch.setattr(lease, name, value)
     address, _ = server
-    study, other = load(write_study(name="shared")), load(write_study(name="another"))
+    study, other = load_study(write_study(name="shared")), load_study(write_study(name="another"))
     first, second = (Store(address, here / "out") for _ in range(2))
     client = MlflowClient(address)
     name = lease.socket.gethostname()
-    with first.held(study):
+    with first.lock(study):
         run = client.create_run(first._experiment(study), tags={"ravine.owner": name, "ravine.process": "1 1 1 1 1"})
         # From here on this process is one of another machine, with a cache of its own.
         monkeypatch.setenv("XDG_CACHE_HOME", str(here / "cache"))
         monkeypatch.setattr(lease.socket, "gethostname", lambda: "far")
-        with pytest.raises(UserError, match=rf"shared: held by `.*` on {name} "), second.held(study):
+        with pytest.raises(UserError, match=rf"shared: held by `.*` on {name} "), second.lock(study):
             pass
-        with second.held(other):
-            assert second.sweep() == 0
+        with second.lock(other):
+            assert second.delete_incomplete_runs() == 0
         assert client.get_run(run.info.run_id).info.status == "RUNNING"
         monkeypatch.setattr(lease.socket, "gethostname", lambda: name)
-    with second.held(study):
+    with second.lock(study):
         pass

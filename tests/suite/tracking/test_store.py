@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from suite.errors import UserError
 from suite.records import SCHEMA, Outcome, Point, Timing, TrialResult
 from suite.spec.plan import plan
-from suite.spec.study_file import load
+from suite.spec.study_file import load_study
 from suite.tracking import lock
 from suite.tracking import store as store_module
 from suite.tracking.store import Store, exists, locate
@@ -25,7 +25,7 @@ WHO = "from suite.tracking.lease import process; print(process())"
 @pytest.fixture
 def study(write_study):
     """A study of two optimizers and two repeats."""
-    return load(write_study())
+    return load_study(write_study())
 
 
 def _result(trial, outcome=Outcome.OK, points=None, **changes):
@@ -131,13 +131,13 @@ def test_what_a_killed_process_left_is_not_a_record(store, study):
     assert store.records([trial.id]) == {}
     client.update_run(record.run_id, status="RUNNING")
     assert store.records([trial.id]) == {}
-    assert store.sweep() == 0, "the process that writes it is at work: this one"
+    assert store.delete_incomplete_runs() == 0, "the process that writes it is at work: this one"
     gone = subprocess.run([sys.executable, "-c", WHO], capture_output=True, text=True, check=True).stdout.strip()
     client.set_tag(record.run_id, "ravine.process", gone)
     client.set_tag(record.run_id, "ravine.owner", "another-machine")
-    assert store.sweep() == 0
+    assert store.delete_incomplete_runs() == 0
     client.set_tag(record.run_id, "ravine.owner", socket.gethostname())
-    assert store.sweep() == 1
+    assert store.delete_incomplete_runs() == 1
     assert client.get_run(record.run_id).info.lifecycle_stage == "deleted"
 
 
@@ -193,8 +193,8 @@ def test_a_view_shows_the_trials_of_its_plan(store, study):
     store.write(study, _result(first))
     store.write(short, _result(plan(short)[0]))
     store.write(study.override(repeats=1), _result(second))
-    store.include(study, store.records([first.id, second.id]).values())
-    store.include(study, store.records([first.id, second.id]).values())
+    store.tag_with_study(study, store.records([first.id, second.id]).values())
+    store.tag_with_study(study, store.records([first.id, second.id]).values())
     client = MlflowClient(store.uri)
     experiment = client.get_experiment_by_name("toy_study")
     shown = {}
@@ -224,7 +224,7 @@ from suite.tracking.store import Store
 with Store({store.uri!r}, Path("out")).held():
     pass
 """
-    with store.held():
+    with store.lock():
         second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         import os
 

@@ -22,8 +22,8 @@ import suite.training.step
 from suite.optimizers import OPTIMIZERS
 from suite.optimizers.base import Rule
 from suite.optimizers.schedules import scheduler
-from suite.training.cuda_graphs import WARM_UP, Repeated
-from suite.training.interleaving import Lane, in_turns
+from suite.training.cuda_graphs import WARM_UP, CapturableWork
+from suite.training.interleaving import InterleavedRun, run_interleaved
 from suite.training.loop import train
 from suite.trials import Trial
 
@@ -79,7 +79,7 @@ def _end(kind, problem=BLOBS, schedule=None, trial=TRIAL, capturable=True):
     if capturable:
         optimizer.capturable()
     run = train(trial, problem, problem.load(None), network, optimizer, steps, torch.Generator().manual_seed(2))
-    (end,) = in_turns([Lane(run, 0, "cpu")], 1)
+    (end,) = run_interleaved([InterleavedRun(run, 0, "cpu")], 1)
     return [p.detach().clone() for p in network.parameters()], end.points
 
 
@@ -145,7 +145,7 @@ def test_a_trial_leaves_nothing_behind(size, monkeypatch):
     """Its graphs, and the memory that they hold, go with it at once, and not when garbage is next looked for."""
     made = []
 
-    class Kept(Repeated):
+    class Kept(CapturableWork):
         def __init__(self, *args, **more):
             super().__init__(*args, **more)
             made.append(weakref.ref(self))
@@ -187,7 +187,7 @@ def test_what_broke_a_capture_is_what_is_told(monkeypatch, own):
 
 def test_a_number_read_from_a_tensor_is_told():
     """What would break a capture on CUDA breaks a recording."""
-    work = Repeated(lambda: torch.ones(()).item(), torch.device("cpu"))
+    work = CapturableWork(lambda: torch.ones(()).item(), torch.device("cpu"))
     with pytest.raises(AssertionError, match="a number was read"), Recording():
         work()
 
@@ -201,7 +201,7 @@ def test_work_is_done_once_a_call(monkeypatch):
         return record(work, device)
 
     monkeypatch.setattr(suite.training.cuda_graphs, "capture", capture)
-    repeated = Repeated(lambda: done.add_(1), torch.device("cpu"))
+    repeated = CapturableWork(lambda: done.add_(1), torch.device("cpu"))
     for count in range(1, WARM_UP + 4):
         repeated()
         assert done.item() == count

@@ -10,15 +10,15 @@ from suite.training import devices
 def test_auto_is_cuda_where_there_is_one(monkeypatch):
     """`auto` takes the GPU if there is one, else the CPU."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert devices.resolve("auto") == "cpu"
+    assert devices.resolve_device("auto") == "cpu"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert devices.resolve("auto") == "cuda"
-    assert devices.resolve("cuda:1") == "cuda:1"
+    assert devices.resolve_device("auto") == "cuda"
+    assert devices.resolve_device("cuda:1") == "cuda:1"
     with pytest.raises(
         UserError, match=r'unknown device: "cuda:2". Here are: cpu, cuda, cuda:0, cuda:1; or write auto'
     ):
-        devices.resolve("cuda:2")
+        devices.resolve_device("cuda:2")
 
 
 @pytest.mark.parametrize(("device", "why"), [("cuda", "there is no CUDA device here"), ("tpu", "unknown device")])
@@ -26,7 +26,7 @@ def test_a_device_that_is_not_here_is_refused(monkeypatch, device, why):
     """The message says why, and what there is."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match=f'--device: {why}: "{device}". Here are: cpu; or write auto'):
-        devices.resolve(device)
+        devices.resolve_device(device)
 
 
 def test_arithmetic_sets_and_restores():
@@ -45,12 +45,12 @@ def test_arithmetic_sets_and_restores():
 
     torch.set_num_threads(2)
     before = state()
-    with devices.arithmetic("float32"):
+    with devices.deterministic_mode("float32"):
         assert state() == (1, True, "ieee", "ieee", "ieee", False)
     assert state() == before
-    with devices.arithmetic("tf32"):
+    with devices.deterministic_mode("tf32"):
         assert state()[2:5] == ("tf32", "tf32", "tf32")
-    with pytest.raises(ValueError, match="inside"), devices.arithmetic("float32"):
+    with pytest.raises(ValueError, match="inside"), devices.deterministic_mode("float32"):
         raise ValueError("inside")
     assert state() == before
 

@@ -11,7 +11,7 @@ from suite.optimizers import OPTIMIZERS
 from suite.optimizers.base import Rule
 from suite.records import Outcome
 from suite.spec.plan import plan
-from suite.spec.study_file import load
+from suite.spec.study_file import load_study
 from suite.training.run_trial import run_trial, run_trials
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")]
@@ -36,9 +36,13 @@ def _bits(results):
 
 def _trials(path, kind="adam", **changes):
     """The study's two trials of SGD as trials of a rule, with decay and schedule unless `changes` say otherwise."""
-    cls = OPTIMIZERS[kind] if kind in OPTIMIZERS else optimizers.find(kind, path.parent)
-    rule = {"optimizer": kind, "hyperparameters": optimizers.resolve(cls, {"weight_decay": 0.01}), "schedule": SCHEDULE}
-    return [dataclasses.replace(trial, **(rule | changes)) for trial in plan(load(path)) if trial.label == "SGD"]
+    cls = OPTIMIZERS[kind] if kind in OPTIMIZERS else optimizers.find_optimizer(kind, path.parent)
+    rule = {
+        "optimizer": kind,
+        "hyperparameters": optimizers.resolve_options(cls, {"weight_decay": 0.01}),
+        "schedule": SCHEDULE,
+    }
+    return [dataclasses.replace(trial, **(rule | changes)) for trial in plan(load_study(path)) if trial.label == "SGD"]
 
 
 @pytest.mark.parametrize("kind", [kind for kind, cls in OPTIMIZERS.items() if issubclass(cls, Rule)])
@@ -75,7 +79,7 @@ def test_what_is_not_captured_gives_the_same_bits(write_study, kind):
 @pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16"])
 def test_the_papers_network_gives_the_same_bits(fashion_mnist, precision):
     """Four trials alone and packed, two epochs of 500 images with a smaller last batch, all test images."""
-    study = load("quick").override(repeats=1, epochs=2, train_examples=500, precision=precision)
+    study = load_study("quick").override(repeats=1, epochs=2, train_examples=500, precision=precision)
     trials = plan(study)[:4]
     alone = [run_trial(trial, device=DEVICE, data=fashion_mnist) for trial in trials]
     assert _bits(run_trials(trials, 4, device=DEVICE, data=fashion_mnist)) == _bits(alone)
@@ -84,7 +88,7 @@ def test_the_papers_network_gives_the_same_bits(fashion_mnist, precision):
 @pytest.mark.data
 def test_it_trains_as_a_cpu_does(fashion_mnist):
     """The first loss of the paper's network is that of the CPU but for rounding."""
-    (trial,) = plan(load("quick").override(repeats=1, epochs=1, train_examples=512, optimizers=("Adam",)))
+    (trial,) = plan(load_study("quick").override(repeats=1, epochs=1, train_examples=512, optimizers=("Adam",)))
     here, there = (run_trial(trial, device=device, data=fashion_mnist) for device in (DEVICE, "cpu"))
     assert here.points[0].value == pytest.approx(there.points[0].value, rel=1e-4)
 
@@ -111,12 +115,12 @@ def test_trials_leave_no_memory_behind(write_study):
 
 def test_float32_is_ieee():
     """A product of large matrices is as near to float64's as IEEE float32 is, and TF32 is not."""
-    from suite.training.devices import arithmetic
+    from suite.training.devices import deterministic_mode
 
     draw = torch.Generator().manual_seed(0)
     one, other = (torch.randn(512, 512, generator=draw, dtype=torch.float64).to(DEVICE) for _ in range(2))
     errors = {}
     for precision in ("float32", "tf32"):
-        with arithmetic(precision):
+        with deterministic_mode(precision):
             errors[precision] = float((one.float() @ other.float() - one @ other).abs().max() / 512**0.5)
     assert errors["float32"] < 1e-5 < errors["tf32"]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from suite.training.out_of_memory import ran_out
+from suite.training.out_of_memory import is_out_of_memory
 
 
 @pytest.mark.parametrize(
@@ -22,4 +22,4 @@ from suite.training.out_of_memory import ran_out
 )
 def test_the_ways_in_which_memory_runs_out(error, short):
     """torch, Python, and the libraries below torch, each in its own words; other errors are other errors."""
-    assert ran_out(error) == short
+    assert is_out_of_memory(error) == short

@@ -11,7 +11,7 @@ import torch
 
 from suite.records import Outcome
 from suite.spec.plan import plan
-from suite.spec.study_file import load
+from suite.spec.study_file import load_study
 from suite.training.run_trial import digest, run_trial
 
 
@@ -19,7 +19,7 @@ from suite.training.run_trial import digest, run_trial
 def trials(write_study):
     """The trials of a study, and its folder."""
     path = write_study()
-    return plan(load(path)), path.parent
+    return plan(load_study(path)), path.parent
 
 
 def _bits(result):
@@ -45,7 +45,7 @@ def test_the_same_trial_gives_the_same_bits(trials):
 def test_random_numbers_drawn_in_training_are_seeded(write_study):
     """Dropout, or an optimizer that adds noise, has a stream of its own: the same bits whatever ran before."""
     path = write_study("DROPOUT_BLOBS")
-    first, _, second, _ = plan(load(path))
+    first, _, second, _ = plan(load_study(path))
     torch.manual_seed(1)
     once = run_trial(first, folder=path.parent)
     torch.manual_seed(2)
@@ -75,7 +75,7 @@ def test_optimizers_of_a_repeat_start_alike_and_see_the_same_batches(write_study
     text = path.read_text(encoding="utf-8").replace("lr = 0.1\n", "lr = 1e-30\n").replace("lr = 0.05", "lr = 1e-30")
     path.write_text(text, encoding="utf-8")
     losses = {}
-    for trial in plan(load(path)):
+    for trial in plan(load_study(path)):
         result = run_trial(trial, folder=path.parent)
         losses[trial.name] = tuple(p.value for p in result.points if p.metric == "train/step_loss")
     assert len(losses["SGD r0"]) == 8
@@ -104,7 +104,7 @@ def test_the_callers_random_state_is_left_alone(trials):
 def test_an_exception_is_an_outcome(write_study):
     """A trial that breaks is a row with the exception's text and place; it does not raise."""
     path = write_study(extra='\n[[optimizer]]\nname = "mine"\nkind = "toy:Broken"\nlr = 0.1\n')
-    result = run_trial(plan(load(path))[2], folder=path.parent)
+    result = run_trial(plan(load_study(path))[2], folder=path.parent)
     assert result.outcome is Outcome.FAILED
     assert result.reason.startswith("ValueError: a bug in the third step (toy.py, step, line ")
     assert result.weights == ""
@@ -114,7 +114,7 @@ def test_an_exception_is_an_outcome(write_study):
 def test_divergence_is_an_outcome(write_study):
     """A learning rate far too large gives the outcome diverged, with weights and the losses up to there."""
     path = write_study()
-    trial = plan(load(path))[0]
+    trial = plan(load_study(path))[0]
     big = dataclasses.replace(trial, hyperparameters={**trial.hyperparameters, "lr": 1e30})
     result = run_trial(big, folder=path.parent)
     assert result.outcome is Outcome.DIVERGED
@@ -128,7 +128,7 @@ def test_a_schedule_and_weight_decay_from_the_study_file_reach_the_training(writ
     extra = entry.format("decay") + "weight_decay = 0.1\n"
     extra += entry.format("cosine") + 'schedule = { kind = "cosine", warmup = 0.2 }\n'
     path = write_study(repeats=1, extra=extra)
-    plain, _, decay, cosine = (run_trial(trial, folder=path.parent) for trial in plan(load(path)))
+    plain, _, decay, cosine = (run_trial(trial, folder=path.parent) for trial in plan(load_study(path)))
     assert {plain.outcome, decay.outcome, cosine.outcome} == {Outcome.OK}
     assert len({plain.weights, decay.weights, cosine.weights}) == 3
 
@@ -172,7 +172,7 @@ def test_compiled_trials_are_near_plain_ones_and_the_same_twice(trials):
 @pytest.mark.data
 def test_the_papers_network_trains_on_the_real_images(fashion_mnist):
     """128 images, two updates of the CNN, all 10,000 test images: twice the same bits, and accuracies are counts."""
-    study = load("quick").override(repeats=1, epochs=1, train_examples=128, optimizers=("Adam",))
+    study = load_study("quick").override(repeats=1, epochs=1, train_examples=128, optimizers=("Adam",))
     (trial,) = plan(study)
     results = [run_trial(dataclasses.replace(trial, test_every=1), data=fashion_mnist) for _ in range(2)]
     assert results[0].outcome is Outcome.OK

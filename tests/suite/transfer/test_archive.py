@@ -16,8 +16,8 @@ from suite.errors import UserError
 from suite.records import Outcome, Point, Timing, TrialResult
 from suite.spec import study_file
 from suite.spec.plan import plan
-from suite.spec.study import check
-from suite.spec.study_file import load, parse
+from suite.spec.study import validate_study
+from suite.spec.study_file import load_study, parse_study
 from suite.tracking.store import Store, locate
 from suite.transfer import archive
 from suite.transfer.merge import merge
@@ -52,7 +52,7 @@ def _result(trial, outcome=Outcome.OK, **changes):
 @pytest.fixture
 def study(write_study):
     """A study of two optimizers and two repeats."""
-    return load(write_study())
+    return load_study(write_study())
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ def test_overrides_and_defaults_are_part_of_an_export(store, study, here):
     study.path.unlink()
     read = archive.read(here / "short.zip")
     assert (read.study.epochs, read.study.repeats, read.study.report_name) == (1, 1, "toy_study@repeats=1,epochs=1")
-    assert 'score = "test/accuracy"' in study_file.text(read.study)
+    assert 'score = "test/accuracy"' in study_file.study_to_toml(read.study)
 
 
 def test_a_study_is_written_as_it_reads_back(write_study):
@@ -166,8 +166,10 @@ def test_a_study_is_written_as_it_reads_back(write_study):
         'schedule = { kind = "step", milestones = [0.1, 0.7] }\nproblem_options = { a = 1 }\n'
         "[tune]\ntrials = 3\n[tune.space.adam]\nlr = { log = [1e-5, 1] }\n"
     )
-    study = load(write_study(extra=extra))
-    again = check(parse(study_file.text(study).encode(), "x"), place="x", own={"name": study.name})
+    study = load_study(write_study(extra=extra))
+    again = validate_study(
+        parse_study(study_file.study_to_toml(study).encode(), "x"), place="x", own={"name": study.name}
+    )
     assert again.model_dump() == study.model_dump()
 
 
@@ -433,6 +435,6 @@ def test_a_run_that_comes_with_ravine_is_of_the_study_of_its_name(name):
     changed = dict(override.split("=", 1) for override in read.study.overrides)
     assert changed.keys() <= {"repeats", "precision"}
     repeats = int(changed["repeats"]) if "repeats" in changed else None
-    study = load(name).override(repeats=repeats, precision=changed.get("precision"))
+    study = load_study(name).override(repeats=repeats, precision=changed.get("precision"))
     assert [(trial.label, trial.id) for trial in read.trials] == [(trial.label, trial.id) for trial in plan(study)]
     assert read.found

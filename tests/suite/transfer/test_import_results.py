@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from suite.errors import UserError
 from suite.records import Outcome
-from suite.spec.parts import load
+from suite.spec.parts import load_study_file
 from suite.spec.plan import plan
 from suite.transfer import archive, import_results
 
@@ -47,7 +47,7 @@ def test_a_file_is_read_to_the_last_bit_in_any_order(tmp_path, name):
     frame = values()
     path = save(frame.sample(frac=1, random_state=1), tmp_path / name)
     found = import_results.read(path)
-    study = import_results.write_study(path, found, tmp_path / "studies", "mine").one()
+    study = import_results.write_study(path, found, tmp_path / "studies", "mine").single()
     known = {result.trial.name: result for result in import_results.results(found[0], plan(study))}
     assert len(known) == 9
     assert {name for name, result in known.items() if result.outcome is Outcome.DIVERGED} == {"SGD r1"}
@@ -79,18 +79,18 @@ def test_the_study_says_what_was_found_and_reads_back(tmp_path):
     frame = pd.concat([values(), values(labels=("Slow",), epochs=5)])
     path = save(frame, tmp_path / "a.csv")
     found = import_results.read(path)
-    study = import_results.write_study(path, found, tmp_path, "mine").one()
+    study = import_results.write_study(path, found, tmp_path, "mine").single()
     assert (study.repeats, study.epochs, study.score, study.margin) == (3, 5, "test/accuracy", 0.002)
     assert [(entry.name, entry.epochs) for entry in study.optimizer] == [*((name, 3) for name in LABELS), ("Slow", 5)]
     assert study.imported is not None
     assert (study.imported.file, study.imported.sha256) == ("a.csv", found[1])
-    other = import_results.write_study(path, found, tmp_path, "mine", "training loss").one()
+    other = import_results.write_study(path, found, tmp_path, "mine", "training loss").single()
     assert (other.score, other.margin) == ("train/loss", 0)
-    assert import_results.write_study(path, found, tmp_path, "mine", margin=0.1).one().margin == 0.1
+    assert import_results.write_study(path, found, tmp_path, "mine", margin=0.1).single().margin == 0.1
     ids = {trial.id for trial in plan(study)}
     assert len(ids) == 12
     changed = save(frame.assign(epoch=frame["epoch"]).iloc[::-1], tmp_path / "a.csv")
-    again = import_results.write_study(changed, import_results.read(changed), tmp_path, "mine").one()
+    again = import_results.write_study(changed, import_results.read(changed), tmp_path, "mine").single()
     assert not ids & {trial.id for trial in plan(again)}  # another file is another result
 
 
@@ -101,7 +101,7 @@ def test_a_file_plans_the_runs_that_it_has(tmp_path):
     )
     path = save(frame, tmp_path / "a.csv")
     found = import_results.read(path)
-    study = import_results.write_study(path, found, tmp_path, "mine").one()
+    study = import_results.write_study(path, found, tmp_path, "mine").single()
     names = [trial.name for trial in plan(study)]
     assert sorted(names) == ["A r0", "A r3", "A r4", "B r1", "B r3", "C r2"]
     assert {result.trial.name for result in import_results.results(found[0], plan(study))} == set(names)
@@ -234,7 +234,7 @@ def test_an_imported_study_is_recorded_reported_and_compared_but_not_run(call, h
     save(better, here / "b.csv")
     assert call("import", "b.csv", "--study", "new")[0] == 0
     versus = json.loads(call("compare", "mine", "new", "--json")[1])
-    assert versus["unpaired_since"] == "what random numbers an imported run drew is not known"
+    assert versus["unpaired_reason"] == "what random numbers an imported run drew is not known"
     assert {change["verdict"] for change in versus["changes"]} == {"better"}
 
 
@@ -271,11 +271,11 @@ def test_a_study_file_cannot_pass_for_an_import(here, write_study):
     kind = text.partition('kind = "')[2].partition('"')[0]
     (here / "odd.toml").write_text(text.replace(f'kind = "{kind}"', 'kind = "imported"', 1), encoding="utf-8")
     with pytest.raises(UserError, match=r"is imported, the study is not. Choose a kind of `ravine list optimizers`"):
-        load(here / "odd.toml")
+        load_study_file(here / "odd.toml")
     source = f'imported = {{file = "a.csv", sha256 = "{"0" * 64}"}}\n'
     (here / "odd.toml").write_text(source + text, encoding="utf-8")
     with pytest.raises(UserError, match=r"the study is imported, .* is not. Write a study of its own for it"):
-        load(here / "odd.toml")
+        load_study_file(here / "odd.toml")
 
 
 CELLS = st.one_of(

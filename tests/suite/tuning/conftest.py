@@ -44,8 +44,8 @@ def tune(here, migrated):
         executor = Here(study.folder, **how)
         url = optuna_storage.locate(storage, store.root)
         try:
-            with store.held(), optuna_storage.Storage(url) as held:
-                failed = tuner.tune(study, search.searches(study), store, held, executor)
+            with store.lock(), optuna_storage.Storage(url) as held:
+                failed = tuner.tune(study, search.make_searches(study), store, held, executor)
         except KeyboardInterrupt:
             failed = None
         return store, failed, executor

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from suite.tuning.importance import FEWEST, importances
+from suite.tuning.importance import MIN_CONFIGURATIONS, importances
 
 
 def drawn(n, seed=0, **weights):
@@ -54,12 +54,12 @@ def test_the_same_trials_give_the_same_shares() -> None:
 
 def test_no_answer_is_empty() -> None:
     """Too few trials, equal scores, no score at all, nothing that varies; what alone varies has it all."""
-    settings, scores = drawn(FEWEST, lr=5, beta1=5)
+    settings, scores = drawn(MIN_CONFIGURATIONS, lr=5, beta1=5)
     assert importances(settings[1:], scores[1:]) == {}
     assert len(importances(settings, scores)) == 2
-    assert importances(settings, [0.5] * FEWEST) == {}
-    assert importances(settings, [-math.inf] * FEWEST) == {}
-    assert importances([{"lr": 0.1}] * FEWEST, scores) == {}
+    assert importances(settings, [0.5] * MIN_CONFIGURATIONS) == {}
+    assert importances(settings, [-math.inf] * MIN_CONFIGURATIONS) == {}
+    assert importances([{"lr": 0.1}] * MIN_CONFIGURATIONS, scores) == {}
     assert importances([{"lr": s["lr"], "eps": 1e-8} for s in settings], scores) == {"lr": pytest.approx(1)}
 
 

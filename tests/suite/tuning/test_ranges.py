@@ -11,10 +11,10 @@ from suite.tuning import ranges
 def test_one_minus_log_is_written_as_one_minus_the_value():
     """β = 0.9 lies in [0.1, 0.5] of 1 − β, at its low end, although 1 − 0.9 is below 0.1 in binary; 0.75 halves log(5)."""
     values = Range(one_minus_log=(0.1, 0.5))
-    assert ranges.holds(values, 0.9)
-    assert ranges.position(values, 0.9) == 0
-    assert ranges.position(values, 1 - math.sqrt(0.05)) == pytest.approx(0.5)
-    assert not ranges.holds(values, 0.91)
+    assert ranges.contains(values, 0.9)
+    assert ranges.relative_position(values, 0.9) == 0
+    assert ranges.relative_position(values, 1 - math.sqrt(0.05)) == pytest.approx(0.5)
+    assert not ranges.contains(values, 0.91)
 
 
 def test_a_grid_goes_from_end_to_end():
@@ -40,4 +40,4 @@ def test_a_grid_goes_from_end_to_end():
 )
 def test_an_optimum_on_the_edge_asks_for_a_wider_range(values, x, wider):
     """Within 2% of an end, on the range's own scale, the range should go on there; not where the rule has its bound."""
-    assert ranges.beyond_edge(values, x) == wider
+    assert ranges.extend_range_at_bound(values, x) == wider

@@ -7,17 +7,17 @@ import pytest
 from suite import optimizers
 from suite.errors import UserError
 from suite.spec.study import Range
-from suite.spec.study_file import load
+from suite.spec.study_file import load_study
 from suite.tuning import ranges, search_space
 
 BETAS = {"momentum": 0.9, "alpha": 0.9, "rho": 0.9, "beta1": 0.9, "beta2": 0.999}
 
 
 def _space(path, label):
-    study = load(path)
+    study = load_study(path)
     entry = next(entry for entry in study.optimizer if entry.name == label)
-    kind = optimizers.find(entry.kind, study.folder)
-    return search_space.space(study, entry, optimizers.resolve(kind, entry.options))
+    kind = optimizers.find_optimizer(entry.kind, study.folder)
+    return search_space.space(study, entry, optimizers.resolve_options(kind, entry.options))
 
 
 @pytest.mark.parametrize("kind", sorted(optimizers.OPTIMIZERS))
@@ -25,18 +25,18 @@ def test_every_optimizer_has_a_default_space(write_study, kind):
     """The learning rate over five decades and each β that the rule has, all of which hold the optimizer's own setting."""
     path = write_study(extra=f'\n[[optimizer]]\nname = "x"\nkind = "{kind}"\n')
     space = _space(path, "x")
-    own = search_space.tunable(optimizers.resolve(optimizers.OPTIMIZERS[kind], {}))
+    own = search_space.tunable(optimizers.resolve_options(optimizers.OPTIMIZERS[kind], {}))
     assert set(space) == {"lr"} | (BETAS.keys() & own.keys())
     low, high = space["lr"].log
     assert math.log10(high / low) == pytest.approx(5)
-    assert all(ranges.holds(values, own[name]) for name, values in space.items())
+    assert all(ranges.contains(values, own[name]) for name, values in space.items())
     assert all(values.one_minus_log for name, values in space.items() if name != "lr")
 
 
 def test_the_range_of_adadelta_lies_where_its_useful_rates_are():
     """η = 1 is the middle of its decades or near it, a hundred times Adam's."""
     low, high = search_space.LEARNING_RATES["adadelta"]
-    assert 0.4 < ranges.position(Range(log=(low, high)), 1.0) < 0.7
+    assert 0.4 < ranges.relative_position(Range(log=(low, high)), 1.0) < 0.7
     assert low / search_space.LEARNING_RATES["adam"][0] == pytest.approx(100)
 
 

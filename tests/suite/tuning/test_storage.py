@@ -6,7 +6,7 @@ import optuna
 import pytest
 
 from suite.errors import UserError
-from suite.spec.study_file import load
+from suite.spec.study_file import load_study
 from suite.tuning import search, storage
 
 
@@ -58,9 +58,9 @@ def test_a_storage_without_a_driver_is_one_line(here, url):
 
 def test_an_optuna_study_of_others_is_left_alone(tune, write_study):
     """A study of the same name with a trial that Ravine did not make is refused in one line."""
-    study = load(write_study(extra="[tune]\ntrials = 7\nbatch = 3\nrepeats = 2\n"))
+    study = load_study(write_study(extra="[tune]\ntrials = 7\nbatch = 3\nrepeats = 2\n"))
     store, _, _ = tune(study, most=4)
-    name = search.searches(study)[0].optuna
+    name = search.make_searches(study)[0].optuna
     url = storage.locate(None, store.root)
     foreign = optuna.load_study(study_name=name, storage=url)
     foreign.add_trial(optuna.trial.create_trial(value=0.0))

@@ -7,7 +7,7 @@ import pytest
 
 from suite.records import Configuration, State
 from suite.spec.plan import plan
-from suite.spec.study_file import load, shipped
+from suite.spec.study_file import load_study, shipped_studies
 from suite.tuning import sampling, search, search_space, tuned_study
 
 OWN = (
@@ -21,7 +21,7 @@ def study(write_study):
     path = write_study(extra=OWN)
     text = path.read_text(encoding="utf-8").replace("lr = 0.05\n", "lr = 0.05\nbetas = [0.8, 0.99]\neps = 1e-7\n")
     path.write_text(text, encoding="utf-8")
-    return load(path)
+    return load_study(path)
 
 
 def _tried(search, number, value, state=State.COMPLETE, **hyperparameters):
@@ -46,7 +46,7 @@ def _tried(search, number, value, state=State.COMPLETE, **hyperparameters):
 @pytest.fixture
 def found(study):
     """SGD: its own setting is the best. Adam: the third. The user's own: nothing had all its repeats."""
-    sgd, adam, mine = search.searches(study)
+    sgd, adam, mine = search.make_searches(study)
     third = {"lr": 1 / 3, "beta1": 1 - 0.1 / 3, "beta2": 2 / 3}
     return {
         "SGD": [_tried(sgd, 0, 0.5), _tried(sgd, 1, 0.5), _tried(sgd, 2, 0.4, State.PRUNED, lr=1.0)],
@@ -61,9 +61,9 @@ def found(study):
 
 def test_the_tuned_study_runs_own_and_tuned_settings(study, found, here):
     """It loads and plans from its folder: each entry as it was, and beside it the best setting, exact, on fresh seeds."""
-    searches = search.searches(study)
+    searches = search.make_searches(study)
     path = tuned_study.write(study, searches, found, here / "out/studies")
-    again = load("toy_study_tuned", here / "out/studies")
+    again = load_study("toy_study_tuned", here / "out/studies")
     assert again.path == path.resolve()
     assert [entry.name for entry in again.optimizer] == [
         "SGD", "SGD, tuned", "Adam", "Adam, tuned", "Mine [x]", "Mine [x], tuned",
@@ -85,8 +85,10 @@ def test_the_tuned_study_runs_own_and_tuned_settings(study, found, here):
 
 def test_each_value_says_where_it_came_from(study, found, here):
     """The Optuna study, the trial and its exact score stand behind every tuned value, and a reason where there is none."""
-    text = tuned_study.write(study, search.searches(study), found, here / "out/studies").read_text(encoding="utf-8")
-    name = search.searches(study)[1].optuna
+    text = tuned_study.write(study, search.make_searches(study), found, here / "out/studies").read_text(
+        encoding="utf-8"
+    )
+    name = search.make_searches(study)[1].optuna
     lines = [
         line for line in text.splitlines() if f'Optuna study "{name}", trial 2: validation/loss {0.1 + 0.2!r}' in line
     ]
@@ -99,18 +101,18 @@ def test_each_value_says_where_it_came_from(study, found, here):
 def test_the_tuned_study_of_overrides_has_a_name_of_its_own(study, found, here):
     """What the command line changed is in the file and in its name."""
     short = study.override(epochs=1, repeats=5)
-    path = tuned_study.write(short, search.searches(short), found, here / "out/studies")
+    path = tuned_study.write(short, search.make_searches(short), found, here / "out/studies")
     assert path.name == "toy_study@repeats=5,epochs=1_tuned.toml"
     values = tomllib.loads(path.read_text(encoding="utf-8"))
     assert (values["epochs"], values["repeats"], len(values["optimizer"])) == (1, 5, 6)
-    assert load(path.stem, here / "out/studies").repeats == 5
+    assert load_study(path.stem, here / "out/studies").repeats == 5
 
 
 def test_an_optimum_on_the_edge_is_told_with_the_mend(study, found):
     """A line for the value within 2% of the end of its range; what it says to write is a range that the study takes."""
-    searches = search.searches(study)
+    searches = search.make_searches(study)
     found["Adam"].append(_tried(searches[1], 3, 0.1, lr=0.9, beta1=0.9, beta2=0.99))
-    (line,) = tuned_study.edges(searches, found)
+    (line,) = tuned_study.boundary_warnings(searches, found)
     assert line == (
         "tune.space.adam.lr: the best lr of Adam, 0.9, lies on the edge of its range { log = [1e-05, 1.0] }. "
         "Write lr = { log = [1e-05, 10.0] }, and tune again"
@@ -120,8 +122,8 @@ def test_an_optimum_on_the_edge_is_told_with_the_mend(study, found):
 @pytest.mark.parametrize("name", ["lr_sweep", "quick_tuning", "tunability", "tuning"])
 def test_the_shipped_tunings_can_be_searched(name):
     """Each is whole: every optimizer has a space and the same budget; the nine of the paper, in quick_tuning at least four."""
-    study = load(shipped()[name])
-    searches = search.searches(study)
+    study = load_study(shipped_studies()[name])
+    searches = search.make_searches(study)
     assert len(searches) == (9 if name != "quick_tuning" else 4)
     assert len({search.examples for search in searches}) == 1
     if name == "lr_sweep":

@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from reports.frames import study_frames
 from suite.records import State
 from suite.spec.plan import plan
-from suite.spec.study_file import load
+from suite.spec.study_file import load_study
 from suite.tracking.store import Store
 from suite.training import run_trial as trials
 from suite.tuning import search as searching
@@ -32,8 +32,8 @@ def _facts(store, name="toy_study"):
 
 def test_every_optimizer_gets_the_same_chance(tune, write_study):
     """As many configurations, the own setting first, under the same cap of examples; unpruned, all of them spend it."""
-    study = load(write_study(extra=TUNE + "prune = false\nvalidation_examples = 20\n"))
-    searches = searching.searches(study)
+    study = load_study(write_study(extra=TUNE + "prune = false\nvalidation_examples = 20\n"))
+    searches = searching.make_searches(study)
     assert {search.configurations for search in searches} == {7}
     assert {search.examples for search in searches} == {7 * 2 * 2 * 214}, "repeats, epochs, and 256 less a sixth"
     store, failed, executor = tune(study)
@@ -52,7 +52,7 @@ def test_every_optimizer_gets_the_same_chance(tune, write_study):
 
 def test_no_test_image_reaches_an_objective(tune, write_study, monkeypatch):
     """With a test set that is not a number the tuning is the same, number for number, and no tensor of it gets to the loop."""
-    study = load(write_study(extra=TUNE))
+    study = load_study(write_study(extra=TUNE))
     expected = _facts(tune(study)[0])
     seen = []
     train, load_all = trials.train, type(trials.problems.find(study.problem, study.folder)).load
@@ -84,7 +84,7 @@ def test_no_test_image_reaches_an_objective(tune, write_study, monkeypatch):
 
 def test_the_workers_change_nothing(tune, write_study):
     """One worker or five, whichever order trials end in: the same proposals, values and pruned configurations."""
-    study = load(write_study(extra=TUNE.replace("trials = 7", "trials = 12")))
+    study = load_study(write_study(extra=TUNE.replace("trials = 7", "trials = 12")))
     one = _facts(tune(study, "one", workers=1)[0])
     assert one == _facts(tune(study, "five", workers=5)[0])
     assert State.PRUNED in {each.state for each in one}
@@ -93,7 +93,7 @@ def test_the_workers_change_nothing(tune, write_study):
 
 def test_an_interrupted_search_is_the_undisturbed_one(tune, write_study, monkeypatch):
     """Killed between any two of its writes, again and again, it ends with the same numbers, and no trial is run twice."""
-    study = load(write_study(extra=TUNE.replace("7", "5")))
+    study = load_study(write_study(extra=TUNE.replace("7", "5")))
     undisturbed, _, alone = tune(study, "undisturbed")
     places = {
         "trial": None,
@@ -134,7 +134,7 @@ def _scratch(thing):
 
 def test_more_trials_later_go_on(tune, write_study):
     """Seven configurations and later eleven are the eleven of one go, and only the new ones are run."""
-    study = load(write_study(extra=TUNE))
+    study = load_study(write_study(extra=TUNE))
     more = study.override(trials=11)
     at_once, _, whole = tune(more, "at_once")
     _, _, before = tune(study)
@@ -142,13 +142,13 @@ def test_more_trials_later_go_on(tune, write_study):
     assert _facts(store) == _facts(at_once)
     assert len(before.ran) + len(after.ran) == len(whole.ran)
     with storage.Storage(storage.locate(None, store.root)) as held:
-        search = searching.searches(study)[0]
+        search = searching.make_searches(study)[0]
         assert [each.number for each in storage.configurations(held, search)] == list(range(7)), "as the study asks"
 
 
 def test_lost_records_are_made_again(tune, write_study, here):
     """Without Optuna's storage the same search is found from the recorded trials; another store gets Optuna's records."""
-    study = load(write_study(extra=TUNE))
+    study = load_study(write_study(extra=TUNE))
     store, _, _ = tune(study)
     expected = _facts(store)
     (here / "first/optuna.db").rename(here / "kept.db")
@@ -163,8 +163,8 @@ def test_lost_records_are_made_again(tune, write_study, here):
 def test_a_trial_that_diverges_counts_as_the_worst(tune, write_study):
     """It stops its configuration after one repeat, with the chance loss, ln 4, as its finite value, and is never picked."""
     extra = TUNE + 'sampler = "grid"\n[tune.space.sgd]\nlr = { values = [0.1, 1e30] }\n'
-    study = load(write_study(extra=extra.replace("trials = 7\n", ""))).override(optimizers=("SGD",))
-    (search,) = searching.searches(study)
+    study = load_study(write_study(extra=extra.replace("trials = 7\n", ""))).override(optimizers=("SGD",))
+    (search,) = searching.make_searches(study)
     assert search.configurations == 3
     store, failed, _ = tune(study)
     states = [each.state for each in store.configurations(study.name)]
@@ -173,7 +173,7 @@ def test_a_trial_that_diverges_counts_as_the_worst(tune, write_study):
     assert (diverged.value, len(diverged.trials), failed) == (math.log(4), 1, [])
     assert "the training loss was" in diverged.reason
     assert diverged.examples < 2 * 214
-    assert searching.best(store.configurations(study.name), search).number == 0
+    assert searching.best_configuration(store.configurations(study.name), search).number == 0
 
 
 def test_a_trial_at_chance_counts_as_the_worst(tune, write_study):
@@ -181,18 +181,18 @@ def test_a_trial_at_chance_counts_as_the_worst(tune, write_study):
     extra = TUNE + 'objective = "validation/accuracy"\nepochs = 4\n'
     path = write_study("NOISE", extra=extra.replace("trials = 7", "trials = 2"))
     path.write_text(path.read_text(encoding="utf-8").replace("batch_size = 64", "batch_size = 4"), encoding="utf-8")
-    study = load(path).override(optimizers=("SGD",), trials=2)
+    study = load_study(path).override(optimizers=("SGD",), trials=2)
     found = tune(study)[0].configurations(study.name)
     assert {(each.state, each.value, len(each.trials)) for each in found} == {(State.STALLED, 0.0, 1)}
 
 
 def test_an_accuracy_is_maximised(tune, write_study):
     """With an accuracy as the objective the highest is the best, and a worse one is pruned."""
-    study = load(write_study(extra=TUNE.replace("7", "12") + 'objective = "validation/accuracy"\n'))
+    study = load_study(write_study(extra=TUNE.replace("7", "12") + 'objective = "validation/accuracy"\n'))
     store = tune(study)[0]
-    for search in searching.searches(study):
+    for search in searching.make_searches(study):
         found = [each for each in store.configurations(study.name) if each.label == search.label]
-        best = searching.best(found, search)
+        best = searching.best_configuration(found, search)
         assert best.value == max(each.value for each in found if each.state is State.COMPLETE)
         assert all(each.value < best.value for each in found if each.state is State.PRUNED)
     assert set(study_frames.tuning(study, store)["goal"]) == {"maximise"}
@@ -200,7 +200,7 @@ def test_an_accuracy_is_maximised(tune, write_study):
 
 def test_a_failed_trial_holds_up_its_own_search_alone(tune, write_study):
     """The batch waits, told as failed, the others go on; mended, it ends as if nothing had been."""
-    study = load(write_study(extra=TUNE))
+    study = load_study(write_study(extra=TUNE))
     expected = _facts(tune(study, "undisturbed")[0])
     broken = expected[4].hyperparameters["lr"]
     label = expected[4].label
@@ -215,7 +215,7 @@ def test_a_failed_trial_holds_up_its_own_search_alone(tune, write_study):
 
 def test_the_search_reads_well_in_mlflow(tune, write_study):
     """Each configuration is a run with what it tried and how it ended, its trials below it, linked with Optuna's trial."""
-    study = load(write_study(extra=TUNE))
+    study = load_study(write_study(extra=TUNE))
     store = tune(study)[0]
     client = MlflowClient(store.uri)
     experiment = client.get_experiment_by_name("toy_study").experiment_id
@@ -224,7 +224,7 @@ def test_the_search_reads_well_in_mlflow(tune, write_study):
         f"{o} #{n}" for o in ("SGD", "Adam") for n in range(7)
     )
     with storage.Storage(storage.locate(None, store.root)) as held:
-        told = {(s.label, t.number): t for s in searching.searches(study) for t in held.study(s).get_trials()}
+        told = {(s.label, t.number): t for s in searching.make_searches(study) for t in held.study(s).get_trials()}
     for run in parents:
         trial = told[run.data.params["optimizer"], int(run.data.tags["ravine.number"])]
         assert trial.user_attrs["ravine.run"] == run.info.run_id
@@ -245,7 +245,7 @@ def test_the_search_reads_well_in_mlflow(tune, write_study):
 
 def test_a_frame_has_a_row_for_each_optuna_trial(tune, write_study):
     """The contract with the reports: by optimizer and number, NaN for a hyperparameter that an optimizer lacks."""
-    study = load(write_study(extra=TUNE))
+    study = load_study(write_study(extra=TUNE))
     store = tune(study)[0]
     table = study_frames.tuning(study, store)
     assert list(table["optimizer"]) == 7 * ["SGD"] + 7 * ["Adam"]
@@ -265,12 +265,12 @@ def test_a_frame_has_a_row_for_each_optuna_trial(tune, write_study):
 
 def test_another_protocol_is_another_search(tune, write_study):
     """With another batch nothing is mixed; the frame shows the newer one alone."""
-    study = load(write_study(extra=TUNE))
+    study = load_study(write_study(extra=TUNE))
     tune(study)
-    other = load(write_study(extra=TUNE.replace("batch = 3", "batch = 4")))
+    other = load_study(write_study(extra=TUNE.replace("batch = 3", "batch = 4")))
     store = tune(other)[0]
     assert len(store.configurations(study.name)) == 28
     assert len(study_frames.tuning(other, store)) == 14
-    newest = {search.optuna for search in searching.searches(other)}
+    newest = {search.optuna for search in searching.make_searches(other)}
     chosen = {each.run_id for each in store.configurations(study.name) if each.optuna in newest}
     assert set(study_frames.tuning(other, store)["run_id"]) == chosen
