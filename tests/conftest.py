@@ -8,6 +8,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from wording import Wording
 
 TOY = Path(__file__).parent / "support" / "toy.py"
 
@@ -28,6 +29,19 @@ name = "Adam"
 kind = "adam"
 lr = 0.05
 """
+
+
+def pytest_addoption(parser):
+    """Add the option that writes the snapshot file of messages."""
+    parser.addoption("--update-wording", action="store_true", help="Write tests/wording.json instead of comparing.")
+
+
+@pytest.fixture
+def wording(request, tmp_path):
+    """Compare a message with its snapshot in `tests/wording.json`."""
+    return Wording(
+        request.node.nodeid.removeprefix("tests/"), tmp_path, update=request.config.getoption("--update-wording")
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)
