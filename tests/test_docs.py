@@ -1,4 +1,4 @@
-"""What the documents show works as it stands: every command, every study, every file of one's own."""
+"""The documents: every command, study file and source file that they show works."""
 
 import configparser
 import re
@@ -16,7 +16,8 @@ from suite.spec.study_file import load_study, shipped_studies
 from suite.tuning import search
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ("README.md", "CONTRIBUTING.md")
+DOCUMENTS = ("README.md", "docs/guide.md", "CONTRIBUTING.md")
+GUIDE = "docs/guide.md"
 CLUSTERS = "docs/clusters.md"
 SMALL = ["--repeats", "1", "--epochs", "1", "--train-examples", "256"]
 TUNINGS = {"tuning", "quick_tuning", "lr_sweep", "tunability"}
@@ -50,8 +51,8 @@ def status(call, monkeypatch, fashion_mnist):
 @pytest.mark.data
 def test_every_ravine_command_of_the_documents_works(status, here, request):
     """In their order, with a budget that is cut down, each ends with status 0; the file to import is the one that is shown."""
-    commands = _commands("ravine")
-    (here / "results.csv").write_text(_blocks("README.md", "csv")[0], encoding="utf-8")
+    commands = list(dict.fromkeys(_commands("ravine")))
+    (here / "results.csv").write_text(_blocks(GUIDE, "csv")[0], encoding="utf-8")
     assert len(commands) >= 6
     assert status("run", "quick", *SMALL, "--optimizer", "Adam") == 0
     request.getfixturevalue("no_figures")  # the first report had them; the others need not draw their like again
@@ -76,13 +77,13 @@ def test_every_ravine_command_of_the_documents_works(status, here, request):
 
 
 def test_the_set_up_commands_are_what_tox_has():
-    """Each `sh setup.sh -e NAME` names an environment; that of the main job runs `ravine run quick`, the gate the tests."""
+    """Each `sh setup.sh -e NAME` names an environment; the main job runs `ravine run quick`, the gate runs the tests."""
     tox = configparser.ConfigParser()
     tox.read(ROOT / "tox.ini")
     commands = _commands("sh")
     named = {command.split()[3] for command in commands if "-e" in command}
     assert named <= {name.removeprefix("testenv:") for name in tox.sections()} | {"lint", "types"}
-    assert named >= {"study", "tests", "gpu", "benchmark", "mistakes", "calibration", "theory", "faults", "scale"}
+    assert named >= {"study", "tests", "unit", "gpu", "benchmark", "fuzz", "calibration", "theory", "faults", "scale"}
     assert {"sh setup.sh", "sh setup.sh -e study"} <= set(commands)
     assert tox["testenv:study"]["commands"] == "ravine {posargs:run quick}"
     assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").rstrip().endswith("\nsh setup.sh")
@@ -91,7 +92,8 @@ def test_the_set_up_commands_are_what_tox_has():
 
 def test_the_study_of_the_readme_is_valid(here):
     """The example can be copied into a file, its second part below the first, planned and searched; with parts, too."""
-    *blocks, parts = _blocks("README.md", "toml")
+    blocks = [*_blocks("README.md", "toml"), *_blocks(GUIDE, "toml")]
+    *blocks, parts = blocks
     assert len(blocks) == 2
     (here / "own.toml").write_text("\n".join(blocks), encoding="utf-8")
     (here / "own_parts.toml").write_text(f"{blocks[0]}\n{parts}", encoding="utf-8")
