@@ -78,7 +78,7 @@ def compare(
     if as_json:
         console.as_json(before_after.summary(comparison) | {"report": str(built.page)})
         return
-    console.report(built.sheet, built.answer, built.page)
+    console.report(built.table, built.answer, built.page)
 
 
 def build_reports(
@@ -102,7 +102,7 @@ def build_reports(
         store.write_report(study, folder)
         reports.append((study, built))
         if not as_json:
-            console.report(built.sheet, built.answer, built.page)
+            console.report(built.table, built.answer, built.page)
     combined = overview.build(chosen, reports, context.REPORTS / chosen.report_name) if len(reports) > 1 else None
     if as_json:
         summaries = [summary(built, study.name) for study, built in reports]
@@ -149,11 +149,11 @@ def _baseline(study: Study, store: str | None, test: Test | None, *, as_json: bo
         console.as_json(summary(built, study.name) | yours)
         return
     if not comparison:
-        console.report(built.sheet, built.answer, built.page)
+        console.report(built.table, built.answer, built.page)
         console.note(f"the store has no run to compare with it. Run it: {study_frames.command(baseline.study)}")
         return
-    console.conclusion(built.sheet, built.answer)
-    changes_table = before_after_section.changes_sheet(comparison) if len(comparison.changes) else None
+    console.conclusion(built.table, built.answer)
+    changes_table = before_after_section.changes_table(comparison) if len(comparison.changes) else None
     console.report(changes_table, before_after_section.answer(comparison), built.page)
 
 

@@ -27,7 +27,7 @@ class Page:
 
     page: Path
     answer: str
-    sheet: tables.Table | None
+    table: tables.Table | None
 
 
 def build(found: BeforeAfter, folder: Path, command: str) -> Page:
@@ -41,12 +41,12 @@ def build(found: BeforeAfter, folder: Path, command: str) -> Page:
     Raises:
         UserError: `folder` holds something that is no report.
     """
-    from reports.figures.style import styles
+    from reports.figures.style import assign_styles
 
     files.check_place(folder)
     change, whole = versus_section.section(found), _all(found)
     sections = [change, *([whole] if whole else [])]
-    looks = styles(list(dict.fromkeys([*found.changes["label"], *found.all.means])))
+    looks = assign_styles(list(dict.fromkeys([*found.changes["label"], *found.all.means])))
     pictures = list(files.draw_sections(sections, looks))
     answer = versus_section.answer(found)
     texts = files.section_texts(sections)
@@ -55,8 +55,8 @@ def build(found: BeforeAfter, folder: Path, command: str) -> Page:
         "after": found.after,
         "answer": answer,
         "sections": sections,
-        "pictures": pictures,
-        "looks": looks,
+        "figures": pictures,
+        "styles": looks,
         "command": command,
     }
     with files.replacing(folder) as fresh:
@@ -65,7 +65,7 @@ def build(found: BeforeAfter, folder: Path, command: str) -> Page:
         texts["index.html"] = files.render("before_after.html.j2", values)
         files.save_texts(texts, fresh)
         files.finish(fresh, {"before": found.before, "after": found.after, "command": command, "test": found.test})
-    return Page(folder / "index.html", answer, change.sheets[0] if len(found.changes) else None)
+    return Page(folder / "index.html", answer, change.tables[0] if len(found.changes) else None)
 
 
 def summary(found: BeforeAfter) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class RenderedFigure:
     files: Mapping[str, bytes]
     label: str = ""
     section: str = ""
-    beneath: str = ""
+    below_table: str = ""
     wide: bool = False
     """Whether it takes the whole width of the page."""
 
@@ -110,8 +110,8 @@ def draw_sections(sections: Iterable[Section], looks: Mapping[str, Style]) -> It
         for section in sections:
             for drawing in section.draw(looks):
                 drawn = picture(drawing.figure, drawing.name, drawing.caption, drawing.alt)
-                files = {**drawn.files, **drawing.also}
-                yield replace(drawn, section=section.anchor, beneath=drawing.beneath, files=files)
+                files = {**drawn.files, **drawing.extra_files}
+                yield replace(drawn, section=section.anchor, below_table=drawing.below_table, files=files)
 
 
 def section_texts(sections: Iterable[Section]) -> dict[str, str]:
@@ -119,7 +119,7 @@ def section_texts(sections: Iterable[Section]) -> dict[str, str]:
     texts: dict[str, str] = {}
     for section in sections:
         texts |= {f"{name}.csv": tables.csv(frame) for name, frame in section.data.items()}
-        for sheet in section.sheets:
+        for sheet in section.tables:
             texts |= {f"{sheet.name}.md": tables.markdown(sheet), f"{sheet.name}.tex": tables.latex(sheet)}
     return texts
 
@@ -152,7 +152,7 @@ def render(template: str, values: Mapping[str, Any]) -> str:
 
     Args:
         template: Its file's name.
-        values: What it shows. Without them there are no `races` and no column is the `score` (the best on top: `higher`).
+        values: What it shows. Without them there are no `animations` and no column is the `score` (the best on top: `higher`).
     """
     import jinja2
 
@@ -166,7 +166,7 @@ def render(template: str, values: Mapping[str, Any]) -> str:
     )
     engine.filters |= {"md": tables.escape_markdown, "sort_key": tables.sort_key}
     engine.globals |= {"markdown": tables.markdown, "digest": _digest, "source": _source}
-    return engine.get_template(template).render({"races": {}, "score": "", "higher": False} | dict(values))
+    return engine.get_template(template).render({"animations": {}, "score": "", "higher": False} | dict(values))
 
 
 def _source(name: str) -> str:

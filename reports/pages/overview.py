@@ -86,13 +86,13 @@ def build(file: StudyFile, reports: Parts, folder: Path) -> Overview:
         "file": file,
         "report_name": file.report_name,
         "answer": built.answer,
-        "told": told,
-        "words": _words(standing),
-        "sheet": sheet,
-        "pictures": pictures,
+        "parts": told,
+        "description": _words(standing),
+        "table": sheet,
+        "figures": pictures,
         "sections": sections,
-        "where": _where(reports),
-        "looks": looks,
+        "environments": _where(reports),
+        "styles": looks,
         "command": command(file),
     }
     with files.replacing(folder) as fresh:
@@ -189,20 +189,20 @@ def _p(p: float) -> str:
 
 def _looks(reports: Parts) -> Mapping[str, Any]:
     """A look for each label: that of the parts' own pages, where all have the same optimizers."""
-    from reports.figures.style import styles
+    from reports.figures.style import assign_styles
 
-    return styles([*dict.fromkeys(label for _, report in reports for label in report.frames.labels)])
+    return assign_styles([*dict.fromkeys(label for _, report in reports for label in report.frames.labels)])
 
 
 def _draw(standing: Ranking, looks: Mapping[str, Any]) -> Iterator[RenderedFigure]:
     import matplotlib.style
 
     from reports.figures.across_problems import critical_difference, profiles
-    from reports.figures.style import STYLE, single
+    from reports.figures.style import STYLE, single_panel
 
     many, count = len(standing.labels), standing.ranks.problems
     with matplotlib.style.context(["default", dict(STYLE)]):
-        figure, ax = single(height=1.5 + 0.16 * many)
+        figure, ax = single_panel(height=1.5 + 0.16 * many)
         critical_difference(standing.ranks, standing.labels, ax, looks)
         caption = (
             "Mean ranks, the best at the left. A bar joins optimizers that lie less than the critical difference apart."
@@ -211,7 +211,7 @@ def _draw(standing: Ranking, looks: Mapping[str, Any]) -> Iterator[RenderedFigur
             figure, "critical-difference", caption, f"Mean ranks of {many} optimizers over {count} problems."
         )
         if standing.profiles:
-            figure, ax = single()
+            figure, ax = single_panel()
             imported = standing.unit == "epochs"
             same = "the repeat of the same name" if imported else "the same repeat"
             profiles(standing.profiles, standing.labels, ax, looks)

@@ -57,7 +57,7 @@ class Report:
         frames: The plan and its records.
         scores: A row per trial.
         estimates: A row per label.
-        sheet: The table of estimates, for `tables.screen`.
+        table: The table of estimates, for `tables.screen`.
         reference: The table of printed numbers beside ours, where the study has a reference.
         answer: The sentence on top of the page.
         comparison: The verdicts on all pairs.
@@ -72,7 +72,7 @@ class Report:
     frames: Frames
     scores: pd.DataFrame
     estimates: pd.DataFrame
-    sheet: tables.Table
+    table: tables.Table
     reference: tables.Table | None
     answer: str
     comparison: Comparison
@@ -98,14 +98,14 @@ class _Contents:
     metrics: tuple[str, ...]
     settings: dict[str, str]
     data: dict[str, str]
-    looks: dict[str, Style]
+    styles: dict[str, Style]
     comparison: Comparison
     curves: dict[str, pd.DataFrame] = field(default_factory=dict)
     """From metric to its mean curves with both bands; of surfaces there are none."""
     sections: list[Section] = field(default_factory=list)
-    sheets: list[tables.Table] = field(default_factory=list)
-    pictures: list[RenderedFigure] = field(default_factory=list)
-    grounds: tuple[path_section.SurfaceResults, ...] = ()
+    tables: list[tables.Table] = field(default_factory=list)
+    figures: list[RenderedFigure] = field(default_factory=list)
+    surfaces: tuple[path_section.SurfaceResults, ...] = ()
     """The paths, where all trials are on surfaces: there is no chance, so nothing is compared by repeats."""
     claims: Findings | None = None
 
@@ -143,24 +143,24 @@ def build(
         raise UserError(f"nothing is recorded for the study {study.name} yet. Run `{command(study)}` first")
     test = test or ("welch" if study.imported else "max-t")
     contents = _gather(study, trials, frames, test, None if tuning is None or tuning.empty else tuning)
-    contents.sections[:0] = [replace(section, place="first") for section in more]
-    contents.pictures += [*_draw(contents), *writing.draw_sections(contents.sections, contents.looks)]
+    contents.sections[:0] = [replace(section, position="first") for section in more]
+    contents.figures += [*_draw(contents), *writing.draw_sections(contents.sections, contents.styles)]
     with writing.replacing(folder) as fresh:
         _write(contents, fresh)
-    sheets = contents.sheets
+    sheets = contents.tables
     return Report(
         folder=folder,
         page=folder / "index.html",
         frames=frames,
         scores=contents.scores,
         estimates=contents.estimates,
-        sheet=sheets[0],
+        table=sheets[0],
         reference=sheets[1] if len(sheets) > 1 else None,
         answer=_answer(contents),
         comparison=contents.comparison,
         targets=_raw(contents, "targets"),
         times=_raw(contents, "times"),
-        emblem=next((drawn for drawn in contents.pictures if contents.grounds), None),
+        emblem=next((drawn for drawn in contents.figures if contents.surfaces), None),
         claims=contents.claims,
     )
 
@@ -173,7 +173,7 @@ def _raw(contents: _Contents, name: str) -> pd.DataFrame | None:
 def _gather(
     study: Study, trials: Sequence[Trial], frames: Frames, test: Test, tuning: pd.DataFrame | None
 ) -> _Contents:
-    from reports.figures.style import styles
+    from reports.figures.style import assign_styles
     from reports.sections.tuning import tuning_section
 
     metrics = scores.measured(frames, study.score)
@@ -200,11 +200,11 @@ def _gather(
         metrics=metrics,
         settings=told,
         data={name: digest for trial in trials for name, digest in trial.data.items()},
-        looks=styles([*dict.fromkeys([*frames.labels, *(() if tuning is None else tuning["optimizer"])])]),
+        styles=assign_styles([*dict.fromkeys([*frames.labels, *(() if tuning is None else tuning["optimizer"])])]),
         comparison=compared,
     )
-    contents.grounds = path_section.surface_results(frames) if frames.on_surfaces else ()
-    if contents.grounds:
+    contents.surfaces = path_section.surface_results(frames) if frames.on_surfaces else ()
+    if contents.surfaces:
         return _on_surfaces(contents)
     if tuning is not None:
         contents.sections.append(tuning_section(tuning, final, study.score, frames.labels))
@@ -229,7 +229,7 @@ def _gather(
         *conclusions.power_statement(compared),
         *([conclusions.COVERAGE] if (table["ok"] > 1).any() else []),
     )
-    contents.sheets.append(tables.overview(table, metrics, study.score, heading=study.title, remarks=remarks))
+    contents.tables.append(tables.overview(table, metrics, study.score, heading=study.title, remarks=remarks))
     if contents.compared is not None:
         sources = (
             f"Printed: {book.get('source', study.reference)}.",
@@ -238,7 +238,7 @@ def _gather(
             "Examples/s belong to their device and are no comparison of optimizers.",
         )
         heading = "Printed numbers beside ours"
-        contents.sheets.append(tables.printed(contents.compared, table, heading=heading, remarks=sources))
+        contents.tables.append(tables.printed(contents.compared, table, heading=heading, remarks=sources))
     return contents
 
 
@@ -257,18 +257,18 @@ def _one_more(compared: pd.DataFrame) -> str:
 
 def _on_surfaces(contents: _Contents) -> _Contents:
     """What the report on a study holds whose trials are all on surfaces."""
-    contents.looks |= path_section.trajectory_styles(contents.frames)
-    first, *others = contents.grounds
+    contents.styles |= path_section.trajectory_styles(contents.frames)
+    first, *others = contents.surfaces
     remarks = notes.table_notes(contents.frames, contents.estimates, contents.study.score)
-    contents.sheets.append(path_section.sheet(first, name="estimates", heading=contents.study.title, remarks=remarks))
-    sheets = tuple(path_section.sheet(on, name=f"heights-{on.key}", heading=f"On {on.key}") for on in others)
-    contents.sections.append(replace(path_section.section(contents.grounds), sheets=sheets))
+    contents.tables.append(path_section.surface_table(first, name="estimates", heading=contents.study.title, remarks=remarks))
+    sheets = tuple(path_section.surface_table(on, name=f"heights-{on.key}", heading=f"On {on.key}") for on in others)
+    contents.sections.append(replace(path_section.section(contents.surfaces), tables=sheets))
     return contents
 
 
 def _draw(contents: _Contents) -> Iterator[RenderedFigure]:
     """The figures of the whole; those of surfaces are their section's."""
-    if contents.grounds:
+    if contents.surfaces:
         return iter(())
     from reports.pages.study_figures import FigureInputs, figure_specs
 
@@ -280,15 +280,15 @@ def _draw(contents: _Contents) -> Iterator[RenderedFigure]:
             score=contents.study.score,
             curves=contents.curves,
             settings=contents.settings,
-            looks=contents.looks,
+            styles=contents.styles,
         )
     )
 
 
 def _answer(contents: _Contents) -> str:
     """The verdict, then the best mean of those compared, with its interval; on surfaces, who came nearest to a minimum."""
-    if contents.grounds:
-        return path_section.answer(contents.grounds)
+    if contents.surfaces:
+        return path_section.answer(contents.surfaces)
     table, compared = contents.estimates, contents.comparison.means
     table = table[table["label"].isin(list(compared))] if compared else table
     told = (conclusions.verdict(contents.comparison), notes.headline(table, contents.study.score))
@@ -297,16 +297,16 @@ def _answer(contents: _Contents) -> str:
 
 def _write(contents: _Contents, folder: Path) -> None:
     """Every file of the report, the manifest last: it holds the digests of all others."""
-    writing.save(contents.pictures, folder)
+    writing.save(contents.figures, folder)
     texts = {"table.csv": tables.csv(contents.estimates), "scores.csv": tables.csv(contents.scores)}
     if contents.compared is not None:
         texts["reference.csv"] = tables.csv(contents.compared)
     texts |= writing.section_texts(contents.sections)
-    sheets = {"table" if sheet.name == "estimates" else sheet.name: sheet for sheet in contents.sheets}
+    sheets = {"table" if sheet.name == "estimates" else sheet.name: sheet for sheet in contents.tables}
     for stem, sheet in sheets.items():
         texts |= {f"{stem}.md": tables.markdown(sheet), f"{stem}.tex": tables.latex(sheet)}
-    sheets |= {sheet.name: sheet for section in contents.sections for sheet in section.sheets}
-    texts |= {f"{stem}.html": writing.render("table.html.j2", {"sheet": sheet}) for stem, sheet in sheets.items()}
+    sheets |= {sheet.name: sheet for section in contents.sections for sheet in section.tables}
+    texts |= {f"{stem}.html": writing.render("table.html.j2", {"table": sheet}) for stem, sheet in sheets.items()}
     told = _told(contents)
     texts["report.md"] = writing.render("report.md.j2", told)
     files = sorted([*texts, "index.html", writing.MANIFEST])
@@ -320,26 +320,26 @@ def _told(contents: _Contents) -> dict[str, Any]:
     study, frames, table = contents.study, contents.frames, contents.estimates
     return {
         "study": study,
-        "sheets": contents.sheets,
-        "pictures": contents.pictures,
+        "tables": contents.tables,
+        "figures": contents.figures,
         "answer": _answer(contents),
         "sections": contents.sections,
         "caution": _caution(contents),
-        "races": path_section.animations(contents.grounds, contents.looks),
-        "on_surfaces": bool(contents.grounds),
-        "diverged": sum(int(ground.ended["diverges"].sum()) for ground in contents.grounds),
+        "animations": path_section.animations(contents.surfaces, contents.styles),
+        "on_surfaces": bool(contents.surfaces),
+        "diverged": sum(int(ground.ended["diverges"].sum()) for ground in contents.surfaces),
         "incomplete": notes.incomplete(frames),
         "mixed": notes.mixed(frames),
         "failures": notes.failures(frames),
-        "measured": notes.experimental_setup(study, frames, contents.data),
+        "setup": notes.experimental_setup(study, frames, contents.data),
         "settings": _settings(contents),
-        "looks": contents.looks,
+        "styles": contents.styles,
         "labels": frames.labels,
-        "unpictured": [label for label in frames.labels if label not in {p.label for p in contents.pictures}],
+        "without_figure": [label for label in frames.labels if label not in {p.label for p in contents.figures}],
         "command": command(study),
         "score": scores.title(study.score),
         "higher": scores.higher_is_better(study.score),
-        "paths": sum(len(ground.ended) for ground in contents.grounds),
+        "num_trajectories": sum(len(ground.ended) for ground in contents.surfaces),
         "planned": len(frames.trials),
         "ok": int(table["ok"].sum()),
     }
@@ -347,7 +347,7 @@ def _told(contents: _Contents) -> dict[str, Any]:
 
 def _caution(contents: _Contents) -> str:
     """What the answer must not be taken for."""
-    if contents.grounds:
+    if contents.surfaces:
         return path_section.CAUTION
     return notes.ON_IMPORTED if contents.frames.imported else notes.CAUTION
 

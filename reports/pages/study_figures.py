@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from reports.analysis import estimates as estimating
 from reports.figures.convergence import beyond, convergence, is_curve
 from reports.figures.panels import one_optimizer, overview
-from reports.figures.scores import dots
-from reports.figures.style import STYLE, single
+from reports.figures.scores import dot_plot
+from reports.figures.style import STYLE, single_panel
 from reports.frames import scores
 from reports.frames.study_frames import STEP_LOSS
 from reports.pages.files import RenderedFigure, picture
@@ -36,7 +36,7 @@ class FigureInputs:
         score: The metric that the study is judged by.
         curves: From each metric that was measured to its mean curves (`estimates.by_epoch`).
         settings: Each label's own options, for the figure of it alone.
-        looks: Each label's color and line.
+        styles: Each label's color and line.
     """
 
     frames: Frames
@@ -45,7 +45,7 @@ class FigureInputs:
     score: str
     curves: Mapping[str, pd.DataFrame]
     settings: Mapping[str, str]
-    looks: Mapping[str, Style]
+    styles: Mapping[str, Style]
 
     @property
     def band(self) -> str:
@@ -79,8 +79,8 @@ def _final_scores(drawn: FigureInputs) -> Iterator[RenderedFigure]:
     """The score of each optimizer after its last epoch."""
     if drawn.table[drawn.score].isna().all():
         return
-    figure, ax = single(height=1.1 + 0.24 * len(drawn.frames.labels))
-    dots(drawn.table, ax, drawn.looks, metric=drawn.score, scores=drawn.scores)
+    figure, ax = single_panel(height=1.1 + 0.24 * len(drawn.frames.labels))
+    dot_plot(drawn.table, ax, drawn.styles, metric=drawn.score, scores=drawn.scores)
     name = scores.title(drawn.score)
     caption = (
         f"{name} after the last epoch: mean with its {drawn.band} interval (bar), and the repeats (small dots). "
@@ -94,7 +94,7 @@ def _convergence(drawn: FigureInputs, curves: Mapping[str, pd.DataFrame]) -> Ite
     measured = {metric: curve for metric, curve in curves.items() if len(curve)}
     if not measured:
         return
-    figure = overview(measured, drawn.table, drawn.scores, drawn.looks)
+    figure = overview(measured, drawn.table, drawn.scores, drawn.styles)
     caption = f"Convergence over epochs: mean over the repeats with its pointwise {drawn.band} band."
     flat = [scores.title(metric).lower() for metric, curve in measured.items() if not is_curve(curve)]
     if flat:
@@ -117,8 +117,8 @@ def _by_update(drawn: FigureInputs) -> Iterator[RenderedFigure]:
     steps = estimating.by_update(drawn.frames.updates)
     if not is_curve(steps):
         return
-    figure, ax = single()
-    convergence(steps, ax, drawn.looks, metric=STEP_LOSS, along="update")
+    figure, ax = single_panel()
+    convergence(steps, ax, drawn.styles, metric=STEP_LOSS, along="update")
     lengths = sorted({int(length) for length in steps["window"]})
     windows = f"Each point is the mean over a window of {' or '.join(map(str, lengths))} updates, windows side by side."
     caption = f"Training loss by update: mean over the repeats with its pointwise {drawn.band} band. "
@@ -130,8 +130,8 @@ def _by_epoch(drawn: FigureInputs, metric: str, curve: pd.DataFrame) -> Iterator
     """One metric over the epochs."""
     if not is_curve(curve):
         return
-    figure, ax = single()
-    convergence(curve, ax, drawn.looks, metric=metric)
+    figure, ax = single_panel()
+    convergence(curve, ax, drawn.styles, metric=metric)
     name = scores.title(metric)
     caption = (
         f"{name} over epochs: mean over the repeats with its pointwise {drawn.band} band.{_arrows({metric: curve})}"
@@ -141,7 +141,7 @@ def _by_epoch(drawn: FigureInputs, metric: str, curve: pd.DataFrame) -> Iterator
 
 def _each_optimizer(drawn: FigureInputs, curves: Mapping[str, pd.DataFrame]) -> Iterator[RenderedFigure]:
     """The repeats of one optimizer before the means of the others, for each."""
-    points, looks = drawn.frames.points, drawn.looks
+    points, looks = drawn.frames.points, drawn.styles
     for label, slug in slugs(drawn.frames.labels).items():
         own = points[(points["label"] == label) & points["metric"].isin(list(curves))]
         if own.empty:

@@ -25,8 +25,8 @@ class FigureSpec:
     name: str
     caption: str
     alt: str
-    also: Mapping[str, bytes] = field(default_factory=dict)
-    beneath: str = ""
+    extra_files: Mapping[str, bytes] = field(default_factory=dict)
+    below_table: str = ""
     """The name of the table that it stands under; without one it comes before all tables of its part."""
 
 
@@ -36,12 +36,12 @@ class Section:
 
     anchor: str
     heading: str
-    words: tuple[str, ...]
-    sheets: tuple[Table, ...] = ()
+    description: tuple[str, ...]
+    tables: tuple[Table, ...] = ()
     draw: Callable[[Mapping[str, Style]], Iterator[FigureSpec]] = field(default=lambda _: iter(()))
     data: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     """Raw numbers by file name, without an ending."""
-    place: SectionPosition = "end"
+    position: SectionPosition = "end"
     """Before all else, after the study's results, or at the end."""
     warnings: tuple[str, ...] = ()
     """What nobody may overlook: it stands on top of the page."""

@@ -26,11 +26,11 @@ def section(found: BeforeAfter) -> Section:
 
     def draw(looks: Mapping[str, Style]) -> Iterator[FigureSpec]:
         from reports.figures import pairs
-        from reports.figures.style import single
+        from reports.figures.style import single_panel
 
         if not len(found.changes):
             return
-        figure, ax = single(height=1.3 + 0.26 * len(found.changes))
+        figure, ax = single_panel(height=1.3 + 0.26 * len(found.changes))
         pairs.changes(found, ax, looks)
         caption = (
             f"Change in {title(found.score).lower()} from {found.before} to {found.after}, with intervals that hold for all "
@@ -43,14 +43,14 @@ def section(found: BeforeAfter) -> Section:
             f"Interval plot: change in {title(found.score).lower()} of {len(found.changes)} optimizers.",
         )
 
-    sheets = ((changes_sheet(found),) if len(found.changes) else ()) + (
+    sheets = ((changes_table(found),) if len(found.changes) else ()) + (
         (_differs(found),) if len(found.differs) else ()
     )
     data = {"changes": found.changes, "differs": found.differs}
-    return Section("change", f"{found.after} against {found.before}", tuple(words(found)), sheets, draw, data)
+    return Section("change", f"{found.after} against {found.before}", tuple(description(found)), sheets, draw, data)
 
 
-def words(found: BeforeAfter) -> list[str]:
+def description(found: BeforeAfter) -> list[str]:
     """The answer and what it rests on."""
     told = [answer(found)]
     if found.unpaired:
@@ -89,7 +89,7 @@ def answer(found: BeforeAfter) -> str:
     return f"From {found.before} to {found.after}, by {name}: {'; '.join(parts)}."
 
 
-def changes_sheet(found: BeforeAfter) -> Table:
+def changes_table(found: BeforeAfter) -> Table:
     """A row per optimizer that both have."""
     table = found.changes
     digits = notes.decimals((table["high"] - table["low"]) / 2)

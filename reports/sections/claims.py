@@ -28,10 +28,10 @@ def sections(found: Findings) -> tuple[Section, Section]:
     """The claims with their verdicts, and then one by one with every measurement."""
 
     def draw(_: Mapping[str, Style]) -> Iterator[FigureSpec]:
-        from reports.figures.claims import forest
+        from reports.figures.claims import forest_plot
 
         if any(math.isfinite(each.size) for finding in found.claims for each in finding.measurements):
-            figure = forest(found)
+            figure = forest_plot(found)
             caption = (
                 "Every measurement that varies between repeats: the effect in standard deviations of its paired differences, "
                 f"with its interval, all of a family together ({found.level:.0%}); at the right of 0 it speaks for the claim, "
@@ -40,13 +40,13 @@ def sections(found: Findings) -> tuple[Section, Section]:
             )
             yield FigureSpec(figure, "claims", caption, f"Forest plot: the effects behind {_many(found)} claims.")
 
-    first = Section("claims", HEADING, (answer(found),), (sheet(found),), draw)
+    first = Section("claims", HEADING, (answer(found),), (claims_table(found),), draw)
     words = (*(paragraph(each) for each in found.claims), misprints(found))
     second = Section(
         "claims-one-by-one",
         "Claims, one by one",
         tuple(word for word in words if word),
-        (measured_sheet(found),),
+        (measurements_table(found),),
         data={"claims": claims.rows(found)},
     )
     return first, second
@@ -62,7 +62,7 @@ def answer(found: Findings) -> str:
     return f"Of the ten claims of the source documents: {'; '.join(told)}."
 
 
-def sheet(found: Findings) -> Table:
+def claims_table(found: Findings) -> Table:
     """The table of claims: a row each, with the measurement that decided it."""
     columns = (
         Column("Claim", "left"),
@@ -96,7 +96,7 @@ def sheet(found: Findings) -> Table:
     return Table("claims", "Claims and verdicts", columns, tuple(rows), _remarks(found))
 
 
-def measured_sheet(found: Findings) -> Table:
+def measurements_table(found: Findings) -> Table:
     """The table of all measurements."""
     columns = (
         Column("Claim", "left"),

@@ -44,11 +44,11 @@ def comparison(found: Comparison, *, varied: str = notes.VARIED) -> Section:
 
     def draw(looks: Mapping[str, Style]) -> Iterator[FigureSpec]:
         from reports.figures import pairs
-        from reports.figures.style import single
+        from reports.figures.style import single_panel
 
         k, name = len(found.means), title(found.score).lower()
-        figure, ax = single(height=1.1 + 0.24 * k)
-        pairs.from_the_best(found, ax, looks)
+        figure, ax = single_panel(height=1.1 + 0.24 * k)
+        pairs.differences_from_best(found, ax, looks)
         caption = (
             f"Difference in {name} from the best, with intervals that hold for all pairs together ({found.level:.0%}). "
             "Dashed: not told from it. Shaded: the margin. At the right: optimizers that share a line share a tier."
@@ -58,8 +58,8 @@ def comparison(found: Comparison, *, varied: str = notes.VARIED) -> Section:
             figure, "differences", caption, f"Interval plot: difference in {name} of {k - 1} optimizers from the best."
         )
         side = max(3.6, 1.6 + 0.62 * k)
-        figure, ax = single(width=min(side + 1.0, 9.5), height=min(0.72 * side + 0.6, 8.0))
-        pairs.matrix(found, ax)
+        figure, ax = single_panel(width=min(side + 1.0, 9.5), height=min(0.72 * side + 0.6, 8.0))
+        pairs.pair_matrix(found, ax)
         caption = f"All pairs: mean {name} of the row minus that of the column, and the p adjusted for all pairs."
         yield FigureSpec(figure, "pairs", caption, f"Matrix: differences in {name} and verdicts of {k} optimizers.")
 
@@ -68,14 +68,14 @@ def comparison(found: Comparison, *, varied: str = notes.VARIED) -> Section:
         "comparison",
         "Comparison",
         tuple(words),
-        (pairs_sheet(found, varied),),
+        (pairs_table(found, varied),),
         draw,
         {"pairs": found.pairs},
         caution=" ".join(conclusions.distribution_warning(found)),
     )
 
 
-def pairs_sheet(found: Comparison, varied: str = notes.VARIED) -> Table:
+def pairs_table(found: Comparison, varied: str = notes.VARIED) -> Table:
     """The table of pairs: a row per pair, in the order of `Comparison.means`."""
     pairs = found.pairs
     digits = notes.decimals((pairs["high"] - pairs["low"]) / 2)

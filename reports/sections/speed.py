@@ -38,11 +38,11 @@ def speed(scores: pd.DataFrame, order: Sequence[str], *, packed: str = "") -> Se
         return None
 
     def draw(looks: Mapping[str, Style]) -> Iterator[FigureSpec]:
-        from reports.figures.scores import dots
-        from reports.figures.style import single
+        from reports.figures.scores import dot_plot
+        from reports.figures.style import single_panel
 
-        figure, ax = single(height=1.1 + 0.24 * len(found))
-        dots(found, ax, looks, metric=METRIC, scores=scores[scores["outcome"] == "ok"])
+        figure, ax = single_panel(height=1.1 + 0.24 * len(found))
+        dot_plot(found, ax, looks, metric=METRIC, scores=scores[scores["outcome"] == "ok"])
         caption = (
             f"Examples per second of training: median of the repeats with its {LEVEL:.0%} interval (bar), and the repeats "
             "(small dots). Fastest on top."

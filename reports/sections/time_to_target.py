@@ -43,10 +43,10 @@ def time_to_target(frames: Frames, score: str, order: Sequence[str]) -> Section 
     summary = _summary(times, order, units)
 
     def draw(looks: Mapping[str, Style]) -> Iterator[FigureSpec]:
-        from reports.figures.time_to_target import panels
+        from reports.figures.time_to_target import target_panels
 
         curves = targeting.survivals(times, "epoch", order)
-        figure = panels(curves, levels, looks, metric=metric, unit="epoch", order=order)
+        figure = target_panels(curves, levels, looks, metric=metric, unit="epoch", order=order)
         caption = (
             f"Share of runs that have reached a {title(metric).lower()}, over epochs (Kaplan-Meier); curves are drawn a little "
             "apart, so that those that agree are seen. A cross: runs that were left without having reached it."

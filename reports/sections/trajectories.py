@@ -83,10 +83,10 @@ def surface_results(frames: Frames) -> tuple[SurfaceResults, ...]:
 
 def trajectory_styles(frames: Frames) -> dict[str, Style]:
     """A look for each optimizer, by its name and by each of its labels."""
-    from reports.figures.style import styles
+    from reports.figures.style import assign_styles
 
     known = families(frames)
-    of_names = styles(list(dict.fromkeys(family.name for family in known)))
+    of_names = assign_styles(list(dict.fromkeys(family.name for family in known)))
     return of_names | {label: of_names[family.name] for family in known for label in family.labels.values()}
 
 
@@ -125,7 +125,7 @@ def section(on: tuple[SurfaceResults, ...]) -> Section:
         tuple(_words(ground) for ground in on),
         draw=functools.partial(_draw, on),
         data={"paths": _joined([ground.paths for ground in on]), "ends": _joined([ground.ended for ground in on])},
-        place="first",
+        position="first",
     )
 
 
@@ -137,7 +137,7 @@ def animations(on: tuple[SurfaceResults, ...], styled: Mapping[str, Style]) -> d
     return {name: each for name, each in found.items() if each}
 
 
-def sheet(ground: SurfaceResults, *, name: str, heading: str, remarks: tuple[str, ...] = ()) -> Table:
+def surface_table(ground: SurfaceResults, *, name: str, heading: str, remarks: tuple[str, ...] = ()) -> Table:
     """A row for each optimizer, a column for each learning rate: the height at the end, the lowest of a row in bold."""
     rates = sorted({rate for family in ground.families for rate in family.labels})
     end = by_label(ground.ended)
@@ -199,9 +199,9 @@ def _draw(on: tuple[SurfaceResults, ...], styled: Mapping[str, Style]) -> Iterat
         racers, names = ground.racers(), ", ".join(family.name for family in ground.families)
         steps = int(ground.ended["steps"].max())
         if racers:
-            figure, _ = drawn.still(ground.paths, racers, styled)
+            figure, _ = drawn.trajectory_map(ground.paths, racers, styled)
             several = any(len(family.labels) > 1 for family in ground.families)
-            every = drawn.dots(steps + 1)
+            every = drawn.marker_interval(steps + 1)
             dots = "a dot at each" if every == 1 else f"dots at every {every}th"
             caption = f"{steps} steps from the start (ring) over contour lines, {dots}; stars: minima."
             caption += " Each optimizer at the learning rate with which it ends lowest." if several else ""
@@ -214,14 +214,14 @@ def _draw(on: tuple[SurfaceResults, ...], styled: Mapping[str, Style]) -> Iterat
             "end, bold for the best of a row. A path that diverges is drawn as far as it stays in the window."
         )
         yield FigureSpec(figure, _name("paths", ground, on), caption, f"Panels: paths over contour lines of {names}.")
-        figure = drawn.descent(ground.paths, ground.ended, ground.families, styled)
+        figure = drawn.objective_panels(ground.paths, ground.ended, ground.families, styled)
         caption = (
             "Height f − lowest over steps on a logarithmic scale, a line for each learning rate, darker the higher it is; a "
             "line that does not come back from the top diverges."
         )
         yield FigureSpec(figure, _name("descent", ground, on), caption, f"Panels: height over steps of {names}.")
         if len(racers) > 1:
-            figure = drawn.together(ground.paths, racers, styled)
+            figure = drawn.objective_curves(ground.paths, racers, styled)
             caption = "Height f − lowest over steps, each optimizer at the learning rate with which it ends lowest."
             yield FigureSpec(figure, _name("descents", ground, on), caption, f"Curves: height over steps of {names}.")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from reports.analysis import hyperparameter_importance, lr_sensitivity, tunability, tuning
 from reports.figures import tuning as figures
-from reports.figures.style import legend, single
+from reports.figures.style import shared_legend, single_panel
 from reports.frames import scores
 from reports.sections import FigureSpec, Section, tuning_tables
 from reports.text import tuning_notes
@@ -53,14 +53,14 @@ def tuning_section(trials: pd.DataFrame, final: pd.DataFrame, metric: str, label
     return Section(
         "tuning",
         "Tuning",
-        words=(
+        description=(
             tuning_notes.chosen_on(trials),
             *(text for text in (tuning_notes.no_new_repeats(chosen, labels), tuning_notes.dependent(trials)) if text),
         ),
-        sheets=sheets if ranges["tried"].any() else (sheets[0], sheets[2]),
+        tables=sheets if ranges["tried"].any() else (sheets[0], sheets[2]),
         draw=lambda looks: _draw(trials, frames, metric, looks),
         data=frames,
-        place="results",
+        position="results",
         warnings=tuning_notes.warnings(trials, spent, edges, ranges, labels),
         caution=tuning_notes.chosen_on(trials),
     )
@@ -76,49 +76,49 @@ def _draw(
     compared, gaps = frames["tuning"], frames["tuning-gaps"]
     if compared[["own", "tuned"]].notna().to_numpy().any():
         better = "maximise" if scores.higher_is_better(metric) else "minimise"
-        figure = figures.fresh(compared, gaps, looks, metric=metric, goal=better)
+        figure = figures.new_repeats(compared, gaps, looks, metric=metric, goal=better)
         how = f"{compared['level'].iloc[0]:.0%} {compared['method'].iloc[0]} intervals"
         caption = (
             f"Left: both settings on fresh repeats. Middle: their paired difference. Right: what the test set takes "
             f"back of the validation score, for the tuned setting (filled) and the study's own (hollow). {how}."
         )
         alt = "Interval plot: tuned against own setting of each optimizer."
-        yield FigureSpec(figure, "tuned-against-own", caption, alt, beneath="tuning")
+        yield FigureSpec(figure, "tuned-against-own", caption, alt, below_table="tuning")
     if points["score"].notna().any():
         if line:
-            figure, ax = single(height=4.2)
+            figure, ax = single_panel(height=4.2)
             figures.sweep(points, ranges, ax, looks, objective=objective, goal=goal)
-            legend(figure, [str(label) for label in ranges["label"]], looks)
+            shared_legend(figure, [str(label) for label in ranges["label"]], looks)
             caption = f"{name.capitalize()} against the learning rate; the best of each optimizer is marked."
             if ranges["own"].notna().any():
                 caption += " A ring is the study's own rate."
             alt = f"Curves: {name} of each optimizer against its learning rate."
-            yield FigureSpec(figure, "learning-rates", caption, alt, beneath="learning-rates")
+            yield FigureSpec(figure, "learning-rates", caption, alt, below_table="learning-rates")
         figure = figures.sensitivities(points, ranges, looks, objective=objective, goal=goal, line=line)
         caption = f"{name.capitalize()} against the learning rate, optimizer by optimizer; the width of the good range."
         alt = f"Panels: {name} of each optimizer against its learning rate."
-        yield FigureSpec(figure, "learning-rate-ranges", caption, alt, beneath="learning-rates")
+        yield FigureSpec(figure, "learning-rate-ranges", caption, alt, below_table="learning-rates")
     curves, chances = frames.get("tunability"), frames.get("tuning-best")
     if curves is not None and chances is not None and curves["trials"].max() > 1:
-        figure, ax = single()
+        figure, ax = single_panel()
         figures.tunability(curves, ax, looks, objective=objective)
         caption = tuning_notes.tunability_caption(curves)
         alt = f"Curves: expected best {name} of each optimizer by number of trials."
-        yield FigureSpec(figure, "tunability", caption, alt, beneath="tuning-budget")
+        yield FigureSpec(figure, "tunability", caption, alt, below_table="tuning-budget")
         half = chances[chances["trials"] <= max(2, chances["trials"].max() // 2)]
         if half["trials"].max() > 1:
-            figure, ax = single()
+            figure, ax = single_panel()
             figures.probability(half, ax, looks)
             caption = (
                 "Probability that an optimizer has the best trial of all, if k random trials are drawn for each: exact "
                 "over all subsets, up to half of the trials. It describes these trials and has no interval."
             )
             alt = "Stacked areas: probability of the best trial by number of trials."
-            yield FigureSpec(figure, "tuning-best", caption, alt, beneath="tuning-budget")
+            yield FigureSpec(figure, "tuning-best", caption, alt, below_table="tuning-budget")
     shares = frames["importances"]
     if len(shares):
-        figure, ax = single(height=0.8 + 0.155 * len(shares) + 0.08 * shares["label"].nunique())
+        figure, ax = single_panel(height=0.8 + 0.155 * len(shares) + 0.08 * shares["label"].nunique())
         figures.importances(shares, ax, looks)
         caption = tuning_notes.importances_caption(shares)
         alt = "Bars: importance of each hyperparameter by optimizer."
-        yield FigureSpec(figure, "importances", caption, alt, beneath="learning-rates")
+        yield FigureSpec(figure, "importances", caption, alt, below_table="learning-rates")

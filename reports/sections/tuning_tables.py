@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from reports.analysis.tuning import PARAM, STATES
-from reports.figures.tuning import width
+from reports.figures.tuning import format_width
 from reports.frames.scores import title
 from reports.text import notes
 from reports.text.tables import NO_VALUE, Cell, Column, Table
@@ -91,7 +91,7 @@ def ranges(table: pd.DataFrame, remarks: Iterable[str] = ()) -> Table:
                 Cell(str(row["label"]), str(row["label"])),
                 *(Cell(_short(row[name]), float(row[name])) for name in ("lr", "own", "low", "high")),
                 Cell(notes.number(row["ratio"], 1), float(row["ratio"])),
-                Cell(width(row), float(row["decades"])),
+                Cell(format_width(row), float(row["decades"])),
                 Cell(good, row["within"] / row["inside"] if known else math.nan),
             )
         )

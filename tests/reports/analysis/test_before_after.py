@@ -83,7 +83,7 @@ def test_repeats_are_paired_only_where_they_drew_the_same_numbers(side, sample, 
     after = StudyVersion("new", after.study, moved, study_frames.load(store, moved))
     found = compare_versions(before, after)
     assert (found.test, found.unpaired) == ("welch", why)
-    assert any(why in text for text in versus_section.words(found))
+    assert any(why in text for text in versus_section.description(found))
     with pytest.raises(UserError, match=r"--test max-t: it wants paired repeats, and "):
         compare_versions(before, after, "max-t")
 
@@ -137,7 +137,7 @@ def test_the_same_trials_are_told(side) -> None:
     assert found.same == ("Adam", "MBSGD")
     assert found.changes["difference"].tolist() == [0.0, 0.0]
     assert found.changes["verdict"].tolist() == ["tied", "tied"]
-    assert any(text.startswith("The very same trials") for text in versus_section.words(found))
+    assert any(text.startswith("The very same trials") for text in versus_section.description(found))
 
 
 def test_the_same_trials_and_more_are_told_only_where_they_are_compared_alone(side) -> None:
@@ -147,8 +147,8 @@ def test_the_same_trials_and_more_are_told_only_where_they_are_compared_alone(si
     assert (paired.same, unpaired.same) == (("Adam", "MBSGD"), ())
     assert paired.changes["difference"].tolist() == [0.0, 0.0]
     assert (unpaired.changes["difference"].abs() > 1e-5).all()
-    assert "Repeats count as independent (Welch), as was asked for." in versus_section.words(unpaired)
-    sheet = versus_section.changes_sheet(unpaired)
+    assert "Repeats count as independent (Welch), as was asked for." in versus_section.description(unpaired)
+    sheet = versus_section.changes_table(unpaired)
     at = [column.title for column in sheet.columns].index("n")
     assert {row[at].text for row in sheet.rows} == {"6, 12"}
 

@@ -117,7 +117,7 @@ def test_what_is_not_in_a_study_is_told_so():
     assert "9 not measured here (2, 3, 4, 5, 6, 7, 8, 9, 10)" in claims_section.answer(told)
     words = [claims_section.paragraph(each) for each in told.claims]
     assert "It takes: examples/s" in words[4]
-    assert len(claims_section.sheet(told).rows) == len(claims.CLAIMS)
+    assert len(claims_section.claims_table(told).rows) == len(claims.CLAIMS)
 
 
 def test_too_few_repeats_give_no_verdict_and_hide_no_other():
@@ -451,7 +451,7 @@ def test_tables_for_pages_papers_and_scripts(surfaces):
     """Markdown, LaTeX without a code in place of a sign, and JSON with each claim's verdict, repeats and measurements."""
     told = claims.evaluate_claims([made(losses(sgd=1.0, momentum=1.0)), *surfaces])
     for section in claims_section.sections(told):
-        for sheet in section.sheets:
+        for sheet in section.tables:
             assert "| 1 |" in tables.markdown(sheet)
             assert "[U+" not in tables.latex(sheet)
     found = json.loads(json.dumps(claims_as_dict(told), allow_nan=False))
@@ -468,7 +468,7 @@ def test_the_figure_has_a_line_for_each_measurement_that_varies():
     from reports.figures import claims as claims_figure
 
     told = claims.evaluate_claims([made(losses(sgd=1.0, momentum=0.5, nag=0.5))])
-    ax = claims_figure.forest(told).axes[0]
+    ax = claims_figure.forest_plot(told).axes[0]
     drawn = [line for line in ax.lines if len(line.get_xdata()) == 1]
     assert len(drawn) == 2
     assert drawn[0].get_xdata()[0] > 0

@@ -88,7 +88,7 @@ def test_a_trial_that_broke_has_no_path_and_does_not_diverge():
     (ground, *_) = path_section.surface_results(broke)
     assert "GD 0.4" not in set(ground.ended["label"])
     assert path_section.answer((ground,)).endswith("2 of 3 paths diverge.")
-    cells = {row[0].text: [cell.text for cell in row] for row in path_section.sheet(ground, name="a", heading="b").rows}
+    cells = {row[0].text: [cell.text for cell in row] for row in path_section.surface_table(ground, name="a", heading="b").rows}
     assert "failed" in cells["GD"]
     why = Frames(broke.trials.assign(reason="out of memory"), broke.points, broke.planned)
     assert (
@@ -166,7 +166,7 @@ def test_a_surface_where_all_diverges_has_no_winner():
 
 def test_the_table_has_a_row_for_each_optimizer_and_a_column_for_each_rate(ground):
     """Sorted by the best end; the best of a row is bold; what diverges says so and sorts last."""
-    sheet = path_section.sheet(ground, name="estimates", heading="The valley")
+    sheet = path_section.surface_table(ground, name="estimates", heading="The valley")
     assert [column.title for column in sheet.columns] == ["Optimizer", "η=0.1", "η=0.4", "η=0.6", "η=2", "Steps to 1%"]
     rows = {row[0].text: [cell.text for cell in row[1:]] for row in sheet.rows}
     assert rows["GD"] == ["–", "0.0012", "diverges", "diverges", "3"]

@@ -6,7 +6,7 @@ from reports.sections.comparison import comparison
 def test_the_table_of_pairs_holds_the_numbers_of_the_comparison(compared) -> None:
     """A row per pair with verdict, difference and p, and how they came about beneath."""
     part = comparison(compared)
-    (sheet,) = part.sheets
+    (sheet,) = part.tables
     assert len(sheet.rows) == 6
     assert [column.title for column in sheet.columns][:5] == [
         "Optimizer",

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from reports.figures.style import styles
+from reports.figures.style import assign_styles
 from reports.sections.speed import medians, speed
 from reports.statistics.intervals import median_interval
 
@@ -38,11 +38,11 @@ def test_speed_is_the_median_with_the_interval_of_order_statistics(scores) -> No
 def test_the_part_on_speed_has_a_table_and_a_figure(scores) -> None:
     """The fastest stands on top of both; where trials took turns it says so; without speeds there is no such part."""
     part = speed(scores, ["slow", "fast", "none"], packed=" Four took turns.")
-    assert "Four took turns." in part.words[0]
-    rows = [[cell.text for cell in row] for row in part.sheets[0].rows]
+    assert "Four took turns." in part.description[0]
+    rows = [[cell.text for cell in row] for row in part.tables[0].rows]
     assert rows[0] == ["fast", "2", "1,050", "–", "1,000", "1,100", "57"]
     assert rows[1][:4] == ["slow", "6", "915", "500 to 940"]
-    (drawing,) = part.draw(styles(["slow", "fast", "none"]))
+    (drawing,) = part.draw(assign_styles(["slow", "fast", "none"]))
     assert isinstance(drawing.figure, Figure)
     names = [label.get_text() for label in drawing.figure.axes[0].get_yticklabels()]
     assert names == ["slow", "fast"]  # from below

@@ -14,11 +14,11 @@ def test_time_to_target_follows_the_score_or_else_the_training_loss(sample) -> N
     _, trials, store = sample.small()
     frames = study_frames.load(store, trials)
     part = time_to_target(frames, "test/accuracy", list(frames.labels))
-    assert part.sheets[0].columns[2].title == "Test accuracy"
+    assert part.tables[0].columns[2].title == "Test accuracy"
     _, trials, store = sample.quick()
     late = study_frames.load(store, trials)
     part = time_to_target(late, "test/accuracy", list(late.labels))
-    assert part.sheets[0].columns[2].title == "Training loss"
+    assert part.tables[0].columns[2].title == "Training loss"
     times, table = part.data["times"], part.data["targets"]
     assert len(times) == 3 * 9 * 6
     assert len(table) == 3 * 9
@@ -55,7 +55,7 @@ def test_the_time_that_counts_is_told_as_it_is(sample) -> None:
     part = time_to_target(frames, "test/accuracy", list(frames.labels))
     told = part.data["targets"].iloc[0]
     epochs, steps, seconds = (float(told[f"{unit} horizon"]) for unit in ("epoch", "step", "second"))
-    (text,) = [remark for remark in part.sheets[0].notes if remark.startswith("Restricted mean")]
+    (text,) = [remark for remark in part.tables[0].notes if remark.startswith("Restricted mean")]
     assert f"counts {epochs:.0f} epochs, {steps:,.0f} updates, " in text
     shown = float(text.partition(" updates, ")[2].partition(" seconds")[0])
     assert shown == pytest.approx(seconds, rel=0.05)
@@ -66,6 +66,6 @@ def test_an_optimizer_that_never_arrives_says_so_in_the_table(large) -> None:
     """No mean time stands where no run reached the target."""
     frames = large.frames
     part = time_to_target(frames, "test/accuracy", list(frames.labels))
-    rows = {(row[0].text, row[1].text): [cell.text for cell in row] for row in part.sheets[0].rows}
+    rows = {(row[0].text, row[1].text): [cell.text for cell in row] for row in part.tables[0].rows}
     assert rows["SGD, lr 10", "hard"][3:] == ["0/10", "not reached", "not reached", "not reached"]
     assert rows["AdaGrad", "easy"][3] == "10/10"
