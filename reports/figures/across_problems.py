@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from reports.statistics.across_problems import Profiles, Ranks
 
 
-def critical_difference(found: Ranks, labels: Sequence[str], ax: Axes, looks: Mapping[str, Style]) -> Axes:
+def critical_difference(found: Ranks, labels: Sequence[str], ax: Axes, styles: Mapping[str, Style]) -> Axes:
     """Mean ranks on a line, the best at the left; a bar joins optimizers that lie less than the critical difference apart.
 
     Args:
         found: The ranks, in the order of `labels`.
         labels: Of the optimizers.
         ax: Where to draw.
-        looks: A style per label.
+        styles: A style per label.
     """
     k = len(labels)
     order = sorted(range(k), key=lambda at: (found.mean[at], at))
@@ -48,9 +48,9 @@ def critical_difference(found: Ranks, labels: Sequence[str], ax: Axes, looks: Ma
         left = place < half
         row = place if left else k - 1 - place
         height, edge = below - 0.5 * (row + 1), 0.8 if left else k + 0.2
-        look, rank = looks[labels[at]], float(found.mean[at])
-        ax.plot([rank, rank, edge], [0, height, height], color=look.color, lw=1.1, zorder=2)
-        ax.plot([rank], [0], look.marker, color=look.color, ms=5.6, mec="white", mew=0.6, zorder=6, clip_on=False)
+        style, rank = styles[labels[at]], float(found.mean[at])
+        ax.plot([rank, rank, edge], [0, height, height], color=style.color, lw=1.1, zorder=2)
+        ax.plot([rank], [0], style.marker, color=style.color, ms=5.6, mec="white", mew=0.6, zorder=6, clip_on=False)
         gap: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 8}
         text = f"{short(labels[at])}  {rank:.2f}" if left else f"{rank:.2f}  {short(labels[at])}"
         ax.annotate(
@@ -81,22 +81,22 @@ def critical_difference(found: Ranks, labels: Sequence[str], ax: Axes, looks: Ma
     return ax
 
 
-def profiles(found: Profiles, labels: Sequence[str], ax: Axes, looks: Mapping[str, Style]) -> Axes:
+def profiles(found: Profiles, labels: Sequence[str], ax: Axes, styles: Mapping[str, Style]) -> Axes:
     """The share of cases solved within τ times the best cost, with its band, on a logarithmic axis.
 
     Args:
         found: The profiles, in the order of `labels`.
         labels: Of the optimizers.
         ax: Where to draw.
-        looks: A style per label.
+        styles: A style per label.
     """
     for at, label in enumerate(labels):
-        look = looks[label]
+        style = styles[label]
         ax.fill_between(
-            found.ratio, found.low[:, at], found.high[:, at], step="post", color=look.color, alpha=0.1, lw=0
+            found.ratio, found.low[:, at], found.high[:, at], step="post", color=style.color, alpha=0.1, lw=0
         )
         ax.step(
-            found.ratio, found.share[:, at], where="post", color=look.color, ls=look.line, lw=1.5, label=short(label)
+            found.ratio, found.share[:, at], where="post", color=style.color, ls=style.line, lw=1.5, label=short(label)
         )
     ax.set_xscale("log")
     wide = found.ratio[-1] / found.ratio[0] > 100
@@ -108,17 +108,17 @@ def profiles(found: Profiles, labels: Sequence[str], ax: Axes, looks: Mapping[st
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
     ax.set_xlabel("Cost as a multiple of the best, τ")
     ax.set_ylabel(f"Share of {found.cases} cases within τ")
-    _name_profiles(found, labels, ax, looks)
+    _name_profiles(found, labels, ax, styles)
     return ax
 
 
-def _name_profiles(found: Profiles, labels: Sequence[str], ax: Axes, looks: Mapping[str, Style]) -> None:
+def _name_profiles(found: Profiles, labels: Sequence[str], ax: Axes, styles: Mapping[str, Style]) -> None:
     """A legend in the order of the curves' ends."""
     from matplotlib.lines import Line2D
 
     order = np.argsort(-found.share.sum(axis=0), kind="stable")
     handles = [
-        Line2D([], [], color=looks[labels[at]].color, ls=looks[labels[at]].line, label=short(labels[at]))
+        Line2D([], [], color=styles[labels[at]].color, ls=styles[labels[at]].line, label=short(labels[at]))
         for at in order
     ]
     box = ax.legend(

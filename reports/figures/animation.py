@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reports.figures.style import INK
-from reports.figures.trajectories import CONTOUR, levels, stage
+from reports.figures.trajectories import CONTOUR, levels, trajectory_axes
 from reports.frames.study_frames import SURFACES
 from reports.frames.trajectories import best, drawable, window
 
@@ -114,7 +114,7 @@ class Animation:
 
 
 def animation(
-    paths: pd.DataFrame, ended: pd.DataFrame, families: Sequence[Family], looks: Mapping[str, Style]
+    paths: pd.DataFrame, ended: pd.DataFrame, families: Sequence[Family], styles: Mapping[str, Style]
 ) -> Animation | None:
     """The race of optimizers on one surface; None where nothing is recorded.
 
@@ -122,7 +122,7 @@ def animation(
         paths: `paths.places`, of that surface.
         ended: `paths.ends` of the same.
         families: The optimizers on it.
-        looks: A style per label.
+        styles: A style per label.
     """
     if paths.empty:
         return None
@@ -142,8 +142,8 @@ def animation(
         winner = best(family, ended)
         chosen.append(winner)
         rates = {label: f"{rate:g}" if np.isfinite(rate) else "" for rate, label in family.labels.items()}
-        look = looks[first]
-        racers.append(AnimatedOptimizer(family.name, look.color, look.dash, ways[winner] if winner else None, rates))
+        style = styles[first]
+        racers.append(AnimatedOptimizer(family.name, style.color, style.dash, ways[winner] if winner else None, rates))
     choices: list[tuple[str, tuple[str | None, ...]]] = [("each at its best learning rate", tuple(chosen))]
     every = sorted({rate for family in families for rate in family.labels if np.isfinite(rate)})
     for rate in every:
@@ -164,27 +164,27 @@ def animation(
     )
 
 
-def gif(paths: pd.DataFrame, racers: Sequence[tuple[str, str]], looks: Mapping[str, Style]) -> bytes:
+def gif(paths: pd.DataFrame, racers: Sequence[tuple[str, str]], styles: Mapping[str, Style]) -> bytes:
     """The race as a GIF that plays for ever, resting at its end; a dot is where an optimizer is.
 
     Args:
         paths: `paths.places`, of one surface, of the racers or more.
         racers: Names with labels; at least one.
-        looks: A style per label.
+        styles: A style per label.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
-    figure, ax, shown = stage(paths, racers, looks)
+    figure, ax, shown = trajectory_axes(paths, racers, styles)
     figure.dpi = _SHARP
     ways = [drawable(paths[paths["label"] == label], shown) for _, label in racers]
     steps = max(map(len, ways)) - 1
     moving = []
     for (_, label), way in zip(racers, ways, strict=True):
-        look = looks[label]
-        ax.plot(*way[:1].T, "o", mfc="white", mec=look.color, ms=4.2, zorder=4)
-        (line,) = ax.plot([], [], color=look.color, ls=look.line, lw=1.4, zorder=3)
-        (head,) = ax.plot([], [], "o", color=look.color, mec="white", mew=0.6, ms=6, zorder=5)
+        style = styles[label]
+        ax.plot(*way[:1].T, "o", mfc="white", mec=style.color, ms=4.2, zorder=4)
+        (line,) = ax.plot([], [], color=style.color, ls=style.line, lw=1.4, zorder=3)
+        (head,) = ax.plot([], [], "o", color=style.color, mec="white", mew=0.6, ms=6, zorder=5)
         moving.append((line, head))
     counter = ax.text(0.99, 0.985, "", transform=ax.transAxes, ha="right", va="top", fontsize=8, zorder=6)
     ax.set(xlim=shown[:2], ylim=shown[2:])
@@ -202,7 +202,7 @@ def gif(paths: pd.DataFrame, racers: Sequence[tuple[str, str]], looks: Mapping[s
         for artist in (*(line for line, _ in moving), *(head for _, head in moving), counter):
             ax.draw_artist(artist)
         images.append(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"))
-    palette = _palette([looks[label].color for _, label in racers])
+    palette = _palette([styles[label].color for _, label in racers])
     frames = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
     lasting = [_MILLISECONDS] * (len(frames) - 1) + [_HOLD]
     buffer = io.BytesIO()

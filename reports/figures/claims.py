@@ -27,7 +27,7 @@ _NAME = 62
 """So many characters of a measurement's name fit beside its line."""
 
 
-def forest(found: Findings) -> Figure:
+def forest_plot(found: Findings) -> Figure:
     """A line for each measurement that varies, in blocks by claim, its name at the right."""
     blocks = {
         f"{finding.claim.key}": [each for each in finding.measurements if math.isfinite(each.size)]

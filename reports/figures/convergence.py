@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def convergence(
     curves: pd.DataFrame,
     ax: Axes,
-    looks: Mapping[str, Style],
+    styles: Mapping[str, Style],
     *,
     metric: str,
     along: str = "epoch",
@@ -45,12 +45,12 @@ def convergence(
     Args:
         curves: `label`, `epoch` or `update`, `mean`, `low`, `high` (`estimates.by_epoch`, `estimates.by_update`).
         ax: Where to draw.
-        looks: A style per label.
+        styles: A style per label.
         metric: What the curves show; a loss gets a logarithmic scale where it spans enough.
         along: The column of the horizontal axis.
         named: Whether to write each label at the end of its line; else the figure needs a legend.
     """
-    labels = [label for label in looks if label in set(curves["label"])]
+    labels = [label for label in styles if label in set(curves["label"])]
     sizes = curves.groupby("label", sort=False).size()
     outside = beyond(curves, metric)
     sns.lineplot(
@@ -61,9 +61,9 @@ def convergence(
         style="label",
         hue_order=labels,
         style_order=labels,
-        palette={label: looks[label].color for label in labels},
-        dashes={label: looks[label].dash or (None, None) for label in labels},
-        markers={label: looks[label].marker for label in labels},
+        palette={label: styles[label].color for label in labels},
+        dashes={label: styles[label].dash or (None, None) for label in labels},
+        markers={label: styles[label].marker for label in labels},
         markevery=1 if sizes.max() <= 12 else 0.12,
         markeredgecolor="white",
         markeredgewidth=0.4,
@@ -73,26 +73,26 @@ def convergence(
         ax=ax,
     )
     for label in labels:
-        curve, look = curves[curves["label"] == label], looks[label]
+        curve, style = curves[curves["label"] == label], styles[label]
         x, low, high = (curve[name].to_numpy(dtype=float) for name in (along, "low", "high"))
         if label in outside:
             continue
         if len(curve) > 1:
-            ax.fill_between(x, low, high, color=look.color, alpha=0.15 if len(labels) < 7 else 0.1, linewidth=0)
+            ax.fill_between(x, low, high, color=style.color, alpha=0.15 if len(labels) < 7 else 0.1, linewidth=0)
         else:
-            standing(ax, float(x[0]), curve.iloc[0], look)
+            standing(ax, float(x[0]), curve.iloc[0], style)
     inside = curves[~curves["label"].isin(outside)]
     value_scale(ax, metric, inside["mean"], inside["low"])
     along_scale(ax, curves, along)
     for label in outside:
         point = curves[curves["label"] == label].iloc[0]
         name = f"{short(label)}: " if named else ""
-        _at_the_edge(ax, float(point[along]), float(point["mean"]), looks[label], metric, name)
+        _at_the_edge(ax, float(point[along]), float(point["mean"]), styles[label], metric, name)
     ax.set_xlabel("Epoch" if along == "epoch" else "Update")
     ax.set_ylabel(axis_title(metric, along=along))
     if named:
         ends = inside.groupby("label", sort=False).tail(1)
-        _name_ends(ax, {row["label"]: (row[along], row["mean"]) for _, row in ends.iterrows()}, looks)
+        _name_ends(ax, {row["label"]: (row[along], row["mean"]) for _, row in ends.iterrows()}, styles)
     return ax
 
 
@@ -111,25 +111,25 @@ def beyond(curves: pd.DataFrame, metric: str) -> list[str]:
     return [str(label) for label in ends[ends < cut].index if sizes[label] == 1]
 
 
-def standing(ax: Axes, at: float, estimate: pd.Series[Any], look: Style) -> None:
+def standing(ax: Axes, at: float, estimate: pd.Series[Any], style: Style) -> None:
     """One mean, with a bar over its interval where it has one."""
     mean, low, high = (float(estimate[name]) for name in ("mean", "low", "high"))
     if math.isfinite(low) and math.isfinite(high):
-        ax.plot([at, at], [low, high], color=look.color, lw=1.6, solid_capstyle="butt", zorder=5)
-    mark(ax, at, mean, look)
+        ax.plot([at, at], [low, high], color=style.color, lw=1.6, solid_capstyle="butt", zorder=5)
+    mark(ax, at, mean, style)
 
 
-def _at_the_edge(ax: Axes, at: float, value: float, look: Style, metric: str, name: str) -> None:
+def _at_the_edge(ax: Axes, at: float, value: float, style: Style, metric: str, name: str) -> None:
     """A mark at the worse edge of the axes, with the number that lies beyond it."""
     height, arrow = (0.04, "▾") if higher_is_better(metric) else (0.96, "▴")
     beside = ax.get_xaxis_transform()
-    ax.plot([at], [height], look.marker, color=look.color, ms=5.6, mec="white", mew=0.6, zorder=6, transform=beside)
+    ax.plot([at], [height], style.marker, color=style.color, ms=5.6, mec="white", mew=0.6, zorder=6, transform=beside)
     text, far = f"{name}{notes.number(value, 3)} {arrow}", "offset points"
     told = ax.annotate(text, (at, height), (6, 0), xycoords=beside, textcoords=far, va="center", fontsize=7)
-    told.set(color=look.color, parse_math=False)
+    told.set(color=style.color, parse_math=False)
 
 
-def _name_ends(ax: Axes, ends: Mapping[str, tuple[float, float]], looks: Mapping[str, Style]) -> None:
+def _name_ends(ax: Axes, ends: Mapping[str, tuple[float, float]], styles: Mapping[str, Style]) -> None:
     """Write the labels at the right, in the order of the lines' ends and far enough apart, each tied to its end.
 
     The order is a legend's as well: each name has its piece of line. A line that ends early has no tie.
@@ -149,15 +149,15 @@ def _name_ends(ax: Axes, ends: Mapping[str, tuple[float, float]], looks: Mapping
     # Across: inches from the right edge of the axes; up: the share of its height.
     beside = blended_transform_factory(figure.dpi_scale_trans + ScaledTranslation(1, 0, _affine(ax)), ax.transAxes)
     for label, height in zip(order, _apart([places[label] for label in order], gap), strict=True):
-        look = looks[label]
-        piece: dict[str, Any] = {"transform": beside, "clip_on": False, "color": look.color}
+        style = styles[label]
+        piece: dict[str, Any] = {"transform": beside, "clip_on": False, "color": style.color}
         if ends[label][0] == furthest:
-            tie = {"arrowstyle": "-", "color": look.color, "lw": 0.6, "alpha": 0.6, "shrinkA": 0, "shrinkB": 3}
+            tie = {"arrowstyle": "-", "color": style.color, "lw": 0.6, "alpha": 0.6, "shrinkA": 0, "shrinkB": 3}
             ax.annotate(
                 "", ends[label], xytext=(0.12, height), textcoords=beside, arrowprops=tie, annotation_clip=False
             )
-        ax.plot([0.14, 0.46], [height, height], ls=look.line, lw=1.5, **piece)
-        ax.plot([0.30], [height], look.marker, ms=4.2, mec="white", mew=0.4, **piece)
+        ax.plot([0.14, 0.46], [height, height], ls=style.line, lw=1.5, **piece)
+        ax.plot([0.30], [height], style.marker, ms=4.2, mec="white", mew=0.4, **piece)
         ax.text(0.52, height, short(label), transform=beside, va="center_baseline", fontsize=7.5, parse_math=False)
 
 

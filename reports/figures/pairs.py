@@ -31,7 +31,7 @@ FILLS: Mapping[str, str] = {BETTER: "#bcd9ee", WORSE: "#f9d3b4", TIED: "#e3e6ea"
 SIGNS: Mapping[str, str] = {BETTER: "▲", WORSE: "▼", TIED: "=", UNDECIDED: ""}
 
 
-def from_the_best(found: Comparison, ax: Axes, looks: Mapping[str, Style]) -> Axes:
+def differences_from_best(found: Comparison, ax: Axes, styles: Mapping[str, Style]) -> Axes:
     """How far each optimizer lies from the best, with the interval of the difference; at the right its tiers.
 
     The intervals are made for all pairs together, so that all of them hold with the level of the family. The shaded strip is
@@ -40,7 +40,7 @@ def from_the_best(found: Comparison, ax: Axes, looks: Mapping[str, Style]) -> Ax
     Args:
         found: The verdicts.
         ax: Where to draw.
-        looks: A style per label.
+        styles: A style per label.
     """
     order = list(found.means)
     best, heights = order[0], {label: len(order) - 1 - at for at, label in enumerate(order)}
@@ -51,18 +51,18 @@ def from_the_best(found: Comparison, ax: Axes, looks: Mapping[str, Style]) -> Ax
     digits = notes.decimals((high - low) / 2 for _, low, high, _ in rows.values())
     beside = ax.get_yaxis_transform()
     for label, height in heights.items():
-        look = looks[label]
+        style = styles[label]
         if label == best:
-            mark(ax, 0, height, look)
+            mark(ax, 0, height, style)
             continue
         middle, low, high, verdict = rows[label]
         if abs(middle) > cut:
             beyond = True
             at, side, arrow = (0.0, "left", "◂ {}") if middle < 0 else (1.0, "right", "{} ▸")
             told = arrow.format(notes.number(middle, digits))
-            ax.text(at, height, told, transform=beside, ha=side, va="center", fontsize=7, color=look.color)
+            ax.text(at, height, told, transform=beside, ha=side, va="center", fontsize=7, color=style.color)
             continue
-        _interval(ax, height, (middle, low, high), verdict, look)
+        _interval(ax, height, (middle, low, high), verdict, style)
     _tiers(ax, found, heights)
     _dress(ax, heights, found.margin)
     edge = f"  ({'◂' if found.higher else '▸'} beyond the axis)" if beyond else ""
@@ -70,7 +70,7 @@ def from_the_best(found: Comparison, ax: Axes, looks: Mapping[str, Style]) -> Ax
     return ax
 
 
-def matrix(found: Comparison, ax: Axes) -> Axes:
+def pair_matrix(found: Comparison, ax: Axes) -> Axes:
     """All pairs: the row's mean minus the column's, its verdict on the row as colour and sign, and the adjusted p beneath.
 
     Args:
@@ -122,13 +122,13 @@ def _towards(found: Comparison, label: str, best: str) -> tuple[float, float, fl
     return -ends[0], -ends[2], -ends[1], found.verdict(label, best)
 
 
-def _interval(ax: Axes, height: int, ends: tuple[float, float, float], verdict: str, look: Style) -> None:
+def _interval(ax: Axes, height: int, ends: tuple[float, float, float], verdict: str, style: Style) -> None:
     """A difference as a mark with its interval (middle, low, high): a whole line where there is a verdict on who is better."""
     middle, low, high = ends
     if math.isfinite(low) and math.isfinite(high):
         line = "-" if verdict in {BETTER, WORSE} else (0, (2.2, 1.2))
-        ax.plot([low, high], [height, height], color=look.color, lw=1.6, ls=line, solid_capstyle="butt", zorder=4)
-    mark(ax, middle, height, look)
+        ax.plot([low, high], [height, height], color=style.color, lw=1.6, ls=line, solid_capstyle="butt", zorder=4)
+    mark(ax, middle, height, style)
 
 
 def _dress(ax: Axes, heights: Mapping[str, int], margin: float) -> None:
@@ -174,19 +174,19 @@ def _square(x: int, y: int, color: str) -> Any:
     return Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=color, edgecolor="#c9ced6", lw=0.6)
 
 
-def changes(found: BeforeAfter, ax: Axes, looks: Mapping[str, Style]) -> Axes:
+def changes(found: BeforeAfter, ax: Axes, styles: Mapping[str, Style]) -> Axes:
     """How each optimizer's mean changed from one version to the other, with intervals that hold for all together.
 
     Args:
         found: The changes.
         ax: Where to draw.
-        looks: A style per label.
+        styles: A style per label.
     """
     table = found.changes
     heights = range(len(table) - 1, -1, -1)
     for height, (_, row) in zip(heights, table.iterrows(), strict=True):
         middle, low, high = (float(row[name]) for name in ("difference", "simultaneous_low", "simultaneous_high"))
-        _interval(ax, height, (middle, low, high), row["verdict"], looks[row["label"]])
+        _interval(ax, height, (middle, low, high), row["verdict"], styles[row["label"]])
         told = f"{SIGNS[row['verdict']]} {row['verdict']}".strip()
         ax.text(1.01, height, told, transform=ax.get_yaxis_transform(), va="center", fontsize=7.5, color=INK)
     _dress(ax, dict(zip(table["label"], heights, strict=True)), found.margin)

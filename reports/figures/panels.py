@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from reports.figures.convergence import convergence, is_curve
 from reports.figures.repeats import repeats
-from reports.figures.scores import dots
-from reports.figures.style import QUIET, legend
+from reports.figures.scores import dot_plot
+from reports.figures.style import QUIET, shared_legend
 from reports.frames.scores import title
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def overview(
     panels: Mapping[str, pd.DataFrame],
     estimates: pd.DataFrame,
     scores: pd.DataFrame,
-    looks: Mapping[str, Style],
+    styles: Mapping[str, Style],
 ) -> Figure:
     """All labels side by side, a panel per metric, with one legend beneath in the order of the table.
 
@@ -35,28 +35,28 @@ def overview(
         panels: Mean curves by metric, in the order of the panels.
         estimates: A row per label.
         scores: A row per trial.
-        looks: A style per label.
+        styles: A style per label.
     """
-    rows = -(-len(looks) // 5)
+    rows = -(-len(styles) // 5)
     figure = Figure(figsize=(7.6, 2.75 + 0.17 * rows), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, len(panels)))
     for ax, (metric, curves) in zip(axes, panels.items(), strict=True):
         if is_curve(curves):
-            convergence(curves, ax, looks, metric=metric, named=False)
+            convergence(curves, ax, styles, metric=metric, named=False)
         else:
-            dots(estimates, ax, looks, metric=metric, scores=scores, numbers=False)
+            dot_plot(estimates, ax, styles, metric=metric, scores=scores, numbers=False)
             ax.set_xlabel("After the last epoch")
         ax.set_ylabel("")
         ax.set_title(title(metric))
     drawn = {label for curves in panels.values() for label in curves["label"]}
-    legend(figure, [str(label) for label in estimates["label"] if label in drawn], looks)
+    shared_legend(figure, [str(label) for label in estimates["label"] if label in drawn], styles)
     return figure
 
 
 def one_optimizer(
     points: pd.DataFrame,
     panels: Mapping[str, pd.DataFrame],
-    look: Style,
+    style: Style,
     *,
     label: str,
     settings: str,
@@ -65,11 +65,11 @@ def one_optimizer(
     figure = Figure(figsize=(7.6, 2.45), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, len(panels)))
     for ax, (metric, curves) in zip(axes, panels.items(), strict=True):
-        repeats(points, curves, ax, look, label=label, metric=metric)
+        repeats(points, curves, ax, style, label=label, metric=metric)
         ax.set_ylabel("")
         ax.set_title(title(metric))
     name = label if len(label) <= 60 else label[:59] + "…"
-    figure.suptitle(name, x=0.008, ha="left", fontsize=9.5, fontweight="bold", color=look.color, parse_math=False)
+    figure.suptitle(name, x=0.008, ha="left", fontsize=9.5, fontweight="bold", color=style.color, parse_math=False)
     if len(name) + len(settings) < 100:
         figure.text(0.992, 0.98, settings, ha="right", va="top", fontsize=8, color=QUIET, parse_math=False)
     return figure

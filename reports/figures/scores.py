@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from reports.figures.style import Style
 
 
-def dots(
+def dot_plot(
     estimates: pd.DataFrame,
     ax: Axes,
-    looks: Mapping[str, Style],
+    styles: Mapping[str, Style],
     *,
     metric: str,
     scores: pd.DataFrame | None = None,
@@ -38,7 +38,7 @@ def dots(
     Args:
         estimates: A row per label (`estimates.by_label`).
         ax: Where to draw.
-        looks: A style per label.
+        styles: A style per label.
         metric: What to show.
         scores: A row per trial (`scores.final`), for the dots of the repeats.
         numbers: Whether to write mean and interval at the right.
@@ -51,19 +51,19 @@ def dots(
     beside = ax.get_yaxis_transform()
     beyond = False
     for at, (_, row) in enumerate(table.iterrows()):
-        look, mean, low, high = looks[row["label"]], *(float(row[f"{metric}{end}"]) for end in ("", " low", " high"))
+        style, mean, low, high = styles[row["label"]], *(float(row[f"{metric}{end}"]) for end in ("", " low", " high"))
         if not sign * mean >= cut:
             beyond = beyond or math.isfinite(mean)
             text = arrow.format(notes.number(mean, digits)) if math.isfinite(mean) else "no score"
-            color = look.color if math.isfinite(mean) else QUIET
+            color = style.color if math.isfinite(mean) else QUIET
             ax.text(worse, at, text, transform=beside, ha=side, va="center", fontsize=7, color=color)
         else:
             if scores is not None:
                 single = scores.loc[scores["label"] == row["label"], metric].dropna()
-                ax.plot(single, np.full(len(single), at - 0.27), "o", ms=2.4, mfc=look.color, mec="none", alpha=0.45)
+                ax.plot(single, np.full(len(single), at - 0.27), "o", ms=2.4, mfc=style.color, mec="none", alpha=0.45)
             if math.isfinite(low) and math.isfinite(high):
-                ax.plot([low, high], [at, at], color=look.color, lw=1.6, solid_capstyle="butt")
-            mark(ax, mean, at, look)
+                ax.plot([low, high], [at, at], color=style.color, lw=1.6, solid_capstyle="butt")
+            mark(ax, mean, at, style)
         if numbers:
             text = notes.plus_minus(mean, low, high, digits)
             ax.annotate(text, (1, at), (9, 0), xycoords=beside, textcoords="offset points", va="center", fontsize=7.5)

@@ -1,4 +1,4 @@
-"""The look of all figures: colours, dashes and markers, a label's own look, and the small things that figures share."""
+"""The style of all figures: colours, dashes and markers, a label's own style, and the small things that figures share."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ STYLE: Mapping[str, Any] = {
     "svg.hashsalt": "ravine",
     "pdf.fonttype": 42,
 }
-"""The look of all figures, on top of matplotlib's default style, so that a reader's own settings change nothing."""
+"""The style of all figures, on top of matplotlib's default style, so that a reader's own settings change nothing."""
 
 Dash = tuple[float, ...]
 _SOLID: Dash = ()
@@ -62,7 +62,7 @@ _DOTTED: Dash = (1.3, 1.5)
 _MIXED: Dash = (5, 1.5, 1.2, 1.5)
 _OF_TUNED = {_SOLID: _DOTTED, _DASHED: _SOLID, _MIXED: _SOLID, _DOTTED: _SOLID}
 
-_LOOKS: tuple[tuple[str, Dash, str], ...] = (
+_STYLES: tuple[tuple[str, Dash, str], ...] = (
     ("#0072b2", _SOLID, "o"),  # the first seven hues: Okabe and Ito, their yellow left out and the light ones deepened,
     ("#d55e00", _SOLID, "s"),  # since a line on white needs contrast
     ("#008f68", _SOLID, "^"),
@@ -81,7 +81,7 @@ _LONG = 26
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How a label looks wherever it appears: hue, and dash and marker for eyes and printers without hues."""
+    """How a label styles wherever it appears: hue, and dash and marker for eyes and printers without hues."""
 
     color: str
     dash: Dash
@@ -93,22 +93,22 @@ class Style:
         return (0, self.dash) if self.dash else "-"
 
 
-def styles(labels: Sequence[str]) -> dict[str, Style]:
-    """A look for each label, by its place in the plan; from the thirteenth on, hues return with other dashes.
+def assign_styles(labels: Sequence[str]) -> dict[str, Style]:
+    """A style for each label, by its place in the plan; from the thirteenth on, hues return with other dashes.
 
     A tuned entry has the hue and the marker of the entry that it was tuned from, with another dash.
     """
-    looks: dict[str, Style] = {}
+    styles: dict[str, Style] = {}
     first = [label for label in labels if not (label.endswith(TUNED) and label.removesuffix(TUNED) in labels)]
     for at, label in enumerate(first):
-        color, _, marker = _LOOKS[at % len(_LOOKS)]
-        _, dash, _ = _LOOKS[(at + 3 * (at // len(_LOOKS))) % len(_LOOKS)]
-        looks[label] = Style(color, dash, marker)
+        color, _, marker = _STYLES[at % len(_STYLES)]
+        _, dash, _ = _STYLES[(at + 3 * (at // len(_STYLES))) % len(_STYLES)]
+        styles[label] = Style(color, dash, marker)
     for label in labels:
-        if label not in looks:
-            untuned = looks[label.removesuffix(TUNED)]
-            looks[label] = Style(untuned.color, _OF_TUNED[untuned.dash], untuned.marker)
-    return {label: looks[label] for label in labels}
+        if label not in styles:
+            untuned = styles[label.removesuffix(TUNED)]
+            styles[label] = Style(untuned.color, _OF_TUNED[untuned.dash], untuned.marker)
+    return {label: styles[label] for label in labels}
 
 
 def short(label: str) -> str:
@@ -123,17 +123,17 @@ def axis_title(metric: str, *, along: str = "epoch") -> str:
     return f"{title(metric)} (fraction correct)" if metric.endswith("accuracy") else title(metric)
 
 
-def single(width: float = 6.4, height: float = 3.7) -> tuple[Figure, Axes]:
+def single_panel(width: float = 6.4, height: float = 3.7) -> tuple[Figure, Axes]:
     """An empty figure of one panel."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots()
 
 
-def legend(figure: Figure, labels: Sequence[str], looks: Mapping[str, Style]) -> None:
+def shared_legend(figure: Figure, labels: Sequence[str], styles: Mapping[str, Style]) -> None:
     """One legend beneath all panels of a figure."""
     handles = [
         Line2D(
-            [], [], color=looks[n].color, ls=looks[n].line, marker=looks[n].marker, mec="white", mew=0.4, label=short(n)
+            [], [], color=styles[n].color, ls=styles[n].line, marker=styles[n].marker, mec="white", mew=0.4, label=short(n)
         )
         for n in labels
     ]
@@ -146,6 +146,6 @@ def legend(figure: Figure, labels: Sequence[str], looks: Mapping[str, Style]) ->
         text.set_parse_math(False)
 
 
-def mark(ax: Axes, x: float, y: float, look: Style) -> None:
+def mark(ax: Axes, x: float, y: float, style: Style) -> None:
     """One value of a label, on top of all else."""
-    ax.plot([x], [y], look.marker, color=look.color, ms=5.6, mec="white", mew=0.6, zorder=6)
+    ax.plot([x], [y], style.marker, color=style.color, ms=5.6, mec="white", mew=0.6, zorder=6)

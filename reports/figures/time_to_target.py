@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from reports.figures.style import legend, short
+from reports.figures.style import shared_legend, short
 from reports.frames.scores import title
 from reports.text import notes
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 AXES: Mapping[str, str] = {"epoch": "Epoch", "step": "Update", "second": "Seconds of training"}
 
 
-def reached(
-    curves: Mapping[str, Survival], ax: Axes, looks: Mapping[str, Style], *, unit: Unit, horizon: float
+def share_reached(
+    curves: Mapping[str, Survival], ax: Axes, styles: Mapping[str, Style], *, unit: Unit, horizon: float
 ) -> Axes:
     """The share of runs that have reached the target, 1 − Kaplan-Meier, from the first that has.
 
@@ -34,14 +34,14 @@ def reached(
     Args:
         curves: By label.
         ax: Where to draw.
-        looks: A style per label.
+        styles: A style per label.
         unit: What time is counted in.
         horizon: The end of the axis.
     """
     never = [short(label) for label, curve in curves.items() if not curve.reached]
     shown = {label: curve for label, curve in curves.items() if curve.reached}
     for at, (label, curve) in enumerate(shown.items()):
-        look, end = looks[label], min(curve.followed, horizon)
+        style, end = styles[label], min(curve.followed, horizon)
         inside = curve.time <= end
         share = 1 - curve.missing[inside]
         first = int(np.argmax(share > 0))  # before the first that arrives there is nothing to see
@@ -49,11 +49,11 @@ def reached(
         time = np.concatenate([curve.time[inside][first:][:1], curve.time[inside][first:], [end]])
         height = np.concatenate([[0.0], share[first:], share[-1:]]) + lift
         last = len(time) if curve.reached < curve.n else -1  # a curve that is complete ends there
-        ax.step(time[:last], height[:last], where="post", color=look.color, ls=look.line, lw=1.5)
+        ax.step(time[:last], height[:last], where="post", color=style.color, ls=style.line, lw=1.5)
         rises = np.flatnonzero(np.diff(height) > 0) + 1
-        ax.plot(time[rises], height[rises], look.marker, color=look.color, ms=4.2, mec="white", mew=0.4)
+        ax.plot(time[rises], height[rises], style.marker, color=style.color, ms=4.2, mec="white", mew=0.4)
         if curve.reached < curve.n:
-            ax.plot([end], [share[-1] + lift], "x", color=look.color, ms=4, mew=1.1, clip_on=False)
+            ax.plot([end], [share[-1] + lift], "x", color=style.color, ms=4, mew=1.1, clip_on=False)
     ax.set_xlim(0, horizon * 1.02)
     ax.set_ylim(-0.05, 1.05)
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
@@ -63,10 +63,10 @@ def reached(
     return ax
 
 
-def panels(
+def target_panels(
     curves: Mapping[str, Mapping[str, Survival]],
     targets: Mapping[str, float],
-    looks: Mapping[str, Style],
+    styles: Mapping[str, Style],
     *,
     metric: str,
     unit: Unit,
@@ -77,7 +77,7 @@ def panels(
     Args:
         curves: By target and label (`targets.survivals`).
         targets: What is to be reached, by name, in the order of the panels.
-        looks: A style per label.
+        styles: A style per label.
         metric: Of what.
         unit: What time is counted in.
         order: The labels in the order of the legend.
@@ -87,8 +87,8 @@ def panels(
     axes = np.atleast_1d(figure.subplots(1, len(targets), sharey=True))
     horizon = max([1.0, *(float(curve.time.max(initial=0.0)) for own in curves.values() for curve in own.values())])
     for ax, (name, value) in zip(axes, targets.items(), strict=True):
-        reached(curves[name], ax, looks, unit=unit, horizon=horizon)
+        share_reached(curves[name], ax, styles, unit=unit, horizon=horizon)
         ax.set_title(f"{name.capitalize()}: {title(metric).lower()} {notes.number(value, 3)}")
     axes[0].set_ylabel("Runs that have reached it")
-    legend(figure, list(order), looks)
+    shared_legend(figure, list(order), styles)
     return figure

@@ -16,7 +16,7 @@ from matplotlib.path import Path
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from reports.figures.convergence import convergence
-from reports.figures.style import INK, QUIET, single
+from reports.figures.style import INK, QUIET, single_panel
 from reports.frames.study_frames import SURFACES
 from reports.frames.trajectories import best, by_label, drawable, outside, window
 from reports.text import notes
@@ -71,7 +71,7 @@ def levels(height: Array) -> list[float]:
     return [float(level) for level in np.quantile(height, (np.arange(1, LEVELS) / LEVELS) ** 2)]
 
 
-def ground(surface: Surface, ax: Axes, shown: Window) -> Axes:
+def contour_plot(surface: Surface, ax: Axes, shown: Window) -> Axes:
     """What paths are drawn over: contour lines, and a star at each known minimum."""
     lines = LineCollection(contours(surface, shown), colors=CONTOUR, linewidths=0.6, zorder=1)
     ax.add_collection(lines, autolim=False)
@@ -84,33 +84,33 @@ def ground(surface: Surface, ax: Axes, shown: Window) -> Axes:
     return ax
 
 
-def path(way: pd.DataFrame, ax: Axes, look: Style, shown: Window, *, dashed: bool = False) -> Axes:
-    """One path with dots (`dots`), a ring at the start; a path that leaves is drawn as far as it stays in the window.
+def trajectory(way: pd.DataFrame, ax: Axes, style: Style, shown: Window, *, dashed: bool = False) -> Axes:
+    """One path with dots (`marker_interval`), a ring at the start; a path that leaves is drawn as far as it stays in the window.
 
     Args:
         way: `x1`, `x2` of one label, in the order of its steps.
         ax: Where to draw.
-        look: The label's style.
+        style: The label's style.
         shown: The limits of the axes.
         dashed: Whether the line has the label's dash, so that two of one way are both seen.
     """
     x1, x2 = drawable(way, shown).T
-    dash = look.line if dashed else "-"
+    dash = style.line if dashed else "-"
     ax.plot(
-        x1, x2, color=look.color, ls=dash, lw=1.0, marker="o", ms=2.4, mec="none", markevery=dots(len(x1)), zorder=3
+        x1, x2, color=style.color, ls=dash, lw=1.0, marker="o", ms=2.4, mec="none", markevery=marker_interval(len(x1)), zorder=3
     )
-    ax.plot(x1[:1], x2[:1], "o", mfc="white", mec=look.color, ms=4.2, zorder=4)
+    ax.plot(x1[:1], x2[:1], "o", mfc="white", mec=style.color, ms=4.2, zorder=4)
     ax.set(xlim=shown[:2], ylim=shown[2:])
     return ax
 
 
-def dots(places: int) -> int:
+def marker_interval(places: int) -> int:
     """A dot at every so many steps of a path."""
     return 1 if places <= _FEW else 10
 
 
 def small_multiples(
-    paths: pd.DataFrame, ended: pd.DataFrame, families: Sequence[Family], looks: Mapping[str, Style]
+    paths: pd.DataFrame, ended: pd.DataFrame, families: Sequence[Family], styles: Mapping[str, Style]
 ) -> Figure:
     """A row for each optimizer and a column for each learning rate, all with the same limits; each says how it ended.
 
@@ -118,7 +118,7 @@ def small_multiples(
         paths: `paths.places`, of one surface.
         ended: `paths.ends` of the same.
         families: The optimizers on it.
-        looks: A style per label.
+        styles: A style per label.
     """
     rates = sorted({rate for family in families for rate in family.labels})
     figure = Figure(figsize=(_WIDTH, _TOP + _BOTTOM + _ROW * len(families)))
@@ -141,14 +141,14 @@ def small_multiples(
     ways = dict(iter(paths.groupby("label")))
     told = by_label(ended)
     for row, family in enumerate(families):
-        look = looks[next(iter(family.labels.values()))]
+        style = styles[next(iter(family.labels.values()))]
         middle = axes[row, 0].get_position()
         name = textwrap.fill(family.name, 15)
         figure.text(
             0.006,
             (middle.y0 + middle.y1) / 2,
             name,
-            color=look.color,
+            color=style.color,
             weight="bold",
             va="center",
             fontsize=8,
@@ -162,10 +162,10 @@ def small_multiples(
             if label is None:
                 ax.set_axis_off()
                 continue
-            ground(surface, ax, shown)
+            contour_plot(surface, ax, shown)
             ax.tick_params(labelleft=column == 0, labelbottom=row == len(families) - 1, labelsize=6.5, length=2)
             if label in ways:
-                path(ways[label], ax, looks[label], shown)
+                trajectory(ways[label], ax, styles[label], shown)
                 _tell(ax, told[label], lowest=label == lowest, away=outside(ways[label], shown))
             else:
                 ax.text(0.5, 0.5, "not recorded", transform=ax.transAxes, ha="center", color=QUIET, fontsize=6.5)
@@ -174,22 +174,22 @@ def small_multiples(
     return figure
 
 
-def still(paths: pd.DataFrame, racers: Sequence[tuple[str, str]], looks: Mapping[str, Style]) -> tuple[Figure, Axes]:
+def trajectory_map(paths: pd.DataFrame, racers: Sequence[tuple[str, str]], styles: Mapping[str, Style]) -> tuple[Figure, Axes]:
     """All racers' whole paths over one ground, with a legend beside it.
 
     Args:
         paths: `paths.places`, of one surface, of the racers or more.
         racers: Names with labels; at least one.
-        looks: A style per label.
+        styles: A style per label.
     """
-    figure, ax, shown = stage(paths, racers, looks)
+    figure, ax, shown = trajectory_axes(paths, racers, styles)
     for _, label in racers:
-        path(paths[paths["label"] == label], ax, looks[label], shown, dashed=True)
+        trajectory(paths[paths["label"] == label], ax, styles[label], shown, dashed=True)
     return figure, ax
 
 
-def stage(
-    paths: pd.DataFrame, racers: Sequence[tuple[str, str]], looks: Mapping[str, Style]
+def trajectory_axes(
+    paths: pd.DataFrame, racers: Sequence[tuple[str, str]], styles: Mapping[str, Style]
 ) -> tuple[Figure, Axes, Window]:
     """The ground of a race with its legend, and what it shows."""
     own = paths[paths["label"].isin([label for _, label in racers])]
@@ -197,15 +197,15 @@ def stage(
     shown = window(surface, own)
     figure = Figure(figsize=(7.2, 4.05))
     ax = figure.add_axes((0.05, 0.1, 0.675, 0.84))
-    ground(surface, ax, shown)
+    contour_plot(surface, ax, shown)
     ax.set_xlabel("$x_1$", labelpad=1)
     ax.set_title("$x_2$", fontsize=8, pad=3)
     handles = [
         Line2D(
             [],
             [],
-            color=looks[label].color,
-            ls=looks[label].line,
+            color=styles[label].color,
+            ls=styles[label].line,
             marker="o",
             ms=4,
             mec="none",
@@ -221,14 +221,14 @@ def stage(
     return figure, ax, shown
 
 
-def descent(paths: pd.DataFrame, ended: pd.DataFrame, families: Sequence[Family], looks: Mapping[str, Style]) -> Figure:
+def objective_panels(paths: pd.DataFrame, ended: pd.DataFrame, families: Sequence[Family], styles: Mapping[str, Style]) -> Figure:
     """Height over steps on a logarithmic scale: a panel for each optimizer, a line for each learning rate, the darkest highest.
 
     Args:
         paths: `paths.places`, of one surface.
         ended: `paths.ends` of the same.
         families: The optimizers on it.
-        looks: A style per label.
+        styles: A style per label.
     """
     rates = sorted({rate for family in families for rate in family.labels})
     columns = min(4, len(families))
@@ -243,9 +243,9 @@ def descent(paths: pd.DataFrame, ended: pd.DataFrame, families: Sequence[Family]
         for rate, label in family.labels.items():
             if label not in ways:
                 continue
-            shade = _shade(looks[label].color, rates.index(rate), len(rates))
+            shade = _shade(styles[label].color, rates.index(rate), len(rates))
             ax.plot(ways[label]["step"], np.clip(ways[label]["height"], _FLOOR, 1e30), color=shade, lw=1.4)
-        ax.set_title(family.name, color=looks[next(iter(family.labels.values()))].color, parse_math=False)
+        ax.set_title(family.name, color=styles[next(iter(family.labels.values()))].color, parse_math=False)
     for ax in axes[len(families) :]:
         ax.remove()
     for ax in axes[max(0, len(families) - columns) : len(families)]:
@@ -265,13 +265,13 @@ def descent(paths: pd.DataFrame, ended: pd.DataFrame, families: Sequence[Family]
     return figure
 
 
-def together(paths: pd.DataFrame, racers: Sequence[tuple[str, str]], looks: Mapping[str, Style]) -> Figure:
+def objective_curves(paths: pd.DataFrame, racers: Sequence[tuple[str, str]], styles: Mapping[str, Style]) -> Figure:
     """Height over steps of all racers on one logarithmic scale, each named at its end."""
     own = paths[paths["label"].isin([label for _, label in racers])]
     names = {label: name for name, label in racers}
     curves = own.assign(label=own["label"].map(names), mean=own["height"].clip(lower=_FLOOR), low=np.nan, high=np.nan)
-    figure, ax = single(width=7.2, height=4.2)
-    by_name = {name: looks[label] for name, label in racers}
+    figure, ax = single_panel(width=7.2, height=4.2)
+    by_name = {name: styles[label] for name, label in racers}
     convergence(curves.rename(columns={"step": "update"}), ax, by_name, metric="test/loss", along="update").set_ylabel(
         "f − lowest"
     )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _ACROSS = 3
 
 
-def view(points: pd.DataFrame) -> float:
+def worst_shown_score(points: pd.DataFrame) -> float:
     """The worst score that the axis shows: four times as far from the best as the median is; NaN without a score.
 
     The few trials that are worse by orders of magnitude are told at the edge, so that the rest can be read.
@@ -41,7 +41,7 @@ def view(points: pd.DataFrame) -> float:
 
 
 def sensitivity(
-    points: pd.DataFrame, span: pd.Series, ax: Axes, look: Style, *, worst: float, goal: str, line: bool
+    points: pd.DataFrame, span: pd.Series, ax: Axes, style: Style, *, worst: float, goal: str, line: bool
 ) -> Axes:
     """One optimizer's score against its learning rate.
 
@@ -53,8 +53,8 @@ def sensitivity(
         points: A row per rate or trial of one optimizer (`sensitivity.points`).
         span: Its range of good rates (a row of `sensitivity.ranges`).
         ax: Where to draw; the limits of its vertical axis are set.
-        look: The optimizer's style.
-        worst: The worst score that the axis shows (`view`).
+        style: The optimizer's style.
+        worst: The worst score that the axis shows (`worst_shown_score`).
         goal: "minimise" or "maximise": at which edge the worse ones stand.
         line: Whether the rate alone varies, so that a line through the points means something.
     """
@@ -64,27 +64,27 @@ def sensitivity(
     if math.isfinite(span["score"]):
         outer = (span["below"] if math.isfinite(span["below"]) else lowest / 3, span["above"])
         outer = (outer[0], outer[1] if math.isfinite(outer[1]) else highest * 3)
-        ax.axvspan(*outer, color=look.color, alpha=0.08, lw=0, zorder=0)
-        ax.axvspan(span["low"], span["high"], color=look.color, alpha=0.17, lw=0, zorder=0)
+        ax.axvspan(*outer, color=style.color, alpha=0.08, lw=0, zorder=0)
+        ax.axvspan(span["low"], span["high"], color=style.color, alpha=0.17, lw=0, zorder=0)
     if math.isfinite(span["own"]):
         ax.axvline(span["own"], color=QUIET, lw=0.9, ls=(0, (4, 2)), zorder=1)
     score = points["score"].to_numpy(dtype=float)
     inside = (score >= worst) if upward else (score <= worst)
     shown, beyond, lost = points[inside], points[~inside & points["score"].notna()], points[points["score"].isna()]
     if line:
-        ax.plot(points["lr"], points["score"], color=look.color, ls=look.line, lw=1.3, zorder=3)
+        ax.plot(points["lr"], points["score"], color=style.color, ls=style.line, lw=1.3, zorder=3)
     whole = shown["complete"].astype(bool)
     ax.plot(
-        shown.loc[whole, "lr"], shown.loc[whole, "score"], look.marker, color=look.color, ms=3.6, mec="white", mew=0.4
+        shown.loc[whole, "lr"], shown.loc[whole, "score"], style.marker, color=style.color, ms=3.6, mec="white", mew=0.4
     )
     ax.plot(
-        shown.loc[~whole, "lr"], shown.loc[~whole, "score"], look.marker, mfc="none", mec=look.color, ms=3.2, mew=0.7
+        shown.loc[~whole, "lr"], shown.loc[~whole, "score"], style.marker, mfc="none", mec=style.color, ms=3.2, mew=0.7
     )
     edge, beside = 0.045 if upward else 0.955, ax.get_xaxis_transform()
     for kind, group in (("v" if upward else "^", beyond), ("x", lost)):
         ax.plot(group["lr"], np.full(len(group), edge), kind, color=QUIET, ms=3, mew=0.7, transform=beside, zorder=2)
     if math.isfinite(span["score"]):
-        ax.plot([span["lr"]], [span["score"]], look.marker, color=look.color, ms=7, mec=INK, mew=1, zorder=6)
+        ax.plot([span["lr"]], [span["score"]], style.marker, color=style.color, ms=7, mec=INK, mew=1, zorder=6)
     ax.xaxis.set_major_locator(LogLocator(numticks=12))
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.minorticks_off()
@@ -92,7 +92,7 @@ def sensitivity(
 
 
 def sensitivities(
-    points: pd.DataFrame, ranges: pd.DataFrame, looks: Mapping[str, Style], *, objective: str, goal: str, line: bool
+    points: pd.DataFrame, ranges: pd.DataFrame, styles: Mapping[str, Style], *, objective: str, goal: str, line: bool
 ) -> Figure:
     """A panel per optimizer on common axes, in the order of the study."""
     labels = list(ranges["label"])
@@ -100,13 +100,13 @@ def sensitivities(
     rows = -(-len(labels) // across)
     figure = Figure(figsize=(7.6, 0.75 + 1.5 * rows), layout="constrained")
     axes = figure.subplots(rows, across, sharex=True, sharey=True, squeeze=False)
-    worst = view(points)
+    worst = worst_shown_score(points)
     for ax, (_, span) in zip(axes.flat, ranges.iterrows(), strict=False):
         own = points[points["label"] == span["label"]]
-        look = looks[str(span["label"])]
-        sensitivity(own, span, ax, look, worst=worst, goal=goal, line=line)
-        ax.set_title(short(str(span["label"])), color=look.color, parse_math=False, pad=3)
-        told = width(span)
+        style = styles[str(span["label"])]
+        sensitivity(own, span, ax, style, worst=worst, goal=goal, line=line)
+        ax.set_title(short(str(span["label"])), color=style.color, parse_math=False, pad=3)
+        told = format_width(span)
         ax.set_title(told, loc="right", fontsize=7, fontweight="normal", color=QUIET, pad=3)
     _score_limits(axes[0, 0], points, goal)
     axes[0, 0].set_xlim(ranges["sampled_low"].min() / 1.6, ranges["sampled_high"].max() * 1.6)
@@ -126,7 +126,7 @@ def sensitivities(
 
 
 def sweep(
-    points: pd.DataFrame, ranges: pd.DataFrame, ax: Axes, looks: Mapping[str, Style], *, objective: str, goal: str
+    points: pd.DataFrame, ranges: pd.DataFrame, ax: Axes, styles: Mapping[str, Style], *, objective: str, goal: str
 ) -> Axes:
     """The score against the learning rate, a line per optimizer, all together; the best of each is marked.
 
@@ -136,27 +136,27 @@ def sweep(
         points: A row per rate (`sensitivity.points`).
         ranges: A row per optimizer (`sensitivity.ranges`).
         ax: Where to draw.
-        looks: A style per label.
+        styles: A style per label.
         objective: What the trials were scored by.
         goal: "minimise" or "maximise".
     """
     ax.set_xscale("log")
     for _, span in ranges.iterrows():
-        own, look = points[points["label"] == span["label"]], looks[str(span["label"])]
+        own, style = points[points["label"] == span["label"]], styles[str(span["label"])]
         ax.plot(
-            own["lr"], own["score"], color=look.color, ls=look.line, marker=look.marker, ms=3.4, mec="white", mew=0.3
+            own["lr"], own["score"], color=style.color, ls=style.line, marker=style.marker, ms=3.4, mec="white", mew=0.3
         )
         if math.isfinite(span["score"]):
-            ax.plot([span["lr"]], [span["score"]], look.marker, color=look.color, ms=7, mec=INK, mew=1, zorder=6)
+            ax.plot([span["lr"]], [span["score"]], style.marker, color=style.color, ms=7, mec=INK, mew=1, zorder=6)
         tried = own[own["own"].astype(bool)]
-        ax.plot(tried["lr"], tried["score"], "o", mfc="none", mec=look.color, ms=8, mew=0.9, zorder=5)
+        ax.plot(tried["lr"], tried["score"], "o", mfc="none", mec=style.color, ms=8, mew=0.9, zorder=5)
     _score_limits(ax, points, goal)
     ax.set_xlabel("Learning rate")
     ax.set_ylabel(axis_title(objective))
     return ax
 
 
-def width(span: pd.Series) -> str:
+def format_width(span: pd.Series) -> str:
     """The width of a range of learning rates in words: what it is at least, and at most."""
     if not math.isfinite(span["score"]):
         return "no score"
@@ -168,16 +168,16 @@ def width(span: pd.Series) -> str:
     return f"{least} to {most} decades" if least != most else f"{least} decades"
 
 
-def tunability(curves: pd.DataFrame, ax: Axes, looks: Mapping[str, Style], *, objective: str) -> Axes:
+def tunability(curves: pd.DataFrame, ax: Axes, styles: Mapping[str, Style], *, objective: str) -> Axes:
     """The expected best score after k trials with its band, which ends at half of the trials.
 
     Args:
         curves: `label`, `trials`, `mean`, `low`, `high` (`tunability.curves`).
         ax: Where to draw.
-        looks: A style per label.
+        styles: A style per label.
         objective: What the trials were scored by.
     """
-    convergence(curves, ax, looks, metric=objective, along="trials")
+    convergence(curves, ax, styles, metric=objective, along="trials")
     ends = curves.groupby("label", sort=False)["mean"].agg(["first", "last"])
     room = 0.06 * float((ends["first"] - ends["last"]).abs().max())
     if ax.get_yscale() == "linear" and room > 0:  # a band may reach far beyond the means where k is small
@@ -187,18 +187,18 @@ def tunability(curves: pd.DataFrame, ax: Axes, looks: Mapping[str, Style], *, ob
     return ax
 
 
-def probability(chances: pd.DataFrame, ax: Axes, looks: Mapping[str, Style]) -> Axes:
+def probability(chances: pd.DataFrame, ax: Axes, styles: Mapping[str, Style]) -> Axes:
     """The probability to be the best after k trials, stacked, so that all of them make 100%.
 
     Args:
         chances: `label`, `trials`, `probability` (`tunability.probabilities`).
         ax: Where to draw.
-        looks: A style per label.
+        styles: A style per label.
     """
-    labels = [label for label in looks if label in set(chances["label"])]
+    labels = [label for label in styles if label in set(chances["label"])]
     table = chances.pivot_table(index="trials", columns="label", values="probability")[labels]
     k, shares = table.index.to_numpy(dtype=float), table.to_numpy().T
-    colors = [looks[label].color for label in labels]
+    colors = [styles[label].color for label in labels]
     ax.stackplot(k, shares, colors=colors, edgecolor="white", linewidth=0.7, alpha=0.88)
     ax.set(xlim=(k[0], k[-1]), ylim=(0, 1))
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
@@ -206,7 +206,7 @@ def probability(chances: pd.DataFrame, ax: Axes, looks: Mapping[str, Style]) -> 
     _trials_axis(ax)
     ax.grid(visible=False, axis="x")
     ax.set_ylabel("Probability of the best trial")
-    handles = [Patch(color=looks[label].color, alpha=0.88, lw=0, label=short(label)) for label in labels]
+    handles = [Patch(color=styles[label].color, alpha=0.88, lw=0, label=short(label)) for label in labels]
     beside = ax.legend(
         handles=handles[::-1], loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=7.5
     )
@@ -215,27 +215,27 @@ def probability(chances: pd.DataFrame, ax: Axes, looks: Mapping[str, Style]) -> 
     return ax
 
 
-def importances(table: pd.DataFrame, ax: Axes, looks: Mapping[str, Style]) -> Axes:
+def importances(table: pd.DataFrame, ax: Axes, styles: Mapping[str, Style]) -> Axes:
     """The importance of each hyperparameter as a bar, grouped by optimizer.
 
     Args:
         table: `label`, `parameter`, `importance` (`importances.by_optimizer`).
         ax: Where to draw.
-        looks: A style per label.
+        styles: A style per label.
     """
     at, ticks, names = 0.0, [], []
     for label, group in table.groupby("label", sort=False):
-        look, middle = looks[str(label)], at + (len(group) - 1) / 2
+        style, middle = styles[str(label)], at + (len(group) - 1) / 2
         for _, row in group.iterrows():
             share = float(row["importance"])
-            ax.barh(at, share, height=0.72, color=look.color, alpha=0.88)
+            ax.barh(at, share, height=0.72, color=style.color, alpha=0.88)
             ax.text(share + 0.012, at, f"{share:.0%}", va="center_baseline", fontsize=7)
             ticks.append(at)
             names.append(str(row["parameter"]))
             at += 1
         bold: dict[str, Any] = {
             "fontweight": "bold",
-            "color": look.color,
+            "color": style.color,
             "ha": "right",
             "va": "center",
             "parse_math": False,
@@ -259,77 +259,77 @@ def importances(table: pd.DataFrame, ax: Axes, looks: Mapping[str, Style]) -> Ax
     return ax
 
 
-def sides(compared: pd.DataFrame, ax: Axes, looks: Mapping[str, Style], *, metric: str) -> Axes:
+def score_intervals(compared: pd.DataFrame, ax: Axes, styles: Mapping[str, Style], *, metric: str) -> Axes:
     """Both settings of each optimizer on fresh repeats: the study's own hollow, the tuned one filled.
 
     Args:
         compared: A row per optimizer (`choices.against_own`).
         ax: Where to draw.
-        looks: A style per label.
+        styles: A style per label.
         metric: What the scores are.
     """
     for at, (_, row) in enumerate(compared.iterrows()):
-        look = looks[row["label"]]
+        style = styles[row["label"]]
         for side, up in (("own", 0.16), ("tuned", -0.16)):
             y = at - up
-            ax.plot([row[f"{side} low"], row[f"{side} high"]], [y, y], color=look.color, lw=1.4, alpha=0.85)
+            ax.plot([row[f"{side} low"], row[f"{side} high"]], [y, y], color=style.color, lw=1.4, alpha=0.85)
             if side == "tuned":
-                mark(ax, row[side], y, look)
+                mark(ax, row[side], y, style)
             else:
-                ax.plot([row[side]], [y], look.marker, mfc="white", mec=look.color, ms=4.8, mew=1.1, zorder=6)
+                ax.plot([row[side]], [y], style.marker, mfc="white", mec=style.color, ms=4.8, mew=1.1, zorder=6)
     ax.set_xlabel(title(metric))
     return ax
 
 
 def differences(
-    table: pd.DataFrame, ax: Axes, looks: Mapping[str, Style], *, column: str, empty: Sequence[str]
+    table: pd.DataFrame, ax: Axes, styles: Mapping[str, Style], *, column: str, empty: Sequence[str]
 ) -> Axes:
     """A difference of each optimizer with its interval, and the line of no difference.
 
     Args:
         table: A row per optimizer with `low` and `high` beside the column.
         ax: Where to draw.
-        looks: A style per label.
+        styles: A style per label.
         column: The difference; with an `own ` one in the table, that is drawn beneath it, hollow.
         empty: What to write, row by row, where there is no difference.
     """
     yardstick = f"own {column}" in table
     for at, (_, row) in enumerate(table.iterrows()):
-        look = looks[row["label"]]
+        style = styles[row["label"]]
         if not math.isfinite(row[column]):
             told: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7, "color": QUIET}
             ax.text(0.5, at, empty[at], transform=ax.get_yaxis_transform(), **told)
             continue
         y = at + 0.16 * yardstick
-        ax.plot([row["low"], row["high"]], [y, y], color=look.color, lw=1.6, solid_capstyle="butt")
-        mark(ax, row[column], y, look)
+        ax.plot([row["low"], row["high"]], [y, y], color=style.color, lw=1.6, solid_capstyle="butt")
+        mark(ax, row[column], y, style)
         if yardstick:
-            ax.plot([row["own low"], row["own high"]], [at - 0.16] * 2, color=look.color, lw=1, alpha=0.75)
+            ax.plot([row["own low"], row["own high"]], [at - 0.16] * 2, color=style.color, lw=1, alpha=0.75)
             ax.plot(
-                [row[f"own {column}"]], [at - 0.16], look.marker, mfc="white", mec=look.color, ms=4, mew=1, zorder=6
+                [row[f"own {column}"]], [at - 0.16], style.marker, mfc="white", mec=style.color, ms=4, mew=1, zorder=6
             )
     ax.axvline(0, color=INK, lw=0.8, zorder=1)
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+.4g}".replace("-", "−") if value else "0"))
     return ax
 
 
-def fresh(compared: pd.DataFrame, gaps: pd.DataFrame, looks: Mapping[str, Style], *, metric: str, goal: str) -> Figure:
+def new_repeats(compared: pd.DataFrame, gaps: pd.DataFrame, styles: Mapping[str, Style], *, metric: str, goal: str) -> Figure:
     """Fresh repeats of both settings, their paired difference, and the gap to the validation score, side by side.
 
     Args:
         compared: A row per optimizer (`choices.against_own`).
         gaps: A row per optimizer (`choices.gaps`), in the same order.
-        looks: A style per label.
+        styles: A style per label.
         metric: What the scores of `compared` are.
         goal: Of that metric: which side of no difference is the better one.
     """
     many = len(compared)
     figure = Figure(figsize=(7.6, 1.35 + 0.29 * many), layout="constrained")
     axes = figure.subplots(1, 3, sharey=True, width_ratios=[1.15, 1, 1])
-    sides(compared, axes[0], looks, metric=metric)
+    score_intervals(compared, axes[0], styles, metric=metric)
     kept = ["own setting kept" if row["kept"] else "no pair" for _, row in compared.iterrows()]
-    differences(compared, axes[1], looks, column="difference", empty=kept)
-    differences(gaps, axes[2], looks, column="gap", empty=["no fresh repeat"] * many)
+    differences(compared, axes[1], styles, column="difference", empty=kept)
+    differences(gaps, axes[2], styles, column="gap", empty=["no fresh repeat"] * many)
     axes[0].set_title("Fresh repeats")
     axes[1].set_title("Tuned − own setting")
     axes[2].set_title("Gap: test − validation")
@@ -339,7 +339,7 @@ def fresh(compared: pd.DataFrame, gaps: pd.DataFrame, looks: Mapping[str, Style]
     axes[0].set_yticks(range(many), [short(str(label)) for label in compared["label"]])
     for tick, label in zip(axes[0].get_yticklabels(), compared["label"], strict=True):
         tick.set_parse_math(False)
-        tick.set_color(looks[label].color)
+        tick.set_color(styles[label].color)
         tick.set_fontweight("bold")
     axes[0].set_ylim(many - 0.45, -0.55)
     for ax in axes:
@@ -355,8 +355,8 @@ def fresh(compared: pd.DataFrame, gaps: pd.DataFrame, looks: Mapping[str, Style]
 
 
 def _score_limits(ax: Axes, points: pd.DataFrame, goal: str) -> None:
-    """From the best score to the worst that is shown (`view`), with room for what stands at the edge."""
-    worst = view(points)
+    """From the best score to the worst that is shown (`worst_shown_score`), with room for what stands at the edge."""
+    worst = worst_shown_score(points)
     if math.isfinite(worst):
         best = float(points["score"].max() if goal == "maximise" else points["score"].min())
         room = 0.14 * abs(worst - best) or 0.05 * abs(best) or 1.0

@@ -46,7 +46,7 @@ def estimates():
 @pytest.fixture
 def looks():
     """A style for each of four labels."""
-    return style.styles(["A", "B", "C", "D"])
+    return style.assign_styles(["A", "B", "C", "D"])
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from PIL import Image
 
 from reports.figures import animation
 from reports.figures import trajectories as drawn
-from reports.figures.style import styles
+from reports.figures.style import assign_styles
 from reports.frames.study_frames import SURFACES
 from reports.frames.trajectories import window
 
@@ -73,7 +73,7 @@ def test_the_gif_plays_from_the_start_to_the_end(ground, racing):
 
 def test_each_optimizer_keeps_its_color_in_the_gif():
     """Twelve colors, some of them alike and each on a few points of a picture with all shades of grey, come through."""
-    colors = [look.color for look in styles([f"optimizer {at}" for at in range(12)]).values()]
+    colors = [look.color for look in assign_styles([f"optimizer {at}" for at in range(12)]).values()]
     points = np.broadcast_to(np.arange(256, dtype=np.uint8)[np.newaxis, :, np.newaxis], (256, 256, 3)).copy()
     for at, color in enumerate(colors):
         points[at, :20] = np.round(255 * np.array(to_rgb(color)))

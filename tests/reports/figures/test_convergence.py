@@ -5,13 +5,13 @@ import pytest
 from matplotlib.figure import Figure
 
 from reports.figures.convergence import _apart, beyond, convergence
-from reports.figures.style import styles
+from reports.figures.style import assign_styles
 
 
 def test_convergence_draws_the_means_and_bands_that_it_is_given(ax, curves) -> None:
     """The lines hold the means and the bands the bounds: nothing is computed on the way."""
     frame = curves(Adam=[2.0, 1.5, 1.2], SGD=[2.2, 2.0, 1.9])
-    looks = styles(["Adam", "SGD"])
+    looks = assign_styles(["Adam", "SGD"])
     assert convergence(frame, ax, looks, metric="train/loss", named=False) is ax
     lines = {tuple(line.get_ydata()): line.get_color() for line in ax.get_lines() if len(line.get_xdata()) == 3}
     assert lines == {(2.0, 1.5, 1.2): looks["Adam"].color, (2.2, 2.0, 1.9): looks["SGD"].color}
@@ -24,7 +24,7 @@ def test_convergence_draws_the_means_and_bands_that_it_is_given(ax, curves) -> N
 
 def test_a_loss_that_spans_a_factor_of_five_gets_a_logarithmic_axis(ax, curves) -> None:
     """A smaller span does not, an accuracy never does, and ticks are plain numbers."""
-    looks = styles(["Adam"])
+    looks = assign_styles(["Adam"])
     convergence(curves(Adam=[2.0, 0.2]), ax, looks, metric="train/loss", named=False)
     assert ax.get_yscale() == "log"
     texts = [label.get_text() for label in ax.get_yticklabels()]
@@ -38,7 +38,7 @@ def test_a_loss_that_spans_a_factor_of_five_gets_a_logarithmic_axis(ax, curves) 
 def test_names_beside_the_lines_do_not_overlap(ax, curves) -> None:
     """Twelve lines that end at nearly one height have their names at least 9 points apart, in the order of the ends."""
     ends = {f"optimizer {at}": [0.2, 0.8 + at / 1e4] for at in range(12)}
-    convergence(curves(**ends), ax, styles(list(ends)), metric="test/accuracy")
+    convergence(curves(**ends), ax, assign_styles(list(ends)), metric="test/accuracy")
     figure = ax.get_figure()
     names = sorted((text for text in ax.texts if text.get_text()), key=lambda text: text.get_position()[1])
     assert [text.get_text() for text in names] == list(ends)
@@ -55,7 +55,7 @@ def test_places_move_as_little_as_possible() -> None:
 def test_a_single_point_is_drawn_with_its_interval(ax, curves) -> None:
     """An entry of one epoch among longer ones is a marker with a bar, not an invisible line."""
     frame = curves(Adam=[0.5, 0.6, 0.7], short=[0.4])
-    looks = styles(["Adam", "short"])
+    looks = assign_styles(["Adam", "short"])
     convergence(frame, ax, looks, metric="test/accuracy", named=False)
     short = [line for line in ax.get_lines() if line.get_color() == looks["short"].color and len(line.get_xdata())]
     assert any(np.allclose(line.get_ydata(), [0.3, 0.5]) for line in short)
@@ -73,10 +73,10 @@ def test_a_single_point_is_drawn_with_its_interval(ax, curves) -> None:
 def test_a_curve_of_one_point_far_behind_is_told_at_the_edge(ax, metric, ends, once, told, curves) -> None:
     """A budget of one epoch beside others must not press their curves together; near them it is drawn where it lies."""
     frame = curves(**{name: [end - 0.01, end] for name, end in zip("ABC", ends, strict=True)}, once=[once])
-    convergence(frame, ax, styles([*"ABC", "once"]), metric=metric, named=False)
+    convergence(frame, ax, assign_styles([*"ABC", "once"]), metric=metric, named=False)
     assert [text.get_text() for text in ax.texts] == told
     low, high = ax.get_ylim()
     assert (low < once < high) == (not told)
     assert beyond(frame, metric) == (["once"] if told else [])
-    convergence(frame, ax, styles([*"ABC", "once"]), metric=metric)
+    convergence(frame, ax, assign_styles([*"ABC", "once"]), metric=metric)
     assert {text.get_text() for text in ax.texts} >= {f"once: {text}" for text in told}

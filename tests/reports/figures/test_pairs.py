@@ -7,12 +7,12 @@ import pytest
 
 from reports.analysis import verdicts
 from reports.figures import pairs
-from reports.figures.style import styles
+from reports.figures.style import assign_styles
 
 
 def test_the_interval_plot_draws_the_differences_from_the_best_that_it_is_given(ax, compared, looks) -> None:
     """Bars are the joint intervals, turned so that the best lies at 0; the undecided one is dashed; a letter for each tier."""
-    assert pairs.from_the_best(compared, ax, looks) is ax
+    assert pairs.differences_from_best(compared, ax, looks) is ax
     assert [tick.get_text() for tick in ax.get_yticklabels()] == list(compared.means)
     best, second, third, _ = compared.means
     bars = {
@@ -36,7 +36,7 @@ def test_more_tiers_than_letters_have_names_of_two(ax) -> None:
     table = pd.DataFrame({f"O{at}": rng.normal(-at, 0.01, 10) for at in range(28)})
     found = verdicts.compare(table, score="x", higher=True, margin=0.0)
     assert len(found.tiers) == 28
-    pairs.from_the_best(found, ax, styles(list(table.columns)))
+    pairs.differences_from_best(found, ax, assign_styles(list(table.columns)))
     named = {round(text.xy[1]): text.get_text() for text in ax.texts if hasattr(text, "xy") and text.xy[0] > 1}
     assert [named[height] for height in sorted(named, reverse=True)] == [found.letters[label] for label in found.means]
     assert found.letters["O27"] == "ab"
@@ -44,7 +44,7 @@ def test_more_tiers_than_letters_have_names_of_two(ax) -> None:
 
 def test_the_matrix_shows_each_pair_from_both_sides(ax, compared) -> None:
     """K (k − 1) cells with a difference and a p, better above and worse below the diagonal with their colours."""
-    pairs.matrix(compared, ax)
+    pairs.pair_matrix(compared, ax)
     told = [text.get_text() for text in ax.texts]
     assert sum(text.startswith("p ") for text in told) == 12
     assert sum("▲" in text for text in told[:-1]) == sum("▼" in text for text in told[:-1]) == 5
@@ -61,7 +61,7 @@ def test_an_optimizer_far_behind_is_told_at_the_edge(ax) -> None:
     means = {"A": 0.9, "B": 0.89, "C": 0.88, "D": 0.885, "lost": 0.1}
     table = pd.DataFrame({label: rng.normal(mean, 0.005, 8) for label, mean in means.items()})
     found = verdicts.compare(table, score="test/accuracy", higher=True, margin=0.002)
-    pairs.from_the_best(found, ax, styles(list(means)))
+    pairs.differences_from_best(found, ax, assign_styles(list(means)))
     assert ax.get_xlim()[0] > -0.1
     assert any(text.get_text().startswith("◂ −0.799") for text in ax.texts)
     assert "beyond the axis" in ax.get_xlabel()

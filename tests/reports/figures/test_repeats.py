@@ -3,7 +3,7 @@
 import pandas as pd
 
 from reports.figures.repeats import repeats
-from reports.figures.style import QUIET, styles
+from reports.figures.style import QUIET, assign_styles
 
 
 def test_repeats_that_did_not_end_ok_are_drawn_apart(ax, curves) -> None:
@@ -15,7 +15,7 @@ def test_repeats_that_did_not_end_ok_are_drawn_apart(ax, curves) -> None:
             for e, value in enumerate(values, 1)
         ]
     )
-    look = styles(["Adam"])["Adam"]
+    look = assign_styles(["Adam"])["Adam"]
     repeats(points, curves(Adam=[2.0, 1.5, 1.0]), ax, look, label="Adam", metric="train/loss")
     crosses = [line for line in ax.get_lines() if line.get_marker() == "x"]
     assert [list(line.get_ydata()) for line in crosses] == [[3.0]]
@@ -39,6 +39,6 @@ def test_where_no_repeat_ended_ok_all_are_drawn(ax) -> None:
         ]
     )
     none = pd.DataFrame(columns=["label", "epoch", "mean", "low", "high", "n"])
-    repeats(points, none, ax, styles(["Adam"])["Adam"], label="Adam", metric="train/loss")
+    repeats(points, none, ax, assign_styles(["Adam"])["Adam"], label="Adam", metric="train/loss")
     assert sorted(line.get_ydata()[0] for line in ax.get_lines() if line.get_marker() == "x") == [4.0, 5.0, 6.0]
     assert ax.get_xlabel() == "Epoch"

@@ -12,9 +12,9 @@ from reports.analysis import verdicts
 from reports.figures import across_problems as several_figures
 from reports.figures import pairs
 from reports.figures.convergence import convergence
-from reports.figures.scores import dots
-from reports.figures.style import styles
-from reports.figures.time_to_target import reached
+from reports.figures.scores import dot_plot
+from reports.figures.style import assign_styles
+from reports.figures.time_to_target import share_reached
 from reports.statistics import across_problems, time_to_target
 
 # How red- and green-blind eyes see linear RGB: Machado, Oliveira and Fernandes 2009, severity 1.
@@ -46,7 +46,7 @@ def lab(values: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("vision", VISIONS)
 def test_twelve_looks_can_be_told_apart_without_full_colour_vision(vision) -> None:
     """Any two looks with the same dash, or with the same marker, differ in hue by at least 10 in CIELAB."""
-    looks = styles([str(at) for at in range(12)]).values()
+    looks = assign_styles([str(at) for at in range(12)]).values()
     assert len(set(looks)) == 12
     for one, two in itertools.combinations(looks, 2):
         if one.dash == two.dash or one.marker == two.marker:
@@ -56,19 +56,19 @@ def test_twelve_looks_can_be_told_apart_without_full_colour_vision(vision) -> No
 
 def test_every_hue_stands_out_from_white() -> None:
     """Contrast of at least 3 : 1, which WCAG asks of graphics."""
-    for look in styles([str(at) for at in range(12)]).values():
+    for look in assign_styles([str(at) for at in range(12)]).values():
         assert 1.05 / (XYZ[1] @ linear(look.color) + 0.05) >= 3
 
 
 def test_more_than_twelve_labels_still_differ() -> None:
     """Hues return with another dash."""
-    looks = styles([str(at) for at in range(30)])
+    looks = assign_styles([str(at) for at in range(30)])
     assert len(set(looks.values())) == 30
 
 
 def test_a_label_has_the_same_colour_in_every_figure(ax, curves) -> None:
     """A figure that shows a part of the labels keeps their looks."""
-    looks = styles(["Adam", "SGD", "AdaGrad"])
+    looks = assign_styles(["Adam", "SGD", "AdaGrad"])
     convergence(curves(AdaGrad=[0.5, 0.6]), ax, looks, metric="test/accuracy", named=False)
     assert {line.get_color() for line in ax.get_lines() if len(line.get_xdata())} == {looks["AdaGrad"].color}
 
@@ -76,9 +76,9 @@ def test_a_label_has_the_same_colour_in_every_figure(ax, curves) -> None:
 def test_labels_are_no_mathematics(ax, curves, estimates) -> None:
     r"""Dollars and underscores in a label are printed as they are; matplotlib would raise on `$\bad$`."""
     label = r"$\bad$ a_b"
-    looks = styles([label])
+    looks = assign_styles([label])
     convergence(curves(**{label: [0.4, 0.5]}), ax, looks, metric="test/accuracy")
-    dots(estimates(**{label: 0.5}), Figure().subplots(), looks, metric="test/accuracy")
+    dot_plot(estimates(**{label: 0.5}), Figure().subplots(), looks, metric="test/accuracy")
     ax.get_figure().draw_without_rendering()
     assert label in [text.get_text() for text in ax.texts]
 
@@ -86,14 +86,14 @@ def test_labels_are_no_mathematics(ax, curves, estimates) -> None:
 def test_drawing_leaves_the_global_style_alone(ax, curves) -> None:
     """No figure changes what the caller's own figures look like."""
     before = dict(mpl.rcParams)
-    convergence(curves(A=[0.1, 0.2]), ax, styles(["A"]), metric="test/accuracy")
+    convergence(curves(A=[0.1, 0.2]), ax, assign_styles(["A"]), metric="test/accuracy")
     assert dict(mpl.rcParams) == before
 
 
 def test_labels_are_no_mathematics_here_either() -> None:
     r"""`$\bad$` is printed as it is in every new figure."""
     odd = [r"$\bad$ a_b", "B", "C"]
-    rng, looks = np.random.default_rng(3), styles(odd)
+    rng, looks = np.random.default_rng(3), assign_styles(odd)
     table = pd.DataFrame({label: rng.normal(size=6) for label in odd})
     found = verdicts.compare(table, score="x", higher=True, margin=0.0)
     ranks = across_problems.mean_ranks(rng.normal(size=(8, 3)), higher=True)
@@ -102,11 +102,11 @@ def test_labels_are_no_mathematics_here_either() -> None:
     )
     curve = time_to_target.survival([1.0, 2.0], [True, False])
     draws = [
-        lambda ax: pairs.from_the_best(found, ax, looks),
-        lambda ax: pairs.matrix(found, ax),
+        lambda ax: pairs.differences_from_best(found, ax, looks),
+        lambda ax: pairs.pair_matrix(found, ax),
         lambda ax: several_figures.critical_difference(ranks, odd, ax, looks),
         lambda ax: several_figures.profiles(profiles, odd, ax, looks),
-        lambda ax: reached(
+        lambda ax: share_reached(
             {odd[0]: time_to_target.survival([2.0], [False]), "B": curve}, ax, looks, unit="epoch", horizon=2
         ),
     ]

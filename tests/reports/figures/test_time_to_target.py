@@ -2,7 +2,7 @@
 
 import pytest
 
-from reports.figures.time_to_target import reached
+from reports.figures.time_to_target import share_reached
 from reports.statistics import time_to_target
 
 
@@ -12,7 +12,7 @@ def test_the_curve_of_runs_that_arrived_ends_at_its_share(ax, looks) -> None:
         "A": time_to_target.survival([1.0, 2.0, 4.0], [True, True, False]),
         "B": time_to_target.survival([4.0], [False]),
     }
-    reached(curves, ax, looks, unit="epoch", horizon=4)
+    share_reached(curves, ax, looks, unit="epoch", horizon=4)
     colours = {line.get_color() for line in ax.get_lines()}
     assert colours == {looks["A"].color}
     (cross,) = [line for line in ax.get_lines() if line.get_marker() == "x"]

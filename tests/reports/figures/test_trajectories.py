@@ -45,7 +45,7 @@ def test_small_multiples_have_a_row_for_each_optimizer_and_a_column_for_each_rat
 
 def test_heights_are_drawn_over_steps_on_one_logarithmic_scale(ground, racing):
     """A panel for each optimizer, a line for each rate with every height; the higher the rate the darker the line."""
-    figure = drawn.descent(ground.paths, ground.ended, ground.families, racing)
+    figure = drawn.objective_panels(ground.paths, ground.ended, ground.families, racing)
     gd = figure.axes[0]
     assert gd.get_title(loc="left") or gd.get_title() == "GD"
     assert gd.get_yscale() == "log"
@@ -60,7 +60,7 @@ def test_heights_are_drawn_over_steps_on_one_logarithmic_scale(ground, racing):
 def test_a_star_marks_each_minimum_inside():
     """The saddle has two; a window that holds one shows one."""
     both, one = Figure().subplots(), Figure().subplots()
-    drawn.ground(SURFACES["saddle"], both, (-1.5, 1.5, -1.5, 1.5))
-    drawn.ground(SURFACES["saddle"], one, (-1.5, 1.5, 0.0, 1.5))
+    drawn.contour_plot(SURFACES["saddle"], both, (-1.5, 1.5, -1.5, 1.5))
+    drawn.contour_plot(SURFACES["saddle"], one, (-1.5, 1.5, 0.0, 1.5))
     assert both.lines[0].get_xydata().tolist() == [[0, 1], [0, -1]]
     assert one.lines[0].get_xydata().tolist() == [[0, 1]]

@@ -33,8 +33,8 @@ def panel(ax, trials, **more):
     """One optimizer's learning rates, drawn."""
     points, span = lr_sensitivity.points(trials), lr_sensitivity.ranges(trials).iloc[0]
     goal = str(trials["goal"].iloc[0])
-    worst = figures.view(points)
-    look = house.styles(["A"])["A"]
+    worst = figures.worst_shown_score(points)
+    look = house.assign_styles(["A"])["A"]
     figures.sensitivity(points, span, ax, look, worst=worst, goal=goal, line=False, **more)
     return span, look
 
@@ -67,7 +67,7 @@ def test_trials_far_worse_or_without_a_score_stand_at_the_worse_edge(ax, made, r
 def test_every_optimizer_has_its_panel_in_its_own_colour(made, rates) -> None:
     """Panels without an optimizer are empty; the title says the width."""
     trials = made({label: rates([9.0, 1.0 + at, 9.0]) for at, label in enumerate("ABCD")})
-    looks = house.styles(list("ABCD"))
+    looks = house.assign_styles(list("ABCD"))
     ranges = lr_sensitivity.ranges(trials)
     with mpl.rc_context(dict(house.STYLE)):
         figure = figures.sensitivities(
@@ -88,7 +88,7 @@ def test_the_width_says_where_a_range_is_open(made, rates) -> None:
         "closed": rates([2.0, 1.0, 1.0, 2.0]),
         "none": rates([("stalled", math.nan)]),
     }
-    told = {row["label"]: figures.width(row) for _, row in lr_sensitivity.ranges(made(rows)).iterrows()}
+    told = {row["label"]: figures.format_width(row) for _, row in lr_sensitivity.ranges(made(rows)).iterrows()}
     assert told == {
         "below": "at least 0.0 decades, open below",
         "above": "at least 0.0 decades, open above",
@@ -101,7 +101,7 @@ def test_the_width_says_where_a_range_is_open(made, rates) -> None:
 def test_a_sweep_has_a_line_per_optimizer_that_breaks_where_a_rate_has_no_score(ax, made, rates) -> None:
     """The line holds NaN there; the best is marked."""
     trials = made({"A": rates([2.0, 1.0, ("diverged", 0.0), 3.0]), "B": rates([3.0, 2.0, 2.5])})
-    looks = house.styles(["A", "B"])
+    looks = house.assign_styles(["A", "B"])
     points, ranges = lr_sensitivity.points(trials), lr_sensitivity.ranges(trials)
     figures.sweep(points, ranges, ax, looks, objective="validation/loss", goal="minimise")
     curves = {line.get_color(): list(line.get_ydata()) for line in ax.get_lines() if len(line.get_xdata()) > 2}
@@ -114,7 +114,7 @@ def test_tunability_draws_the_curves_and_bands_that_it_is_given(ax, made, rates)
     """Nothing is computed on the way."""
     trials = made({"A": rates([1.0, 0.9, 0.5, 0.7, 0.6, 0.8])})
     curves = tunability.curves(trials)
-    figures.tunability(curves, ax, house.styles(["A"]), objective="validation/loss")
+    figures.tunability(curves, ax, house.assign_styles(["A"]), objective="validation/loss")
     assert [list(line.get_ydata()) for line in ax.get_lines() if len(line.get_xdata()) == 5] == [
         curves["mean"].tolist()
     ]
@@ -128,7 +128,7 @@ def test_the_probabilities_are_stacked_in_the_colours_of_the_optimizers(ax, made
     """The second band stands on the first and reaches 1."""
     trials = made({"A": rates([9.0, 1.0, 3.0]), "B": rates([9.0, 2.0, 4.0])})
     chances = tunability.probabilities(trials)
-    looks = house.styles(["A", "B"])
+    looks = house.assign_styles(["A", "B"])
     figures.probability(chances, ax, looks)
     assert [to_hex(area.get_facecolor()[0]) for area in ax.collections] == [looks["A"].color, looks["B"].color]
     heights = [area.get_paths()[0].vertices[:, 1] for area in ax.collections]
@@ -141,7 +141,7 @@ def test_importances_are_bars_of_their_length(ax, made) -> None:
     rng = np.random.default_rng(0)
     rows = [((x - 0.5) ** 2, {"lr": 10 ** (4 * x - 4), "momentum": 0.5 + y / 3}) for x, y in rng.random((40, 2))]
     table = hyperparameter_importance.by_optimizer(made({"A": rows}))
-    figures.importances(table, ax, house.styles(["A"]))
+    figures.importances(table, ax, house.assign_styles(["A"]))
     assert [patch.get_width() for patch in ax.patches] == pytest.approx(table["importance"].tolist())
     assert [label.get_text() for label in ax.get_yticklabels()] == ["lr", "momentum"]
     assert f"{table.loc[0, 'importance']:.0%}" in [text.get_text() for text in ax.texts]
@@ -155,7 +155,7 @@ def test_fresh_repeats_show_both_settings_the_difference_and_the_gap(made, rates
     compared = tuning.tuned_vs_default(scores, "test/loss", list("ABC"), ["B"])
     gaps = tuning.validation_test_gap(chosen, scores)
     with mpl.rc_context(dict(house.STYLE)):
-        figure = figures.fresh(compared, gaps, house.styles(list("ABC")), metric="test/loss", goal="minimise")
+        figure = figures.new_repeats(compared, gaps, house.assign_styles(list("ABC")), metric="test/loss", goal="minimise")
     _, middle, right = figure.axes
     bar = compared.loc[0, ["low", "high"]].tolist()
     assert any(list(line.get_xdata()) == bar for line in middle.get_lines())
@@ -167,7 +167,7 @@ def test_fresh_repeats_show_both_settings_the_difference_and_the_gap(made, rates
 
 def test_a_tuned_entry_has_the_hue_of_its_own_setting_and_another_dash() -> None:
     """Wherever it stands in the plan; an entry that only ends like one has a hue of its own."""
-    looks = house.styles(["A, tuned", "B", "A", "B, tuned", "C, tuned"])
+    looks = house.assign_styles(["A, tuned", "B", "A", "B, tuned", "C, tuned"])
     for label in "AB":
         own, tuned = looks[label], looks[f"{label}, tuned"]
         assert (own.color, own.marker) == (tuned.color, tuned.marker)
