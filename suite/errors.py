@@ -61,7 +61,10 @@ class UserError(Exception):
 
     def within(self, prefix: str) -> UserError:
         """Return the same errors with `prefix` in front of each location; it ends with its own separator."""
-        return _of(line._replace(location=f"{prefix}{line.location}") for line in self.lines)
+        return _of(
+            line._replace(location=f"{prefix}{line.location}" if line.location else prefix.rstrip(":. "))
+            for line in self.lines
+        )
 
     @classmethod
     def combine(cls, errors: Iterable[UserError]) -> UserError:

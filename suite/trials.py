@@ -10,11 +10,14 @@ from functools import cached_property
 from typing import Any, Literal
 
 TRAINING_VERSION = 2
-"""Version of the training contract. Raise it when a change to the engine changes what a trial computes: it is part of
-`Trial.id`, so results of both sides of the change are never mixed."""
+"""Version of the training code. Raise it when a change of the code changes what a trial computes. It is part of
+`Trial.id`, so results from before and after such a change are never mixed."""
 
 IMPORTED = "imported"
-"""The optimizer of a trial that was not run but imported (`suite.transfer.import_results`): of what was computed, its file alone is known."""
+"""The optimizer of a trial that was imported instead of run (`suite.transfer.import_results`); only its file is known."""
+
+STORED_NAMES = {"eval_every": "test_every"}
+"""Fields whose stored key is an older name. Ids depend on the stored keys, so these never change."""
 
 BatchSize = int | Literal["full"]
 Stage = Literal["final", "tuning"]
@@ -24,13 +27,22 @@ Precision = Literal["float32", "tf32", "bfloat16"]
 
 @dataclass(frozen=True, kw_only=True)  # without slots, so that the id, asked for again and again, is computed once
 class Trial:
-    """One training run, described in full: the same description gives the same weights.
+    """The complete description of one training run; the same description gives the same weights.
 
-    Everything but `label` enters `id`. `hyperparameters` holds every option of the optimizer's constructor, defaults
-    resolved; `epochs` and `train_examples` are the budget (under `batch_size="full"` an epoch is one update, made of
-    `chunk` examples at a time); `test_every` counts the epochs between two evaluations (the last is always evaluated).
-    Evaluated on `validation`, it trains and is judged on the two parts of `suite.problems.validation_split`; no test example is there. It is
-    evaluated on the first `evaluate_examples`, default: all.
+    Every field except `label` enters `id`. `data` has the digests of the files by name.
+
+    Attributes:
+        label: The optimizer's name in tables and figures.
+        hyperparameters: Every option of the optimizer's constructor, defaults included.
+        batch_size: Examples for each update; with `"full"` an epoch is one update.
+        epochs: Passes through the training examples; with `train_examples` the budget.
+        train_examples: The trial uses the first N training examples.
+        chunk: With `batch_size="full"`, the examples that go through the network at a time.
+        eval_every: Epochs between two evaluations; the last epoch is always evaluated.
+        evaluate_on: With `"validation"`, the trial trains and is evaluated on the two parts of
+            `suite.problems.validation_split` and uses no test example.
+        evaluate_examples: The trial is evaluated on the first N examples; None for all.
+        contract: `TRAINING_VERSION` of the code that the trial is for.
     """
 
     label: str
@@ -45,7 +57,7 @@ class Trial:
     stage: Stage = "final"
     chunk: BatchSize | None = None
     schedule: Mapping[str, Any] | None = None
-    test_every: int = 1
+    eval_every: int = 1
     evaluate_on: EvaluateOn = "test"
     evaluate_examples: int | None = None
     precision: Precision = "float32"
@@ -55,55 +67,61 @@ class Trial:
     contract: int = TRAINING_VERSION
 
     def description(self) -> dict[str, Any]:
-        """Everything that decides what is computed, as plain JSON values; the label is not part of it."""
-        names = (each.name for each in fields(self) if each.name != "label")
-        values = {name: plain(getattr(self, name)) for name in sorted(names)}
-        if self.evaluate_examples is None:  # a later field, left out where it says nothing: the ids of before stand
+        """Return everything that decides what is computed, except the label, as JSON values by stored key."""
+        names = {STORED_NAMES.get(field.name, field.name): field.name for field in fields(self) if field.name != "label"}
+        values = {key: plain(getattr(self, name)) for key, name in sorted(names.items())}
+        if self.evaluate_examples is None:  # a newer field, omitted at its default so that older ids stay valid
             del values["evaluate_examples"]
         return values
 
     @cached_property
     def id(self) -> str:
-        """The first 16 hexadecimal digits of the SHA-256 of the canonical description (floats exact, keys sorted)."""
+        """Return the first 16 hexadecimal digits of the SHA-256 of the canonical description."""
         return hashlib.sha256(canonical(self.description()).encode()).hexdigest()[:16]
 
     @property
     def name(self) -> str:
-        """A short name for people, such as `Adam r3`; repeats count from 0."""
+        """Return a short name such as `Adam r3`; repeats are counted from 0."""
         return f"{self.label} r{self.repeat}"
 
     @property
     def imported(self) -> bool:
-        """Whether its result came from elsewhere: then `data` has the digest of the file, and steps count epochs."""
+        """Return whether the result was imported; then `data` has the digest of its file and a step is an epoch."""
         return self.optimizer == IMPORTED
 
     @property
     def updates_per_epoch(self) -> int:
-        """How many times an epoch changes the weights; the last batch of an epoch may be smaller than the others."""
+        """Return the number of updates in an epoch; its last batch may be smaller than the others."""
         return 1 if self.batch_size == "full" else -(-self.train_examples // self.batch_size)
 
     @property
     def updates(self) -> int:
-        """How many times the whole trial changes the weights."""
+        """Return the number of updates of the trial."""
         return self.epochs * self.updates_per_epoch
 
     def tested_epochs(self) -> tuple[int, ...]:
-        """The epochs, counted from 1, after which the trial is evaluated."""
-        return tuple(e for e in range(1, self.epochs + 1) if e % self.test_every == 0 or e == self.epochs)
+        """Return the epochs, counted from 1, after which the trial is evaluated."""
+        return tuple(epoch for epoch in range(1, self.epochs + 1) if epoch % self.eval_every == 0 or epoch == self.epochs)
 
     @classmethod
     def from_description(cls, description: Mapping[str, Any], label: str) -> Trial:
-        """The trial that `description` came from."""
-        return cls(label=label, **description)
+        """Return the trial of a description."""
+        return cls(label=label, **field_values(description))
+
+
+def field_values(description: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a description by the names of the fields of `Trial`."""
+    names = {key: name for name, key in STORED_NAMES.items()}
+    return {names.get(key, key): value for key, value in description.items()}
 
 
 def canonical(value: Any) -> str:
-    """`value` as JSON with sorted keys and shortest exact floats: equal values give equal text."""
+    """Return `value` as JSON with sorted keys and the shortest exact floats; equal values give equal text."""
     return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
 
 
 def plain(value: Any) -> Any:
-    """`value` with tuples as lists and mappings as dicts, as JSON gives them back."""
+    """Return `value` with lists instead of tuples and dicts instead of mappings, as JSON gives them back."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

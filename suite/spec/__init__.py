@@ -1,1 +1,1 @@
-"""A study: TOML, checked and planned."""
+"""Studies: read from TOML, checked, and turned into trials."""

@@ -1,6 +1,6 @@
-"""A study file with `[[part]]` tables: several studies in one, each with its own problem or budget.
+"""A study file with `[[part]]` tables: several studies in one file, each with its own problem or budget.
 
-A part is a study. What it does not say for itself it has from the top of the file:
+A part is a study. Keys that it does not have are taken from the top of the file:
 
     title      = "Two networks"
     repeats    = 6
@@ -16,8 +16,8 @@ A part is a study. What it does not say for itself it has from the top of the fi
     name = "Adam"
     kind = "adam"
 
-A part may have `[[part.optimizer]]` tables of its own, which come in place of those at the top. A file without parts is a study
-of one part, that has no name.
+The `[[part.optimizer]]` tables of a part replace the optimizers at the top. A file without parts is a study with one
+part that has no name.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from suite.errors import UserError, did_you_mean
-from suite.spec.study import Study, report_name, validate_study
+from suite.spec.study import Study, no_such_optimizer, report_name, validate_study
 from suite.spec.study_file import find_study, read_study
 
 if TYPE_CHECKING:
@@ -44,11 +44,12 @@ class StudyFile:
     """The parts of a study file, in its order.
 
     Attributes:
-        name: The file's name without its ending; a part is called `<name>.<part>` in the store and among the reports.
-        title: Of the whole.
+        name: The file's name without its suffix; a part is called `<name>.<part>` in the store and among the reports.
+        title: The title of the complete file.
         parts: Studies, at least one.
         path: The file.
-        overrides: What the command line changed, for all parts.
+        overrides: Changes of the command line, for all parts.
+        warnings: Warnings about renamed keys.
     """
 
     name: str
@@ -56,24 +57,25 @@ class StudyFile:
     parts: tuple[Study, ...]
     path: Path
     overrides: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def has_parts(self) -> bool:
-        """Whether the file has parts."""
+        """Return whether the file has parts."""
         return bool(self.parts[0].part)
 
     @property
     def imported(self) -> Imported | None:
-        """Where the results came from, if they are imported: then those of all parts are."""
+        """Return where imported results come from; they are imported for all parts or for none."""
         return self.parts[0].imported
 
     @property
     def report_name(self) -> str:
-        """The name of the folder of the report on the whole."""
+        """Return the name of the folder of the report on all parts."""
         return report_name(self.name, self.overrides)
 
     def select(self, names: Sequence[str]) -> StudyFile:
-        """These parts alone; all if there are no names.
+        """Return the file with only these parts; with all of them if there are no names.
 
         Raises:
             UserError: There is no such part.
@@ -81,103 +83,101 @@ class StudyFile:
         known = [study.part for study in self.parts if study.part]
         for name in names:
             if name not in known:
-                has = f"It has: {', '.join(known)}" if known else "It has no parts: leave --part out"
-                raise UserError(f'--part: the study {self.name} has no part "{name}".{did_you_mean(name, known)} {has}')
+                hint = f"Choose from: {', '.join(known)}" if known else "It has no parts: omit --part"
+                problem = f'the study {self.name} has no part "{name}"'
+                raise UserError("--part", problem, did_you_mean(name, known), hint)
         if not names:
             return self
         parts = tuple(study for study in self.parts if study.part in names)
         return replace(self, parts=parts, overrides=(*self.overrides, *(f"part={study.part}" for study in parts)))
 
     def single(self) -> Study:
-        """The only part.
+        """Return the only part.
 
         Raises:
             UserError: There are several.
         """
         if len(self.parts) > 1:
             names = ", ".join(study.part for study in self.parts)
-            raise UserError(
-                f"the study {self.name} has several parts: {names}. Choose one: --part {self.parts[0].part}"
-            )
+            problem = f"the study {self.name} has several parts: {names}"
+            raise UserError("--part", problem, f"Choose one, for example --part {self.parts[0].part}")
         return self.parts[0]
 
-    def override(self, *, optimizers: tuple[str, ...] = (), **changed: Any) -> StudyFile:
-        """Every part with what the command line changed; see `Study.override`.
+    def override(self, *, optimizers: tuple[str, ...] = (), **changes: Any) -> StudyFile:
+        """Return the file with the changes of the command line in every part; see `Study.override`.
 
-        Of parts, those are left that have one of the `optimizers`.
+        Parts that have none of the `optimizers` are left out.
 
         Raises:
-            UserError: A value out of range, or a label that no part has.
+            UserError: A value is out of range, or no part has such an optimizer.
         """
         kept = []
         for study in self.parts:
-            own = tuple(name for name in optimizers if not self.has_parts or study.has(name))
-            if own or not optimizers:
-                kept.append(study.override(optimizers=own, **changed))
+            names = tuple(name for name in optimizers if not self.has_parts or study.has(name))
+            if names or not optimizers:
+                kept.append(study.override(optimizers=names, **changes))
         for name in optimizers:
             if self.has_parts and not any(study.has(name) for study in self.parts):
-                names = dict.fromkeys(entry.name for study in self.parts for entry in study.optimizer)
-                raise UserError(
-                    f'--optimizer: "{name}" is neither a label nor a kind of the study {self.name}.'
-                    f"{did_you_mean(name, list(names))} It has: {', '.join(names)}"
-                )
-        given = {key: value for key, value in changed.items() if value is not None}
-        told = [f"{key}={value}" for key, value in given.items()] + [f"optimizer={name}" for name in optimizers]
-        return replace(self, parts=tuple(kept), overrides=(*self.overrides, *told))
+                raise no_such_optimizer(name, self.name, [entry for study in self.parts for entry in study.optimizer])
+        overrides = [f"{key}={value}" for key, value in changes.items() if value is not None]
+        overrides += [f"optimizer={name}" for name in optimizers]
+        return replace(self, parts=tuple(kept), overrides=(*self.overrides, *overrides))
 
 
 def load_study_file(study: str | Path, generated: Path | None = None) -> StudyFile:
-    """Load a study file, with or without parts; the arguments are those of `suite.spec.study_file.load`.
+    """Return a study file, with or without parts; the arguments are those of `suite.spec.study_file.load_study`.
 
     Raises:
-        UserError: No such study, not TOML, or one line for each mistake in it with its place and the mend.
+        UserError: There is no such study, the file is not TOML, or a key or value is invalid.
     """
     path = find_study(str(study), generated)
-    values = read_study(path)
-    own: dict[str, Any] = {"name": path.stem, "path": path.resolve()}
+    warnings: list[str] = []
+    values = read_study(path, warnings.append)
+    origin: dict[str, Any] = {"name": path.stem, "path": path.resolve()}
     if "part" not in values:
-        whole = validate_study(values, place=str(path), own=own)
-        return StudyFile(path.stem, whole.title, (whole,), path.resolve())
+        single = validate_study(values, location=str(path), origin=origin)
+        return StudyFile(path.stem, single.title, (single,), path.resolve(), warnings=tuple(warnings))
     tables = _tables(values.pop("part"), str(path))
     if "optimizer" in values and all("optimizer" in table for table in tables.values()):
-        raise UserError(
-            f"{path}: optimizer: every part has optimizers of its own. Remove those above the first [[part]]"
-        )
+        hint = "Remove those above the first [[part]]"
+        raise UserError(f"{path}: optimizer", "unused, because every part has its own optimizers", hint)
     title = values.get("title")
-    parts, mistakes = [], list[str]()
+    parts, errors = [], list[UserError]()
     for name, table in tables.items():
-        given = {**values, **table}
+        merged = {**values, **table}
         if "title" not in table and isinstance(title, str):
-            given["title"] = f"{title}: {name}"
-        inherited = frozenset(values.keys() - table.keys())
+            merged["title"] = f"{title}: {name}"
         try:
-            parts.append(
-                validate_study(
-                    given,
-                    place=f'{path}: part "{name}"',
-                    own=own | {"name": f"{path.stem}.{name}", "part": name},
-                    shared=str(path),
-                    keys=inherited,
-                )
+            part = validate_study(
+                merged,
+                location=f'{path}: part "{name}"',
+                origin=origin | {"name": f"{path.stem}.{name}", "part": name},
+                inherited=frozenset(values.keys() - table.keys()),
+                file=str(path),
             )
         except UserError as error:
-            mistakes += str(error).splitlines()
-    if mistakes:
-        raise UserError("\n".join(dict.fromkeys(mistakes)))  # a mistake at the top is one, however many parts have it
-    return StudyFile(path.stem, title if isinstance(title, str) else path.stem, tuple(parts), path.resolve())
+            errors.append(error)
+        else:
+            parts.append(part)
+    if errors:
+        raise UserError.combine(errors)
+    title = title if isinstance(title, str) else path.stem
+    return StudyFile(path.stem, title, tuple(parts), path.resolve(), warnings=tuple(warnings))
 
 
-def _tables(given: Any, path: str) -> dict[str, dict[str, Any]]:
-    """The `[[part]]` tables by name, without their names."""
-    if not (isinstance(given, list) and given and all(isinstance(table, dict) for table in given)):
-        raise UserError(f'{path}: part: expected tables in double brackets. Write [[part]], and below it name = "a"')
+def _tables(value: Any, path: str) -> dict[str, dict[str, Any]]:
+    """Return the `[[part]]` tables by name, without their names."""
+    if not (isinstance(value, list) and value and all(isinstance(table, dict) for table in value)):
+        hint = 'Write [[part]], and below it name = "a"'
+        raise UserError(f"{path}: part", "expected tables in double brackets", hint)
     tables: dict[str, dict[str, Any]] = {}
-    for number, table in enumerate(given, 1):
-        name = table.get("name")
+    for number, table in enumerate(value, 1):
+        name, location = table.get("name"), f"{path}: part[{number}].name"
         if not (isinstance(name, str) and re.fullmatch(NAME, name)):
-            told = "expected a name of small letters, digits, _ and -" if "name" in table else "missing"
-            raise UserError(f'{path}: part[{number}].name: {told}. For example name = "part-{number}"')
+            expected = "expected at most 40 lower-case letters, digits, _ and -, with a letter or digit first"
+            hint = f'Write, for example, name = "part-{number}"'
+            raise UserError(location, expected if "name" in table else "missing", hint)
         if name in tables:
-            raise UserError(f'{path}: part[{number}].name: two parts are named "{name}". Give each a name of its own')
-        tables[name] = {key: value for key, value in table.items() if key != "name"}
+            raise UserError(location, f'two parts have the name "{name}"', "Give each part another name")
+        tables[name] = {key: item for key, item in table.items() if key != "name"}
     return tables

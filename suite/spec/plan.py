@@ -1,15 +1,16 @@
-"""A study becomes a tuple of trials; here each optimizer's and the problem's own knowledge checks it."""
+"""Turn a study into a tuple of trials, checked against what each optimizer and the problem allow."""
 
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from suite import optimizers, problems
-from suite.errors import UserError, did_you_mean
+from suite.errors import UserError, did_you_mean, format_value
 from suite.optimizers.base import Rule
 from suite.plugins import digest
 from suite.problems.validation_split import validation_examples
@@ -17,73 +18,82 @@ from suite.spec.study_file import load_reference
 from suite.trials import IMPORTED, Trial
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from suite.problems import Problem
     from suite.spec.study import Entry, Schedule, Study
 
 CHUNK = 256
 METRICS = ("test/accuracy", "test/loss", "train/accuracy", "train/loss")
-_USED = {"linear": ("final",), "cosine": ("final",), "exponential": ("gamma",), "step": ("gamma", "milestones")}
+_SCHEDULE_KEYS = {
+    "linear": ("final",),
+    "cosine": ("final",),
+    "exponential": ("gamma",),
+    "step": ("gamma", "milestones"),
+}
 
 
 def plan(study: Study) -> tuple[Trial, ...]:
-    """Every trial of a study, all optimizers of repeat 0 first: a study that is stopped can be compared so far.
+    """Return every trial of a study, repeat by repeat, so that a study that is stopped has all optimizers about as often.
 
     Raises:
-        UserError: An unknown problem, optimizer or option, a value out of range, a budget that the problem does not have.
+        UserError: An unknown problem, optimizer or option, a value out of range, or a budget that the problem does not have.
     """
     if study.imported:
         data = {study.imported.file: study.imported.sha256}
-        every = range(study.repeats)
+        repeats = range(study.repeats)
         return tuple(
             _imported(study, entry, repeat, data)
-            for repeat in every
+            for repeat in repeats
             for entry in study.optimizer
-            if repeat in entry.options.get("repeats", every)  # those that its file has
+            if repeat in entry.options.get("repeats", repeats)  # those that its file has
         )
-    mistakes: list[str] = []
-    templates = []
-    try:
+    with _within(f"{study.place}: "):
         problem = problems.find_problem(study.problem, study.folder)
-    except UserError as error:
-        raise UserError(f"{study.place}: {error}") from None
+    errors: list[UserError] = []
     metrics = [metric for metric in METRICS if metric.rpartition("/")[2] in problem.metrics]
     if study.score not in metrics:
-        names = ", ".join(metrics)
-        told = did_you_mean(study.score, metrics)
-        mistakes.append(f'score: there is no "{study.score}".{told} Write one of {names}')
+        suggestion, hint = did_you_mean(study.score, metrics), f"Choose from: {', '.join(metrics)}"
+        errors.append(UserError("score", f"there is no {format_value(study.score)}", suggestion, hint))
     if study.reference:
-        try:
+        with _within("", errors):
             load_reference(study.reference)
-        except UserError as error:
-            mistakes.append(str(error))
     options: dict[str, Any] = {}
-    try:
+    with _within("problem_options.", errors):
         options = problems.resolve_options(problem, study.problem_options)
-    except UserError as error:
-        mistakes.append(f"problem_options.{error}")
+    templates = []
     for number, entry in enumerate(study.optimizer, 1):
-        try:
+        with _within(f'optimizer[{number}] ("{entry.name}").', errors):
             templates.append(_template(study, entry, problem, options))
-        except UserError as error:
-            mistakes.append(f'optimizer[{number}] ("{entry.name}").{error}')
-    if mistakes:
-        raise UserError("\n".join(f"{study.place}: {mistake}" for mistake in mistakes))
-    return tuple(Trial(repeat=repeat, **values) for repeat in range(study.repeats) for values in templates)
+    if errors:
+        raise UserError.combine(errors).within(f"{study.place}: ")
+    return tuple(Trial(repeat=repeat, **template) for repeat in range(study.repeats) for template in templates)
+
+
+@contextmanager
+def _within(prefix: str, errors: list[UserError] | None = None) -> Iterator[None]:
+    """Put a prefix before the location of a user error of the block; with a list, append the error instead of raising it."""
+    try:
+        yield
+    except UserError as error:
+        if errors is None:
+            raise error.within(prefix) from None
+        errors.append(error.within(prefix))
 
 
 def check_runnable(study: Study) -> None:
-    """See that the trials of a study, or of a part of it, can be run.
+    """Check that the trials of a study can be run.
 
     Raises:
-        UserError: Its results came from elsewhere.
+        UserError: Its results are imported.
     """
     if study.imported:
-        told = f"{study.place}: imported from {study.imported.file}, not to be run"
-        raise UserError(f"{told}. Use: ravine report {study.file_name}")
+        problem = f"imported from {study.imported.file}, so it cannot be run"
+        raise UserError(study.place, problem, f"Run ravine report {study.file_name}")
 
 
 def _imported(study: Study, entry: Entry, repeat: int, data: dict[str, str]) -> Trial:
-    """A trial whose result came from elsewhere; nothing is known of batches and examples."""
+    """Return a trial with an imported result; its batches and examples are not known."""
     return Trial(
         label=entry.name,
         problem=study.problem,
@@ -98,87 +108,88 @@ def _imported(study: Study, entry: Entry, repeat: int, data: dict[str, str]) -> 
 
 
 def plan_tuning(study: Study) -> tuple[Trial, ...]:
-    """For each entry of a study its own setting as a trial of the tuning, on repeat 0.
+    """Return a trial of the tuning for each entry, with its default setting and repeat 0.
 
-    The other trials of the tuning differ from these in hyperparameters and repeat alone. All have one budget: that of
-    `[tune]`, else the study's, less the validation split.
+    The other trials of the tuning differ from these in hyperparameters and repeat only. All have the same budget: that of
+    `[tune]`, else the study's, without the validation split.
 
     Raises:
-        UserError: What `plan` raises, or a budget that not all entries share or that the split does not leave.
+        UserError: The errors of `plan`, a budget that differs between entries, or one that the split does not leave.
     """
     check_runnable(study)
     plan(study)
+    with _within(f"{study.place}: "):
+        return _plan_tuning(study)
+
+
+def _plan_tuning(study: Study) -> tuple[Trial, ...]:
     problem, tune = problems.find_problem(study.problem, study.folder), study.tune
     if not problem.held_out:
-        raise UserError(
-            f"{study.place}: problem: {study.problem} is tested on the examples it is trained on, so a tuning would choose "
-            "on the test set. Tune on a problem with test examples of its own"
-        )
-    held = validation_examples(problem.train_examples)
-    left = problem.train_examples - held
-    wanted = {"train_examples": (tune.train_examples, left), "validation_examples": (tune.validation_examples, held)}
-    for key, (value, most) in wanted.items():
-        if most < max(value or 0, 1):
-            mend = f"got {value:,}. Write no more" if value else "too few to tune on. Choose a problem with more"
-            raise UserError(
-                f"{study.place}: tune.{key}: the validation split of {study.problem} leaves {most:,}, {mend}"
-            )
+        reason = f"{study.problem} is tested on its training examples, so settings would be selected on the test set"
+        raise UserError("problem", reason, "Tune on a problem with separate test examples")
+    num_validation = validation_examples(problem.train_examples)
+    num_training = problem.train_examples - num_validation
+    for key, requested, maximum in (
+        ("train_examples", tune.train_examples, num_training),
+        ("validation_examples", tune.validation_examples, num_validation),
+    ):
+        if maximum < max(requested or 0, 1):
+            reason = f"the validation split of {study.problem} leaves {maximum:,}"
+            if requested:
+                raise UserError(f"tune.{key}", f"{reason}, got {requested:,}", f"Write at most {maximum:,}")
+            raise UserError(f"tune.{key}", f"{reason}, too few to tune on", "Choose a problem with more examples")
     if tune.objective.rpartition("/")[2] not in problem.metrics:
         names = ", ".join(f"validation/{metric}" for metric in problem.metrics)
-        raise UserError(f'{study.place}: tune.objective: {study.problem} has no "{tune.objective}". It has: {names}')
+        raise UserError("tune.objective", f'{study.problem} has no "{tune.objective}"', f"Choose from: {names}")
     budget = {key: value for key in ("epochs", "train_examples") if (value := getattr(tune, key))}
     shared = study.model_copy(update=budget)
-    trials, mistakes = [], []
+    trials: list[Trial] = []
+    errors: list[UserError] = []
     for number, entry in enumerate(study.optimizer, 1):
-        try:
-            trials.append(_tuning_trial(shared, entry.model_copy(update=dict.fromkeys(budget)), problem, left))
-        except UserError as error:
-            mistakes.append(f'{study.place}: optimizer[{number}] ("{entry.name}").{error}')
+        with _within(f'optimizer[{number}] ("{entry.name}").', errors):
+            entry_without_budget = entry.model_copy(update=dict.fromkeys(budget))
+            trials.append(_tuning_trial(shared, entry_without_budget, problem, num_training))
     for trial in trials:
-        if _examples(trial) != _examples(trials[0]):
-            mistakes.append(
-                f'{study.place}: tune: "{trials[0].label}" would train on {_examples(trials[0]):,} examples, '
-                f'"{trial.label}" on {_examples(trial):,}. Write tune.epochs and tune.train_examples, the same for all'
-            )
+        if _num_examples(trial) != _num_examples(trials[0]):
+            counts = " and ".join(f'"{item.label}" on {_num_examples(item):,}' for item in (trials[0], trial))
+            hint = "Write tune.epochs and tune.train_examples, the same for all"
+            errors.append(UserError("tune", f"budgets differ: {counts} examples", hint))
             break
-    if mistakes:
-        raise UserError("\n".join(mistakes))
+    if errors:
+        raise UserError.combine(errors)
     return tuple(trials)
 
 
-def _tuning_trial(study: Study, entry: Entry, problem: Problem, left: int) -> Trial:
+def _tuning_trial(study: Study, entry: Entry, problem: Problem, num_training: int) -> Trial:
     options = problems.resolve_options(problem, study.problem_options)
     trial = Trial(repeat=0, stage="tuning", evaluate_on="validation", **_template(study, entry, problem, options))
-    examples = min(trial.train_examples, left)
+    examples = min(trial.train_examples, num_training)
     _check_size("batch_size" if trial.chunk is None else "chunk", trial.chunk or trial.batch_size, examples, problem)
-    judged = study.tune.validation_examples
-    return replace(trial, train_examples=examples, test_every=trial.epochs, evaluate_examples=judged)
+    num_evaluated = study.tune.validation_examples
+    return replace(trial, train_examples=examples, eval_every=trial.epochs, evaluate_examples=num_evaluated)
 
 
-def _examples(trial: Trial) -> int:
-    """How many training examples a trial goes through that is trained to the end."""
+def _num_examples(trial: Trial) -> int:
+    """Return the number of training examples of a complete trial, each counted once an epoch."""
     return trial.epochs * trial.train_examples
 
 
 def _template(study: Study, entry: Entry, problem: Problem, options: dict[str, Any]) -> dict[str, Any]:
-    """What all repeats of an entry share."""
+    """Return the fields that all repeats of an entry share."""
     budget = {
         key: getattr(study, key) if getattr(entry, key) is None else getattr(entry, key)
-        for key in ("batch_size", "chunk", "epochs", "train_examples", "test_every")
+        for key in ("batch_size", "chunk", "epochs", "train_examples", "eval_every")
     }
     if entry.chunk is None and budget["batch_size"] != "full":
         budget["chunk"] = None  # the study's chunk is for its full batches
     _check_budget(budget, problem)
     unknown = [key for key in entry.options if key in type(study).model_fields]
     if unknown:
-        raise UserError(f"{unknown[0]}: an optimizer cannot override it. Write it above the first [[optimizer]]")
+        raise UserError(unknown[0], "an optimizer cannot override it", "Write it above the first [[optimizer]]")
     kind = optimizers.find_optimizer(entry.kind, study.folder)
-    try:
-        options = (
-            problems.resolve_options(problem, options | entry.problem_options) if entry.problem_options else options
-        )
-    except UserError as error:
-        raise UserError(f"problem_options.{error}") from None
+    if entry.problem_options:
+        with _within("problem_options."):
+            options = problems.resolve_options(problem, options | entry.problem_options)
     if getattr(kind, "requires_loss_fn", False):
         _check_second_order(study, entry.kind, getattr(kind, "max_parameters", math.inf), problem, options)
     return {
@@ -196,32 +207,32 @@ def _template(study: Study, entry: Entry, problem: Problem, options: dict[str, A
     }
 
 
-def _check_second_order(study: Study, kind: str, most: float, problem: Problem, options: dict[str, Any]) -> None:
-    """Refuse what an optimizer that differentiates the loss twice cannot train."""
+def _check_second_order(
+    study: Study, kind: str, max_parameters: float, problem: Problem, options: dict[str, Any]
+) -> None:
+    """Check that an optimizer that differentiates the loss twice can train the problem."""
     if study.precision == "bfloat16":
-        raise UserError(
-            f'kind: {kind} differentiates the loss twice, which bfloat16 is too coarse for. Write precision = "float32"'
-        )
-    if most < math.inf:
+        reason = f"{kind} differentiates the loss twice, and the precision of bfloat16 is too low for that"
+        raise UserError("kind", reason, 'Write precision = "float32"')
+    if max_parameters < math.inf:
         with torch.random.fork_rng(devices=[]):
             count = sum(p.numel() for p in problem.network(**options).parameters() if p.requires_grad)
-        if count > most:
-            raise UserError(
-                f"kind: {kind} solves for all parameters together, {most:,} at most; {study.problem} has {count:,}. "
-                "Take a smaller problem, or another optimizer"
-            )
+        if count > max_parameters:
+            reason = f"{kind} solves for at most {max_parameters:,} parameters together; {study.problem} has {count:,}"
+            raise UserError("kind", reason, "Choose a smaller problem or another optimizer")
 
 
 def _check_budget(budget: dict[str, Any], problem: Problem) -> None:
-    """Fill in the defaults of a budget and refuse what cannot be trained."""
-    most = problem.train_examples
-    examples = budget["train_examples"] = budget["train_examples"] or most
-    if examples > most:
-        raise UserError(f"train_examples: {problem.key} has {most:,}, got {examples:,}. Leave it out to use all")
+    """Fill in the defaults of a budget, and check that it can be trained."""
+    available = problem.train_examples
+    examples = budget["train_examples"] = budget["train_examples"] or available
+    if examples > available:
+        reason = f"{problem.key} has {available:,} training examples, got {examples:,}"
+        raise UserError("train_examples", reason, "Omit it to use all")
     size, chunk = budget["batch_size"], budget["chunk"]
     if size != "full":
         if chunk is not None:
-            raise UserError('chunk: it belongs to batch_size = "full". Remove it')
+            raise UserError("chunk", 'allowed only with batch_size = "full"', "Remove it")
         _check_size("batch_size", size, examples, problem)
     else:
         chunk = budget["chunk"] = chunk or min(CHUNK, examples)
@@ -231,24 +242,25 @@ def _check_budget(budget: dict[str, Any], problem: Problem) -> None:
 def _check_size(key: str, size: int | str, examples: int, problem: Problem) -> None:
     if not isinstance(size, int):
         return
-    least = problem.smallest_batch
+    minimum = problem.smallest_batch
     if size > examples:
-        raise UserError(f'{key}: {size:,} is more than the {examples:,} training examples. Write less, or "full"')
-    if size < least or 0 < examples % size < least:
-        left = (
-            f"leaves {examples % size} of {examples:,} examples for the last batch" if size >= least else "is too small"
+        hint = f'Write at most {examples:,}, or "full"'
+        raise UserError(key, f"expected at most {examples:,}, the number of training examples, got {size:,}", hint)
+    if size < minimum or 0 < examples % size < minimum:
+        reason = f"leaves {examples % size} of {examples:,} examples for the last batch"
+        reason = (
+            f"{size} {reason if size >= minimum else 'is too small'}; the batch normalisation of {problem.key} needs"
         )
-        raise UserError(
-            f"{key}: {size} {left}, and the batch normalisation of {problem.key} needs {least}. Change {key}"
-        )
+        raise UserError(key, f"{reason} {minimum}", f"Change {key}")
 
 
 def _schedule(schedule: Schedule | None) -> dict[str, Any] | None:
-    """The schedule with every value; None for a constant learning rate, however it is written."""
+    """Return the schedule with every value; None for a constant learning rate, however it is written."""
     if schedule is None:
         return None
-    used = ("kind", "warmup", *_USED.get(schedule.kind, ()))
-    unused = sorted(schedule.model_fields_set - set(used))
+    keys = ("kind", "warmup", *_SCHEDULE_KEYS.get(schedule.kind, ()))
+    unused = sorted(schedule.model_fields_set - set(keys))
     if unused:
-        raise UserError(f"schedule.{unused[0]}: {schedule.kind} does not use it. It uses: {', '.join(used)}")
+        problem = f"the schedule {schedule.kind} does not use it"
+        raise UserError(f"schedule.{unused[0]}", problem, f"Remove it, or use one of its keys: {', '.join(keys)}")
     return None if schedule.kind == "constant" and schedule.warmup == 0 else schedule.model_dump()

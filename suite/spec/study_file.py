@@ -1,4 +1,4 @@
-"""Study files: found and read; and written, so that they read back as the same study."""
+"""Find, read and write study files. A study that is written reads back as the same study."""
 
 from __future__ import annotations
 
@@ -16,58 +16,67 @@ from suite.errors import UserError, did_you_mean, format_value
 from suite.spec.study import validate_study
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from suite.spec.study import Study
 
 MAX_FILE_SIZE = 1_000_000
-"""Bytes. The largest study that ships has ten thousand; a hundred optimizers with all options have fifty thousand."""
+"""Bytes. The largest shipped study has 10,000; a hundred optimizers with all options have 50,000."""
 MAX_TEXT_LENGTH = 500
 MAX_DEPTH = 20
 MAX_INTEGER = 2**63 - 1
-"""TOML's limit, which tables, databases and random generators share."""
+"""The limit of TOML, which tables, databases and random generators share."""
+
+OLD_KEYS = {"test_every": "eval_every"}
+"""New names of renamed keys of studies, parts and optimizers; the old ones are read with a warning."""
 
 
 def load_study(study: str | Path, generated: Path | None = None) -> Study:
-    """Load a study by its name or by the path of its file.
+    """Return a study by its name or by the path of its file.
 
     Args:
-        study: A name (looked up in `generated`, where tuned studies lie, then among the shipped ones), or a path that
-            ends in `.toml` or holds a slash.
+        study: A name (looked up in `generated`, then among the shipped studies), or a path, which ends in `.toml` or
+            contains a slash.
         generated: The folder of generated studies.
 
     Raises:
-        UserError: No such study, not TOML, or one line for each mistake in it with its place and the mend.
+        UserError: There is no such study, the file is not TOML, or a key or value is invalid.
     """
     path = find_study(str(study), generated)
     values = read_study(path)
     if "part" in values:
-        raise UserError(f"{path}: the study has parts. Load it with suite.spec.parts.load")
-    return validate_study(values, place=str(path), own={"name": path.stem, "path": path.resolve()})
+        raise UserError(str(path), "the study has parts", "Load it with suite.spec.parts.load_study_file")
+    return validate_study(values, location=str(path), origin={"name": path.stem, "path": path.resolve()})
 
 
-def read_study(path: Path) -> dict[str, Any]:
+def read_study(path: Path, warn: Callable[[str], object] | None = None) -> dict[str, Any]:
     """Return the tables of a study file; a byte order mark is skipped.
+
+    Args:
+        path: The file.
+        warn: Is called with a warning about each renamed key.
 
     Raises:
         UserError: The file cannot be read, is too large, is not UTF-8 or not TOML, or has a value that no study can have.
     """
+    hint = "Give the path of a study file"
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_FILE_SIZE + 1)
     except OSError as error:
-        raise UserError(str(path), f"cannot be read: {error.strerror}", "Give the path of a study file") from None
+        raise UserError(str(path), f"cannot be read: {error.strerror}", hint) from None
     if len(raw) > MAX_FILE_SIZE:
-        raise UserError(str(path), f"a study file has at most {MAX_FILE_SIZE:,} bytes", "Give the path of a study file")
-    return parse_study(raw, str(path))
+        raise UserError(str(path), f"larger than {MAX_FILE_SIZE:,} bytes, the limit of study files", hint)
+    return parse_study(raw, str(path), warn)
 
 
-def parse_study(raw: bytes, location: str) -> dict[str, Any]:
+def parse_study(raw: bytes, location: str, warn: Callable[[str], object] | None = None) -> dict[str, Any]:
     """Return the tables of the text of a study file.
 
     Args:
         raw: The text, in UTF-8.
-        location: What error messages begin with.
+        location: Start of the location in error messages.
+        warn: Is called with a warning about each renamed key.
 
     Raises:
         UserError: The text is not UTF-8 or not TOML, or has a value that no study can have.
@@ -85,7 +94,31 @@ def parse_study(raw: bytes, location: str) -> dict[str, Any]:
     errors = list(_invalid_values(values))
     if errors:
         raise UserError.combine(errors).within(f"{location}: ")
+    try:
+        renamed = dict.fromkeys(_rename_old_keys(values))
+    except UserError as error:
+        raise error.within(f"{location}: ") from None
+    if warn:
+        for key in renamed:
+            warn(f"{location}: the key {key} is now called {OLD_KEYS[key]}. Rename it in the file")
     return values
+
+
+def _rename_old_keys(table: dict[str, Any], path: str = "") -> Iterator[str]:
+    """Rename the old keys of a study, its parts and its optimizers in place, and yield each."""
+    for old, new in OLD_KEYS.items():
+        if old in table:
+            if new in table:
+                raise UserError(
+                    f"{path}{old}", f"this is the old name of {new}, which is given as well", f"Remove {old}"
+                )
+            table[new] = table.pop(old)
+            yield old
+    for key in ("part", "optimizer"):
+        tables = table.get(key)
+        for number, inner in enumerate(tables if isinstance(tables, list) else (), 1):
+            if isinstance(inner, dict):
+                yield from _rename_old_keys(inner, f"{path}{key}[{number}].")
 
 
 def _invalid_values(value: Any, path: str = "", depth: int = 0) -> Iterator[UserError]:
@@ -107,13 +140,18 @@ def _invalid_values(value: Any, path: str = "", depth: int = 0) -> Iterator[User
     elif isinstance(value, list):
         for number, item in enumerate(value, 1):
             yield from _invalid_values(item, f"{path}[{number}]", depth + 1)
-    elif isinstance(value, str) and (problem := _invalid_text(value)):
+    else:
+        yield from _invalid_scalar(value, path)
+
+
+def _invalid_scalar(value: Any, path: str) -> Iterator[UserError]:
+    if isinstance(value, str) and (problem := _invalid_text(value)):
         hint = f"Write at most {MAX_TEXT_LENGTH} printable characters on one line"
         yield UserError(path, f"the text {format_value(value)} {problem}", hint)
     elif isinstance(value, dt.date | dt.time):
         yield UserError(path, f"expected a number or a text, got the date or time {value}", "Write a text in quotes")
     elif isinstance(value, int) and abs(value) > MAX_INTEGER:
-        yield UserError(path, "an integer has at most 64 bits (2^63 − 1)", "Write a smaller one")
+        yield UserError(path, "expected an integer of at most 64 bits (2^63 − 1)", "Write a smaller one")
     elif isinstance(value, float) and not math.isfinite(value) and "problem_options" in path:
         yield UserError(path, f"expected a finite number, got {value}", "Write a number")
 
@@ -127,48 +165,47 @@ def _invalid_text(text: str) -> str:
 
 
 def shipped_studies() -> dict[str, Path]:
-    """The studies that come with Ravine, by name."""
+    """Return the files of the studies that come with Ravine, by name."""
     folder = Path(str(resources.files("studies")))
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
 def load_reference(name: str) -> dict[str, Any]:
-    """A file of printed numbers: `source`, `note`, and `results`, from label to metric to number.
+    """Return a file of published values: `source`, `note`, and `results`, by label and metric.
 
     Raises:
         UserError: There is no such file.
     """
     folder = Path(str(resources.files("studies"))) / "references"
-    path = folder / f"{name}.toml"
     names = sorted(file.stem for file in folder.glob("*.toml"))
     if name not in names:
-        raise UserError(f'reference: there is no "{name}".{did_you_mean(name, names)} There are: {", ".join(names)}')
-    return tomllib.loads(path.read_text(encoding="utf-8"))
+        hint = f"Choose from: {', '.join(names)}"
+        raise UserError("reference", f"there is no {format_value(name)}", did_you_mean(name, names), hint)
+    return tomllib.loads((folder / f"{name}.toml").read_text(encoding="utf-8"))
 
 
 def find_study(study: str, generated: Path | None) -> Path:
-    """The file of a study, by its name or its path; see `load`."""
+    """Return the file of a study; see `load_study`."""
     if study.endswith(".toml") or "/" in study:
         path = Path(study)
         if not os.path.isfile(path):  # noqa: PTH113 (never raises)
-            raise UserError(f"{path}: no such file. Give the path of a study file, or a name of `ravine list studies`")
+            raise UserError(
+                str(path), "no such file", "Give the path of a study file, or a name of `ravine list studies`"
+            )
         return path
     if generated and os.path.isfile(generated / f"{study}.toml"):  # noqa: PTH113
         return generated / f"{study}.toml"
     known = shipped_studies()
     if study not in known:
-        names = ", ".join(known)
-        raise UserError(
-            f'no study is named "{study}".{did_you_mean(study, known)} '
-            f"There are: {names}; for a file of your own, give its path with .toml"
-        )
+        hint = f"Choose from: {', '.join(known)}. Give another study as the path of its file, with .toml"
+        raise UserError("STUDY", f'there is no study "{study}"', did_you_mean(study, known), hint)
     return known[study]
 
 
 def study_to_toml(study: Study) -> str:
-    """The study with all that the command line changed and its defaults spelt out; `parse` reads it back.
+    """Return the study as TOML, with overrides and defaults written out.
 
-    Of `[tune]` it has what the study has: a default there may not stand beside another key.
+    `[tune]` has only the keys that are set, because some defaults are invalid beside other keys.
     """
     document = tomlkit.document()
     values = study.model_dump(exclude={"optimizer", "modules", "tune", "tuned"})
@@ -179,28 +216,27 @@ def study_to_toml(study: Study) -> str:
     entries = tomlkit.aot()
     for entry in study.optimizer:
         entries.append(table(entry.model_dump(exclude_unset=True)))
-    document.add("optimizer", entries)  # last: a key below a table would belong to it
+    document.add("optimizer", entries)  # last: a key below a table would belong to the table
     return tomlkit.dumps(document)
 
 
 def table(values: Mapping[str, Any], comments: Mapping[str, str] | None = None) -> Any:
-    """A table of what is there, with comments behind some of its values."""
+    """Return the values that are not None as a TOML table, with comments behind some of them."""
     written = tomlkit.table()
     for key, value in values.items():
-        if value is None:
-            continue
-        written.add(key, plain(value))
-        if comments and key in comments:
-            written[key].comment(comments[key])
+        if value is not None:
+            written.add(key, plain(value))
+            if comments and key in comments:
+                written[key].comment(comments[key])
     return written
 
 
 def plain(value: Any) -> Any:
-    """What TOML can hold: lists for tuples, tables in one line, floats that read back to the last bit."""
+    """Return a value as TOML has it: lists instead of tuples, inline tables; floats read back exactly."""
     if isinstance(value, dict):
-        table = tomlkit.inline_table()
+        inline = tomlkit.inline_table()
         for key, item in value.items():
             if item is not None:
-                table.add(key, plain(item))
-        return table
+                inline.add(key, plain(item))
+        return inline
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value

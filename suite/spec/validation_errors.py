@@ -1,7 +1,4 @@
-"""How mistakes in what a file says are told: a line for each, with its place, what was expected, what was found, the mend.
-
-They are pydantic's, of any model: what could stand in a field's place is its first example, or its default.
-"""
+"""Errors of pydantic models as user errors: the key, what was expected, the value, and an example."""
 
 from __future__ import annotations
 
@@ -11,65 +8,66 @@ from typing import TYPE_CHECKING, Any, get_args
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from suite.errors import did_you_mean, format_value
+from suite.errors import UserError, did_you_mean, format_value
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-MAX_LINES = 20
-"""So many mistakes are told at a time."""
-
-_WORDS = {
+_EXPECTED = {
     "tuple_type": "a list, or tables in double brackets",
     "model_type": "a table",
     "dict_type": "a table",
-    "string_type": "text in quotes",
-    "string_too_short": "some text",
-    "too_short": "at least one",
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
+    "string_type": "a string in quotes",
+    "string_too_short": "a non-empty string",
+    "string_too_long": "at most {max_length} characters",
+    "string_pattern_mismatch": "a string that matches {pattern}",
+    "too_short": "at least {min_length} entry",
+    "int_type": "an integer",
+    "int_from_float": "an integer",
     "float_type": "a number",
     "bool_type": "true or false",
+    "finite_number": "a finite number",
+    "greater_than": "a number > {gt}",
+    "greater_than_equal": "a number ≥ {ge}",
+    "less_than": "a number < {lt}",
+    "less_than_equal": "a number ≤ {le}",
+    "literal_error": "{expected}",
 }
+"""What each error type of pydantic expects, with the fields of its context."""
 
 
-def truncate_errors(place: object, lines: Sequence[str]) -> str:
-    """The first mistakes, and how many more there are."""
-    more = len(lines) - MAX_LINES
-    return "\n".join([*lines[:MAX_LINES], *([f"{place}: {more} more mistakes. Mend these first"] if more > 0 else [])])
+class InvalidValueError(UserError, ValueError):
+    """A user error that a validator of a model raises; its location starts at the validated value, and may be empty."""
 
 
-def format_validation_error(place: str, root: type[BaseModel], values: dict[str, Any], mistake: dict[str, Any]) -> str:
-    """One line for one of pydantic's errors: where, what was expected, what was found, the mend.
+def validation_error(root: type[BaseModel], values: Mapping[str, Any], details: Mapping[str, Any]) -> UserError:
+    """Return one of pydantic's errors as a user error, with the dotted path of the key.
 
     Args:
-        place: What the line begins with.
-        root: The model of the whole file.
-        values: What the file says.
-        mistake: One of `ValidationError.errors`.
+        root: The model of the complete file.
+        values: The values of the file.
+        details: One of `ValidationError.errors()`.
     """
-    loc, given, kind = mistake["loc"], mistake["input"], mistake["type"]
-    where = _where(loc, values)
-    at = f"{place}: {where}: " if where else f"{place}: "
+    loc, value, kind, context = details["loc"], details["input"], details["type"], details.get("ctx", {})
+    path = _path(loc, values)
+    if kind == "value_error":
+        error: InvalidValueError = context["error"]
+        return error.within(f"{path}." if path and error.lines[0].location[:1].isalpha() else path)
     if kind == "extra_forbidden":
         known = [name for name, field in _model(root, loc).model_fields.items() if not field.exclude]
-        return f"{at}unknown key.{did_you_mean(str(loc[-1]), known)} Known keys: {', '.join(known)}"
+        return UserError(path, "unknown key", did_you_mean(str(loc[-1]), known), f"Known keys: {', '.join(known)}")
+    hint = f"Write, for example, {_example(root, loc)}"
     if kind == "missing":
-        return f"{at}missing. Write it, for example {_example(root, loc)}"
-    wanted = mistake["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    if kind == "string_too_long":
-        wanted = f"at most {mistake['ctx']['max_length']} characters"
-    wanted = _WORDS.get(kind, wanted)
-    if kind == "value_error":
-        return f"{place}: {where}.{wanted}" if where and re.match(r"[a-z_]+: ", wanted) else f"{at}{wanted}"
-    mend = f"For example {_example(root, loc)}"
-    if isinstance(given, str) and re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", given.strip(), re.IGNORECASE):
-        mend = f"Write it without quotes: {loc[-1]} = {given.strip()}"
-    return f"{at}expected {wanted}, got {format_value(given)}. {mend}"
+        return UserError(path, "missing", hint)
+    if isinstance(value, str) and re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", value.strip(), re.IGNORECASE):
+        hint = f"Write it without quotes: {loc[-1]} = {value.strip()}"
+    message = details["msg"].removeprefix("Input should be ")
+    expected = _EXPECTED[kind].format(**context).replace("'", '"') if kind in _EXPECTED else message
+    return UserError(path, f"expected {expected}, got {format_value(value)}", hint)
 
 
 def example(model: type[BaseModel], key: str) -> str:
-    """How a field could be written, empty where it has neither an example nor a default that says it."""
+    """Return an example of a field, else its default; empty if it has neither."""
     field = model.model_fields.get(key)
     if field is None or (not field.examples and field.default in {None, PydanticUndefined}):
         return ""
@@ -77,42 +75,40 @@ def example(model: type[BaseModel], key: str) -> str:
 
 
 def _model(root: type[BaseModel], loc: Sequence[int | str]) -> type[BaseModel]:
-    """Whose key the last word of a place is."""
+    """Return the model that the last key of a location belongs to."""
     model = root
-    for word in loc[:-1]:
-        field = model.model_fields.get(word) if isinstance(word, str) else None
-        model = (field and _inner(field.annotation)) or model
+    for key in loc[:-1]:
+        field = model.model_fields.get(key) if isinstance(key, str) else None
+        model = (field and _inner_model(field.annotation)) or model
     return model
 
 
-def _inner(annotation: Any) -> type[BaseModel] | None:
-    """The model that a field holds, maybe in a list or a table."""
+def _inner_model(annotation: Any) -> type[BaseModel] | None:
+    """Return the model in an annotation, also if it stands in a tuple or a dictionary."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next(filter(None, map(_inner, get_args(annotation))), None)
+    return next(filter(None, map(_inner_model, get_args(annotation))), None)
 
 
 def _example(root: type[BaseModel], loc: Sequence[int | str]) -> str:
-    """What could stand at a place: an example of its last key that is a field and has one, here or at the top of the file."""
-    found = ""
-    for end, word in enumerate(loc, 1):
-        owner = _model(root, loc[:end])
-        if isinstance(word, str) and word in owner.model_fields:
-            found = example(owner, word) or example(root, word) or found
-    return found
+    """Return an example for a location: of its last key that is a field and has one, there or at the top of the file."""
+    text = ""
+    for end, key in enumerate(loc, 1):
+        model = _model(root, loc[:end])
+        if isinstance(key, str) and key in model.model_fields:
+            text = example(model, key) or example(root, key) or text
+    return text
 
 
-def _where(loc: Sequence[int | str], values: dict[str, Any]) -> str:
-    """The path of a value as people write it; optimizers are counted from 1 and named by their label."""
-    parts: list[str] = []
+def _path(loc: Sequence[int | str], values: Mapping[str, Any]) -> str:
+    """Return a location as a dotted path; list items are counted from 1 and optimizers have their label behind them."""
+    path: list[str] = []
     for key in loc:
-        if isinstance(key, int) and parts == ["optimizer"]:
-            entries = values.get("optimizer")
-            entry = entries[key] if isinstance(entries, list) and key < len(entries) else None
-            label = entry.get("name") if isinstance(entry, dict) else None
-            parts[-1] += f"[{key + 1}]" + (f' ("{label}")' if isinstance(label, str) else "")
-        elif isinstance(key, int):
-            parts[-1] += f"[{key + 1}]"
-        else:
-            parts.append(key)
-    return ".".join(parts)
+        if isinstance(key, str):
+            path.append(key)
+            continue
+        entries = values.get("optimizer") if path == ["optimizer"] else None
+        entry = entries[key] if isinstance(entries, list) and key < len(entries) else None
+        label = entry.get("name") if isinstance(entry, dict) else None
+        path[-1] += f"[{key + 1}]" + (f' ("{label}")' if isinstance(label, str) else "")
+    return ".".join(path)

@@ -32,7 +32,7 @@ from suite.records import SCHEMA, STEP_LOSS, Outcome, Timing, TrialRecord
 from suite.spec import study_file
 from suite.spec.study import Study, validate_study
 from suite.spec.study_file import parse_study
-from suite.trials import Trial, canonical
+from suite.trials import Trial, canonical, field_values
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -233,7 +233,7 @@ def read(path: Path) -> Archive:
     _check_whole(path, found, points, thinned=manifest.step_losses != "all")
     own = {"name": manifest.study, "part": manifest.part, "overrides": tuple(manifest.overrides)}
     place = f"{path}: {STUDY}"
-    study = validate_study(parse_study(files[STUDY], place), place=place, own=own)
+    study = validate_study(parse_study(files[STUDY], place), location=place, origin=own)
     return Archive(path, study, plan, manifest.step_losses, found, points)
 
 
@@ -407,7 +407,7 @@ def _parsed(path: Path, name: str, model: type[M], data: bytes) -> M:
 def _trial(path: Path, key: str, description: Mapping[str, Any]) -> Trial:
     """The trial of a description, if that hashes to the id that it is filed under."""
     try:
-        trial = _TRIAL.validate_json(json.dumps({"label": "-", **description}), strict=True)
+        trial = _TRIAL.validate_json(json.dumps({"label": "-", **field_values(description)}), strict=True)
         identity = trial.id
     except (ValidationError, ValueError, TypeError):
         raise _broken(path, f"{RECORDS}: what is filed under {key[:40]!r} describes no trial") from None

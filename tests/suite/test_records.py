@@ -40,7 +40,7 @@ def test_the_label_is_not_part_of_the_identity():
         {"stage": "tuning"},
         {"chunk": 256},
         {"schedule": {"kind": "cosine"}},
-        {"test_every": 2},
+        {"eval_every": 2},
         {"evaluate_on": "validation"},
         {"evaluate_examples": 100},
         {"precision": "bfloat16"},
@@ -85,7 +85,7 @@ def test_updates_count_the_last_smaller_batch():
 
 def test_the_last_epoch_is_always_tested():
     """With an evaluation every second epoch of five, the fifth is evaluated too."""
-    assert dataclasses.replace(TRIAL, test_every=2).tested_epochs() == (2, 4, 5)
+    assert dataclasses.replace(TRIAL, eval_every=2).tested_epochs() == (2, 4, 5)
 
 
 def test_speed_counts_training_alone():

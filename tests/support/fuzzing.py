@@ -201,7 +201,7 @@ SCHEDULES = st.fixed_dictionaries(
 )
 BUDGETS: dict[str, st.SearchStrategy[Any]] = {
     "batch_size": SMALL | NUMBERS | st.just("full"),
-    **dict.fromkeys(["chunk", "epochs", "train_examples", "test_every"], SMALL | NUMBERS),
+    **dict.fromkeys(["chunk", "epochs", "train_examples", "eval_every"], SMALL | NUMBERS),
     "problem_options": st.dictionaries(st.sampled_from(["surface", "initialisation"]) | KEYS, VALUES, max_size=2),
 }
 OPTIONS: dict[str, st.SearchStrategy[Any]] = {

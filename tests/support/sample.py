@@ -111,7 +111,7 @@ def plan(study: Study, *, apart: bool = False) -> tuple[Trial, ...]:
             train_examples=study.train_examples or 60_000,
             repeat=repeat,
             seed=at if apart else 0,
-            test_every=study.test_every,
+            eval_every=study.eval_every,
             data={"train": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"},
         )
         for at, entry in enumerate(study.optimizer)
@@ -171,7 +171,7 @@ def quick() -> tuple[Study, tuple[Trial, ...], Store]:
     """Nine optimizers, six repeats, four epochs of eight updates, tested after the last."""
     title = "Quick look: nine optimizers on the Fashion-MNIST CNN, a small training set"
     sample = study(
-        list(KINDS)[:9], name="quick", title=title, repeats=6, epochs=4, batch_size=64, train_examples=512, test_every=4
+        list(KINDS)[:9], name="quick", title=title, repeats=6, epochs=4, batch_size=64, train_examples=512, eval_every=4
     )
     trials = plan(sample)
     return sample, trials, fill(Store(), trials)

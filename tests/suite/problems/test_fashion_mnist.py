@@ -20,7 +20,7 @@ repeats = 1
 epochs = 2
 batch_size = 128
 train_examples = 512
-test_every = 2
+eval_every = 2
 
 [[optimizer]]
 name = "Adam"
@@ -92,7 +92,7 @@ def test_it_trains_on_the_real_images(tmp_path, fashion_mnist, key):
     """Two epochs of 512 images leave chance far behind on all 10,000 test images; the same trial gives the same bits."""
     (tmp_path / "s.toml").write_text(STUDY.format(problem=key), encoding="utf-8")
     (trial,) = plan(load_study(tmp_path / "s.toml"))
-    first, second = (run_trial(dataclasses.replace(trial, test_every=2), data=fashion_mnist) for _ in range(2))
+    first, second = (run_trial(dataclasses.replace(trial, eval_every=2), data=fashion_mnist) for _ in range(2))
     assert first.outcome is Outcome.OK, first.reason
     assert first.weights == second.weights
     values = {point.metric: point.value for point in first.points}

@@ -100,7 +100,7 @@ def test_played_training_is_plain_training(kind, monkeypatch):
     [
         dataclasses.replace(TRIAL, batch_size="full", chunk=100),
         dataclasses.replace(TRIAL, precision="bfloat16"),
-        dataclasses.replace(TRIAL, batch_size=64, test_every=4),
+        dataclasses.replace(TRIAL, batch_size=64, eval_every=4),
     ],
     ids=["full batch in chunks", "bfloat16", "even batches"],
 )

@@ -116,13 +116,13 @@ def test_a_part_of_the_training_set_is_its_first_examples():
 
 def test_a_test_every_so_many_epochs():
     """With an evaluation every second epoch of three, epochs 2 and 3 are evaluated."""
-    run, _ = _run(dataclasses.replace(TRIAL, test_every=2))
+    run, _ = _run(dataclasses.replace(TRIAL, eval_every=2))
     assert [p.epoch for p in run.points if p.metric == "test/loss"] == [2, 3]
 
 
 def test_training_yields_where_it_would_wait():
     """Every 128 updates, at the end of an epoch, and between the work of an evaluation and its result."""
-    trial = dataclasses.replace(TRIAL, batch_size=2, epochs=2, test_every=2, train_examples=256)  # 128 updates an epoch
+    trial = dataclasses.replace(TRIAL, batch_size=2, epochs=2, eval_every=2, train_examples=256)  # 128 updates an epoch
     torch.manual_seed(1)
     network = BLOBS.network()
     optimizer, order = SGD(network.parameters(), lr=0.1), torch.Generator().manual_seed(2)

@@ -174,7 +174,7 @@ def test_the_papers_network_trains_on_the_real_images(fashion_mnist):
     """128 images, two updates of the CNN, all 10,000 test images: twice the same bits, and accuracies are counts."""
     study = load_study("quick").override(repeats=1, epochs=1, train_examples=128, optimizers=("Adam",))
     (trial,) = plan(study)
-    results = [run_trial(dataclasses.replace(trial, test_every=1), data=fashion_mnist) for _ in range(2)]
+    results = [run_trial(dataclasses.replace(trial, eval_every=1), data=fashion_mnist) for _ in range(2)]
     assert results[0].outcome is Outcome.OK
     assert _bits(results[0]) == _bits(results[1])
     last = {p.metric: p.value for p in results[0].points}

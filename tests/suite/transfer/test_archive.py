@@ -168,7 +168,7 @@ def test_a_study_is_written_as_it_reads_back(write_study):
     )
     study = load_study(write_study(extra=extra))
     again = validate_study(
-        parse_study(study_file.study_to_toml(study).encode(), "x"), place="x", own={"name": study.name}
+        parse_study(study_file.study_to_toml(study).encode(), "x"), location="x", origin={"name": study.name}
     )
     assert again.model_dump() == study.model_dump()
 
@@ -390,7 +390,7 @@ def test_two_versions_are_compared_from_the_command_line(call, write_study, here
     told = json.loads(call("compare", f"{path}@epochs=1", path, "--json")[1])
     assert (told["before"], told["paired"], told["test"]) == ("toy_study@epochs=1", True, "max-t")
     assert [row["label"] for row in told["changes"]] == ["SGD", "Adam"]
-    assert {"what": "epochs", "before": "1", "after": "2"} in told["differs"]
+    assert {"what": "epochs", "before": "1", "after": "2"} in told["setup_differences"]
     status, out, err = call("compare", path, path)
     assert (status, err.count("\n")) == (2, 1)
     assert "both are toy_study. Before a change, keep what was: ravine export toy_study before.zip" in err
