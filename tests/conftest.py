@@ -1,4 +1,4 @@
-"""What several tests share: a folder with a study on a toy problem, a fresh store, the real data."""
+"""Fixtures that tests share: a folder with a study on a toy problem, an empty store, the real data, a browser."""
 
 import os
 import shutil
@@ -46,14 +46,14 @@ def wording(request, tmp_path):
 
 @pytest.fixture(scope="session", autouse=True)
 def _ctrl_c():
-    """What tests start hears Ctrl-C, also where this process was started as a background job, which ignores it."""
+    """Let processes that tests start receive Ctrl-C, even if this process is a background job, which ignores it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory):
-    """An empty store: its migrations take a second, a copy does not."""
+    """Return an empty store: its migrations take a second, a copy does not."""
     from suite.tracking.store import Store, locate
 
     folder = tmp_path_factory.mktemp("migrated")
@@ -63,7 +63,7 @@ def migrated(tmp_path_factory):
 
 @pytest.fixture
 def here(tmp_path, monkeypatch, migrated):
-    """An own current directory with an empty store, and nothing of the user's environment."""
+    """Change to a temporary directory with an empty store, without the user's environment variables."""
     for name in ("MLFLOW_TRACKING_URI", "RAVINE_DATA"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "out").mkdir()
@@ -74,7 +74,7 @@ def here(tmp_path, monkeypatch, migrated):
 
 @pytest.fixture
 def write_study(here):
-    """Write a study on a toy problem, the problem's file beside it; returns the path of the study."""
+    """Write a study on a toy problem with the file of the problem beside it, and return its path."""
 
     def write(problem="BLOBS", repeats=2, extra="", name="toy_study"):
         shutil.copy(TOY, here)
@@ -87,7 +87,7 @@ def write_study(here):
 
 @pytest.fixture
 def store(here):
-    """The store of `here`."""
+    """Return the store of `here`."""
     from suite.tracking.store import Store, locate
 
     return Store(locate(None, here / "out"), here / "out")
@@ -95,7 +95,7 @@ def store(here):
 
 @pytest.fixture
 def call(here, monkeypatch, capsys):
-    """Run a command in this process; returns exit status, standard output and standard error."""
+    """Run a command in this process, and return exit status, standard output and standard error."""
     import ravine.cli
 
     def run(*arguments):
@@ -107,15 +107,15 @@ def call(here, monkeypatch, capsys):
             status = end.code or 0
         else:
             status = 0
-        told = capsys.readouterr()
-        return status, told.out, told.err
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
 
     return run
 
 
 @pytest.fixture(scope="session")
 def fashion_mnist():
-    """The folder of the real Fashion-MNIST, found or downloaded."""
+    """Return the folder of the real Fashion-MNIST, found or downloaded."""
     from suite.data import datasets
 
     given = os.environ.get("RAVINE_DATA")
@@ -124,7 +124,7 @@ def fashion_mnist():
 
 @pytest.fixture(scope="session")
 def airfoil(tmp_path_factory):
-    """The root of the airfoil data, in the tests' own cache: from RAVINE_DATA, or a folder `data` beside the repository."""
+    """Return the root of the airfoil data in a temporary cache: from RAVINE_DATA, or a folder `data` beside the repository."""
     from suite.data import datasets
 
     places = [Path(given)] if (given := os.environ.get("RAVINE_DATA")) else []
@@ -139,12 +139,12 @@ def airfoil(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def _window(tmp_path_factory):
-    """A headless Chromium with a profile of its own, which asks no outside host for anything."""
+    """Return a headless Chromium with a new profile and without requests to other hosts."""
     from selenium import webdriver
 
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not (chromium and driver):
-        pytest.skip("chromium or chromedriver is not here")
+        pytest.skip("chromium or chromedriver is not installed")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
     quiet = "disable-gpu disable-quic no-first-run disable-background-networking disable-component-update disable-sync"
@@ -158,7 +158,7 @@ def _window(tmp_path_factory):
 
 @pytest.fixture
 def browser(_window):
-    """The browser as a new one shows pages: on a screen of 1600 by 1000 pixels, whatever a test before imitated."""
+    """Return the browser with a screen of 1600 by 1000 pixels and without emulation from an earlier test."""
     _window.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     _window.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
     _window.set_window_size(1600, 1000)
@@ -167,6 +167,6 @@ def browser(_window):
 
 @pytest.fixture
 def no_figures(monkeypatch):
-    """Builds without figures, for tests of all else."""
-    for part in ("study._draw", "files.draw_sections"):
+    """Build reports without figures."""
+    for part in ("study._draw_study_figures", "files.draw_sections"):
         monkeypatch.setattr(f"reports.pages.{part}", lambda *_: iter(()))
