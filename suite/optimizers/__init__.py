@@ -1,11 +1,12 @@
-"""The optimizers: one file each, with the rule as a pure function and the torch Optimizer around it.
+"""The optimizers: one file for each update rule, with the rule as a function and a torch Optimizer that applies it.
 
-`OPTIMIZERS` is the registry. `find` gives the class for a study's `kind`, `resolve` its checked options, `describe`
-what a list of optimizers prints.
+`OPTIMIZERS` is the registry. `find_optimizer` returns the class of a study's `kind`, `resolve_options` its options with
+defaults, `describe` a description for lists. `docs/sources.md` compares each rule with its sources.
 """
 
 import inspect
 import re
+import warnings
 from pathlib import Path
 
 from torch.optim import Optimizer
@@ -41,7 +42,7 @@ __all__ = [
     "Newton",
     "RMSProp",
     "describe",
-    "find",
+    "find_optimizer",
     "resolve_options",
 ]
 
@@ -60,40 +61,48 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     "newton": Newton,
 }
 
+_RENAMED = {"takes_loss": "requires_loss_fn", "most_parameters": "max_parameters"}
+
 
 def find_optimizer(kind: str, folder: Path | None = None) -> type[Optimizer]:
-    """The optimizer class that a study names.
+    """Return the optimizer class that a study names.
 
     Args:
-        kind: a key of `OPTIMIZERS`, or "package.module:Class" for any torch Optimizer.
-        folder: where a module is looked up before the installed ones, the study file's own folder. Two folders may
-            have modules of one name.
+        kind: A key of `OPTIMIZERS`, or "package.module:Class" for any torch Optimizer.
+        folder: The folder of the study file, which is searched before the installed modules. Two folders may have modules
+            of the same name.
 
     Raises:
-        UserError: there is no such key, module or class, or it is no torch Optimizer.
+        UserError: There is no such key, module or class, or it is not a torch Optimizer.
     """
     if kind in OPTIMIZERS:
         return OPTIMIZERS[kind]
-    if ":" in kind:
-        found: type[Optimizer] = load_object(kind, folder, key="kind", wanted=Optimizer, example="torch.optim:AdamW")
-        return found
-    raise UserError(
-        f'kind: no optimizer is called "{kind}".{did_you_mean(kind, OPTIMIZERS)} Write one of {", ".join(OPTIMIZERS)}, '
-        'or "package.module:Class" for any torch optimizer'
-    )
+    if ":" not in kind:
+        raise UserError(
+            "kind",
+            f'there is no optimizer "{kind}"',
+            did_you_mean(kind, OPTIMIZERS),
+            f'Write one of {", ".join(OPTIMIZERS)}, or "package.module:Class" for any torch optimizer',
+        )
+    cls: type[Optimizer] = load_object(kind, folder, key="kind", base=Optimizer, example="torch.optim:AdamW")
+    for old, new in _RENAMED.items():
+        if hasattr(cls, old) and not hasattr(cls, new):
+            warnings.warn(f"{cls.__name__}.{old} is now called {new}. Rename it", FutureWarning, stacklevel=2)
+            setattr(cls, new, getattr(cls, old))
+    return cls
 
 
 def describe(key: str) -> dict[str, object]:
-    """What a list of optimizers prints about one: key, class, summary, formula, defaults, source.
+    """Return the description of an optimizer: key, class, summary, formula, defaults, source.
 
     Args:
-        key: a key of `OPTIMIZERS`.
+        key: A key of `OPTIMIZERS`.
 
     Returns:
-        Texts from the class's docstring, the formula in one line; `defaults` is a dict from option to default.
+        Texts of the class's docstring, with the formula on one line; `defaults` is a dict from option to default.
 
     Raises:
-        UserError: there is no such key.
+        UserError: There is no such key.
     """
     cls = find_optimizer(key)
     text = inspect.getdoc(cls) or ""

@@ -1,4 +1,4 @@
-"""AdaGrad: each coordinate's steps shrink with the gradients it has seen."""
+"""AdaGrad: divides by the root of the sum of all squared gradients."""
 
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
@@ -7,36 +7,34 @@ from suite.optimizers.base import Number, Rule, add_quotient_, root
 
 
 def adagrad_update(theta: Tensor, g: Tensor, G: Tensor, *, lr: Number, eps: float, eps_inside_sqrt: bool) -> None:
-    """Move θ and G in place; all of one shape, symbols as in `AdaGrad`."""
+    """Update θ and G in place; tensors of the same shape, symbols as in `AdaGrad`."""
     G.addcmul_(g, g)  # G ← G + g²
     add_quotient_(theta, -lr, g, root(G, eps, inside=eps_inside_sqrt))  # θ ← θ − η g / √(G + ε)
 
 
 class AdaGrad(Rule):
-    """AdaGrad: divides by the root of the sum of all squared gradients so far.
+    """AdaGrad: divides the gradient by the root of the sum of all squared gradients.
 
-    For each parameter θ with gradient g and sum G, of any one shape, element by element, G starting at zero::
+    For each parameter θ with gradient g and sum G, of the same shape, element by element, G starting at zero::
 
         G ← G + g²
         θ ← θ − η g / √(G + ε)
 
-    The first step is η in every coordinate, whatever the scale of g; under a constant gradient step t is η/√t.
+    The first step is η in every coordinate, for any scale of g. With a constant gradient, step t is η/√t.
 
-    ε lies inside the root, as in the source paper, the lecture notes and Dive into Deep Learning. The blog page has it
-    outside, √G + ε, as torch's Adagrad has: eps_inside_sqrt = False, which equals torch's. To first order in ε the two
-    steps differ by ε/√G − ε/(2 G), relatively. The paper names no ε; 1e-10 is the lecture notes', the blog page has
-    1e-7, Dive into Deep Learning 1e-6.
+    With eps_inside_sqrt = False, ε is outside the root, √G + ε, and the rule equals torch's Adagrad. To first order in ε
+    the relative difference between the two steps is ε/√G − ε/(2 G).
 
     Args:
-        params: parameters, named parameters, or groups of them with options of their own.
+        params: Parameters, named parameters, or groups of them with their own options.
         lr: η >= 0, in units of θ; a float or a tensor of one element.
-        eps: ε > 0, in units of g² inside the root, of g outside. In float16 anything below 3e-8 rounds to 0.
-        weight_decay: λ >= 0; g + λ θ stands for g above.
-        eps_inside_sqrt: whether the divisor is √(G + ε) or √G + ε.
+        eps: ε > 0, in units of g² inside the root, of g outside. In float16 values below 3e-8 round to 0.
+        weight_decay: λ >= 0; replaces g by g + λ θ.
+        eps_inside_sqrt: True for the divisor √(G + ε), False for √G + ε.
 
     Raises:
-        ValueError: an option is out of its range, or a parameter is not dense, real and of floating point.
-        RuntimeError: from `step`, a gradient is sparse or complex.
+        ValueError: An option is out of its range, or a parameter is not a dense, real, floating-point tensor.
+        RuntimeError: From `step`, if a gradient is sparse or complex.
 
     Example:
         >>> import torch
@@ -47,8 +45,8 @@ class AdaGrad(Rule):
         [0.5, -199.5]
 
     References:
-        Duchi, Hazan and Singer 2011, Adaptive subgradient methods for online learning and stochastic optimization; the
-        source paper, 4.1.
+        Duchi, Hazan and Singer 2011, Adaptive subgradient methods for online learning and stochastic optimization; P 4.1
+        in docs/sources.md.
     """
 
     rule = staticmethod(adagrad_update)

@@ -1,4 +1,4 @@
-"""Adam: momentum and RMSProp together, both corrected for their start at zero."""
+"""Adam: momentum and RMSProp combined, both with bias correction."""
 
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
@@ -18,7 +18,7 @@ def adam_update(
     eps: float,
     eps_inside_sqrt: bool,
 ) -> None:
-    """Move θ, m and v in place by step t >= 1; all of one shape, symbols as in `Adam`."""
+    """Update θ, m and v in place at step t >= 1; tensors of the same shape, symbols as in `Adam`."""
     beta1, beta2 = betas
     m.lerp_(g, 1 - beta1)  # m ← β₁ m + (1−β₁) g
     v.mul_(beta2).addcmul_(g, g, value=1 - beta2)  # v ← β₂ v + (1−β₂) g²
@@ -28,9 +28,9 @@ def adam_update(
 
 
 class Adam(Rule):
-    """Adam: divides the running mean of the gradients by the root of that of their squares.
+    """Adam: divides a running mean of the gradient by the root of a running mean of its square.
 
-    For each parameter θ with gradient g and moments m and v, of any one shape, element by element, m and v starting at
+    For each parameter θ with gradient g and moments m and v, of the same shape, element by element, m and v starting at
     zero, t counted from 1::
 
         m ← β₁ m + (1−β₁) g
@@ -39,24 +39,20 @@ class Adam(Rule):
         v̂ = v / (1−β₂ᵗ)
         θ ← θ − η m̂ / (√v̂ + ε)
 
-    The first step is η in every coordinate, whatever the scale of g, and so is every step under a constant gradient.
-    Equals torch's Adam with the same options.
-
-    Where the documents differ: the lecture notes have ε inside the root, √(v̂ + ε), which is eps_inside_sqrt = True;
-    Dive into Deep Learning has ε = 1e-6; the note has ε = 0, which is refused here: a gradient of zero would be stepped
-    by 0/0.
+    The first step is η in every coordinate, for any scale of g. With a constant gradient every step is η. Equals torch's
+    Adam with the same options.
 
     Args:
-        params: parameters, named parameters, or groups of them with options of their own.
+        params: Parameters, named parameters, or groups of them with their own options.
         lr: η >= 0, in units of θ; a float or a tensor of one element.
-        betas: β₁ and β₂ in [0, 1), the shares of m and of v that are kept.
-        eps: ε > 0, in units of g outside the root, of g² inside. In float16 anything below 3e-8 rounds to 0.
-        weight_decay: λ >= 0; g + λ θ stands for g above (not AdamW's decay).
-        eps_inside_sqrt: whether the divisor is √(v̂ + ε) or √v̂ + ε.
+        betas: β₁ and β₂ in [0, 1), the decay rates of m and v.
+        eps: ε > 0, in units of g outside the root, of g² inside. In float16 values below 3e-8 round to 0.
+        weight_decay: λ >= 0; replaces g by g + λ θ (not the decay of AdamW).
+        eps_inside_sqrt: True for the divisor √(v̂ + ε), False for √v̂ + ε.
 
     Raises:
-        ValueError: an option is out of its range, or a parameter is not dense, real and of floating point.
-        RuntimeError: from `step`, a gradient is sparse or complex.
+        ValueError: An option is out of its range, or a parameter is not a dense, real, floating-point tensor.
+        RuntimeError: From `step`, if a gradient is sparse or complex.
 
     Example:
         >>> import torch
@@ -67,7 +63,7 @@ class Adam(Rule):
         [0.5, -199.5]
 
     References:
-        Kingma and Ba 2014, Adam: a method for stochastic optimization, arXiv 1412.6980; the source paper, 4.4.
+        Kingma and Ba 2014, Adam: a method for stochastic optimization, arXiv 1412.6980; P 4.4 in docs/sources.md.
     """
 
     rule = staticmethod(adam_update)
@@ -83,11 +79,5 @@ class Adam(Rule):
         weight_decay: float = 0.0,
         eps_inside_sqrt: bool = False,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "eps_inside_sqrt": eps_inside_sqrt,
-        }
-        super().__init__(params, defaults)
+        options = {"betas": betas, "eps": eps, "eps_inside_sqrt": eps_inside_sqrt}
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay, **options})

@@ -1,4 +1,4 @@
-"""AdaMax: Adam with a maximum in place of the mean square."""
+"""AdaMax: Adam with a maximum instead of the mean square."""
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from suite.optimizers.base import Number, Rule, add_quotient_
 def adamax_update(
     theta: Tensor, g: Tensor, m: Tensor, u: Tensor, *, t: Number, lr: Number, betas: tuple[float, float], eps: float
 ) -> None:
-    """Move θ, m and u in place by step t >= 1; all of one shape, symbols as in `AdaMax`."""
+    """Update θ, m and u in place at step t >= 1; tensors of the same shape, symbols as in `AdaMax`."""
     beta1, beta2 = betas
     m.lerp_(g, 1 - beta1)  # m ← β₁ m + (1−β₁) g
     torch.maximum(u.mul_(beta2), g.abs().add_(eps), out=u)  # u ← max(β₂ u, |g| + ε)
@@ -19,9 +19,9 @@ def adamax_update(
 
 
 class AdaMax(Rule):
-    """AdaMax: divides the running mean of the gradients by their fading maximum.
+    """AdaMax: divides a running mean of the gradient by a decaying maximum of its absolute value.
 
-    For each parameter θ with gradient g, moment m and maximum u, of any one shape, element by element, m and u starting
+    For each parameter θ with gradient g, moment m and maximum u, of the same shape, element by element, m and u starting
     at zero, t counted from 1::
 
         m ← β₁ m + (1−β₁) g
@@ -29,19 +29,19 @@ class AdaMax(Rule):
         m̂ = m / (1−β₁ᵗ)
         θ ← θ − η m̂ / u
 
-    u is the limit p → ∞ of the p-norm of the discounted past gradients; it needs no correction for its start. Equals
-    torch's Adamax with the same options. The source paper's formula has no ε, its listing has; it names no value.
+    u is the limit p → ∞ of the p-norm of the discounted past gradients; it needs no bias correction. Equals torch's Adamax
+    with the same options.
 
     Args:
-        params: parameters, named parameters, or groups of them with options of their own.
+        params: Parameters, named parameters, or groups of them with their own options.
         lr: η >= 0, in units of θ; a float or a tensor of one element.
-        betas: β₁ and β₂ in [0, 1), the shares of m and of u that are kept.
-        eps: ε > 0, in units of g. In float16 anything below 3e-8 rounds to 0.
-        weight_decay: λ >= 0; g + λ θ stands for g above.
+        betas: β₁ and β₂ in [0, 1), the decay rates of m and u.
+        eps: ε > 0, in units of g. In float16 values below 3e-8 round to 0.
+        weight_decay: λ >= 0; replaces g by g + λ θ.
 
     Raises:
-        ValueError: an option is out of its range, or a parameter is not dense, real and of floating point.
-        RuntimeError: from `step`, a gradient is sparse or complex.
+        ValueError: An option is out of its range, or a parameter is not a dense, real, floating-point tensor.
+        RuntimeError: From `step`, if a gradient is sparse or complex.
 
     Example:
         >>> import torch
@@ -52,8 +52,8 @@ class AdaMax(Rule):
         [0.5, -199.5]
 
     References:
-        Kingma and Ba 2014, Adam: a method for stochastic optimization, arXiv 1412.6980, section 7; the source paper,
-        4.5.
+        Kingma and Ba 2014, Adam: a method for stochastic optimization, arXiv 1412.6980, section 7; P 4.5 in
+        docs/sources.md.
     """
 
     rule = staticmethod(adamax_update)

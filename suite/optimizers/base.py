@@ -1,11 +1,11 @@
-"""What the optimizers of this folder share: the walk over the parameters, the checks of options and gradients.
+"""The base class of the update rules, and the checks of options, parameters and gradients.
 
-A rule is a function `<name>_update` in a file of its own, which moves a parameter and its state in place and reads
-like the formula. The class beside it holds the options; `Rule` calls the function for each parameter with a gradient.
+A rule is a function `<name>_update` in its own file. It updates a parameter and its state in place and reads like the
+formula. The class beside it has the options, and `Rule` calls the function for each parameter with a gradient.
 
-All rules are element by element, so it does not matter how the elements are cut: many small tensors, or all parameters
-of a network flat in one (`suite.training.flat_parameters`), which makes one short chain of kernels out of one for each tensor. Large
-tensors on a CPU are worked through in pieces that fit the cache.
+All rules work element by element, so the grouping of the elements does not matter. The parameters of a network can be
+one flat tensor (`suite.training.flat_parameters`), which needs fewer kernels. On a CPU, large tensors are updated in blocks
+that fit the cache.
 """
 
 import collections
@@ -22,30 +22,30 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
-PIECE = 2**19
-"""Elements that a CPU moves at a time: with state and temporaries some ten megabytes, which its caches hold."""
+BLOCK_SIZE = 2**19
+"""Elements that a CPU updates at a time: some 10 MB with state and temporaries, which fit its caches."""
 
 Number = float | Tensor
-"""A number, or a tensor of one element on the parameter's device, as a captured or compiled step has it."""
+"""A number, or a tensor of one element on the parameter's device (in a captured or compiled step)."""
 
 
 def root(x: Tensor, eps: float, *, inside: bool) -> Tensor:
-    """A root to divide by: √(x + ε) with ε inside, √x + ε with ε outside."""
+    """Return a divisor: √(x + ε) with ε inside the root, √x + ε with ε outside."""
     return (x + eps).sqrt_() if inside else x.sqrt().add_(eps)
 
 
 def add_(x: Tensor, factor: Number, y: Tensor) -> Tensor:
-    """Add in place: x ← x + factor · y."""
+    """Compute x ← x + factor · y in place."""
     return x.add_(factor * y) if isinstance(factor, Tensor) else x.add_(y, alpha=factor)
 
 
 def add_quotient_(x: Tensor, factor: Number, a: Tensor, b: Tensor) -> Tensor:
-    """Add in place: x ← x + factor · a / b."""
+    """Compute x ← x + factor · a / b in place."""
     return x.add_(factor * (a / b)) if isinstance(factor, Tensor) else x.addcdiv_(a, b, value=factor)
 
 
 def _number(value: object) -> float:
-    """The value as a float, NaN (which fails every comparison) for what is not one real number."""
+    """Return a real number as a float, and NaN, which fails every comparison, for anything else."""
     return float(value) if not isinstance(value, bool) and isinstance(value, Real) else math.nan
 
 
@@ -54,7 +54,7 @@ def _at_least_zero(value: object) -> bool:
 
 
 def _learning_rate(value: object) -> bool:
-    """Schedulers write a tensor in place, so a compiled step need not be compiled anew; one element is a number."""
+    """Accept a tensor of one element too: schedulers change it in place, so a compiled step is not compiled again."""
     return _at_least_zero(value.item() if isinstance(value, Tensor) and value.numel() == 1 else value)
 
 
@@ -78,15 +78,14 @@ def _indefinite(value: object) -> bool:
     return isinstance(value, str) and value in {"absolute", "shift", "keep"}
 
 
-# What an option must be, the same in every class that has it: in words, and as a test of the value.
 OPTIONS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "lr": ("a number >= 0", _learning_rate),
-    "momentum": ("a number >= 0 and < 1", _decay),  # at 1 nothing is forgotten, and 1 − γᵗ = 0
+    "momentum": ("a number >= 0 and < 1", _decay),  # at 1 nothing decays, and 1 − γᵗ = 0
     "dampening": ("a number >= 0 and < 1", _decay),
     "alpha": ("a number >= 0 and < 1", _decay),
     "rho": ("a number >= 0 and < 1", _decay),
     "betas": ("two numbers >= 0 and < 1", _two_decays),
-    "eps": ("a number > 0", _positive),  # at 0 a gradient of zero would be stepped by 0/0
+    "eps": ("a number > 0", _positive),  # at 0 a zero gradient would give 0/0
     "weight_decay": ("a number >= 0", _at_least_zero),
     "bias_correction": ("True or False", _flag),
     "eps_inside_sqrt": ("True or False", _flag),
@@ -94,22 +93,23 @@ OPTIONS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "indefinite": ('"absolute", "shift" or "keep"', _indefinite),
     "diagonal": ("True or False", _flag),
 }
+"""What is allowed for each option, in every class that has it: in words, and as a test of the value."""
 
 
 def check_options(options: Mapping[str, Any]) -> None:
-    """Raise ValueError, naming the option, what it must be and its value, for the first option out of its range."""
-    for name, (expected, holds) in OPTIONS.items():
-        if name in options and not holds(options[name]):
+    """Raise ValueError for the first option out of its range, with its name, what is allowed and the value."""
+    for name, (expected, is_valid) in OPTIONS.items():
+        if name in options and not is_valid(options[name]):
             raise ValueError(f"{name}: expected {expected}, got {options[name]!r}")
 
 
-def _name(group: Mapping[str, Any], index: int) -> str:
-    """How a message names the parameter at `index` of its group: by the user's name where there is one."""
+def _describe_parameter(group: Mapping[str, Any], index: int) -> str:
+    """Return how a message refers to a parameter of a group: by name if it has one, otherwise by index."""
     shape = tuple(group["params"][index].shape)
     return f"parameter {group['param_names'][index] if 'param_names' in group else index} of shape {shape}"
 
 
-def _move(
+def _apply_rule(
     rule: Callable[..., None], tensors: tuple[Tensor, ...], weight_decay: float, options: Mapping[str, Any]
 ) -> None:
     """Apply a rule once to (θ, g, state...)."""
@@ -119,46 +119,52 @@ def _move(
     rule(theta, g, *state, **options)
 
 
-def _pieces(tensors: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
-    """Tensors of one shape in pieces that fit a CPU's cache, where they lie alike in memory; else as they are."""
+def _blocks(tensors: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
+    """Yield tensors of one shape in blocks that fit a CPU's cache; whole if they are small or not contiguous."""
     first = tensors[0]
-    if first.device.type == "cpu" and first.numel() > PIECE and all(x.is_contiguous() for x in tensors):
-        return zip(*(x.view(-1).split(PIECE) for x in tensors), strict=True)
+    if first.device.type == "cpu" and first.numel() > BLOCK_SIZE and all(x.is_contiguous() for x in tensors):
+        return zip(*(x.view(-1).split(BLOCK_SIZE) for x in tensors), strict=True)
     return iter((tensors,))
 
 
 @functools.cache
-def _arguments(rule: Callable[..., None]) -> frozenset[str]:
-    """What a rule takes by name."""
+def _keyword_arguments(rule: Callable[..., None]) -> frozenset[str]:
     return frozenset(name for name, p in inspect.signature(rule).parameters.items() if p.kind is p.KEYWORD_ONLY)
 
 
 class Rule(Optimizer):
-    """An optimizer that moves each parameter by a rule of its own gradient and its own state.
+    """An optimizer that updates each parameter from its own gradient and state.
 
-    A subclass names its `rule` and the rule's state tensors. The rule is called as
-    `rule(theta, g, *state, **options)`: all tensors of one shape, to be changed in place but for g; of the options
-    `lr`, `t` (the number of the parameter's steps, 1 in the first), and those of the constructor it gets what it has
-    arguments for. State starts at zero with the parameter's shape, dtype and device, beside the step count `step`.
+    A subclass sets `rule` and the names of its state tensors. The rule is called as `rule(theta, g, *state, **options)`.
+    All tensors have the parameter's shape; the rule changes them in place, except g. Its keyword-only arguments select
+    the options that it gets: those of the constructor, and `t`, the number of the parameter's steps (1 in the first).
+    State tensors start at zero, with the parameter's shape, dtype and device. The state also has the step count `step`.
+
+    Args:
+        params: Parameters, named parameters, or groups of them with their own options.
+        defaults: The options by name.
+
+    Raises:
+        ValueError: An option is out of its range, or a parameter is not a dense, real, floating-point tensor.
     """
 
     rule: ClassVar[Callable[..., None]]
     state_names: ClassVar[tuple[str, ...]] = ()
-    _by_tensor = _compiled = False
-    _move = staticmethod(_move)
+    _is_capturable = _is_compiled = False
+    _apply = staticmethod(_apply_rule)
 
     def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:
         check_options(defaults)
         super().__init__(params, defaults)
 
     def capturable(self) -> None:
-        """From now on step counts and learning rates are tensors beside the parameters, read where a step computes.
+        """Keep step counts and learning rates in tensors beside the parameters from now on.
 
-        So a step can be captured in a CUDA graph, and a compiled one is not compiled anew for each number. Construct
-        learning-rate schedulers before: they take a tensor for their own arithmetic otherwise. Load a state before a step
-        is captured: it brings tensors of its own. A copy or an unpickled optimizer is not capturable until it is told.
+        A step can then be captured in a CUDA graph, and a compiled step is not compiled again for each value. Construct
+        learning-rate schedulers before: they would compute with the tensor otherwise. Load a state before a step is
+        captured, because loading replaces the tensors. Copies and unpickled optimizers are not capturable at first.
         """
-        self._by_tensor = True
+        self._is_capturable = True
         for group in self.param_groups:
             if group["params"]:
                 group["lr"] = torch.as_tensor(group["lr"], dtype=torch.float64, device=group["params"][0].device)
@@ -166,16 +172,16 @@ class Rule(Optimizer):
             state["step"] = torch.as_tensor(state["step"], dtype=torch.float64, device=param.device)
 
     def compile(self) -> None:
-        """From now on steps run compiled: one pass over the elements. It takes seconds once, and a C++ compiler.
+        """Compile the steps from now on: one pass over the elements. It needs a C++ compiler and takes seconds once.
 
-        The bits of a compiled step differ from those of a plain one. A copy or an unpickled optimizer steps plainly.
+        A compiled step differs from a plain one in the last bits. Copies and unpickled optimizers are not compiled.
         """
         self.capturable()
-        self._compiled = True  # one pass needs no pieces
-        # The threshold has the powers βᵗ computed once for a step; the compiler would do it for every element.
-        # What is compiled is kept by function, eight versions at most: each optimizer has a function of its own.
-        own = types.FunctionType(_move.__code__.replace(), globals(), _move.__name__)
-        self._move = torch.compile(own, fullgraph=True, options={"realize_opcount_threshold": 0})
+        self._is_compiled = True  # one pass needs no blocks
+        # The threshold lets the powers βᵗ be computed once for a step; the compiler would do it for every element.
+        # The compiler keeps at most eight versions of a function, so each optimizer compiles its own copy.
+        copied = types.FunctionType(_apply_rule.__code__.replace(), globals(), _apply_rule.__name__)
+        self._apply = torch.compile(copied, fullgraph=True, options={"realize_opcount_threshold": 0})
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -185,16 +191,16 @@ class Rule(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Move every parameter that has a gradient, once.
+        """Update every parameter that has a gradient.
 
         Args:
-            closure: evaluates the loss anew, with gradients enabled, before the move.
+            closure: Evaluates the loss and its gradients again before the update.
 
         Returns:
-            What the closure returned; None without one.
+            The result of the closure; None without one.
 
         Raises:
-            RuntimeError: a gradient is sparse or complex. No parameter has moved then.
+            RuntimeError: A gradient is sparse or complex. No parameter has changed then.
         """
         loss = None
         if closure is not None:
@@ -202,39 +208,39 @@ class Rule(Optimizer):
                 loss = closure()
         for group in self.param_groups:
             _check_gradients(type(self).__name__, group)
-        taken = _arguments(self.rule)
+        names = _keyword_arguments(self.rule)
         for group in self.param_groups:
-            options = {name: group[name] for name in taken if name in group}
-            if not self._by_tensor:
+            options = {name: group[name] for name in names if name in group}
+            if not self._is_capturable:
                 options["lr"] = float(options["lr"])
             for param in group["params"]:
                 if param.grad is not None:
-                    state = self._state(param)
-                    if "t" in taken:
-                        options["t"] = state["step"] if self._by_tensor else int(state["step"])
+                    state = self._next_state(param)
+                    if "t" in names:
+                        options["t"] = state["step"] if self._is_capturable else int(state["step"])
                     tensors = (param.detach(), param.grad, *(state[name] for name in self.state_names))
-                    for pieces in (tensors,) if self._compiled else _pieces(tensors):
-                        self._move(self.rule, pieces, group["weight_decay"], options)
+                    for block in (tensors,) if self._is_compiled else _blocks(tensors):
+                        self._apply(self.rule, block, group["weight_decay"], options)
         return loss
 
-    def _state(self, param: Tensor) -> dict[str, Any]:
-        """The state of a parameter, with this step counted."""
+    def _next_state(self, param: Tensor) -> dict[str, Any]:
+        """Return the state of a parameter with its step count increased by 1."""
         state: dict[str, Any] = self.state[param]
         if not state:
-            state["step"] = torch.zeros((), dtype=torch.float64, device=param.device) if self._by_tensor else 0
+            state["step"] = torch.zeros((), dtype=torch.float64, device=param.device) if self._is_capturable else 0
             for name in self.state_names:
                 state[name] = torch.zeros_like(param, memory_format=torch.preserve_format)
         state["step"] += 1
         return state
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add parameters with options of their own; the constructor's options hold for those it does not name.
+        """Add parameters with their own options; the constructor's options are the defaults.
 
         Args:
             param_group: `params`, and any option of the constructor.
 
         Raises:
-            ValueError: an option is out of its range, or a parameter is sparse, complex or not of floating point.
+            ValueError: An option is out of its range, or a parameter is not a dense, real, floating-point tensor.
         """
         check_options({**self.defaults, **param_group})
         super().add_param_group(param_group)
@@ -243,41 +249,47 @@ class Rule(Optimizer):
         except ValueError:
             self.param_groups.pop()
             raise
-        if self._by_tensor:
+        if self._is_capturable:
             self.capturable()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take over a copy of what load_state_dict or pickle brings, if it is of this class."""
+        """Set a copy of the state of `load_state_dict` or pickle; raise ValueError if it is another class's."""
+        name = type(self).__name__
         expected = {"step", *self.state_names}
-        for found in state["state"].values():
-            if found.keys() != expected:
-                raise ValueError(
-                    f"state_dict: expected the state of {type(self).__name__}, {sorted(expected)}, got {sorted(found)}"
-                )
-        for group in state["param_groups"]:
-            options = (state if "defaults" in state else self.__dict__)["defaults"].keys() & OPTIONS.keys()
-            if missing := options - group.keys():
-                raise ValueError(
-                    f"state_dict: expected the options of {type(self).__name__}, {sorted(missing)} are missing"
-                )
-            check_options(group)
-        own = {
-            key: {name: x.clone() if isinstance(x, Tensor) else x for name, x in found.items()}
-            for key, found in state["state"].items()
-        }
-        kept = collections.defaultdict(dict[str, Any], own)
-        super().__setstate__(state | {"state": kept})  # steps write in place, so nothing of it may be another's
-        if self._by_tensor:
+        for entries in state["state"].values():
+            if entries.keys() != expected:
+                raise ValueError(f"state_dict: expected the state of {name}, {sorted(expected)}, got {sorted(entries)}")
+        check_state_options(self, state)
+        copied = collections.defaultdict(  # steps write in place, so no tensor may be shared with another optimizer
+            dict[str, Any],
+            {
+                key: {name: x.clone() if isinstance(x, Tensor) else x for name, x in entries.items()}
+                for key, entries in state["state"].items()
+            },
+        )
+        super().__setstate__(state | {"state": copied})
+        if self._is_capturable:
             self.capturable()
 
 
+def check_state_options(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
+    """Raise ValueError if a group of a state lacks an option of the optimizer, or has one out of its range."""
+    names = (state if "defaults" in state else optimizer.__dict__)["defaults"].keys() & OPTIONS.keys()
+    for group in state["param_groups"]:
+        if missing := names - group.keys():
+            raise ValueError(
+                f"state_dict: expected the options of {type(optimizer).__name__}, {sorted(missing)} are missing"
+            )
+        check_options(group)
+
+
 def check_parameters(optimizer: str, group: Mapping[str, Any]) -> None:
-    """Raise ValueError, naming the parameter, for the first of a group that is sparse, complex or of integers."""
+    """Raise ValueError for the first parameter of a group that is sparse, complex or an integer tensor."""
     for index, param in enumerate(group["params"]):
         if param.layout != torch.strided or not param.is_floating_point():
             raise ValueError(
-                f"params: {optimizer} moves dense real floating-point tensors, got {_name(group, index)}, "
-                f"{param.dtype}, {param.layout}"
+                f"params: {optimizer} requires dense, real, floating-point tensors, "
+                f"got {_describe_parameter(group, index)}, {param.dtype}, {param.layout}"
             )
 
 
@@ -286,6 +298,6 @@ def _check_gradients(optimizer: str, group: Mapping[str, Any]) -> None:
         grad = param.grad
         if grad is not None and (grad.layout != torch.strided or grad.is_complex()):
             raise RuntimeError(
-                f"grad: {optimizer} takes dense real gradients, got {grad.dtype}, {grad.layout} "
-                f"for {_name(group, index)}"
+                f"grad: {optimizer} requires dense, real gradients, "
+                f"got {grad.dtype}, {grad.layout} for {_describe_parameter(group, index)}"
             )

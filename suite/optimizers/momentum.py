@@ -1,4 +1,4 @@
-"""Momentum: gradient descent with a velocity, plain or averaged."""
+"""Gradient descent with momentum, in the plain and the averaged form."""
 
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
@@ -17,39 +17,37 @@ def momentum_update(
     dampening: float,
     bias_correction: bool,
 ) -> None:
-    """Move θ and v in place by step t >= 1; all of one shape, symbols as in `Momentum`."""
+    """Update θ and v in place at step t >= 1; tensors of the same shape, symbols as in `Momentum`."""
     add_(v.mul_(momentum), (1 - dampening) * lr, g)  # v ← γ v + (1−d) η g
     theta.sub_(v / (1 - momentum**t) if bias_correction else v)  # θ ← θ − v / (1−γᵗ), or θ − v
 
 
 class Momentum(Rule):
-    """Momentum: steps by a velocity that keeps a share of its past.
+    """Momentum: steps along a velocity, the exponentially decaying sum of past gradients.
 
-    For each parameter θ with gradient g and velocity v, of any one shape, v starting at zero::
+    For each parameter θ with gradient g and velocity v, of the same shape, v starting at zero::
 
         v ← γ v + (1−d) η g
         v̂ = v / (1−γᵗ) with bias_correction, else v
         θ ← θ − v̂
 
-    A constant gradient is stepped 1/(1−γ) times as far as by SGD in the end, one that alternates in sign 1/(1+γ) times.
+    In the limit, steps are 1/(1−γ) times those of SGD if the gradient is constant, 1/(1+γ) times if its sign alternates.
 
-    The defaults (d = 0, no correction) are the source paper's rule. η lies inside v, as printed there: at constant η
-    this is torch's SGD(momentum=γ), which has η outside; when η changes, v here holds old gradients with their old η.
-    Where the documents differ: the blog page, the note and Dive into Deep Learning also print the averaged form
-    v ← γ v + (1−γ) g, which is dampening = γ, and the note corrects its start by 1−γᵗ, which is bias_correction = True
-    with it. d acts from the first step on (torch's dampening from the second).
+    With the defaults (d = 0, no correction) and a constant η, this equals torch's SGD(momentum=γ). Here η is inside v, so
+    past gradients keep the η of their step; in torch η is outside. dampening = γ gives the averaged form
+    v ← γ v + (1−γ) g. d acts from the first step on (in torch from the second).
 
     Args:
-        params: parameters, named parameters, or groups of them with options of their own.
+        params: Parameters, named parameters, or groups of them with their own options.
         lr: η >= 0, in units of θ² per unit of the loss; a float or a tensor of one element.
-        momentum: γ in [0, 1), the share of v that is kept.
-        dampening: d in [0, 1), the share of a new gradient that is left out.
-        weight_decay: λ >= 0; g + λ θ stands for g above.
-        bias_correction: whether v is divided by 1−γᵗ, t the number of the parameter's steps, γ the present one.
+        momentum: γ in [0, 1), the decay rate of v.
+        dampening: d in [0, 1); gradients enter v with the factor 1 − d.
+        weight_decay: λ >= 0; replaces g by g + λ θ.
+        bias_correction: Whether v is divided by 1−γᵗ; t counts the steps of the parameter, γ is the current value.
 
     Raises:
-        ValueError: an option is out of its range, or a parameter is not dense, real and of floating point.
-        RuntimeError: from `step`, a gradient is sparse or complex.
+        ValueError: An option is out of its range, or a parameter is not a dense, real, floating-point tensor.
+        RuntimeError: From `step`, if a gradient is sparse or complex.
 
     Example:
         >>> import torch
@@ -63,7 +61,7 @@ class Momentum(Rule):
         0.0
 
     References:
-        Qian 1999, On the momentum term in gradient descent learning algorithms; the source paper, 3.4.
+        Qian 1999, On the momentum term in gradient descent learning algorithms; P 3.4 in docs/sources.md.
     """
 
     rule = staticmethod(momentum_update)
@@ -79,11 +77,5 @@ class Momentum(Rule):
         weight_decay: float = 0.0,
         bias_correction: bool = False,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "momentum": momentum,
-            "dampening": dampening,
-            "weight_decay": weight_decay,
-            "bias_correction": bias_correction,
-        }
-        super().__init__(params, defaults)
+        options = {"momentum": momentum, "dampening": dampening, "bias_correction": bias_correction}
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay, **options})

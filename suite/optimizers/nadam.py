@@ -1,4 +1,4 @@
-"""NAdam: Adam with Nesterov's look ahead, as its formula has it."""
+"""NAdam: Adam with Nesterov momentum."""
 
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
@@ -9,7 +9,7 @@ from suite.optimizers.base import Number, Rule, add_, add_quotient_, root
 def nadam_update(
     theta: Tensor, g: Tensor, m: Tensor, v: Tensor, *, t: Number, lr: Number, betas: tuple[float, float], eps: float
 ) -> None:
-    """Move θ, m and v in place by step t >= 1; all of one shape, symbols as in `NAdam`."""
+    """Update θ, m and v in place at step t >= 1; tensors of the same shape, symbols as in `NAdam`."""
     beta1, beta2 = betas
     m.lerp_(g, 1 - beta1)  # m ← β₁ m + (1−β₁) g
     v.mul_(beta2).addcmul_(g, g, value=1 - beta2)  # v ← β₂ v + (1−β₂) g²
@@ -20,9 +20,9 @@ def nadam_update(
 
 
 class NAdam(Rule):
-    """NAdam: Adam whose mean gradient already counts the next step's share of the present gradient.
+    """NAdam: Adam with a mean gradient that includes the next step's share of the current gradient.
 
-    For each parameter θ with gradient g and moments m and v, of any one shape, element by element, m and v starting at
+    For each parameter θ with gradient g and moments m and v, of the same shape, element by element, m and v starting at
     zero, t counted from 1::
 
         m ← β₁ m + (1−β₁) g
@@ -31,20 +31,19 @@ class NAdam(Rule):
         v̂ = v / (1−β₂ᵗ)
         θ ← θ − η / (√v̂ + ε) · (β₁ m̂ + (1−β₁) g / (1−β₁ᵗ))
 
-    Follows the formula in 4.6 of the source paper. Departs from the paper in its listing 4.6.1, which divides β₁ m̂ by
-    1−β₁ᵗ a second time: that one is `NAdamPaper`. Torch's NAdam is another rule: it has a schedule for β₁, which
-    momentum_decay = 0 does not switch off, and divides the look ahead differently.
+    `NAdamPaper` is the listing in P, which divides β₁ m̂ by 1−β₁ᵗ again. Torch's NAdam is a different rule. It has a
+    schedule for β₁, which momentum_decay = 0 does not disable, and another divisor for the current gradient.
 
     Args:
-        params: parameters, named parameters, or groups of them with options of their own.
+        params: Parameters, named parameters, or groups of them with their own options.
         lr: η >= 0, in units of θ; a float or a tensor of one element.
-        betas: β₁ and β₂ in [0, 1), the shares of m and of v that are kept.
-        eps: ε > 0, in units of g. In float16 anything below 3e-8 rounds to 0.
-        weight_decay: λ >= 0; g + λ θ stands for g above.
+        betas: β₁ and β₂ in [0, 1), the decay rates of m and v.
+        eps: ε > 0, in units of g. In float16 values below 3e-8 round to 0.
+        weight_decay: λ >= 0; replaces g by g + λ θ.
 
     Raises:
-        ValueError: an option is out of its range, or a parameter is not dense, real and of floating point.
-        RuntimeError: from `step`, a gradient is sparse or complex.
+        ValueError: An option is out of its range, or a parameter is not a dense, real, floating-point tensor.
+        RuntimeError: From `step`, if a gradient is sparse or complex.
 
     Example:
         >>> import torch
@@ -55,7 +54,7 @@ class NAdam(Rule):
         2.25
 
     References:
-        Dozat 2016, Incorporating Nesterov momentum into Adam; the source paper, 4.6.
+        Dozat 2016, Incorporating Nesterov momentum into Adam; P 4.6 in docs/sources.md.
     """
 
     rule = staticmethod(nadam_update)

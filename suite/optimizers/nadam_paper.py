@@ -1,4 +1,4 @@
-"""NAdam, as the source paper's listing prints it."""
+"""NAdam as the listing of document P (docs/sources.md) has it."""
 
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
@@ -9,7 +9,7 @@ from suite.optimizers.base import Number, Rule, add_, add_quotient_, root
 def nadam_paper_update(
     theta: Tensor, g: Tensor, m: Tensor, v: Tensor, *, t: Number, lr: Number, betas: tuple[float, float], eps: float
 ) -> None:
-    """Move θ, m and v in place by step t >= 1; all of one shape, symbols as in `NAdamPaper`."""
+    """Update θ, m and v in place at step t >= 1; tensors of the same shape, symbols as in `NAdamPaper`."""
     beta1, beta2 = betas
     m.lerp_(g, 1 - beta1)  # m ← β₁ m + (1−β₁) g
     v.mul_(beta2).addcmul_(g, g, value=1 - beta2)  # v ← β₂ v + (1−β₂) g²
@@ -20,9 +20,9 @@ def nadam_paper_update(
 
 
 class NAdamPaper(Rule):
-    """NAdam as printed in the source paper, with the start of the mean gradient corrected twice.
+    """NAdamPaper: NAdam as published in listing 4.6.1 of P, with the bias of the mean gradient corrected twice.
 
-    For each parameter θ with gradient g and moments m and v, of any one shape, element by element, m and v starting at
+    For each parameter θ with gradient g and moments m and v, of the same shape, element by element, m and v starting at
     zero, t counted from 1::
 
         m ← β₁ m + (1−β₁) g
@@ -31,21 +31,20 @@ class NAdamPaper(Rule):
         v̂ = v / (1−β₂ᵗ)
         θ ← θ − η (β₁ m̂ + (1−β₁) g) / (1−β₁ᵗ) / (√v̂ + ε)
 
-    As the paper's listing 4.6.1 has it, to reproduce its numbers. Departs from the paper in its own formula (4.6:
-    `NAdam`), where only g is divided by 1−β₁ᵗ beside m̂: the listing divides the corrected m̂ a second time, so the
-    first steps are too long. On a constant gradient they are η/(1−β₁ᵗ), with β₁ = 0.9: 10, 5.26, 3.69 η. After about
-    40 steps, when 1−β₁ᵗ is near 1, it is Adam on such a gradient.
+    This rule reproduces the numbers of P. The formula in P gives `NAdam`, which divides only g by 1−β₁ᵗ. The listing
+    divides the corrected m̂ again, so the first steps are too long. With a constant gradient step t is η/(1−β₁ᵗ): 10,
+    5.26, 3.69 η for β₁ = 0.9. After about 40 steps 1−β₁ᵗ is near 1, and the rule is Adam for such a gradient.
 
     Args:
-        params: parameters, named parameters, or groups of them with options of their own.
+        params: Parameters, named parameters, or groups of them with their own options.
         lr: η >= 0, in units of θ; a float or a tensor of one element.
-        betas: β₁ and β₂ in [0, 1), the shares of m and of v that are kept.
-        eps: ε > 0, in units of g. In float16 anything below 3e-8 rounds to 0.
-        weight_decay: λ >= 0; g + λ θ stands for g above.
+        betas: β₁ and β₂ in [0, 1), the decay rates of m and v.
+        eps: ε > 0, in units of g. In float16 values below 3e-8 round to 0.
+        weight_decay: λ >= 0; replaces g by g + λ θ.
 
     Raises:
-        ValueError: an option is out of its range, or a parameter is not dense, real and of floating point.
-        RuntimeError: from `step`, a gradient is sparse or complex.
+        ValueError: An option is out of its range, or a parameter is not a dense, real, floating-point tensor.
+        RuntimeError: From `step`, if a gradient is sparse or complex.
 
     Example:
         >>> import torch
@@ -56,7 +55,7 @@ class NAdamPaper(Rule):
         2.0
 
     References:
-        The source paper, listing 4.6.1; after Dozat 2016, Incorporating Nesterov momentum into Adam.
+        P, listing 4.6.1, in docs/sources.md; after Dozat 2016, Incorporating Nesterov momentum into Adam.
     """
 
     rule = staticmethod(nadam_paper_update)

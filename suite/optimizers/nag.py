@@ -1,4 +1,4 @@
-"""Nesterov's accelerated gradient, as derived."""
+"""Nesterov's accelerated gradient."""
 
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
@@ -7,34 +7,32 @@ from suite.optimizers.base import Number, Rule, add_
 
 
 def nag_update(theta: Tensor, g: Tensor, v: Tensor, *, lr: Number, momentum: float) -> None:
-    """Move θ and v in place; all of one shape, symbols as in `NAG`."""
+    """Update θ and v in place; tensors of the same shape, symbols as in `NAG`."""
     add_(v.mul_(momentum), lr, g)  # v ← γ v + η g
     add_(add_(theta, -momentum, v), -lr, g)  # θ ← θ − γ v − η g
 
 
 class NAG(Rule):
-    """NAG: momentum that looks one step ahead along its velocity.
+    """NAG: momentum with the gradient at the point one step ahead along the velocity.
 
-    For each parameter θ with gradient g and velocity v, of any one shape, v starting at zero::
+    For each parameter θ with gradient g and velocity v, of the same shape, v starting at zero::
 
         v ← γ v + η g
         θ ← θ − (γ v + η g)
 
-    θ is the point ahead, where the gradient is taken. At constant η this is torch's SGD(momentum=γ, nesterov=True); η
-    lies inside v, so it differs while η changes, as `Momentum` does.
-
-    Follows the derivation in 3.5 of the source paper, which 4.6 prints. Departs from the paper in its listing 3.5.1,
-    which drops a term of the change of variable: that one is `NAGPaper`.
+    θ is the point ahead, at which the gradient is computed. With a constant η this equals torch's
+    SGD(momentum=γ, nesterov=True); with a changing η it differs, because η is inside v (see `Momentum`). `NAGPaper` is the
+    published listing, which omits a term of the change of variable.
 
     Args:
-        params: parameters, named parameters, or groups of them with options of their own.
+        params: Parameters, named parameters, or groups of them with their own options.
         lr: η >= 0, in units of θ² per unit of the loss; a float or a tensor of one element.
-        momentum: γ in [0, 1), the share of v that is kept.
-        weight_decay: λ >= 0; g + λ θ stands for g above.
+        momentum: γ in [0, 1), the decay rate of v.
+        weight_decay: λ >= 0; replaces g by g + λ θ.
 
     Raises:
-        ValueError: an option is out of its range, or a parameter is not dense, real and of floating point.
-        RuntimeError: from `step`, a gradient is sparse or complex.
+        ValueError: An option is out of its range, or a parameter is not a dense, real, floating-point tensor.
+        RuntimeError: From `step`, if a gradient is sparse or complex.
 
     Example:
         >>> import torch
@@ -45,8 +43,8 @@ class NAG(Rule):
         1.0
 
     References:
-        Nesterov 1983, A method for solving the convex programming problem with convergence rate O(1/k²); the source
-        paper, 3.5 and 4.6.
+        Nesterov 1983, A method for solving the convex programming problem with convergence rate O(1/k²); P 3.5
+        (derivation) and 4.6 in docs/sources.md.
     """
 
     rule = staticmethod(nag_update)

@@ -1,4 +1,4 @@
-"""Nesterov's accelerated gradient, as the source paper's listing prints it."""
+"""Nesterov's accelerated gradient as the listing of document P (docs/sources.md) has it."""
 
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
@@ -7,33 +7,32 @@ from suite.optimizers.base import Number, Rule, add_
 
 
 def nag_paper_update(theta: Tensor, g: Tensor, v: Tensor, *, lr: Number, momentum: float) -> None:
-    """Move θ and v in place; all of one shape, symbols as in `NAGPaper`."""
+    """Update θ and v in place; tensors of the same shape, symbols as in `NAGPaper`."""
     add_(v.mul_(momentum), lr, g)  # v ← γ v + η g
     add_(theta, -(1 + momentum), v)  # θ ← θ − (1+γ) v
 
 
 class NAGPaper(Rule):
-    """NAG as printed in the source paper: momentum with the learning rate (1+γ) η.
+    """NAGPaper: NAG as published in listing 3.5.1 of P, which is momentum with the learning rate (1+γ) η.
 
-    For each parameter θ with gradient g and velocity v, of any one shape, v starting at zero::
+    For each parameter θ with gradient g and velocity v, of the same shape, v starting at zero::
 
         v ← γ v + η g
         θ ← θ − (1+γ) v
 
-    As the paper's listing 3.5.1 has it, to reproduce its numbers. Departs from the paper in its own derivation, where
-    the change of variable gives (1+γ) v less γ times the last v, that is γ v + η g: `NAG`. The listing drops that last
-    term, so nothing looks ahead: v is momentum's, and every step is momentum's with (1+γ) η. The paper's comparison of
-    NAG with momentum, both at η = 0.01 and γ = 0.9, compares momentum at 0.019 with momentum at 0.01.
+    This rule reproduces the numbers of P. The derivation in P gives `NAG`: (1+γ) v minus γ times the previous v, which is
+    γ v + η g. The listing omits the last term, so the gradient is not taken ahead, and each step is that of momentum with
+    (1+γ) η. P compares NAG with momentum, both at η = 0.01 and γ = 0.9; that is momentum at 0.019 and momentum at 0.01.
 
     Args:
-        params: parameters, named parameters, or groups of them with options of their own.
+        params: Parameters, named parameters, or groups of them with their own options.
         lr: η >= 0, in units of θ² per unit of the loss; a float or a tensor of one element.
-        momentum: γ in [0, 1), the share of v that is kept.
-        weight_decay: λ >= 0; g + λ θ stands for g above.
+        momentum: γ in [0, 1), the decay rate of v.
+        weight_decay: λ >= 0; replaces g by g + λ θ.
 
     Raises:
-        ValueError: an option is out of its range, or a parameter is not dense, real and of floating point.
-        RuntimeError: from `step`, a gradient is sparse or complex.
+        ValueError: An option is out of its range, or a parameter is not a dense, real, floating-point tensor.
+        RuntimeError: From `step`, if a gradient is sparse or complex.
 
     Example:
         >>> import torch
@@ -44,7 +43,7 @@ class NAGPaper(Rule):
         1.0
 
     References:
-        The source paper, listing 3.5.1; after Nesterov 1983, A method for solving the convex programming problem with
+        P, listing 3.5.1, in docs/sources.md; after Nesterov 1983, A method for solving the convex programming problem with
         convergence rate O(1/k²).
     """
 

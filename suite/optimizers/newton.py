@@ -1,4 +1,4 @@
-"""Newton's method: each step goes to where the loss would be smallest if it were the quadratic that it looks like here."""
+"""Newton's method: each step goes to the minimum of the quadratic approximation of the loss."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,13 +9,13 @@ from torch.func import grad_and_value, jacrev
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
-from suite.optimizers.base import check_options, check_parameters
+from suite.optimizers.base import check_options, check_parameters, check_state_options
 
-MOST_PARAMETERS = 1_000
-"""The Hessian of so many has a million entries, and its eigenvalues take about a second."""
+MAX_PARAMETERS = 1_000
+"""The Hessian of 1,000 parameters has a million entries; its eigenvalues take about a second."""
 
 ROWS = 64
-"""Rows of the Hessian that are computed at a time: all of 650 at once took twenty times as long, for want of cache."""
+"""Rows of the Hessian that are computed at a time. All 650 at once took 20 times as long, because they exceed the cache."""
 
 
 def newton_update(
@@ -29,7 +29,7 @@ def newton_update(
     diagonal: bool,
     eps: float,
 ) -> None:
-    """Move θ in place; θ and g of shape (n,), H of shape (n, n) and symmetric, symbols as in `Newton`."""
+    """Update θ in place; θ and g of shape (n,), H symmetric of shape (n, n), symbols as in `Newton`."""
     if diagonal:
         theta.sub_(lr * g / curvature(H.diagonal() + damping, indefinite, eps))  # θ ← θ − η diag(H + λ I)⁻¹ g
         return
@@ -38,7 +38,7 @@ def newton_update(
 
 
 def curvature(h: Tensor, indefinite: str, eps: float) -> Tensor:
-    """What the step along each direction is divided by: its curvature h, made positive as `indefinite` says."""
+    """Return the divisors of the step: the curvatures h, shape (n,), made positive according to `indefinite`."""
     if indefinite == "absolute":
         return h.abs().clamp_min(eps)
     if indefinite == "shift":
@@ -47,49 +47,49 @@ def curvature(h: Tensor, indefinite: str, eps: float) -> Tensor:
 
 
 class Newton(Optimizer):
-    """Newton: divides the gradient by the Hessian, so that one step solves a quadratic.
+    """Newton: multiplies the gradient by the inverse of the Hessian, so that one step solves a quadratic.
 
-    For all parameters together as one vector θ, with the gradient g and the Hessian H of the loss at θ::
+    For all parameters as one vector θ, with the gradient g and the Hessian H of the loss at θ::
 
         θ ← θ − η (H + λ I)⁻¹ g
 
-    and with diagonal = True, the diagonal preconditioner, diag(H + λ I) in place of H + λ I. With λ = 0 and η = 1 this
-    is the note's rule: it is exact on a quadratic, and near a minimum the number of right digits doubles with each step.
+    With diagonal = True, diag(H + λ I) replaces H + λ I (diagonal preconditioning). With λ = 0 and η = 1 this is the
+    published rule. It is exact on a quadratic, and near a minimum each step doubles the number of correct digits.
 
-    Where H is not positive definite, the rule as printed goes uphill along every direction of negative curvature, to
-    a saddle or a maximum. `indefinite` says what then stands for the eigenvalues h of H + λ I (or for its diagonal)::
+    If H is not positive definite, the published rule goes uphill along each direction of negative curvature, towards a
+    saddle or a maximum. `indefinite` selects what replaces the eigenvalues h of H + λ I (or its diagonal)::
 
-        "absolute"   max(|h|, ε): downhill along every direction, by as much as its curvature says (saddle-free Newton)
-        "shift"      h + max(0, ε − min h): the smallest multiple of I that makes all at least ε; the steps along the
-                     direction of min h are then g/ε, as large as ε is small: choose it with the loss in mind
-        "keep"       h, as printed; ε is not used, and what is divided by zero is not finite
+        "absolute"   max(|h|, ε): downhill in every direction, scaled by the absolute curvature (saddle-free Newton)
+        "shift"      h + max(0, ε − min h): adds the smallest multiple of I that makes every h at least ε. Steps along
+                     the direction of min h are g/ε, so choose ε in proportion to the curvature of the loss
+        "keep"       h, as published; ε is not used, and a division by zero is not finite
 
-    λ > 0 is Levenberg's damping: for λ far above the eigenvalues a step is gradient descent's with learning rate η/λ.
+    λ > 0 is Levenberg's damping: if λ is far above the eigenvalues, a step is gradient descent with learning rate η/λ.
 
-    The step wants the loss as a function of the parameters, since a gradient alone says nothing of the curvature:
-    `step(loss)` calls `loss(*values)` with one tensor for each parameter, in the order in which they were given, and
-    reads or writes no `p.grad`. For a module that is `torch.func.functional_call` (second example). Gradient and
-    Hessian come from `torch.func`; the linear algebra is done in float64, whatever the parameters' dtype.
+    The step needs the loss as a function of the parameters, because a gradient has no information about the curvature.
+    `step(loss)` calls `loss(*values)` with one tensor for each parameter, in their order, and does not use `p.grad`. For a
+    module, use `torch.func.functional_call` (second example). Gradient and Hessian come from `torch.func`. The linear
+    algebra is done in float64 for every dtype of the parameters.
 
     Args:
-        params: parameters, or named ones, in one group: at most 1,000 values (`MOST_PARAMETERS`), of one dtype, on one
+        params: Parameters or named parameters in one group: at most 1,000 values (`MAX_PARAMETERS`), of one dtype, on one
             device.
-        lr: η >= 0, a pure number; a float or a tensor of one element.
-        damping: λ >= 0, in units of the loss per θ²; added to the Hessian's diagonal.
+        lr: η >= 0, dimensionless; a float or a tensor of one element.
+        damping: λ >= 0, in units of the loss per θ²; added to the diagonal of the Hessian.
         indefinite: "absolute", "shift" or "keep", see above.
-        diagonal: whether only the Hessian's diagonal is used.
-        eps: ε > 0, the least curvature that is divided by, in units of the loss per θ².
-        weight_decay: ω >= 0; g + ω θ stands for g and H + ω I for H above: exact for ½ ω |θ|² in the loss.
+        diagonal: Whether only the diagonal of the Hessian is used.
+        eps: ε > 0, the smallest divisor, in units of the loss per θ².
+        weight_decay: ω >= 0; replaces g by g + ω θ and H by H + ω I, which is exact for ½ ω |θ|² in the loss.
 
     Raises:
-        ValueError: an option is out of its range, a parameter is not dense, real and of floating point, they are too
-            many or of several kinds, or there is a second group.
+        ValueError: An option is out of its range, a parameter is not a dense, real, floating-point tensor, there are too
+            many values, several dtypes or devices, or a second group.
 
     Example:
         >>> import torch
         >>> x = torch.tensor([-5.0, -2.0], dtype=torch.float64, requires_grad=True)
         >>> loss = Newton([x]).step(lambda x: 0.1 * x[0] ** 2 + 2 * x[1] ** 2)
-        >>> loss.item(), [round(value, 12) + 0.0 for value in x.tolist()]  # before the step, and where it went
+        >>> loss.item(), [round(value, 12) + 0.0 for value in x.tolist()]  # the loss before the step, x after it
         (10.5, [0.0, 0.0])
 
         >>> from torch.func import functional_call
@@ -105,14 +105,15 @@ class Newton(Optimizer):
         (3.0, 1.0)
 
     References:
-        The note, 2; Zhang, Lipton, Li and Smola 2021, Dive into Deep Learning, arXiv 2106.11342, 11.3 (preconditioning);
-        Levenberg 1944, A method for the solution of certain non-linear problems in least squares; Dauphin et al. 2014,
-        Identifying and attacking the saddle point problem in high-dimensional non-convex optimization, arXiv 1406.2572.
+        Zhang, Lipton, Li and Smola 2021, Dive into Deep Learning, arXiv 2106.11342, 11.3 (preconditioning); Levenberg 1944,
+        A method for the solution of certain non-linear problems in least squares; Dauphin et al. 2014, Identifying and
+        attacking the saddle point problem in high-dimensional non-convex optimization, arXiv 1406.2572; N 2 in
+        docs/sources.md.
     """
 
     requires_loss_fn = True
-    """Whether `step` is handed the loss as a function of the parameters."""
-    max_parameters = MOST_PARAMETERS
+    """Whether `step` gets the loss as a function of the parameters."""
+    max_parameters = MAX_PARAMETERS
 
     def __init__(
         self,
@@ -125,41 +126,35 @@ class Newton(Optimizer):
         eps: float = 1e-6,
         weight_decay: float = 0.0,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "damping": damping,
-            "indefinite": indefinite,
-            "diagonal": diagonal,
-            "eps": eps,
-            "weight_decay": weight_decay,
-        }
+        options = {"damping": damping, "indefinite": indefinite, "diagonal": diagonal, "eps": eps}
+        defaults = {"lr": lr, "weight_decay": weight_decay, **options}
         check_options(defaults)
         super().__init__(params, defaults)
 
     @torch.no_grad()
     def step(self, loss: Callable[..., Tensor]) -> Tensor:  # type: ignore[override]
-        """Move every parameter that wants a gradient, once.
+        """Update every parameter that requires a gradient.
 
         Args:
-            loss: called with one tensor for each parameter; gives the loss there, a tensor of one element.
+            loss: Called with one tensor for each parameter; returns the loss, a tensor of one element.
 
         Returns:
             The loss before the step.
         """
         (group,) = self.param_groups
         params: list[Tensor] = group["params"]
-        moved = [param for param in params if param.requires_grad]
-        sizes = [param.numel() for param in moved]
+        trainable = [param for param in params if param.requires_grad]
+        sizes = [param.numel() for param in trainable]
 
-        def along(theta: Tensor) -> Tensor:
+        def flat_loss(theta: Tensor) -> Tensor:
             values = iter(theta.split(sizes))
             return loss(*(next(values).view(param.shape) if param.requires_grad else param for param in params))
 
         def gradient(theta: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-            g, value = grad_and_value(along)(theta)
+            g, value = grad_and_value(flat_loss)(theta)
             return g, (g, value)
 
-        theta = torch.cat([param.detach().reshape(-1) for param in moved])
+        theta = torch.cat([param.detach().reshape(-1) for param in trainable])
         value: Tensor
         H, (g, value) = jacrev(gradient, has_aux=True, chunk_size=ROWS)(theta)
         theta, g, H = theta.double(), g.double(), H.double()
@@ -169,43 +164,37 @@ class Newton(Optimizer):
             options = {name: group[name] for name in ("damping", "indefinite", "diagonal", "eps")}
             newton_update(theta, g, H, lr=float(group["lr"]), **options)
         else:
-            theta.fill_(torch.nan)  # as any other rule makes of a gradient that is not finite
-        for param, values in zip(moved, theta.split(sizes), strict=True):
+            theta.fill_(torch.nan)  # as with the other rules after a gradient that is not finite
+        for param, values in zip(trainable, theta.split(sizes), strict=True):
             param.copy_(values.view(param.shape))
         return value
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Take the parameters, in the one group that there is.
-
-        Raises:
-            ValueError: see the class.
-        """
+        """Set the parameters, in a single group; raise ValueError as described for the class."""
         check_options({**self.defaults, **param_group})
         super().add_param_group(param_group)
         try:
-            check_parameters(type(self).__name__, param_group)
+            check_parameters("Newton", param_group)
             if len(self.param_groups) > 1:
-                raise ValueError("params: Newton solves for all parameters together. Give them in one group")  # noqa: TRY301
-            _check_together(param_group["params"])
+                raise ValueError("params: Newton requires all parameters in one group")  # noqa: TRY301
+            _check_solvable(param_group["params"])
         except ValueError:
             self.param_groups.pop()
             raise
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take over a copy of what load_state_dict or pickle brings, if it is of this class."""
+        """Set the options of `load_state_dict` or pickle; raise ValueError if they are another class's."""
         if state["state"]:
-            raise ValueError("state_dict: expected the state of Newton, which has none. Load one of the same class")
-        for group in state["param_groups"]:
-            if missing := (state if "defaults" in state else self.__dict__)["defaults"].keys() - group.keys():
-                raise ValueError(f"state_dict: expected the options of Newton, {sorted(missing)} are missing")
-            check_options(group)
+            raise ValueError("state_dict: expected no state, because Newton has none. Load a state_dict of Newton")
+        check_state_options(self, state)
         super().__setstate__(state)
 
 
-def _check_together(params: list[Tensor]) -> None:
-    """Refuse parameters that cannot lie in one vector, or would make too large a Hessian."""
+def _check_solvable(params: list[Tensor]) -> None:
+    """Raise ValueError for parameters that do not fit in one vector, or whose Hessian is too large."""
     kinds = sorted({f"{param.dtype} on {param.device}" for param in params})
     if len(kinds) > 1:
-        raise ValueError(f"params: Newton moves parameters of one dtype on one device, got {', '.join(kinds)}")
-    if (count := sum(param.numel() for param in params if param.requires_grad)) > MOST_PARAMETERS:
-        raise ValueError(f"params: Newton solves for at most {MOST_PARAMETERS:,} values, got {count:,}")
+        raise ValueError(f"params: Newton requires one dtype and one device, got {', '.join(kinds)}")
+    count = sum(param.numel() for param in params if param.requires_grad)
+    if count > MAX_PARAMETERS:
+        raise ValueError(f"params: Newton solves for at most {MAX_PARAMETERS:,} values, got {count:,}")

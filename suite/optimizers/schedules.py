@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def factor(schedule: Mapping[str, Any], t: int, updates: int) -> float:
-    """What the learning rate is multiplied by at update `t`.
+    """Return the factor of the learning rate at update `t`.
 
-    With W = round(warmup · T) updates of warm-up and T updates in all, the factor is (t + 1)/W while t < W. After that,
-    with p = (t − W)/(T − W) in [0, 1):
+    With T updates in all, the warm-up has W = round(warmup · T), and the factor is (t + 1)/W while t < W. After it, with
+    p = (t − W)/(T − W) in [0, 1), the factor is:
 
     - constant: 1
     - linear: 1 − (1 − final) p
@@ -28,7 +28,7 @@ def factor(schedule: Mapping[str, Any], t: int, updates: int) -> float:
     Args:
         schedule: kind, warmup, final, gamma, milestones: see `suite.spec.study.Schedule`.
         t: The update, from 0.
-        updates: T, the number of updates of the whole trial.
+        updates: T, the number of updates of the trial.
     """
     warmup = warmup_updates(schedule, updates)
     if t < warmup:
@@ -49,12 +49,12 @@ def factor(schedule: Mapping[str, Any], t: int, updates: int) -> float:
 
 
 def warmup_updates(schedule: Mapping[str, Any] | None, updates: int) -> int:
-    """How many updates the warm-up has."""
+    """Return the number of updates of the warm-up."""
     return round(schedule["warmup"] * updates) if schedule else 0
 
 
 def scheduler(schedule: Mapping[str, Any] | None, optimizer: Optimizer, updates: int) -> LambdaLR | None:
-    """The scheduler to step after every update; None for a constant learning rate."""
+    """Return the scheduler to step after every update; None for a constant learning rate."""
     if schedule is None:
         return None
     return LambdaLR(optimizer, lambda t: factor(schedule, t, updates))

@@ -1,4 +1,4 @@
-"""Gradient descent, whatever the batch: full (BGD), of a few examples (SGD) or in between (MBSGD)."""
+"""Gradient descent with any batch size: full batches (BGD), single examples (SGD) or mini-batches (MBSGD)."""
 
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
@@ -7,27 +7,27 @@ from suite.optimizers.base import Number, Rule, add_
 
 
 def sgd_update(theta: Tensor, g: Tensor, *, lr: Number) -> None:
-    """Move θ in place; symbols as in `SGD`."""
+    """Update θ in place; symbols as in `SGD`."""
     add_(theta, -lr, g)  # θ ← θ − η g
 
 
 class SGD(Rule):
-    """SGD: steps against the gradient, η times as long as it is.
+    """SGD: steps along the negative gradient, scaled by the learning rate.
 
-    For each parameter θ with gradient g, of any one shape::
+    For each parameter θ with gradient g, of the same shape::
 
         θ ← θ − η g
 
     Batch, stochastic and mini-batch gradient descent are this rule with gradients of all, few or some examples.
 
     Args:
-        params: parameters, named parameters, or groups of them with options of their own.
+        params: Parameters, named parameters, or groups of them with their own options.
         lr: η >= 0, in units of θ² per unit of the loss; a float or a tensor of one element.
-        weight_decay: λ >= 0; g + λ θ stands for g above.
+        weight_decay: λ >= 0; replaces g by g + λ θ.
 
     Raises:
-        ValueError: an option is out of its range, or a parameter is not dense, real and of floating point.
-        RuntimeError: from `step`, a gradient is sparse or complex.
+        ValueError: An option is out of its range, or a parameter is not a dense, real, floating-point tensor.
+        RuntimeError: From `step`, if a gradient is sparse or complex.
 
     Example:
         >>> import torch
@@ -38,7 +38,7 @@ class SGD(Rule):
         0.5
 
     References:
-        Robbins and Monro 1951, A stochastic approximation method; the source paper, 3.1 to 3.3.
+        Robbins and Monro 1951, A stochastic approximation method; P 3.1 to 3.3 in docs/sources.md.
     """
 
     rule = staticmethod(sgd_update)

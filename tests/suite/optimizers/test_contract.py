@@ -565,7 +565,7 @@ def test_pieces_equal_the_whole(rule_kind, monkeypatch):
     start = torch.randn(1000, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     ends = []
     for size in (128, 10**6):
-        monkeypatch.setattr(base, "PIECE", size)
+        monkeypatch.setattr(base, "BLOCK_SIZE", size)
         param = start.clone().requires_grad_()
         optimizer = make(rule_kind, [param], weight_decay=0.1)
         advance(optimizer, [param], 3)

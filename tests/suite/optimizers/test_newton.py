@@ -12,7 +12,7 @@ from torch.func import functional_call
 from suite.data.surfaces import SURFACES
 from suite.errors import UserError
 from suite.optimizers import Newton, resolve_options
-from suite.optimizers.newton import MOST_PARAMETERS
+from suite.optimizers.newton import MAX_PARAMETERS
 from suite.problems import PROBLEMS
 from suite.records import Outcome
 from suite.spec.plan import plan
@@ -267,9 +267,9 @@ def test_a_trial_of_newton_is_its_steps_outside():
     assert result.outcome is Outcome.OK, result.reason
     data = problem.load(None)
     x, y = problem.prepare(data.train_inputs[:200]), data.train_targets[:200]
-    from suite.training.run_trial import _network
+    from suite.training.run_trial import _initial_network
 
-    network = _network(one, problem)
+    network = _initial_network(one, problem)
     optimizer = Newton(network.parameters(), **options)
     losses = [optimizer.step(lambda w, b: nn.functional.cross_entropy(x @ w.T + b, y)).item() for _ in range(3)]
     told = [point.value for point in result.points if point.metric == "train/loss"]
@@ -315,7 +315,7 @@ def test_what_is_not_finite_becomes_a_diverged_trial():
 def test_a_frozen_parameter_stays():
     """What wants no gradient is handed to the loss in its place, does not move, and does not count."""
     a, b = torch.tensor([2.0]), torch.tensor([5.0], requires_grad=True)
-    large = torch.zeros(MOST_PARAMETERS)
+    large = torch.zeros(MAX_PARAMETERS)
     Newton([a, b, large]).step(lambda a, b, large: ((a * b - 6) ** 2 + large.sum()).sum())
     assert (a.item(), b.item()) == (2.0, 3.0)
 
@@ -330,7 +330,7 @@ def test_the_solve_is_done_in_float64():
 @pytest.mark.parametrize(
     ("params", "told"),
     [
-        (lambda: [torch.zeros(MOST_PARAMETERS + 1, requires_grad=True)], "at most 1,000 values, got 1,001"),
+        (lambda: [torch.zeros(MAX_PARAMETERS + 1, requires_grad=True)], "at most 1,000 values, got 1,001"),
         (
             lambda: [torch.zeros(2, requires_grad=True), torch.zeros(2, dtype=torch.float64, requires_grad=True)],
             "one dtype on one device, got torch.float32 on cpu, torch.float64 on cpu",
