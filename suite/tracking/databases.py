@@ -1,4 +1,4 @@
-"""Databases and servers: what an address says, whether a file is ours, and what went wrong with one, in a line."""
+"""Addresses of databases and servers, SQLite files, and causes of database errors in one line."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from urllib.parse import urlparse
 from suite.errors import UserError, format_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
 SQLITE = "sqlite:///"
-DRIVER = 'Install that database\'s driver; for PostgreSQL, in a clone of Ravine: pip install ".[postgresql]"'
-"""The mend where an address is right and its driver is missing."""
+DRIVER = 'Install the driver of that database; for PostgreSQL, in a clone of Ravine: pip install ".[postgresql]"'
+"""The hint if the driver of a database is missing."""
 
 
 def sqlite_file(uri: str) -> Path | None:
-    """The file of a SQLite database; None if the address is a server's."""
+    """Return the file of a SQLite database, or None for the address of a server."""
     return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
 
 
 def place(uri: str) -> str:
-    """Where a database is, as people are told it: the path of a file, else the address without its password."""
+    """Return the location of a database for messages: the path of a file, else the address without its password."""
     return str(sqlite_file(uri) or without_password(uri))
 
 
 def cause(error: BaseException) -> str:
-    """Why a database did not do as asked: what it said itself, without SQL, passwords or more than 200 characters."""
+    """Return the database's own error message, without SQL or passwords, in at most 200 characters."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    below = error.__cause__ if isinstance(error.__cause__, SQLAlchemyError) else error
-    said = without_password(" ".join(str(getattr(below, "orig", None) or below).split()))
-    return said[:200].rstrip(".")
+    inner = error.__cause__ if isinstance(error.__cause__, SQLAlchemyError) else error
+    message = without_password(" ".join(str(getattr(inner, "orig", None) or inner).split()))
+    return message[:200].rstrip(".")
 
 
 @contextlib.contextmanager
 def create_atomically(file: Path) -> Iterator[str]:
-    """The address of a SQLite database to make beside its place; moved there whole when the block ends.
+    """Yield the address of a temporary SQLite database; rename it to `file` when the block ends without an error.
 
-    A process that is killed in its migrations leaves no half. No connection may outlive the block.
+    A process that is killed during migrations leaves no partial database. No connection may outlive the block.
     """
     new = file.with_name(f"{file.name}.new")
     new.unlink(missing_ok=True)
@@ -50,16 +50,16 @@ def create_atomically(file: Path) -> Iterator[str]:
 
 
 def check_sqlite(file: Path, tables: set[str], owner: str, option: str) -> None:
-    """Refuse a file that is no SQLite database, or one of something else, before tables are made in it.
+    """Check that a file is a SQLite database of `owner` before tables are created in it; a missing or empty file passes.
 
     Args:
-        file: What would be opened; nothing is asked of one that is absent or empty.
-        tables: Some of those that it has to have, if it has any.
-        owner: Whose tables these are.
-        option: What chooses another.
+        file: The file to open.
+        tables: Tables that a database of `owner` has.
+        owner: The program whose tables these are.
+        option: The option that chooses another file.
 
     Raises:
-        UserError: It is something else.
+        UserError: It is no SQLite database, or one of another program.
         OSError: It cannot be read.
     """
     import sqlite3
@@ -67,56 +67,72 @@ def check_sqlite(file: Path, tables: set[str], owner: str, option: str) -> None:
     if not file.exists() or not file.stat().st_size:
         return
     with file.open("rb") as content:
-        whole = content.read(16) == b"SQLite format 3\0"
-    if not whole:
-        raise UserError(f"{file}: it is a file, but no SQLite database. Move it away; {option} chooses another")
+        is_sqlite = content.read(16) == b"SQLite format 3\0"
+    if not is_sqlite:
+        raise UserError(str(file), "not a SQLite database", f"Move it away, or choose another with {option}")
     try:
         with contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as database:
-            found = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            names = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     except sqlite3.Error:
-        return  # locked or broken: the one who opens it tells
-    if found and not found >= tables:
-        told = f"it is a database of something else (tables {', '.join(sorted(found)[:3])}, ...)"
-        raise UserError(f"{file}: {told}, not of {owner}. {option} chooses another")
+        return  # locked or broken: opening it reports that
+    check_tables(str(file), names, tables, owner, option)
 
 
-def check_address(uri: str, schemes: Sequence[str], what: str, mend: str) -> None:
-    """Refuse the address of a database or a server that is none, before a library tells so in words of its own.
+def check_tables(location: str, names: Collection[str], expected: set[str], owner: str, option: str) -> None:
+    """Check that a database has no tables, or those of `owner`.
 
     Raises:
-        UserError: Its beginning is not one of `schemes`, or no host comes after it.
+        UserError: It has the tables of another program.
+    """
+    if names and not expected <= set(names):
+        problem = f"a database of another program (tables {', '.join(sorted(names)[:3])}, ...), not of {owner}"
+        raise UserError(location, problem, f"Choose another with {option}")
+
+
+def check_address(uri: str, schemes: Sequence[str], location: str, hint: str) -> None:
+    """Check the address of a database or server before a library uses it.
+
+    Raises:
+        UserError: Its scheme is not one of `schemes`, or it has no host.
     """
     try:
         parts = urlparse(uri)
-        known = parts.scheme.partition("+")[0] in schemes and bool(parts.netloc)
+        valid = parts.scheme.partition("+")[0] in schemes and bool(parts.netloc)
     except ValueError:  # http://[::1
-        known = False
-    if not known:
-        raise UserError(f"{what}: {format_value(without_password(uri))}: no such address. {mend}")
+        valid = False
+    if not valid:
+        raise UserError(location, f"invalid address {format_value(without_password(uri))}", hint)
 
 
-def resolved(path: str, what: str) -> Path:
-    """The whole path of a database or its folder; in a circle of links, as far as it goes.
+def absolute_path(path: str, location: str) -> Path:
+    """Return the absolute path of a database or its folder; a circle of symbolic links stays unresolved.
 
     Raises:
-        UserError: It holds a question mark, which ends the path in an address of SQLite.
+        UserError: The path has a question mark, which ends the path in a SQLite address.
     """
     try:
-        whole = Path(path).resolve()
+        absolute = Path(path).resolve()
     except RuntimeError:
-        whole = Path(path).absolute()
-    if "?" in str(whole):
-        raise UserError(
-            f"{what}: {whole}: a database cannot lie where a path has a question mark. Choose another place"
-        )
-    return whole
+        absolute = Path(path).absolute()
+    if "?" in str(absolute):
+        problem = f"the path of a database must not contain a question mark, got {absolute}"
+        raise UserError(location, problem, "Choose another folder")
+    return absolute
 
 
-def whole_address(given: str, what: str) -> str:
-    """The address of a SQLite database by its whole path; of an address or a path alone. Raises what `resolved` does."""
-    return f"{SQLITE}{resolved(given.removeprefix(SQLITE), what)}"
+def absolute_address(given: str, location: str) -> str:
+    """Return the address of a SQLite database with its absolute path.
+
+    Args:
+        given: An address or a path.
+        location: The option or variable for messages.
+
+    Raises:
+        UserError: See `absolute_path`.
+    """
+    return f"{SQLITE}{absolute_path(given.removeprefix(SQLITE), location)}"
 
 
 def without_password(text: str) -> str:
-    """Text in which `//user:password@` of a URI shows no password."""
+    """Return the text with each `//user:password@` of a URI as `//user:***@`."""
     return re.sub(r"(://[^/\s:@]+):[^/\s@]+@", r"\1:***@", text)

@@ -1,11 +1,10 @@
-"""The history of a trial: every measured point as a Parquet file, and the few of them that a chart needs."""
+"""The history of a trial: a Parquet file of all measured points, and a subset of them for charts."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from suite.errors import UserError
-from suite.records import STEP_LOSS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,15 +14,13 @@ if TYPE_CHECKING:
 
     from suite.records import Point, TrialRecord
 
-T = TypeVar("T")
-
 HISTORY = "history.parquet"
-EPOCH_POINTS = 20
-STEP_POINTS = 20
+MAX_POINTS = 20
+"""A chart in MLflow gets at most N points of each metric."""
 
 
 def write(path: Path, points: Sequence[Point]) -> None:
-    """Write a history."""
+    """Write points to a Parquet file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -37,35 +34,34 @@ def write(path: Path, points: Sequence[Point]) -> None:
 
 
 def read(path: Path, record: TrialRecord) -> pa.Table:
-    """A history as `write` wrote it. Parquet holds values alone: whatever lies there, nothing of it is run."""
+    """Return the points of a record from a file of `write`. Parquet contains values only; nothing of it is executed.
+
+    Raises:
+        UserError: The file is damaged or not a history.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    schema = pa.schema([("metric", pa.string()), ("epoch", pa.int32()), ("step", pa.int32()), ("value", pa.float64())])
     try:
-        # Not `read_table`, which sets up a search through folders of files: half of the time for one small file.
+        # `read_table` first sets up a search through folders, which takes half of the time for one small file.
         with pq.ParquetFile(path) as file:
-            table = file.read(columns=["metric", "epoch", "step", "value"], use_threads=False)
-        plain = pa.schema(
-            [("metric", pa.string()), ("epoch", pa.int32()), ("step", pa.int32()), ("value", pa.float64())]
-        )
-        table = table.cast(plain)
+            table = file.read(columns=schema.names, use_threads=False).cast(schema)
     except (ValueError, pa.ArrowException) as error:
-        told = f"{path}: no history of {record.trial.name}: {' '.join(str(error).split())[:200]}"
-        raise UserError(f"{told}. Delete the run {record.run_id}, and run the study again") from error
+        problem = f"not the history of {record.trial.name}: {' '.join(str(error).split())[:200]}"
+        raise UserError(str(path), problem, f"Delete the run {record.run_id} and run the study again") from error
     return table.set_column(0, "metric", table["metric"].dictionary_encode())
 
 
 def thin(points: Sequence[Point]) -> list[Point]:
-    """At most some points of each metric, evenly spaced, the first and the last among them."""
+    """Return at most `MAX_POINTS` points of each metric, evenly spaced, with the first and the last."""
     series: dict[str, list[Point]] = {}
     for point in points:
         series.setdefault(point.metric, []).append(point)
-    return [
-        p for name, whole in series.items() for p in _spread(whole, STEP_POINTS if name == STEP_LOSS else EPOCH_POINTS)
-    ]
+    return [point for values in series.values() for point in _evenly_spaced(values)]
 
 
-def _spread(whole: Sequence[T], most: int) -> list[T]:
-    if len(whole) <= most:
-        return list(whole)
-    return [whole[round(i * (len(whole) - 1) / (most - 1))] for i in range(most)]
+def _evenly_spaced(points: Sequence[Point]) -> Sequence[Point]:
+    if len(points) <= MAX_POINTS:
+        return points
+    return [points[round(i * (len(points) - 1) / (MAX_POINTS - 1))] for i in range(MAX_POINTS)]

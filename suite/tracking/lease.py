@@ -1,4 +1,4 @@
-"""Who is at work: processes that are known again from other machines, and notes by which they keep out of each other's way."""
+"""Identities of processes that stay unique across machines, and a lease with a heartbeat for studies on a server."""
 
 from __future__ import annotations
 
@@ -12,57 +12,68 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
 from suite.errors import UserError
-from suite.tracking.lock import own_command
+from suite.tracking.lock import command_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 HEARTBEAT_SECONDS = 15.0
-"""Seconds between two signs of life of a holder."""
+"""Seconds between two renewals of a lease."""
 TIMEOUT_SECONDS = 4 * HEARTBEAT_SECONDS
-"""Seconds without one after which a holder on another machine counts as gone. No clocks of two machines are compared."""
+"""Seconds without a renewal after which a lease of another machine expires. Clocks of two machines are never compared."""
 SETTLE_SECONDS = 1.0
-"""Seconds after which two who wrote their notes at the same time both read the later one."""
+"""Seconds after which two processes that wrote a lease at the same time both read the later one."""
 
 
 def process(pid: int | None = None) -> str:
-    """A process of this machine that cannot be mistaken for another: `pid start boot namespace machine`; empty if it is gone.
+    """Return the identity of a process of this machine, `pid start boot namespace machine`; "" if it has exited.
 
-    `start` is in the kernel's ticks since the boot, so a number that is given to a new process is another process.
+    `start` is in clock ticks since the boot, so a process that reuses a process id has another identity.
 
     Args:
-        pid: Default: this one.
+        pid: Default: this process.
     """
     number = os.getpid() if pid is None else pid
     try:
-        # The name of the program, in brackets, may hold spaces; the start is field 22, the state field 3.
-        fields = Path(f"/proc/{number}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    except OSError:
+        if psutil.Process(number).status() in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}:
+            return ""
+        return f"{number} {_start_ticks(number)} {_boot()} {_namespace()} {_machine()}"
+    except psutil.Error:
         return ""
-    return "" if fields[0] in "ZX" else f"{number} {fields[19]} {_boot()} {_namespace()} {_machine()}"
 
 
-def has_exited(host: str, owner: str) -> bool:
-    """Whether a process is known to have ended: one of this machine that is no more, or of this machine before its last boot.
+def _start_ticks(pid: int) -> int:
+    """Return when a process started; psutil adds the time of the boot, which changes if the clock is set meanwhile."""
+    while True:
+        boot = psutil.boot_time()
+        seconds = psutil.Process(pid).create_time() - boot
+        if boot == psutil.boot_time():
+            return round(seconds * os.sysconf("SC_CLK_TCK"))
+
+
+def has_exited(host: str, identity: str) -> bool:
+    """Return whether a process is known to have exited: it is gone from this machine, or this machine was restarted.
 
     Args:
-        host: Where it ran.
-        owner: What `process` said of it there.
+        host: The host name of its machine.
+        identity: What `process` returned there.
     """
-    fields = owner.split(" ")
+    fields = identity.split(" ")
     if host != socket.gethostname() or len(fields) != 5 or not fields[0].isdecimal():
         return False
     pid, _, boot, namespace, machine = fields
     if boot != _boot():
         return machine not in {"", "-"} and machine == _machine()
-    return namespace == _namespace() and process(int(pid)) != owner  # another container's processes cannot be seen
+    return namespace == _namespace() and process(int(pid)) != identity  # other containers' processes are not visible
 
 
-def is_running(host: str, owner: str) -> bool:
-    """Whether a process is known to be at work on this machine."""
-    pid = owner.partition(" ")[0]
-    return host == socket.gethostname() and pid.isdecimal() and process(int(pid)) == owner
+def is_running(host: str, identity: str) -> bool:
+    """Return whether a process is known to be running on this machine."""
+    pid = identity.partition(" ")[0]
+    return host == socket.gethostname() and pid.isdecimal() and process(int(pid)) == identity
 
 
 def _boot() -> str:
@@ -86,103 +97,91 @@ def _namespace() -> str:
 
 
 @contextlib.contextmanager
-def hold_lease(read: Callable[[], str], write: Callable[[str], object], what: str) -> Iterator[None]:
-    """Hold what several machines reach and none can lock: a note says who holds it, and is renewed as long as it is held.
+def hold_lease(read: Callable[[], str], write: Callable[[str], object], location: str) -> Iterator[None]:
+    """Hold a lease on something that several machines share and no file locks; a thread renews it.
 
     Args:
-        read: Gives the note as it is now; empty if there is none.
-        write: Replaces the note.
-        what: What is held, for messages.
+        read: Returns the current lease as text, or "".
+        write: Replaces the lease.
+        location: What is leased, for messages.
 
     Raises:
-        UserError: Another process holds it, which is named.
+        UserError: Another process holds the lease; the message names it.
     """
-    found = read()
-    if _is_alive(found) or (found and not _is_gone(found) and _shows_life(read, found, what)):
-        raise _refusal(what, read() or found)
-    note = _note()
-    write(json.dumps(note))
+    if (text := read()) and _is_held(read, text, location):
+        raise _refusal(location, read() or text)
+    lease = {
+        "host": socket.gethostname(),
+        "process": process(),
+        "command": command_line()[:200],
+        "since": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        "beat": "0",
+    }
+    write(json.dumps(lease))
     time.sleep(SETTLE_SECONDS)
-    if not _is_same(found := read(), note):
-        raise _refusal(what, found)
-    ended = threading.Event()
-    beating = threading.Thread(target=_beat, args=(read, write, note, ended), daemon=True)
-    beating.start()
+    if not _is_same(text := read(), lease):
+        raise _refusal(location, text)
+    stop = threading.Event()
+    heartbeat = threading.Thread(target=_renew, args=(read, write, lease, stop), daemon=True)
+    heartbeat.start()
     try:
         yield
     finally:
-        ended.set()
-        beating.join(timeout=HEARTBEAT_SECONDS)
-        with contextlib.suppress(UserError):  # the store is away: the note is known as that of a process that is gone
-            if _is_same(read(), note):
+        stop.set()
+        heartbeat.join(timeout=HEARTBEAT_SECONDS)
+        with contextlib.suppress(UserError):  # an unavailable store keeps a lease whose process has exited
+            if _is_same(read(), lease):
                 write("")
 
 
-def _shows_life(read: Callable[[], str], found: str, what: str) -> bool:
-    """Whether the holder of a note on another machine renews it."""
-    sys.stderr.write(f"{what}: {_who(found)} holds it; listening for a sign of life for {TIMEOUT_SECONDS:.0f} s\n")
+def _is_held(read: Callable[[], str], text: str, location: str) -> bool:
+    """Return whether the process of a lease still runs; for one of another machine, wait for its next renewal."""
+    lease = _parse(text)
+    if is_running(lease["host"], lease["process"]):
+        return True
+    if has_exited(lease["host"], lease["process"]):
+        return False
+    message = f"leased by {_describe(lease)}; waiting {TIMEOUT_SECONDS:.0f} s for its next heartbeat"
+    sys.stderr.write(f"{location}: {message}\n")
     end = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < end:
         time.sleep(HEARTBEAT_SECONDS / 5)
-        if (now := read()) != found:
-            return bool(now)  # an empty one was given back
+        if (current := read()) != text:
+            return bool(current)  # "" if it was returned
     return False
 
 
-def _beat(
-    read: Callable[[], str], write: Callable[[str], object], note: dict[str, str], ended: threading.Event
+def _renew(
+    read: Callable[[], str], write: Callable[[str], object], lease: dict[str, str], stop: threading.Event
 ) -> None:
     count = 0
-    while not ended.wait(HEARTBEAT_SECONDS):
+    while not stop.wait(HEARTBEAT_SECONDS):
         count += 1
-        with contextlib.suppress(UserError):  # the store is away, and may come back
-            if not _is_same(read(), note):
-                return  # this machine slept, and another took over
-            write(json.dumps(note | {"beat": str(count)}))
+        with contextlib.suppress(UserError):  # an unavailable store may come back
+            if not _is_same(read(), lease):
+                return  # this machine was suspended and another process took over
+            write(json.dumps(lease | {"beat": str(count)}))
 
 
-def _note() -> dict[str, str]:
-    since = time.strftime("%Y-%m-%d %H:%M:%S %z")
-    return {
-        "host": socket.gethostname(),
-        "process": process(),
-        "command": own_command()[:200],
-        "since": since,
-        "beat": "0",
-    }
-
-
-def _values(note: str) -> dict[str, str]:
+def _parse(text: str) -> dict[str, str]:
     try:
-        found = json.loads(note)
+        values = json.loads(text)
     except ValueError:
-        found = None
-    return {key: str(value) for key, value in found.items()} if isinstance(found, dict) else {}
+        values = None
+    known = {key: str(value) for key, value in values.items()} if isinstance(values, dict) else {}
+    return {"host": "", "process": "", "command": "?", "since": "?", **known}
 
 
-def _is_same(note: str, own: dict[str, str]) -> bool:
-    found = _values(note)
-    return all(found.get(key) == own[key] for key in ("host", "process", "since"))
+def _is_same(text: str, lease: dict[str, str]) -> bool:
+    other = _parse(text)
+    return all(other[key] == lease[key] for key in ("host", "process", "since"))
 
 
-def _is_gone(note: str) -> bool:
-    found = _values(note)
-    return has_exited(found.get("host", ""), found.get("process", ""))
+def _describe(lease: dict[str, str]) -> str:
+    pid = lease["process"].partition(" ")[0]
+    return f"`{lease['command']}` on {lease['host'] or '?'} (process {pid}, since {lease['since']})"
 
 
-def _is_alive(note: str) -> bool:
-    found = _values(note)
-    return is_running(found.get("host", ""), found.get("process", ""))
-
-
-def _who(note: str) -> str:
-    found = _values(note)
-    pid = found.get("process", "").partition(" ")[0]
-    return f"`{found.get('command', '?')}` on {found.get('host', '?')} (process {pid}, since {found.get('since', '?')})"
-
-
-def _refusal(what: str, note: str) -> UserError:
-    return UserError(
-        f"{what}: held by {_who(note)}. Wait until it ends or stop it; "
-        "ravine status and ravine report work meanwhile, other studies can run"
-    )
+def _refusal(location: str, text: str) -> UserError:
+    hint = "Wait until it ends or stop it. `ravine status` and `ravine report` work meanwhile; other studies can run"
+    return UserError(location, f"locked by {_describe(_parse(text))}", hint)

@@ -1,8 +1,8 @@
-"""Results that wait on disk while the store is away, and are written as soon as it is back.
+"""Results that are kept on disk while the store is unavailable, and written when it is available again.
 
-A server that does not answer, or a database that another process has locked, stops no trial: what ends meanwhile is kept as
-a JSON file in `out/waiting/<store>/`, each result whole, and written in its turn. A process that ends before the store is
-back leaves the files to the next one.
+A server that does not respond, or a database that another process has locked, stops no trial. Each result that ends
+meanwhile is kept complete as a JSON file in `out/pending/<store>/`, and written in its turn. If the process ends before the
+store is available again, the next process writes the files.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from suite.errors import UserError
-from suite.records import Outcome, Point, Timing, TrialResult
+from suite.records import Point, TrialResult
+from suite.tracking import serialization
 from suite.tracking.store import StoreUnavailableError
-from suite.trials import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,172 +24,159 @@ if TYPE_CHECKING:
     from suite.spec.study import Study
     from suite.tracking.store import Store
 
-FIRST, LONGEST = 0.5, 15.0
-"""Seconds between two attempts to reach the store: the first pause, doubled each time, and the longest."""
+MIN_RETRY_SECONDS, MAX_RETRY_SECONDS = 0.5, 15.0
+"""Seconds between two attempts to reach the store: at first, then doubled each time up to the maximum."""
 TIMEOUT_SECONDS = 600.0
-"""Seconds for which results wait once there is nothing else to do."""
+"""Seconds to wait for the store once there is nothing else to do."""
 
 
 class Outbox:
-    """Writes results to a store; those that it does not take now wait on disk.
+    """Writes results to a store, or keeps them on disk while it is unavailable.
 
     Args:
-        store: Held by this process.
-        study: Whose experiment the results go to.
-        told: Told in a sentence when the store is away, and when it is back.
+        store: The store, locked by this process.
+        study: The study whose experiment the results belong to.
+        notify: Called with a message when the store becomes unavailable, and when it is available again.
+
+    Attributes:
+        pending: The files of the results that are not yet written, the oldest first.
     """
 
-    def __init__(self, store: Store, study: Study, told: Callable[[str], object] = lambda _: None) -> None:
-        self._store, self._study, self._told = store, study, told
-        self._folder = store.waiting
-        self._pause, self._next = FIRST, 0.0
-        self.waiting = self._left()
+    def __init__(self, store: Store, study: Study, notify: Callable[[str], object] = lambda _: None) -> None:
+        self._store, self._study, self._notify = store, study, notify
+        self._retry_seconds, self._next_attempt = MIN_RETRY_SECONDS, 0.0
+        self.pending = self._find_pending()
 
     def add(self, result: TrialResult, name: str = "") -> None:
-        """Write a result, or keep it: the next `add` or `flush` writes it.
+        """Write a result, or keep it for the next `add` or `flush`.
 
         Args:
             result: What to record.
-            name: The run's name; default: the trial's.
+            name: The name of the run. Default: the trial's name.
 
         Raises:
-            UserError: The store takes nothing, and will not by waiting: the disk is full, or it is read-only.
+            UserError: The store cannot be written, and waiting does not help: the disk is full, or it is read-only.
         """
-        if not self.waiting:
-            try:
-                self._store.write(self._study, result, name)
-            except StoreUnavailableError as away:
-                self._keep(result, name)
-                self._later(away)
-            except UserError as error:
-                self._keep_if_possible(result, name, error)
-            return
-        self._keep(result, name)
-        self._try()
+        if self.pending:
+            self._keep(result, name)
+            self._write_pending()
+        else:
+            self._write_or_keep(result, name)
 
     def write(self, result: TrialResult, name: str = "") -> str:
-        """Write a result and wait until the store has it; returns the id of its run.
+        """Write a result, wait until the store has it, and return the id of its run.
 
         Raises:
-            UserError: The store takes nothing, or was away for too long; the result waits on disk.
+            UserError: The store cannot be written, or was unavailable for too long; the result is kept on disk.
         """
+        return self._write_or_keep(result, name) or self.flush()
+
+    def _write_or_keep(self, result: TrialResult, name: str) -> str:
+        """Write a result and return the id of its run, or keep it and return ""."""
         try:
             return self._store.write(self._study, result, name)
-        except StoreUnavailableError as away:
+        except StoreUnavailableError as error:
             self._keep(result, name)
-            self._later(away)
+            self._postpone(error)
+            return ""
         except UserError as error:
-            self._keep_if_possible(result, name, error)
-        return self.flush()
+            try:
+                self._keep(result, name)
+            except OSError:
+                raise error from None
+            raise self._kept(error) from error
 
     def flush(self) -> str:
-        """Wait until all that was kept is written; returns the id of the last run.
+        """Wait until all pending results are written; return the id of the last run.
 
         Raises:
-            UserError: The store was away for longer than `PATIENCE`; says where the results wait.
+            UserError: The store was unavailable for longer than `TIMEOUT_SECONDS`; the message names the kept files.
         """
         end, run_id = time.monotonic() + TIMEOUT_SECONDS, ""
-        while self.waiting:
-            time.sleep(max(0.0, min(self._next, end) - time.monotonic()))
-            run_id = self._try(last=time.monotonic() >= end) or run_id
+        while self.pending:
+            time.sleep(max(0.0, min(self._next_attempt, end) - time.monotonic()))
+            run_id = self._write_pending(last_attempt=time.monotonic() >= end) or run_id
         return run_id
 
-    def _try(self, *, last: bool = False) -> str:
-        """Write what waits, the oldest first, where it is time to; returns the id of the last run that was written."""
+    def _write_pending(self, *, last_attempt: bool = False) -> str:
+        """Write pending results, the oldest first, if an attempt is due; return the id of the last run written."""
         run_id = ""
-        if time.monotonic() < self._next and not last:
+        if time.monotonic() < self._next_attempt and not last_attempt:
             return run_id
-        count = len(self.waiting)
-        while self.waiting:
-            file = self.waiting[0]
+        count = len(self.pending)
+        while self.pending:
+            file = self.pending[0]
             try:
                 result, name = _read(file)
                 run_id = self._store.write_once(self._study, result, name)
-            except StoreUnavailableError as away:
-                if last:
-                    raise UserError(f"{away}. {self._kept()}") from away
-                self._later(away)
+            except StoreUnavailableError as error:
+                if last_attempt:
+                    raise self._kept(error) from error
+                self._postpone(error)
                 return run_id
             file.unlink(missing_ok=True)
-            self.waiting.pop(0)
-        self._pause, self._next = FIRST, 0.0
-        self._told(f"the store is back: {_counted(count)} that waited {'is' if count == 1 else 'are'} written")
+            self.pending.pop(0)
+        self._retry_seconds, self._next_attempt = MIN_RETRY_SECONDS, 0.0
+        self._notify(f"{self._store.place}: the store is available again; {_count(count)} written")
         return run_id
 
-    def _later(self, away: StoreUnavailableError) -> None:
-        if self._pause == FIRST:
-            self._told(f"{away}. Trials go on, their results wait in {self._folder}")
-        self._next = time.monotonic() + self._pause
-        self._pause = min(2 * self._pause, LONGEST)
+    def _postpone(self, error: StoreUnavailableError) -> None:
+        if self._retry_seconds == MIN_RETRY_SECONDS:
+            self._notify(f"{error}. Trials continue, their results are kept in {self._store.pending_dir}")
+        self._next_attempt = time.monotonic() + self._retry_seconds
+        self._retry_seconds = min(2 * self._retry_seconds, MAX_RETRY_SECONDS)
 
-    def _kept(self) -> str:
-        return f"{_counted(len(self.waiting))} kept in {self._folder}: the same command writes them when it is back"
+    def _kept(self, error: UserError) -> UserError:
+        """Return the error with a note about the kept results."""
+        location, problem, *hints = error.args
+        kept = f"{_count(len(self.pending))} kept in {self._store.pending_dir}"
+        return UserError(
+            location, f"{problem}; {kept}", ". ".join([*hints, "The same command then writes what was kept"])
+        )
 
     def _keep(self, result: TrialResult, name: str) -> None:
-        """Keep a result whole: the file appears under its name when all of it is on disk."""
-        file = self._folder / f"{time.time_ns()}-{os.getpid()}-{result.trial.id}.json"
+        """Keep a result on disk; the file gets its name when it is complete."""
+        folder = self._store.pending_dir
+        file = folder / f"{time.time_ns()}-{os.getpid()}-{result.trial.id}.json"
         part = file.with_suffix(".part")
-        self._folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        values = serialization.to_dict(result) | {
+            "study": self._study.report_name,
+            "name": name,
+            "points": [[p.metric, p.epoch, p.step, p.value] for p in result.points],
+        }
         with part.open("w", encoding="utf-8") as stream:
-            json.dump(_described(result, name, self._study.report_name), stream)
+            json.dump(values, stream)
             stream.flush()
             os.fsync(stream.fileno())
         part.rename(file)
-        self.waiting.append(file)
+        self.pending.append(file)
 
-    def _keep_if_possible(self, result: TrialResult, name: str, error: UserError) -> None:
-        try:
-            self._keep(result, name)
-        except OSError:
-            raise error from None
-        raise UserError(f"{error}. {self._kept()}") from error
-
-    def _left(self) -> list[Path]:
-        """What an earlier process left of this study, the oldest first."""
-        for part in self._folder.glob("*.part"):  # of a process that was killed while it kept a result
+    def _find_pending(self) -> list[Path]:
+        """Return the files that an earlier process left of this study, the oldest first."""
+        folder = self._store.pending_dir
+        previous = folder.parents[1] / "waiting" / folder.name  # its name in the version before
+        for part in folder.glob("*.part"):  # incomplete: the process was killed
             part.unlink(missing_ok=True)
-        return [file for file in sorted(self._folder.glob("*.json")) if _load(file)["study"] == self._study.report_name]
+        files = [*sorted(previous.glob("*.json")), *sorted(folder.glob("*.json"))]
+        return [file for file in files if _load(file)["study"] == self._study.report_name]
 
 
-def _counted(count: int) -> str:
-    return f"{count} result{'s' * (count != 1)}"
-
-
-def _described(result: TrialResult, name: str, study: str) -> dict[str, Any]:
-    return {
-        "study": study,
-        "name": name,
-        "label": result.trial.label,
-        "trial": result.trial.description(),
-        "outcome": result.outcome.value,
-        "reason": result.reason,
-        "points": [[p.metric, p.epoch, p.step, p.value] for p in result.points],
-        "weights": result.weights,
-        "timing": asdict(result.timing),
-        "environment": dict(result.environment),
-        "started": result.started,
-    }
+def _count(count: int) -> str:
+    return f"{count} pending result{'s' * (count != 1)}"
 
 
 def _load(file: Path) -> dict[str, Any]:
     try:
-        kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        kept["study"]
+        values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        values["study"]
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{file}: it is no result that Ravine kept. Remove it, and its trial is run again") from error
-    return kept
+        raise UserError(str(file), "not a result that Ravine kept", "Remove it; its trial then runs again") from error
+    return values
 
 
 def _read(file: Path) -> tuple[TrialResult, str]:
-    kept = _load(file)
-    result = TrialResult(
-        trial=Trial.from_description(kept["trial"], kept["label"]),
-        outcome=Outcome(kept["outcome"]),
-        reason=kept["reason"],
-        points=tuple(Point(*point) for point in kept["points"]),
-        weights=kept["weights"],
-        timing=Timing(**kept["timing"]),
-        environment=kept["environment"],
-        started=kept["started"],
-    )
-    return result, kept["name"]
+    """Return the result in a kept file, and the name of its run."""
+    values = _load(file)
+    points = tuple(Point(*point) for point in values["points"])
+    return TrialResult(points=points, **serialization.from_dict(values)), values["name"]

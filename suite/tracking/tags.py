@@ -1,46 +1,48 @@
-"""What the tags and parameters of a run say of a trial, a configuration or a study, and the record that they give back."""
+"""Tags and parameters of MLflow runs and experiments, and the records that are read from them."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
 import json
-from dataclasses import asdict
 from importlib import resources
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from suite.records import SCHEMA, Configuration, Outcome, Timing, TrialRecord
-from suite.trials import Trial, canonical
+from suite.records import SCHEMA, Configuration, TrialRecord
+from suite.tracking import serialization
+from suite.trials import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from suite.records import TrialResult
     from suite.spec.study import Study
+    from suite.trials import Trial
 
 PLANS_TAG = "ravine.plans"
-"""The tag of a trial with the names of the studies, overrides included, that it is part of: `|quick|quick@repeats=1|`."""
+"""The tag of a trial with the names of its studies, overrides included: `|quick|quick@repeats=1|`."""
 VIEW_TAG = "ravine.view."
-"""Tags of an experiment that start so have the key of a ready-made view in their name, and its report's name as value."""
+"""The prefix of an experiment's tags with a view's key in the name and the report's name as the value."""
 
 
-def of_trial(result: TrialResult) -> dict[str, str]:
-    """The tags of a trial's run: the whole record, and what the UI filters by."""
-    trial, environment = result.trial, result.environment
+def trial_tags(result: TrialResult) -> dict[str, str]:
+    """Return the tags of a trial's run: the complete record, and what the UI filters by."""
+    trial, values = result.trial, serialization.to_dict(result)
+    environment = values["environment"]
     tags = {
         "ravine.kind": "trial",
         "ravine.schema": str(SCHEMA),
         "ravine.trial": trial.id,
-        "ravine.label": trial.label,
+        "ravine.label": values["label"],
         "ravine.optimizer": trial.optimizer,
         "ravine.repeat": str(trial.repeat),
         "ravine.stage": trial.stage,
-        "ravine.outcome": result.outcome.value,
-        "ravine.reason": result.reason,
-        "ravine.weights": result.weights,
-        "ravine.description": canonical(trial.description()),
-        "ravine.timing": canonical(asdict(result.timing)),
+        "ravine.outcome": values["outcome"],
+        "ravine.reason": values["reason"],
+        "ravine.weights": values["weights"],
+        "ravine.description": canonical(values["trial"]),
+        "ravine.timing": canonical(values["timing"]),
         "ravine.environment": canonical(environment),
         "ravine.data": canonical(trial.data),
         "mlflow.source.name": "ravine",
@@ -51,51 +53,85 @@ def of_trial(result: TrialResult) -> dict[str, str]:
     return {key: value for key, value in tags.items() if value}
 
 
-def of_configuration(tried: Configuration) -> dict[str, str]:
-    """The tags of the run of a configuration that a tuning tried."""
+def read_record(tags: Mapping[str, str], run_id: str, started: float, artifacts: str) -> TrialRecord:
+    """Return the record of a trial's run from the tags of the run, its id, start and artifact address.
+
+    Raises:
+        KeyError: A tag is missing.
+        TypeError: A tag has other content.
+        ValueError: A tag has other content.
+    """
+    values = {
+        "label": tags["ravine.label"],
+        "trial": json.loads(tags["ravine.description"]),
+        "outcome": tags["ravine.outcome"],
+        "reason": tags.get("ravine.reason", ""),
+        "weights": tags.get("ravine.weights", ""),
+        "timing": json.loads(tags["ravine.timing"]),
+        "environment": _environment(tags["ravine.environment"]),
+        "started": started,
+    }
+    plans = tags.get(PLANS_TAG, "")
+    return TrialRecord(run_id=run_id, artifacts=artifacts, plans=plans, **serialization.from_dict(values))
+
+
+@functools.lru_cache(maxsize=1024)
+def _environment(text: str) -> Mapping[str, str]:
+    """Return one object for all records of an environment, which saves much memory for a hundred thousand records."""
+    return MappingProxyType(json.loads(text))
+
+
+def configuration_tags(configuration: Configuration) -> dict[str, str]:
+    """Return the tags of the run of a configuration that a tuning tried."""
     tags = {
-        "ravine.optuna": tried.optuna,
-        "ravine.number": str(tried.number),
-        "ravine.label": tried.label,
-        "ravine.optimizer": tried.kind,
-        "ravine.state": tried.state.value,
-        "ravine.reason": tried.reason,
-        "ravine.configuration": canonical(tried.description()),
+        "ravine.optuna": configuration.optuna,
+        "ravine.number": str(configuration.number),
+        "ravine.label": configuration.label,
+        "ravine.optimizer": configuration.kind,
+        "ravine.state": configuration.state.value,
+        "ravine.reason": configuration.reason,
+        "ravine.configuration": canonical(configuration.description()),
         "mlflow.source.name": "ravine",
     }
     return {key: value for key, value in tags.items() if value}
 
 
-def parameters(trial: Trial) -> dict[str, Any]:
-    """What the UI shows as the parameters of a trial's run."""
-    shown = ("problem", "batch_size", "chunk", "epochs", "train_examples", "precision", "seed", "schedule")
+def read_configuration(tags: Mapping[str, str], run_id: str, recorded: float) -> Configuration:
+    """Return the configuration from the tags of its run."""
+    return Configuration.from_description(json.loads(tags["ravine.configuration"]), run_id=run_id, recorded=recorded)
+
+
+def trial_parameters(trial: Trial) -> dict[str, Any]:
+    """Return the parameters of a trial's run for the UI."""
+    names = ("problem", "batch_size", "chunk", "epochs", "train_examples", "precision", "seed", "schedule")
+    values = {"problem": trial.problem, "epochs": trial.epochs} if trial.imported else trial.description()
     params = {**trial.hyperparameters, "optimizer": trial.label, "kind": trial.optimizer, "repeat": trial.repeat}
-    known = trial.description() if not trial.imported else {"problem": trial.problem, "epochs": trial.epochs}
-    params |= {key: value for key in shown if (value := known.get(key)) is not None}
+    params |= {key: value for key in names if (value := values.get(key)) is not None}
     params["compiled"] = trial.compiled or None
     return {key: value for key, value in params.items() if value is not None}
 
 
-def of_experiment(study: Study) -> dict[str, str]:
-    """The tags of a study's experiment: its description, and the view that shows exactly its trials."""
+def experiment_tags(study: Study) -> dict[str, str]:
+    """Return the tags of a study's experiment: its description, and the view of exactly its trials."""
     name = study.report_name
     key = hashlib.sha256(name.encode()).hexdigest()[:12]
     view = json.loads(resources.files("suite.tracking").joinpath("mlflow_view.json").read_text(encoding="utf-8"))
     view["searchFilter"] = f"tags.`{PLANS_TAG}` LIKE '%{plan_tag_entry(study)}%'"
-    how = f"imported from {study.imported.file}" if study.imported else f"batch {study.batch_size}, {study.precision}"
+    file = study.imported.file if study.imported else ""
+    source = f"imported from {file}" if file else f"batch {study.batch_size}, {study.precision}"
     note = f"""**{study.title}**
 
-Problem `{study.problem}`, repeats: {study.repeats}, epochs: {study.epochs}, {how}.
+Problem `{study.problem}`, repeats: {study.repeats}, epochs: {study.epochs}, {source}.
 Optimizers: {", ".join(entry.name for entry in study.optimizer)}.
 
-Each run is a trial. `ravine ui` prints links to views that show the mean over repeats by optimizer. A run whose name
-starts with `report` holds tables, figures and a page as artifacts; one like `Adam #3` is a configuration that `ravine tune`
-tried, with its trials on the validation split below it. A trial that another study ran first lies in that
-study's experiment, and counts here all the same.
+Each run is a trial. `ravine ui` prints links to views that show the mean over repeats by optimizer. A run whose name starts
+with `report` has tables, figures and a page as artifacts. A run like `Adam #3` is a configuration that `ravine tune` tried,
+with its trials on the validation split below it. A trial that another study ran first is in the experiment of that study,
+and is part of this study, too.
 """
     return {
         "mlflow.note.content": note,
-        "mlflow.experimentKind": "custom_model_development",  # charts of metrics first, not traces of language models
+        "mlflow.experimentKind": "custom_model_development",  # the UI starts with metrics, not with traces of LLMs
         "ravine.study": study.name,
         f"{VIEW_TAG}{key}": name,
         f"mlflow.sharedViewState.{key}": json.dumps(view),
@@ -103,38 +139,5 @@ study's experiment, and counts here all the same.
 
 
 def plan_tag_entry(study: Study) -> str:
-    """How `PLANS` names a study, overrides included."""
+    """Return the entry of a study with its overrides in the tag `PLANS_TAG`."""
     return f"|{study.report_name}|".replace("'", "_")
-
-
-def configuration(tags: Mapping[str, str], run_id: str, recorded: float) -> Configuration:
-    """The configuration that the tags of its run hold."""
-    return Configuration.from_description(json.loads(tags["ravine.configuration"]), run_id=run_id, recorded=recorded)
-
-
-def record(tags: Mapping[str, str], run_id: str, started: float, artifacts: str) -> TrialRecord:
-    """The record that the tags of a trial's run hold, with what the run itself knows.
-
-    Raises:
-        KeyError: A tag is missing.
-        TypeError: A tag holds something else.
-        ValueError: A tag holds something else.
-    """
-    return TrialRecord(
-        run_id=run_id,
-        trial=Trial.from_description(json.loads(tags["ravine.description"]), tags["ravine.label"]),
-        outcome=Outcome(tags["ravine.outcome"]),
-        reason=tags.get("ravine.reason", ""),
-        weights=tags.get("ravine.weights", ""),
-        timing=Timing(**json.loads(tags["ravine.timing"])),
-        environment=_environment(tags["ravine.environment"]),
-        started=started,
-        artifacts=artifacts,
-        plans=tags.get(PLANS_TAG, ""),
-    )
-
-
-@functools.lru_cache(maxsize=1024)
-def _environment(text: str) -> Mapping[str, str]:
-    """One object for all records of an environment: of a hundred thousand, it would be a good part of the memory."""
-    return MappingProxyType(json.loads(text))

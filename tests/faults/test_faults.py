@@ -19,7 +19,7 @@ import pytest
 from mlflow import MlflowClient
 
 from suite.tracking import outbox
-from suite.tracking.ui import _free
+from suite.tracking.ui import _free_port
 
 RAVINE = [sys.executable, "-m", "ravine"]
 OUTAGE = float(os.environ.get("RAVINE_TEST_OUTAGE", "4"))
@@ -76,11 +76,11 @@ def test_a_quota_that_is_used_up_ends_the_run_and_loses_nothing(call, write_stud
     assert done.returncode == 2
     line = _one_line(done.stderr)
     assert "mlflow.db: the store cannot be written: " in line
-    assert "1 result kept in " in line
+    assert "1 pending result kept in " in line
     before, _ = _trials(store.uri)
     status, _, err = call("run", path, "--workers", 1)
     assert status == 0, err
-    assert "the store is back: 1 result that waited is written" in err
+    assert "the store is available again; 1 pending result written" in err
     names, running = _trials(store.uri)
     assert (set(names.values()), running) == ({1}, [])
     assert names > before
@@ -161,7 +161,7 @@ class Server:
     def __init__(self, folder, database):
         folder.mkdir()
         shutil.copy(database, folder / "mlflow.db")
-        self.address = f"http://127.0.0.1:{_free(5800)}"
+        self.address = f"http://127.0.0.1:{_free_port(5800)}"
         self.command = [sys.executable, "-m", "mlflow", "server", "--workers", "1"]
         self.command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
         self.command += [
@@ -217,13 +217,13 @@ def test_results_wait_on_disk_while_the_server_is_away(call, write_study, undist
     back.join()
     err = "".join(told)
     assert process.returncode == 0, err
-    assert "Is the server up?" in err
-    assert re.search(r"Trials go on, their results wait in .*out/waiting/[0-9a-f]{16}", err)
-    assert re.search(r"the store is back: \d+ results? that waited (is|are) written", err)
+    assert "Check that the server is running" in err
+    assert re.search(r"Trials continue, their results are kept in .*out/pending/[0-9a-f]{16}", err)
+    assert re.search(r"the store is available again; \d+ pending results? written", err)
     names, running = _trials(server.address)
     assert (len(names), set(names.values())) == (20, {1}), names
     assert running == []
-    assert list((here / "out/waiting").rglob("*.json")) == []
+    assert list((here / "out/pending").rglob("*.json")) == []
     assert _scores(here) == expected
 
 
@@ -292,18 +292,18 @@ def test_a_database_that_stays_locked_is_told_and_its_results_wait(
     call, write_study, undisturbed, store, here, monkeypatch
 ):
     """Too long: the results wait on disk, the line says who has to end; afterwards the same command writes them."""
-    monkeypatch.setattr(outbox, "PATIENCE", 1.0)
+    monkeypatch.setattr(outbox, "TIMEOUT_SECONDS", 1.0)
     path = write_study("SLOW_BLOBS", repeats=4)
     expected = undisturbed(path)
     status, _, err = _while_locked(call, store.file, 600, "run", path, "--workers", 2)
     assert status == 2
     assert "Traceback" not in err
     last = err.splitlines()[-1]
-    kept = re.search(r"is locked\. Another process holds it .* (\d+ results?) kept in .*: the same command", last)
+    kept = re.search(r"is locked; (\d+ pending results?) kept in .*\. End the process that .* The same command then", last)
     assert kept, err
     status, _, err = call("run", path, "--workers", 2)
     assert status == 0, err
-    assert f"the store is back: {kept[1]} that waited " in err
+    assert f"the store is available again; {kept[1]} written" in err
     assert "All 8 trials are done." in err
     names, running = _trials(store.uri)
     assert (len(names), set(names.values()), running) == (8, {1}, [])
@@ -319,7 +319,7 @@ def test_a_locked_storage_of_optuna_is_one_line(call, write_study, here):
     assert (status, out) == (2, "")
     line = _one_line(err)
     assert "optuna.db: Optuna's storage cannot be " in line
-    assert "database is locked. Another process holds it" in line
+    assert "database is locked. End the process that has locked it" in line
 
 
 CLOCK = """

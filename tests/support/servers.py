@@ -1,4 +1,4 @@
-"""Real servers for tests: PostgreSQL in a folder of its own, and MLflow on it. Each listens on 127.0.0.1."""
+"""Real servers for tests, on 127.0.0.1: PostgreSQL in a temporary folder, and MLflow on it."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ import pytest
 
 
 def free_port():
-    """A port that nothing listens on."""
+    """Return a port that no server listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -25,12 +25,12 @@ def free_port():
 
 @contextlib.contextmanager
 def postgresql(*databases):
-    """A PostgreSQL server with these databases; yields the URL of each. As root it runs as the user postgres."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    programs = found[-1] if found else shutil.which("initdb") and Path(shutil.which("initdb")).parent
+    """Run a PostgreSQL server with these databases and yield their URLs. As root it runs as the user postgres."""
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    programs = versions[-1] if versions else shutil.which("initdb") and Path(shutil.which("initdb")).parent
     if not programs:
-        pytest.skip("PostgreSQL is not here: apt-get install postgresql")
-    pytest.importorskip("psycopg", reason='its driver is not here: pip install "ravine[postgresql]"')
+        pytest.skip("PostgreSQL is missing: apt-get install postgresql")
+    pytest.importorskip("psycopg", reason='its driver is missing: pip install "ravine[postgresql]"')
     folder, port, user = Path(tempfile.mkdtemp(prefix="ravine-postgresql-")), free_port(), []
     if os.geteuid() == 0:  # initdb refuses root
         try:
@@ -46,8 +46,8 @@ def postgresql(*databases):
 
     try:
         do("initdb", "--no-sync", "--auth=trust", "--username=ravine", "--encoding=UTF8", "--locale=C")
-        where = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories= -c fsync=off"
-        do("pg_ctl", "--wait", "--log", folder / "log", "--options", where, "start")
+        options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories= -c fsync=off"
+        do("pg_ctl", "--wait", "--log", folder / "log", "--options", options, "start")
         try:
             import psycopg
 
@@ -62,8 +62,8 @@ def postgresql(*databases):
 
 
 @contextlib.contextmanager
-def mlflow(backend, artifacts, patience=180.0):
-    """An MLflow server on a database that keeps and serves the artifacts in a folder; yields its address."""
+def mlflow(backend, artifacts, timeout=180.0):
+    """Run an MLflow server on a database, which serves the artifacts in a folder, and yield its address."""
     address = f"http://127.0.0.1:{free_port()}"
     options = ["--backend-store-uri", backend, "--artifacts-destination", artifacts, "--workers", "1"]
     command = [sys.executable, "-m", "mlflow", "server", *options, "--host", "127.0.0.1"]
@@ -75,12 +75,12 @@ def mlflow(backend, artifacts, patience=180.0):
         stderr=subprocess.DEVNULL,
     ) as server:
         try:
-            end = time.monotonic() + patience
+            end = time.monotonic() + timeout
             while True:
-                assert server.poll() is None, "the MLflow server ended at once"
+                assert server.poll() is None, "the MLflow server exited at startup"
                 with contextlib.suppress(urllib.error.URLError, OSError), urllib.request.urlopen(f"{address}/health"):
                     break
-                assert time.monotonic() < end, "the MLflow server does not answer"
+                assert time.monotonic() < end, "the MLflow server does not respond"
                 time.sleep(0.2)
             yield address
         finally:

@@ -1,4 +1,4 @@
-"""`suite.tracking.lease`: processes are known again, and two that want the same keep out of each other's way."""
+"""Tests of `suite.tracking.lease`: identities of processes, and leases of which one process at a time has one."""
 
 import json
 import os
@@ -7,63 +7,72 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from suite.errors import UserError
 from suite.tracking import lease
 from suite.tracking.lease import has_exited, hold_lease, is_running, process
-from suite.tracking.lock import own_command
+from suite.tracking.lock import command_line
 
 HOST = socket.gethostname()
 
 
 @pytest.fixture
-def ended():
-    """A process that has ended, as it told of itself."""
+def exited():
+    """The identity of a process that has exited."""
     code = "from suite.tracking.lease import process; print(process())"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
 @pytest.fixture
-def quick(monkeypatch):
-    """Signs of life every tenth of a second."""
-    for name, value in {"BEAT": 0.1, "PATIENCE": 1.0, "SETTLE": 0.05}.items():
+def fast(monkeypatch):
+    """Ten heartbeats per second."""
+    for name, value in {"HEARTBEAT_SECONDS": 0.1, "TIMEOUT_SECONDS": 1.0, "SETTLE_SECONDS": 0.05}.items():
         monkeypatch.setattr(lease, name, value)
 
 
 class Board:
-    """A note that all can read and write."""
+    """A lease that all processes can read and write."""
 
-    note = ""
+    text = ""
 
     def read(self):
-        return self.note
+        return self.text
 
     def write(self, text):
-        self.note = text
+        self.text = text
 
     def hold(self):
-        return hold_lease(self.read, self.write, "here: the study")
+        return hold_lease(self.read, self.write, "store: study")
 
 
-def test_a_process_is_gone_when_it_ended_on_this_machine(ended):
-    """This process is at work, an ended one is gone; of another machine, name or container nothing is known."""
+def _replacements(text):
+    """Return what varies in a message about this lease."""
+    values = json.loads(text)
+    pid = values["process"].partition(" ")[0]
+    return {
+        f"`{values['command']}`": "`<command>`",
+        f"process {pid},": "process <pid>,",
+        values["since"]: "<time>",
+        f"on {HOST} ": "on <host> ",
+    }
+
+
+def test_a_process_has_exited_if_this_machine_no_longer_runs_it(exited):
+    """Nothing is known about processes of another machine, host name or container."""
     assert (is_running(HOST, process()), has_exited(HOST, process())) == (True, False)
-    assert (is_running(HOST, ended), has_exited(HOST, ended)) == (False, True)
-    assert (is_running("another", ended), has_exited("another", ended)) == (False, False)
+    assert (is_running(HOST, exited), has_exited(HOST, exited)) == (False, True)
+    assert (is_running("another", exited), has_exited("another", exited)) == (False, False)
     assert (is_running(HOST, ""), has_exited(HOST, "")) == (False, False)
-    pid, start, boot, namespace, machine = ended.split(" ")
-    assert not has_exited(HOST, f"{pid} {start} {boot} pid:[1] {machine}"), (
-        "another container, whose processes are not seen"
-    )
-    assert not has_exited(HOST, f"{pid} {start} another-boot {namespace} another-machine"), (
-        "another machine of this name"
-    )
+    pid, start, boot, namespace, machine = exited.split(" ")
+    assert not has_exited(HOST, f"{pid} {start} {boot} pid:[1] {machine}"), "another container, processes not visible"
+    assert not has_exited(HOST, f"{pid} {start} another-boot {namespace} another-machine"), "another machine, same name"
 
 
-def test_a_machine_that_was_restarted_has_none_of_its_processes(monkeypatch):
-    """After a boot the processes of before are gone, where the machine can be told from others of its name."""
+def test_a_restart_ends_all_processes_of_a_machine(monkeypatch):
+    """After a boot the earlier processes have exited, if the machine can be distinguished from others of its name."""
     before = process()
     monkeypatch.setattr(lease, "_boot", lambda: "the-next-boot")
     monkeypatch.setattr(lease, "_machine", lambda: before.split(" ")[4])
@@ -72,85 +81,113 @@ def test_a_machine_that_was_restarted_has_none_of_its_processes(monkeypatch):
     assert not has_exited(HOST, before.rpartition(" ")[0] + " -")
 
 
-def test_a_number_that_another_process_got_is_another_process(ended):
-    """The pid of this very process with another start is a process that is gone."""
+def test_a_reused_process_id_is_another_process(exited):
+    """The id of this process with another start is a process that has exited."""
     pid, start, *rest = process().split(" ")
-    assert 0 < int(start) < int(ended.split(" ")[1])
+    assert 0 < int(start) < int(exited.split(" ")[1])
     assert int(pid) == os.getpid()
     assert has_exited(HOST, " ".join([pid, str(int(start) - 1), *rest]))
 
 
-@pytest.mark.usefixtures("quick")
-def test_the_second_is_told_who_holds_it(capsys):
-    """On one machine at once; the note is gone when the holder ends, and the next gets it."""
+def test_an_identity_of_the_previous_version_is_recognised():
+    """That version read the start from /proc, in clock ticks since the boot; stores still contain its identities."""
+    fields = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    pid, start, *_ = process().split(" ")
+    assert (int(pid), start) == (os.getpid(), fields[19])
+
+
+def test_a_clock_that_is_set_does_not_change_an_identity(monkeypatch):
+    """psutil adds the time of the boot to the start, and that time changes when the clock is set."""
+    identity, boot_time, calls = process(), lease.psutil.boot_time, []
+
+    def jumping():
+        calls.append(1)
+        return boot_time() + 3600 * (len(calls) == 1)
+
+    monkeypatch.setattr(lease.psutil, "boot_time", jumping)
+    assert process() == identity
+    assert len(calls) > 2
+
+
+def test_an_identity_that_cannot_be_read_is_not_known_to_have_exited():
+    """An unknown format, another program's text or a process id out of range never frees a lease by mistake."""
+    for identity in ("1", "one 2 3 4 5", "1 2 3 4 5 6", f"{process()} more"):
+        assert (is_running(HOST, identity), has_exited(HOST, identity)) == (False, False)
+    assert process(10**30) == ""
+
+
+@pytest.mark.usefixtures("fast")
+def test_a_second_process_of_a_machine_is_refused_at_once(capsys, wording):
+    """The message names the holder. The lease ends with its holder, and the next process gets it."""
     board = Board()
     with board.hold():
-        assert json.loads(board.note)["host"] == HOST
-        assert json.loads(board.note)["command"] == own_command()[:200]
-        told = rf"here: the study: held by `.*` on {HOST} \(process {os.getpid()}, since"
-        with pytest.raises(UserError, match=told), board.hold():
+        assert json.loads(board.text)["host"] == HOST
+        assert json.loads(board.text)["command"] == command_line()[:200]
+        with pytest.raises(UserError) as error, board.hold():
             pass
-    assert capsys.readouterr().err == "", "nobody has to listen for a sign of life"
-    assert board.note == ""
+        wording(error.value, _replacements(board.text))
+    assert capsys.readouterr().err == "", "no heartbeat had to be awaited"
+    assert board.text == ""
     with board.hold():
         pass
 
 
-@pytest.mark.usefixtures("quick")
-def test_a_holder_elsewhere_is_believed_as_long_as_it_gives_signs_of_life(monkeypatch, capsys):
-    """A second machine waits for one and is refused; once the first falls silent, killed, the second takes over."""
-    board, ending = Board(), threading.Event()
+@pytest.mark.usefixtures("fast")
+def test_a_lease_of_another_machine_is_valid_as_long_as_it_is_renewed(capsys, wording):
+    """A second machine waits for a heartbeat and is refused; once the first is killed, the second takes over."""
+    board, stop = Board(), threading.Event()
 
-    def elsewhere():
+    def renew():
         for beat in range(1000):
-            if ending.wait(0.1):
+            if stop.wait(0.1):
                 return
-            board.note = json.dumps({"host": "far", "process": "1 2 3 4 5", "since": "then", "beat": str(beat)})
+            board.text = json.dumps({"host": "far", "process": "1 2 3 4 5", "since": "then", "beat": str(beat)})
 
-    first = threading.Thread(target=elsewhere)
+    first = threading.Thread(target=renew)
     first.start()
-    while not board.note:
+    while not board.text:
         time.sleep(0.01)
-    with pytest.raises(UserError, match="on far"), board.hold():
+    with pytest.raises(UserError) as error, board.hold():
         pass
-    assert "listening for a sign of life" in capsys.readouterr().err
-    ending.set()
+    wording(error.value)
+    wording(capsys.readouterr().err)
+    stop.set()
     first.join()
     with board.hold():
-        assert json.loads(board.note)["host"] == HOST
+        assert json.loads(board.text)["host"] == HOST
 
 
-@pytest.mark.usefixtures("quick")
-def test_of_two_who_come_at_the_same_time_one_is_refused():
-    """Both found no note and wrote theirs: both read the later one."""
-    board = Board()
+@pytest.mark.usefixtures("fast")
+def test_of_two_that_start_at_once_one_is_refused(wording):
+    """Both found no lease and wrote theirs: both read the later one."""
+    board, texts = Board(), []
 
     def write(text):
-        board.note = text
-        if text:
-            board.note = text.replace(HOST, "far")  # the other one wrote right after
+        board.text = text.replace(HOST, "far")  # the other one wrote right after
+        texts.append(text)
 
-    with pytest.raises(UserError, match=r"held by .* on far"), hold_lease(board.read, write, "it"):
+    with pytest.raises(UserError) as error, hold_lease(board.read, write, "it"):
         pass
+    wording(error.value, _replacements(texts[0]))
 
 
-@pytest.mark.usefixtures("quick")
-def test_a_holder_outlives_a_store_that_is_away():
-    """Signs of life that cannot be written are left out, and go on when the store is back."""
+@pytest.mark.usefixtures("fast")
+def test_a_holder_survives_an_unavailable_store():
+    """Heartbeats that cannot be written are omitted, and resume when the store is available again."""
     board = Board()
-    away = threading.Event()
+    unavailable = threading.Event()
 
     def read():
-        if away.is_set():
-            raise UserError("the store is away")
-        return board.note
+        if unavailable.is_set():
+            raise UserError("store", "unavailable")
+        return board.text
 
     with hold_lease(read, board.write, "it"):
-        away.set()
+        unavailable.set()
         time.sleep(0.3)
-        away.clear()
-        before = board.note
+        unavailable.clear()
+        before = board.text
         end = time.monotonic() + 10
-        while board.note == before and time.monotonic() < end:
+        while board.text == before and time.monotonic() < end:
             time.sleep(0.02)
-        assert board.note != before
+        assert board.text != before

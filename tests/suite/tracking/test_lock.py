@@ -1,12 +1,12 @@
-"""`suite.tracking.lock`: who holds a store, as the others are told it."""
+"""Tests of `suite.tracking.lock`."""
 
 import pytest
 
-from suite.tracking.lock import own_command
+from suite.tracking.lock import command_line
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("arguments", "command"),
     [
         (["/usr/bin/ravine", "run", "quick"], "ravine run quick"),
         (["/site-packages/ravine/__main__.py", "run", "quick"], "ravine run quick"),
@@ -17,7 +17,7 @@ from suite.tracking.lock import own_command
         (["-c"], "-c"),
     ],
 )
-def test_the_command_of_a_holder(monkeypatch, words, told):
-    """However it was started it is the command that a user would type, without passwords."""
-    monkeypatch.setattr("sys.argv", words)
-    assert own_command() == told
+def test_the_command_line_is_what_a_user_types(monkeypatch, arguments, command):
+    """It is the same however Ravine was started, and has no passwords."""
+    monkeypatch.setattr("sys.argv", arguments)
+    assert command_line() == command

@@ -1,8 +1,9 @@
-"""`suite.tracking.store`: records in a real MLflow store."""
+"""Tests of `suite.tracking.store`: records in a real MLflow store."""
 
 import dataclasses
 import json
 import math
+import os
 import socket
 import subprocess
 import sys
@@ -17,9 +18,9 @@ from suite.spec.plan import plan
 from suite.spec.study_file import load_study
 from suite.tracking import lock
 from suite.tracking import store as store_module
-from suite.tracking.store import Store, exists, locate
+from suite.tracking.store import Store, StoreUnavailableError, exists, locate
 
-WHO = "from suite.tracking.lease import process; print(process())"
+IDENTITY = "from suite.tracking.lease import process; print(process())"
 
 
 @pytest.fixture
@@ -38,8 +39,8 @@ def _result(trial, outcome=Outcome.OK, points=None, **changes):
     return TrialResult(**{"trial": trial, "outcome": outcome, "points": points, "started": 1e9, **values, **changes})
 
 
-def test_a_record_comes_back_as_it_was_written(store, study):
-    """Outcome, description, weights, times and environment survive to the last bit, by trial id."""
+def test_a_record_is_read_back_exactly(store, study):
+    """Outcome, description, weights, times and environment are bit-for-bit identical."""
     trial = plan(study)[1]
     result = _result(trial, timing=Timing(0.1 + 0.2, 1 / 3, 2 / 3, 7))
     store.write(study, result)
@@ -50,8 +51,8 @@ def test_a_record_comes_back_as_it_was_written(store, study):
     assert dict(record.environment) == result.environment
 
 
-def test_the_whole_history_is_kept(store, study):
-    """All 500 step losses come back exactly from the Parquet artifact, infinities and NaN included."""
+def test_the_complete_history_is_kept(store, study):
+    """All 500 step losses are read back exactly from the Parquet artifact, infinities and NaN included."""
     trial = plan(study)[0]
     points = tuple(Point("train/step_loss", 1, i, 1 / i) for i in range(1, 499))
     points += (Point("train/step_loss", 1, 499, math.inf), Point("train/step_loss", 1, 500, math.nan))
@@ -63,7 +64,7 @@ def test_the_whole_history_is_kept(store, study):
 
 
 def test_a_run_reads_well_in_mlflow(store, study):
-    """A telling name, every resolved hyperparameter, `ravine.` tags, metrics by epoch and at most about 100 points."""
+    """A run has a name, every resolved hyperparameter, `ravine.` tags, and metrics by epoch of at most about 100 points."""
     trial = plan(study)[1]
     points = [Point("train/step_loss", 1 + i // 100, i + 1, 1.0) for i in range(5000)]
     for name in ("train/loss", "train/accuracy", "test/loss", "test/accuracy"):
@@ -93,8 +94,8 @@ def test_a_run_reads_well_in_mlflow(store, study):
     assert list(store.links("toy_study")) == ["toy_study"]
 
 
-def test_what_is_not_finite_is_not_a_number_in_mlflow(store, study):
-    """MLflow gives infinity back as 1.8e308, so NaN stands there; the history keeps the truth."""
+def test_values_that_are_not_finite_are_nan_in_mlflow(store, study):
+    """MLflow returns infinity as 1.8e308, so the metric is NaN; the history keeps the value."""
     trial = plan(study)[0]
     store.write(
         study, _result(trial, Outcome.DIVERGED, (Point("train/step_loss", 1, 1, math.inf),), reason="it was inf")
@@ -105,7 +106,7 @@ def test_what_is_not_finite_is_not_a_number_in_mlflow(store, study):
     assert (record.outcome, record.reason) == (Outcome.DIVERGED, "it was inf")
 
 
-def test_only_what_is_asked_for_comes_back(store, study):
+def test_only_the_requested_records_are_returned(store, study):
     """A report covers exactly the ids of its plan."""
     first, second, *_ = plan(study)
     store.write(study, _result(first))
@@ -113,16 +114,16 @@ def test_only_what_is_asked_for_comes_back(store, study):
     assert list(store.records([second.id, "0" * 16])) == [second.id]
 
 
-def test_a_good_record_comes_before_a_failed_one(store, study):
-    """A trial that failed and was run again counts by its result, whichever was written last."""
+def test_a_result_is_preferred_to_a_failure(store, study):
+    """If a trial failed and was run again, its result counts, whichever was written last."""
     trial = plan(study)[0]
     store.write(study, _result(trial))
     store.write(study, _result(trial, Outcome.FAILED, started=2e9, reason="lost"))
     assert store.records([trial.id])[trial.id].outcome is Outcome.OK
 
 
-def test_what_a_killed_process_left_is_not_a_record(store, study):
-    """A run that never ended does not count; a sweep removes it once its process is gone, on this machine alone."""
+def test_an_incomplete_run_is_not_a_record(store, study):
+    """It does not count, and is deleted once its process has exited, on this machine only."""
     trial = plan(study)[0]
     store.write(study, _result(trial))
     client = MlflowClient(store.uri)
@@ -131,9 +132,9 @@ def test_what_a_killed_process_left_is_not_a_record(store, study):
     assert store.records([trial.id]) == {}
     client.update_run(record.run_id, status="RUNNING")
     assert store.records([trial.id]) == {}
-    assert store.delete_incomplete_runs() == 0, "the process that writes it is at work: this one"
-    gone = subprocess.run([sys.executable, "-c", WHO], capture_output=True, text=True, check=True).stdout.strip()
-    client.set_tag(record.run_id, "ravine.process", gone)
+    assert store.delete_incomplete_runs() == 0, "this process, which writes it, is running"
+    exited = subprocess.run([sys.executable, "-c", IDENTITY], capture_output=True, text=True, check=True).stdout.strip()
+    client.set_tag(record.run_id, "ravine.process", exited)
     client.set_tag(record.run_id, "ravine.owner", "another-machine")
     assert store.delete_incomplete_runs() == 0
     client.set_tag(record.run_id, "ravine.owner", socket.gethostname())
@@ -141,18 +142,19 @@ def test_what_a_killed_process_left_is_not_a_record(store, study):
     assert client.get_run(record.run_id).info.lifecycle_stage == "deleted"
 
 
-def test_a_record_of_a_newer_version_is_refused(store, study):
-    """A store that a newer Ravine wrote to is not misread."""
+def test_a_record_of_a_newer_version_is_refused(store, study, wording):
+    """A record of a newer version of Ravine is not misread."""
     trial = plan(study)[0]
     store.write(study, _result(trial))
     record = store.records([trial.id])[trial.id]
     MlflowClient(store.uri).set_tag(record.run_id, "ravine.schema", str(SCHEMA + 1))
-    with pytest.raises(UserError, match=rf"schema {SCHEMA + 1}, this Ravine reads up to {SCHEMA}. Update Ravine"):
+    with pytest.raises(UserError) as error:
         store.records([trial.id])
+    wording(error.value, {record.run_id: "<run>"})
 
 
 def test_a_moved_store_keeps_its_histories(store, study, here):
-    """MLflow notes absolute places; a folder that was moved is read where it is now."""
+    """MLflow stores absolute paths; a folder that was moved is read at its new path."""
     trial = plan(study)[0]
     store.write(study, _result(trial))
     (here / "out").rename(here / "elsewhere")
@@ -161,7 +163,7 @@ def test_a_moved_store_keeps_its_histories(store, study, here):
 
 
 def test_two_studies_share_a_trial(store, study):
-    """A trial that another study ran is found by its id."""
+    """A trial of another study is found by its id."""
     trial = plan(study)[0]
     store.write(study, _result(trial))
     renamed = dataclasses.replace(trial, label="another label")
@@ -169,7 +171,7 @@ def test_two_studies_share_a_trial(store, study):
 
 
 def test_a_report_is_an_artifact_of_the_study(store, study, here):
-    """The newest report takes the older one's place, in a run of its own kind."""
+    """The newest report replaces an older one, in a run of kind `report`."""
     study = study.model_copy(update={"name": "it's"})
     folder = here / "report"
     folder.mkdir()
@@ -183,11 +185,11 @@ def test_a_report_is_an_artifact_of_the_study(store, study, here):
 
     path = client.download_artifacts(runs[0].info.run_id, "index.html", str(here))
     assert Path(path).read_text(encoding="utf-8") == "new"
-    assert len(list((here / "out" / "artifacts").rglob("index.html"))) == 1, "the older one's files are gone"
+    assert len(list((here / "out" / "artifacts").rglob("index.html"))) == 1, "the files of the older one are deleted"
 
 
 def test_a_view_shows_the_trials_of_its_plan(store, study):
-    """A study and its overrides have a view each; a trial of both is in both, and another budget's in its own alone."""
+    """A study and each of its overrides have a view. A trial of both is in both views; another budget has its own view."""
     first, second, *_ = plan(study)
     short = study.override(epochs=1)
     store.write(study, _result(first))
@@ -197,44 +199,41 @@ def test_a_view_shows_the_trials_of_its_plan(store, study):
     store.tag_with_study(study, store.records([first.id, second.id]).values())
     client = MlflowClient(store.uri)
     experiment = client.get_experiment_by_name("toy_study")
-    shown = {}
+    ids_by_view = {}
     for name, link in store.links("toy_study").items():
         key = link.partition("viewStateShareKey=")[2]
         view = json.loads(experiment.tags[f"mlflow.sharedViewState.{key}"])
         runs = client.search_runs([experiment.experiment_id], view["searchFilter"])
-        shown[name] = {run.data.tags["ravine.trial"] for run in runs}
-    assert shown["toy_study"] == {first.id, second.id}
-    assert shown["toy_study@epochs=1"] == {plan(short)[0].id}
-    assert shown["toy_study@repeats=1"] == {second.id}
+        ids_by_view[name] = {run.data.tags["ravine.trial"] for run in runs}
+    assert ids_by_view["toy_study"] == {first.id, second.id}
+    assert ids_by_view["toy_study@epochs=1"] == {plan(short)[0].id}
+    assert ids_by_view["toy_study@repeats=1"] == {second.id}
 
 
-def test_no_message_shows_a_password(here):
-    """A store's address is told without the password, and a missing driver with the mend."""
-    with pytest.raises(UserError) as caught:
+def test_no_message_shows_a_password(here, wording):
+    """A missing driver is reported with the store's address, without the password."""
+    with pytest.raises(UserError) as error:
         Store("postgresql+nodriver://me:secret@127.0.0.1:9/db", here)
-    assert "//me:***@127.0.0.1:9" in str(caught.value)
-    assert "secret" not in str(caught.value)
+    assert "secret" not in str(error.value)
+    wording(error.value)
 
 
-def test_a_second_holder_is_told_who_holds_the_store(store):
-    """Another process that wants to write gets one line with the command and the process that holds the store."""
+def test_a_second_process_cannot_lock_the_store(store):
+    """The error names the command and the process that has locked it."""
     code = f"""
 from pathlib import Path
 from suite.tracking.store import Store
-with Store({store.uri!r}, Path("out")).held():
+with Store({store.uri!r}, Path("out")).lock():
     pass
 """
     with store.lock():
         second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-        import os
-
-        assert f"(process {os.getpid()}, since " in second.stderr
-        assert f"held by `{lock.own_command()}`" in second.stderr
+        assert f"locked by `{lock.command_line()}` (process {os.getpid()}, since " in second.stderr
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
 
 
-def test_the_place_of_the_store(here, monkeypatch):
-    """--store comes before MLFLOW_TRACKING_URI, that before the file in out/; a folder stands for its own SQLite file."""
+def test_the_address_of_the_store(here, monkeypatch):
+    """--store has priority over MLFLOW_TRACKING_URI, and that over the file in out/; a folder contains its SQLite file."""
     out = here / "out"
     assert locate(None, out) == f"sqlite:///{out}/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
@@ -245,49 +244,52 @@ def test_the_place_of_the_store(here, monkeypatch):
     assert not exists(locate("other", out))
 
 
-def test_a_store_that_does_not_exist_is_not_made_by_reading(here):
-    """A report on an empty folder says how to start, and leaves nothing behind."""
-    with pytest.raises(UserError, match=r"no such store: nothing was recorded yet. Start with: ravine run quick"):
+def test_reading_does_not_create_a_store(here, wording):
+    """The error says how to start, and no file is left."""
+    with pytest.raises(UserError) as error:
         Store(locate("other", here), here, create=False)
+    wording(error.value)
     assert not (here / "other").exists()
 
 
-def test_a_store_that_cannot_be_made_is_told_in_one_line(here):
-    """Where a file stands in the way of the folder, the line names the store and the mend."""
+def test_a_store_that_cannot_be_created_is_one_error(here, wording):
+    """A file has the path of the folder."""
     (here / "file").write_text("x", encoding="utf-8")
-    with pytest.raises(UserError, match=r"the store cannot be opened: .*--store chooses another") as caught:
+    with pytest.raises(UserError) as error:
         Store(locate("file/below", here), here)
-    assert "\n" not in str(caught.value)
+    wording(error.value)
 
 
-def test_a_server_that_is_away_is_told_in_one_line(here, monkeypatch):
-    """Nothing listens there: one line with the address and the mend."""
+def test_an_unavailable_server_is_one_error(here, monkeypatch):
+    """No server listens at the address."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(UserError, match=r"http://127.0.0.1:9: the store cannot be opened: .*Is the server up?"):
+    hint = "Check that the server is running, or choose another store with --store"
+    with pytest.raises(StoreUnavailableError, match=rf"^http://127.0.0.1:9: the store cannot be opened: .*\. {hint}$"):
         Store("http://127.0.0.1:9", here)
 
 
-def test_points_of_nothing_are_an_empty_table(store):
-    """No records give a frame with the columns and no row."""
+def test_no_records_have_an_empty_frame(store):
+    """It has the columns and no row."""
     frame = store.points([])
     assert isinstance(frame, pd.DataFrame)
     assert list(frame.columns) == ["trial_id", "metric", "epoch", "step", "value"]
 
 
 def test_pages_grow_and_give_each_record_once(monkeypatch):
-    """Of a thousand records none is skipped and none comes twice, in far fewer pages than of the first one's size."""
+    """None of a thousand records is skipped or repeated, in far fewer pages than pages of the first size."""
     from mlflow.store.entities import PagedList
 
-    asked = []
+    sizes = []
 
     def search(max_results, page_token):
-        asked.append(max_results)
-        at = int(page_token or 0)
+        sizes.append(max_results)
+        start = int(page_token or 0)
         return PagedList(
-            range(at, min(at + max_results, 1000)), str(at + max_results) if at + max_results < 1000 else None
+            range(start, min(start + max_results, 1000)),
+            str(start + max_results) if start + max_results < 1000 else None,
         )
 
     monkeypatch.setattr(store_module, "PAGE", 2)
     assert list(store_module._pages(search)) == list(range(1000))
-    assert (asked[0], max(asked)) == (2, 20)
-    assert len(asked) < 100
+    assert (sizes[0], max(sizes)) == (2, 20)
+    assert len(sizes) < 100

@@ -1,4 +1,4 @@
-"""The MLflow UI on a store of Ravine's, seen in a real browser."""
+"""Tests of `suite.tracking.ui`: the MLflow UI of a store, in a real browser."""
 
 import contextlib
 import os
@@ -16,14 +16,14 @@ from selenium.common.exceptions import TimeoutException, WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from suite.tracking.ui import _free
+from suite.tracking.ui import _free_port
 
 
 def _text(browser):
     return browser.execute_script("return document.body.innerText")
 
 
-def _see(browser, *words):
+def _wait_for(browser, *words):
     """Wait until the page shows all these words."""
     try:
         WebDriverWait(browser, 90).until(lambda b: all(word in _text(b) for word in words))
@@ -32,7 +32,7 @@ def _see(browser, *words):
 
 
 def _click(browser, text):
-    """Click the first thing with this text that can be clicked, once there is one."""
+    """Click the first element with this text that can be clicked, once there is one."""
 
     def clicked(_):
         for element in browser.find_elements(By.XPATH, f"//*[text()='{text}']"):
@@ -52,15 +52,15 @@ def _report_run(folder, experiment):
     return run.info.run_id
 
 
-def _keep(browser, name):
-    """A picture of the page for a person, where RAVINE_PICTURES names a folder."""
+def _save_screenshot(browser, name):
+    """Save a screenshot of the page if RAVINE_PICTURES names a folder."""
     if folder := os.environ.get("RAVINE_PICTURES"):
         browser.save_screenshot(f"{folder}/{name}.png")
 
 
 @pytest.mark.browser
 def test_the_ui_shows_a_study(write_study, browser):
-    """`ravine ui` listens on 127.0.0.1 alone, and its link opens curves by optimizer; runs, values and report are there."""
+    """`ravine ui` listens on 127.0.0.1 only. Its link opens curves by optimizer; the UI shows runs, values and the report."""
     path = write_study(repeats=2)
     ravine = [sys.executable, "-m", "ravine"]
     subprocess.run([*ravine, "run", path], check=True, capture_output=True)
@@ -75,7 +75,7 @@ def test_the_ui_shows_a_study(write_study, browser):
             assert {place for pid in family for place in process_info.listening(pid)} == {"127.0.0.1"}
             assert len(family) == 3, family  # Ravine, MLflow and its one worker
             browser.get(link)
-            _see(
+            _wait_for(
                 browser,
                 "test/accuracy",
                 "train/loss",
@@ -84,42 +84,42 @@ def test_the_ui_shows_a_study(write_study, browser):
                 "Group: SGD",
                 "Adam (train/loss)",
             )
-            _keep(browser, "ui-curves")
+            _save_screenshot(browser, "ui-curves")
             identity = re.search(r"experiments/(\d+)", link).group(1)
             browser.get(f"{address}#/experiments/{identity}/runs?compareRunsMode=TABLE&searchFilter=")
-            _see(browser, "SGD r0", "SGD r1", "Adam r0", "Adam r1")
-            _keep(browser, "ui-runs")
+            _wait_for(browser, "SGD r0", "SGD r1", "Adam r0", "Adam r1")
+            _save_screenshot(browser, "ui-runs")
             run = browser.find_element(By.LINK_TEXT, "Adam r1").get_attribute("href")
             browser.get(run)
-            _see(browser, "Adam r1", "betas", "(0.9, 0.999)", "eps", "test/accuracy", "ravine.trial")
-            _keep(browser, "ui-run")
+            _wait_for(browser, "Adam r1", "betas", "(0.9, 0.999)", "eps", "test/accuracy", "ravine.trial")
+            _save_screenshot(browser, "ui-run")
             report = _report_run(path.parent / "out", identity)
             browser.get(f"{address}#/experiments/{identity}/runs/{report}/artifacts")
-            _see(browser, "index.html", "figures", "manifest.json")
-            _keep(browser, "ui-report")
+            _wait_for(browser, "index.html", "figures", "manifest.json")
+            _save_screenshot(browser, "ui-report")
             _click(browser, "figures")
             _click(browser, "convergence.png")
             wide = "return [...document.images].some(i => i.src.startsWith('blob:') && i.naturalWidth > 1000)"
             WebDriverWait(browser, 60).until(lambda b: b.execute_script(wide))
-            _keep(browser, "ui-picture")
+            _save_screenshot(browser, "ui-picture")
         finally:
             os.killpg(server.pid, signal.SIGINT)
             assert server.wait(timeout=30) == 130
 
 
-def test_the_next_free_port_is_taken():
-    """Where something listens on the port, the next one serves."""
+def test_a_taken_port_is_skipped():
+    """If a server listens on the port, the next free one is used."""
     import socket
 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert port < _free(port) < port + 100
+        assert port < _free_port(port) < port + 100
 
 
-def test_a_port_that_another_server_takes_meanwhile_is_left_to_it(store, monkeypatch):
-    """What answers there is not taken for the own server: the next port serves, and its address is told."""
+def test_a_port_that_another_server_takes_meanwhile_is_skipped(store, monkeypatch):
+    """A response of the other server is not mistaken for the UI's: the next port is used, and its address passed on."""
     import http.server
     import threading
 
@@ -133,28 +133,28 @@ def test_a_port_that_another_server_takes_meanwhile_is_left_to_it(store, monkeyp
         def log_message(self, *_):
             pass
 
-    class Told(Exception):  # noqa: N818 (no error)
+    class Ready(Exception):  # noqa: N818 (no error)
         pass
 
-    def tell(address):
+    def ready(address):
         with urllib.request.urlopen(f"{address}version") as answer:
-            raise Told(address, answer.read())
+            raise Ready(address, answer.read())
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Other) as other:
         threading.Thread(target=other.serve_forever, daemon=True).start()
-        found = iter([other.server_port, _free(other.server_port)])
-        monkeypatch.setattr(ui, "_free", lambda *_: next(found))
-        with pytest.raises(Told) as told:
-            ui.serve(store.uri, other.server_port, tell)
+        ports = iter([other.server_port, _free_port(other.server_port)])
+        monkeypatch.setattr(ui, "_free_port", lambda *_: next(ports))
+        with pytest.raises(Ready) as end:
+            ui.serve(store.uri, other.server_port, ready)
         other.shutdown()
-    address, version = told.value.args
+    address, version = end.value.args
     assert f":{other.server_port}/" not in address
     assert version.startswith(b"3.")
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_a_server_of_ones_own_is_a_store(server, call, write_study):
-    """On a real MLflow server a study is recorded, its histories are read back for the report, and `ui` prints its link."""
+def test_an_mlflow_server_is_a_store(server, call, write_study):
+    """A study is recorded there, its histories are read back for the report, and `ui` prints its link."""
     path = write_study(repeats=2)
     local = call("run", path, "--workers", 1)
     remote = call("run", path, "--workers", 1, "--store", server)
@@ -166,15 +166,15 @@ def test_a_server_of_ones_own_is_a_store(server, call, write_study):
 
 
 def _scores(table):
-    """The lines of the two optimizers without their speeds."""
+    """Return the lines of the two optimizers without their speeds."""
     lines = [line.partition(" lr ")[0].split() for line in table.splitlines() if line.startswith(("SGD", "Adam  "))]
     return [words[:-1] for words in lines]
 
 
 @pytest.fixture(scope="module")
 def server(migrated, tmp_path_factory):
-    """The address of a real MLflow server with a store and artifacts of its own."""
-    folder, port = tmp_path_factory.mktemp("server"), _free(5700)
+    """The address of a real MLflow server with a separate store and artifacts."""
+    folder, port = tmp_path_factory.mktemp("server"), _free_port(5700)
     shutil.copy(migrated, folder / "mlflow.db")
     address = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]

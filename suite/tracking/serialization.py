@@ -1,0 +1,47 @@
+"""Results of trials as plain values and back: the one pair of functions for tags, kept files and exports."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from suite.records import Outcome, Timing
+from suite.trials import Trial
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from suite.records import TrialRecord, TrialResult
+
+
+def to_dict(result: TrialResult | TrialRecord) -> dict[str, Any]:
+    """Return all of a result but its points as plain JSON values; floats are exact."""
+    return {
+        "label": result.trial.label,
+        "trial": result.trial.description(),
+        "outcome": result.outcome.value,
+        "reason": result.reason,
+        "weights": result.weights,
+        "timing": asdict(result.timing),
+        "environment": dict(result.environment),
+        "started": result.started,
+    }
+
+
+def from_dict(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments that `TrialResult` and `TrialRecord` share; a missing reason or weights are empty.
+
+    Raises:
+        KeyError: Another key is missing.
+        TypeError: A trial or timing has an unknown key.
+        ValueError: The outcome is unknown.
+    """
+    return {
+        "trial": Trial.from_description(values["trial"], values["label"]),
+        "outcome": Outcome(values["outcome"]),
+        "reason": values.get("reason", ""),
+        "weights": values.get("weights", ""),
+        "timing": Timing(**values["timing"]),
+        "environment": values["environment"],
+        "started": values["started"],
+    }
