@@ -43,19 +43,19 @@ def _commands(program, documents=DOCUMENTS):
 
 @pytest.fixture
 def status(call, monkeypatch, fashion_mnist):
-    """Run a command line in an empty folder, with the real data; its exit status."""
+    """Return a function that runs a command in an empty folder with the real data and returns its exit status."""
     monkeypatch.setenv("RAVINE_DATA", str(fashion_mnist))
     return lambda *arguments: call(*arguments)[0]
 
 
 @pytest.mark.data
 def test_every_ravine_command_of_the_documents_works(status, here, request):
-    """In their order, with a budget that is cut down, each ends with status 0; the file to import is the one that is shown."""
+    """With a small budget each command, in order, exits with status 0; the imported file is the one that the guide shows."""
     commands = list(dict.fromkeys(_commands("ravine")))
     (here / "results.csv").write_text(_blocks(GUIDE, "csv")[0], encoding="utf-8")
     assert len(commands) >= 6
     assert status("run", "quick", *SMALL, "--optimizer", "Adam") == 0
-    request.getfixturevalue("no_figures")  # the first report had them; the others need not draw their like again
+    request.getfixturevalue("no_figures")  # the first report had them
     for command in commands:
         if command in ELSEWHERE:
             assert (ROOT / "tests" / "suite" / ELSEWHERE[command]).is_file()
@@ -64,13 +64,11 @@ def test_every_ravine_command_of_the_documents_works(status, here, request):
         one = [*SMALL, "--optimizer", "Adam"]
         verbs = {"run": SMALL, "report": one, "verify": one, "tune": [*one, "--trials", "2"], "export": SMALL}
         small = verbs.get(verb, [])
-        if (
-            small and "digits" in rest and "--repeats" in rest
-        ):  # a study that the page runs in full before, to go on from
+        if small and "digits" in rest and "--repeats" in rest:  # a study that the guide runs completely before
             small = one
         rest = [re.sub("@.*", "@repeats=1,epochs=1,train_examples=256,optimizer=adam", word) for word in rest]
         if "theirs" in rest:
-            small = []  # imported results have the budget that they have
+            small = []  # imported results have a fixed budget
         if "surfaces" in rest:
             small = small[:-2]  # a surface has one example
         assert status(verb, *rest, *small) == 0, command
@@ -91,7 +89,7 @@ def test_the_set_up_commands_are_what_tox_has():
 
 
 def test_the_study_of_the_readme_is_valid(here):
-    """The example can be copied into a file, its second part below the first, planned and searched; with parts, too."""
+    """The examples form a valid study with a tuning, and with parts."""
     blocks = [*_blocks("README.md", "toml"), *_blocks(GUIDE, "toml")]
     *blocks, parts = blocks
     assert len(blocks) == 2
@@ -102,8 +100,8 @@ def test_the_study_of_the_readme_is_valid(here):
     assert [search.configurations for search in search.make_searches(load_study(here / "own.toml"))] == [30, 30]
 
 
-def test_an_optimizer_and_a_problem_of_ones_own_run_as_contributing_shows(status, here):
-    """Both files are taken from the page and run together in a study."""
+def test_the_users_optimizer_and_problem_of_contributing_run(status, here):
+    """Both files are copied from the page and run in one study."""
     for block in _blocks("CONTRIBUTING.md", "python"):
         (here / block.partition("\n")[0].removeprefix("# ")).write_text(block, encoding="utf-8")
     page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -118,7 +116,7 @@ def test_an_optimizer_and_a_problem_of_ones_own_run_as_contributing_shows(status
 @pytest.mark.data
 @pytest.mark.parametrize("name", sorted(set(shipped_studies()) - {"quick", "paper", *TUNINGS}))
 def test_every_other_shipped_study_runs(status, name, monkeypatch, request):
-    """With a budget that is cut down, each study goes from data to report (above: quick, paper; test_tuned.py: tunings)."""
+    """With a small budget each study runs from data to report (quick and paper: above; tunings: test_tuned_study.py)."""
     if name == "airfoil":
         monkeypatch.setenv("RAVINE_DATA", str(request.getfixturevalue("airfoil")))
     one = "nag_paper" if name.startswith("paper") else "adam"
@@ -134,7 +132,7 @@ def _in_a_shell(*command):
 @pytest.mark.data
 @pytest.mark.xdist_group("ray")
 def test_the_commands_of_the_page_on_clusters_work(here, fashion_mnist, monkeypatch):
-    """Each with a Ray of its own in place of a cluster: the first in full, the others as far as their plan."""
+    """With a local Ray instance instead of a cluster, the first command runs, and the others print their plan."""
     pytest.importorskip("ray", reason='Ray is not installed: pip install "ravine[ray]"')
     monkeypatch.setenv("RAVINE_DATA", str(fashion_mnist))
     commands = [command.replace(" --address 10.0.0.1:6379", "") for command in _commands("ravine", (CLUSTERS,))]
@@ -147,8 +145,8 @@ def test_the_commands_of_the_page_on_clusters_work(here, fashion_mnist, monkeypa
         assert (ended.returncode, " trials to run on " in ended.stdout) == (0, True), ended.stderr
 
 
-def test_the_scripts_of_the_page_on_clusters_are_whole():
-    """Each is one that bash can read, and Ray knows every option that it is given there."""
+def test_the_scripts_of_the_page_on_clusters_are_valid():
+    """Bash can parse each script, and Ray has every option that they use."""
     for block in _blocks(CLUSTERS, "sh"):
         assert _in_a_shell("bash", "-n", "-c", block).returncode == 0, block
     ray = pytest.importorskip("ray.scripts.scripts", reason='Ray is not installed: pip install "ravine[ray]"')
@@ -160,7 +158,7 @@ def test_the_scripts_of_the_page_on_clusters_are_whole():
         assert set(re.findall(r"--[a-z-]+", options.partition("#")[0])) <= known, name
 
 
-def test_the_changelog_knows_the_version():
-    """The version that is built has its heading."""
+def test_the_changelog_has_the_version():
+    """The version of the package has a heading."""
     version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     assert f"\n## {version}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What a study or a store of someone else's cannot do: leave its folder, run code, or be reached from outside."""
+"""A study or store of another person cannot write outside its folder, execute code, or open a port to other machines."""
 
 import ast
 import os
@@ -37,12 +37,12 @@ FEW = settings(max_examples=40, derandomize=True, database=None, deadline=None, 
         (["--host", "0.0.0.0"], "0.0.0.0", True),
     ],
 )
-def test_the_ui_listens_on_this_machine_alone_unless_told_otherwise(call, monkeypatch, options, host, warned):
-    """The server is started for 127.0.0.1; another address is the user's word, and a warning says what it opens."""
+def test_the_ui_listens_on_this_machine_only_by_default(call, monkeypatch, options, host, warned):
+    """The server listens on 127.0.0.1; with another address there is a warning."""
     started = []
 
     class Server:
-        """A server that ends at once."""
+        """A server that exits at once."""
 
         stderr, returncode = None, 1
 
@@ -62,14 +62,14 @@ def test_the_ui_listens_on_this_machine_alone_unless_told_otherwise(call, monkey
 
     monkeypatch.setattr("suite.tracking.ui.subprocess.Popen", Server)
     status, _, err = call("ui", *options)
-    assert status == 2  # the server ended at once
+    assert status == 2  # the server exited at once
     (command,) = started
     assert command[command.index("--host") + 1] == host
     assert ("warning: --host 0.0.0.0: whoever can reach this machine can read and delete" in err) is warned
 
 
 def test_nothing_else_listens():
-    """No source but the UI's binds a socket or names the address that stands for all."""
+    """Only the UI module binds a socket or names the address 0.0.0.0."""
     for path in SOURCES:
         text = path.read_text(encoding="utf-8")
         if path.name != "ui.py":
@@ -103,14 +103,14 @@ MARKS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 
 @FEW
 @given(name=ODD | MARKS | st.text("./\\ab", max_size=6))
-def test_a_study_cannot_be_named_out_of_its_folder(name):
-    """Whatever a file is called, the name of its study is that of one folder, or it is refused."""
+def test_the_name_of_a_study_cannot_leave_its_folder(name):
+    """The name of a study is the name of one folder, or it is refused."""
     try:
         study = Study.model_validate({**STUDY, "name": name})
     except ValidationError:
         return
     except UserError as error:
-        pytest.fail(f"told before its place is known: {error}")
+        pytest.fail(f"refused without a location: {error}")
     out = Path("/out/reports")
     assert Path(os.path.normpath(out / study.report_name)).parent == out
     assert "\\" not in study.report_name
@@ -121,9 +121,9 @@ def test_a_study_cannot_be_named_out_of_its_folder(name):
 @FEW
 @given(labels=st.lists((ODD | MARKS | st.text("é中/.", max_size=80)).filter(bool), min_size=1, max_size=4, unique=True))
 def test_labels_stay_inside_a_folder(labels):
-    """`name@overrides` with any label, and the figure of any optimizer, are one file name of a length that exists."""
-    told = (f"optimizer={'+'.join(labels)}",)
-    study = Study.model_validate({**STUDY, "name": "own"}).model_copy(update={"overrides": told})
+    """`name@overrides` with any label, and the figure of any optimizer, are valid file names."""
+    overrides = (f"optimizer={'+'.join(labels)}",)
+    study = Study.model_validate({**STUDY, "name": "own"}).model_copy(update={"overrides": overrides})
     out = Path("/out/reports")
     assert Path(os.path.normpath(out / study.report_name)).parent == out
     assert len(f".{study.report_name}.4194304.new".encode()) < 255
@@ -135,8 +135,8 @@ def test_labels_stay_inside_a_folder(labels):
 @pytest.mark.parametrize(
     "stem", ["..", "...", "con", "COM1", "nul.x", "a\\b", "a'b", " a", "a ", "-x", ".hidden", "x" * 121]
 )
-def test_a_file_with_such_a_name_is_told(tmp_path, stem):
-    """The line says which name cannot be, and to rename the file."""
+def test_an_invalid_file_name_is_an_error(tmp_path, stem):
+    """The error has the invalid name and asks to rename the file."""
     path = tmp_path / f"{stem}.toml"
     path.write_text(
         'title = "t"\nproblem = "digits_mlp"\nrepeats = 1\nepochs = 1\n[[optimizer]]\nname = "a"\nkind = "sgd"\n'
@@ -151,14 +151,14 @@ def test_a_file_with_such_a_name_is_told(tmp_path, stem):
 @pytest.mark.parametrize(
     "spec", ["../x:Y", "/etc/x:Y", "a/b:C", "..a:B", "a..b:C", "a:b.c", "a\0b:C", "a b:C", "a:", "CON\\x:Y"]
 )
-def test_a_module_is_named_not_pathed(tmp_path, spec):
+def test_a_module_name_is_not_a_path(tmp_path, spec):
     """`package.module:object` cannot name a file outside the folder and the installed packages."""
     with pytest.raises(UserError, match=r'expected "package.module:Name"'):
-        load_object(spec, tmp_path, key="kind", wanted=object, example="a:B")
+        load_object(spec, tmp_path, key="kind", base=object, example="a:B")
 
 
 def test_a_store_of_others_cannot_have_files_removed(here):
-    """A report's older run that says its files lie elsewhere loses nothing there when the report is written again."""
+    """If the run of an older report names files in another folder, writing the report again does not delete them."""
     store = Store(locate(None, here / "out"), here / "out")
     study = Study.model_validate({**STUDY, "name": "own"})
     victim, report = here / "victim", here / "report"
@@ -193,7 +193,7 @@ CALLS = {
 
 
 def test_no_source_loads_a_pickle():
-    """No module imports what unpickles, and none calls `torch.load`, `read_pickle`, `eval` or the like."""
+    """No module imports pickle or calls `torch.load`, `read_pickle`, `eval` or the like."""
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
@@ -209,7 +209,7 @@ def test_no_source_loads_a_pickle():
 
 
 class Bomb:
-    """Unpickled, it leaves a file."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, mark):
         self.mark = mark
@@ -219,8 +219,8 @@ class Bomb:
 
 
 @pytest.mark.parametrize("poison", ["pickle", "text", "other columns", "object column"])
-def test_a_poisoned_history_is_told_and_never_run(call, write_study, here, poison):
-    """A history that is no table of numbers is named with its run and the mend; a pickle in its place stays data."""
+def test_a_manipulated_history_is_an_error_and_never_executed(call, write_study, here, poison):
+    """A history that is not a table of numbers gives an error with its run and a hint; a pickle is never loaded."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -259,8 +259,8 @@ def test_a_poisoned_history_is_told_and_never_run(call, write_study, here, poiso
         ("ravine.environment", "{"),
     ],
 )
-def test_a_record_that_ravine_did_not_write_is_told(store, tag, value):
-    """A run with other tags than Ravine's own is one line with the run and the mend."""
+def test_a_record_that_ravine_did_not_write_is_an_error(store, tag, value):
+    """A run with invalid tags gives one line with the run and a hint."""
     from mlflow import MlflowClient
 
     from suite.records import TrialResult

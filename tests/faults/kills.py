@@ -1,6 +1,6 @@
 """Kills `ravine run` and `ravine tune` at random moments, continues, and compares with an undisturbed run.
 
-`tox -e faults` runs many (`tox -e faults -- --kills 100 --seed 3`) and prints what was survived; the tests run some.
+`tox -e faults` runs many (`tox -e faults -- --kills 100 --seed 3`) and prints the counts; the tests run some.
 """
 
 from __future__ import annotations
@@ -47,18 +47,18 @@ repeats = 2
 """
 REPEATS = {"run": 16, "tune": 4}
 STUDIES = {"run": "killed", "tune": "killed_tuned"}
-"""The study whose report each command ends with."""
+"""The study whose report each command builds at its end."""
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 MOMENTS = ("time", "progress", "journal", "artifact")
 MARK = "RAVINE_KILL_TEST"
 EARLY = ("SemLock._rebuild", "in _get_module_details", "<frozen site>")
-PATIENCE = 30.0
-"""Seconds that workers have to notice that their coordinator is gone, on a machine that is busy with other things."""
+TIMEOUT_SECONDS = 30.0
+"""Seconds that workers have to notice that their coordinator has exited, on a busy machine."""
 
 
 @dataclass
 class Tally:
-    """What happened in all stories together."""
+    """Counts over all stories."""
 
     kills: collections.Counter = field(default_factory=collections.Counter)
     moments: collections.Counter = field(default_factory=collections.Counter)
@@ -69,15 +69,15 @@ class Tally:
     unfinished: int = 0
     tracebacks: int = 0
     stories: int = 0
-    told: list = field(default_factory=list)
+    messages: list = field(default_factory=list)
 
     @property
     def faultless(self) -> bool:
-        """Whether nothing went wrong."""
+        """Whether no fault was counted."""
         return not (self.orphans or self.lost or self.doubled or self.unlike or self.unfinished or self.tracebacks)
 
     def lines(self) -> list[str]:
-        """The figures, for people."""
+        """Return the counts as lines of text."""
         by_signal = ", ".join(f"{name} {count}" for name, count in sorted(self.kills.items()))
         by_moment = ", ".join(f"{name} {count}" for name, count in sorted(self.moments.items()))
         return [
@@ -89,12 +89,12 @@ class Tally:
             f"tables that differ from the undisturbed one: {self.unlike}",
             f"studies that did not go on to their end: {self.unfinished}",
             f"tracebacks at Ctrl-C: {self.tracebacks}",
-            *self.told,
+            *self.messages,
         ]
 
 
 class Scene:
-    """A folder with the study, where commands are started, killed and looked for.
+    """A folder with the study, in which commands are started, killed and searched.
 
     Args:
         folder: Made, with the study and its problem in it.
@@ -109,7 +109,7 @@ class Scene:
         self.mark = uuid.uuid4().hex
 
     def start(self, workers: int = 2) -> subprocess.Popen:
-        """Start the command; what it and its workers say goes to a file."""
+        """Start the command; its output and that of its workers goes to a file."""
         environment = {k: v for k, v in os.environ.items() if k not in {"MLFLOW_TRACKING_URI", "RAVINE_DATA"}}
         with (self.folder / "said").open("w") as said:
             return subprocess.Popen(
@@ -122,15 +122,15 @@ class Scene:
             )
 
     def said(self) -> str:
-        """What the last command has said so far."""
+        """Return the output of the last command so far."""
         return (self.folder / "said").read_text(encoding="utf-8", errors="replace")
 
     def left(self) -> list[int]:
-        """The processes that were started here and live, by a mark in their environment."""
+        """Return the running processes that were started here, by a mark in their environment."""
         return [pid for pid in _living() if _has(pid, f"{MARK}={self.mark}".encode())]
 
     def facts(self) -> dict:
-        """What the study came to, measured times apart: the table, every trial's outcome and weights, the tuned study."""
+        """Return the results of the study without measured times: table, outcomes and weights of all trials, tuned study."""
         report = self.folder / "out" / "reports" / STUDIES[self.command]
         with (report / "table.csv").open(encoding="utf-8", newline="") as file:
             rows = list(csv.reader(file))
@@ -144,7 +144,7 @@ class Scene:
         return found
 
     def recorded(self) -> tuple[collections.Counter, list[str], list[tuple]]:
-        """How often each trial has a complete record, which runs never ended, and each configuration of the tuning."""
+        """Return the complete records per trial, the runs without an end, and the configurations of the tuning."""
         from suite.tracking.store import Store, locate
 
         out = self.folder / "out"
@@ -175,7 +175,7 @@ def _has(pid: int, mark: bytes) -> bool:
 
 
 class Undisturbed:
-    """What a command comes to when nobody kills it, and how long it takes."""
+    """The result and the duration of a command that is not killed."""
 
     def __init__(self, folder: Path, command: str) -> None:
         scene = Scene(folder, command)
@@ -190,7 +190,7 @@ class Undisturbed:
 
 
 def story(folder: Path, command: str, undisturbed: Undisturbed, kills: int, draw: random.Random, tally: Tally) -> None:
-    """Begin a study on an empty folder, kill it so many times, each time going on, then let it end, and compare.
+    """Start a study in an empty folder, kill and resume it N times, let it end, and compare.
 
     Args:
         folder: Where; made.
@@ -208,7 +208,7 @@ def story(folder: Path, command: str, undisturbed: Undisturbed, kills: int, draw
         _await(moment, scene, process, undisturbed, draw)
         if process.poll() is None:
             if how == signal.SIGINT:
-                os.killpg(process.pid, how)  # a terminal sends it to the whole group
+                os.killpg(process.pid, how)  # as a terminal does
             else:
                 process.send_signal(how)
             process.wait(timeout=120)
@@ -216,13 +216,15 @@ def story(folder: Path, command: str, undisturbed: Undisturbed, kills: int, draw
             tally.moments[moment] += 1
         elif process.returncode:
             tally.unfinished += 1
-            tally.told.append(f"{folder.name}, kill {number}: exit status {process.returncode}: {scene.said()[-500:]}")
+            tally.messages.append(
+                f"{folder.name}, kill {number}: exit status {process.returncode}: {scene.said()[-500:]}"
+            )
         else:
-            break  # it was through before its moment came
+            break  # it ended before that moment
         if how == signal.SIGINT and tracebacks(scene.said()):
             tally.tracebacks += 1
-            tally.told.append(f"{folder.name}, kill {number} ({moment}): {scene.said()[-1500:]}")
-        end = time.monotonic() + PATIENCE
+            tally.messages.append(f"{folder.name}, kill {number} ({moment}): {scene.said()[-1500:]}")
+        end = time.monotonic() + TIMEOUT_SECONDS
         while (left := scene.left()) and time.monotonic() < end:
             time.sleep(0.05)
         tally.orphans += len(left)
@@ -231,7 +233,7 @@ def story(folder: Path, command: str, undisturbed: Undisturbed, kills: int, draw
     process = scene.start()
     if process.wait(timeout=600):
         tally.unfinished += 1
-        tally.told.append(f"{folder.name}, at last: exit status {process.returncode}: {scene.said()[-1500:]}")
+        tally.messages.append(f"{folder.name}, at last: exit status {process.returncode}: {scene.said()[-1500:]}")
         return
     trials, running, tried = scene.recorded()
     lost, doubled = set(undisturbed.trials) - set(trials), [key for key, n in trials.items() if n > 1]
@@ -244,11 +246,11 @@ def story(folder: Path, command: str, undisturbed: Undisturbed, kills: int, draw
         or set(trials) - set(undisturbed.trials)
     ):
         tally.unlike += 1
-        tally.told.append(f"{folder.name}: another table, or runs without an end: {running}")
+        tally.messages.append(f"{folder.name}: another table, or runs without an end: {running}")
 
 
 def tracebacks(said: str) -> list[str]:
-    """The tracebacks in what was said, without Python's own words from before any of ours could run.
+    """Return the tracebacks in an output, without those of Python from before any code of Ravine ran.
 
     A worker that was being started as its coordinator went complains that the coordinator's locks are gone
     (`SemLock._rebuild`); a command that was still being looked for has nothing yet that could hear Ctrl-C
@@ -259,7 +261,7 @@ def tracebacks(said: str) -> list[str]:
 
 
 def _await(moment: str, scene: Scene, process: subprocess.Popen, undisturbed: Undisturbed, draw: random.Random) -> None:
-    """Wait for a moment to kill: any time; after some progress; in a transaction; after a trial's files were written."""
+    """Wait for the moment of a kill: any time; after some progress; in a transaction; after the files of a trial."""
     out = scene.folder / "out"
     seen = len(list(out.rglob("history.parquet")))
     skip, late = draw.randrange(6), draw.random()
@@ -291,7 +293,7 @@ def _await(moment: str, scene: Scene, process: subprocess.Popen, undisturbed: Un
 
 
 def survive(folder: Path, kills: int, seed: int, each: int = 8, commands: tuple[str, ...] = ("run", "tune")) -> Tally:
-    """Kill that many times, some in each study, `run` and `tune` in turn.
+    """Kill N times, several times in each study, `run` and `tune` alternately.
 
     Args:
         folder: An empty one.
@@ -313,7 +315,7 @@ def survive(folder: Path, kills: int, seed: int, each: int = 8, commands: tuple[
 
 
 def main() -> None:
-    """Kill, and print what came of it; exit status 1 where anything was lost."""
+    """Kill, and print the counts; exit status 1 if anything was lost."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)

@@ -1,4 +1,4 @@
-"""What surrounds a study breaks: each fault is made to happen, is told in one line with the mend, and loses nothing."""
+"""Faults of disk, server, database, clock and memory: each is caused, gives one line with a hint, and loses no result."""
 
 import contextlib
 import json
@@ -23,27 +23,27 @@ from suite.tracking.ui import _free_port
 
 RAVINE = [sys.executable, "-m", "ravine"]
 OUTAGE = float(os.environ.get("RAVINE_TEST_OUTAGE", "4"))
-"""Seconds for which the server is away; `tox -e faults` takes 30."""
+"""Seconds for which the server is unreachable; `tox -e faults` uses 30."""
 
 pytestmark = pytest.mark.usefixtures("no_figures")
 
 
 def _trials(uri, study="toy_study"):
-    """How often each trial of a study is recorded, by name, and which runs never ended."""
+    """Return the number of records of each trial, by name, and the runs without an end."""
     client = MlflowClient(uri)
     runs = client.search_runs([client.get_experiment_by_name(study).experiment_id], "tags.`ravine.kind` = 'trial'")
     return Counter(run.info.run_name for run in runs), [r.info.run_name for r in runs if r.info.status == "RUNNING"]
 
 
 def _scores(here):
-    """Every trial's outcome and weights, of the report."""
+    """Return the outcome and weights of every trial of the report."""
     manifest = json.loads((here / "out/reports/toy_study/manifest.json").read_text(encoding="utf-8"))
     return [(trial["label"], trial["repeat"], trial["outcome"], trial["weights"]) for trial in manifest["trials"]]
 
 
 @pytest.fixture
 def undisturbed(call, here):
-    """Run a study in a store of its own; what it came to."""
+    """Run a study in a separate store, and return its results."""
 
     def run(path):
         assert call("run", path, "--workers", 1, "--store", "undisturbed")[0] == 0
@@ -53,22 +53,22 @@ def undisturbed(call, here):
 
 
 def _one_line(err):
-    """The one line that is not progress."""
+    """Return the only line that is not progress."""
     assert "Traceback" not in err
     (line,) = [line for line in err.splitlines() if line.startswith("ravine: ")]
     return line
 
 
 def _limited(size, *arguments):
-    """Run the command line where no file may grow beyond so many bytes, as under a quota."""
+    """Run the command line with a limit on the size of files, as under a quota."""
     code = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size})); from ravine.cli import main; main()"
     return subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=False
     )
 
 
-def test_a_quota_that_is_used_up_ends_the_run_and_loses_nothing(call, write_study, undisturbed, here, store):
-    """Where the database cannot grow: one line, status 2; with room again, the same command goes on to the same table."""
+def test_a_used_up_quota_ends_the_run_and_loses_nothing(call, write_study, undisturbed, here, store):
+    """If the database cannot grow, the run exits with one line and status 2; with space, it resumes to the same table."""
     path = write_study(repeats=6)
     expected = undisturbed(path)
     size = (here / "out/mlflow.db").stat().st_size + 40_000
@@ -89,7 +89,7 @@ def test_a_quota_that_is_used_up_ends_the_run_and_loses_nothing(call, write_stud
 
 @pytest.fixture
 def disk(here):
-    """A small disk at `out`, with an empty store; needs root."""
+    """Mount a small disk at `out` with an empty store; needs root."""
     place = here / "out"
     kept = (place / "mlflow.db").read_bytes()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={len(kept) + 40_000_000}", "tmpfs", str(place)]
@@ -101,9 +101,9 @@ def disk(here):
 
 
 def test_a_full_disk_ends_the_run_and_loses_nothing(call, write_study, undisturbed, disk, store, here):
-    """A real disk without a free block: one line that asks for space; with space again, the same table, nothing twice."""
+    """A disk without a free block gives one line that asks for space; with space, the same table follows."""
     path = write_study(repeats=6)
-    expected = undisturbed(path)  # its store lies elsewhere, its report here
+    expected = undisturbed(path)  # its store is in another folder, its report here
     assert call("run", path, "--repeats", 2)[0] == 0
     with (disk / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
         while True:
@@ -119,7 +119,7 @@ def test_a_full_disk_ends_the_run_and_loses_nothing(call, write_study, undisturb
 
 
 def test_a_report_on_a_full_disk_is_one_line(call, write_study, disk):
-    """Where the study is done and its report has no room, the line asks for space, and the last report stays."""
+    """If the report of a complete study does not fit, a line asks for space, and the last report stays."""
     path = write_study()
     assert call("run", path)[0] == 0
     before = (disk / "reports/toy_study/index.html").read_bytes()
@@ -133,7 +133,7 @@ def test_a_report_on_a_full_disk_is_one_line(call, write_study, disk):
 
 
 def test_a_read_only_store_can_be_read_and_is_not_written(write_study, disk, here):
-    """`status` answers; `run` ends with one line before it trains anything, whether its report has a place or not."""
+    """`status` works; `run` exits with one line before any training, whether its report could be written or not."""
     path = write_study(repeats=1)
     (here / "other").mkdir()
 
@@ -156,7 +156,7 @@ def test_a_read_only_store_can_be_read_and_is_not_written(write_study, disk, her
 
 
 class Server:
-    """A real MLflow server that can go away and come back on the same address."""
+    """A real MLflow server that can stop and start again on the same address."""
 
     def __init__(self, folder, database):
         folder.mkdir()
@@ -172,7 +172,7 @@ class Server:
         ]
 
     def start(self):
-        """Start it, and wait until it answers."""
+        """Start the server, and wait until it answers."""
         environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         self.process = subprocess.Popen(
             self.command, env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -186,7 +186,7 @@ class Server:
         raise AssertionError("the server did not start")
 
     def stop(self):
-        """Take it away, in the middle of what it does."""
+        """Kill the server."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -194,28 +194,28 @@ class Server:
 
 @pytest.fixture
 def server(here, migrated):
-    """A server that runs."""
+    """Start a server."""
     found = Server(here / "server", migrated)
     found.start()
     yield found
     found.stop()
 
 
-def test_results_wait_on_disk_while_the_server_is_away(call, write_study, undisturbed, server, here):
-    """Killed in the middle of a study and back after a while: training goes on, every trial is there once, same table."""
+def test_results_are_kept_on_disk_while_the_server_is_unreachable(call, write_study, undisturbed, server, here):
+    """While the server is down, training continues; afterwards every trial is recorded once, and the table is the same."""
     path = write_study("SLOW_BLOBS", repeats=10)
     expected = undisturbed(path)
     command = [*RAVINE, "run", path, "--workers", "2", "--store", server.address]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        told = []
+        lines = []
         for line in process.stderr:
-            told.append(line)
+            lines.append(line)
             if line.startswith("3/20 "):
                 server.stop()
                 back = threading.Timer(OUTAGE, server.start)
                 back.start()
     back.join()
-    err = "".join(told)
+    err = "".join(lines)
     assert process.returncode == 0, err
     assert "Check that the server is running" in err
     assert re.search(r"Trials continue, their results are kept in .*out/pending/[0-9a-f]{16}", err)
@@ -229,7 +229,7 @@ def test_results_wait_on_disk_while_the_server_is_away(call, write_study, undist
 
 @contextlib.contextmanager
 def _locked(file):
-    """Another process's exclusive lock, as far as SQLite can tell."""
+    """Take an exclusive lock, as another process would."""
     other = sqlite3.connect(file, isolation_level=None, timeout=60, check_same_thread=False)
     other.execute("BEGIN EXCLUSIVE")
     try:
@@ -240,7 +240,7 @@ def _locked(file):
 
 
 def _while_locked(call, file, seconds, *arguments):
-    """Run a command, and lock a database from its second record on, for so many seconds."""
+    """Run a command, and lock a database for N seconds after its second record."""
 
     def lock():
         while _journals(file) < 2:
@@ -263,8 +263,8 @@ def _while_locked(call, file, seconds, *arguments):
         other.join()
 
 
-def test_a_database_that_is_locked_for_a_while_is_waited_for(call, write_study, undisturbed, store, here):
-    """Some seconds pass unnoticed: every trial is recorded once, and the table is the same."""
+def test_a_short_lock_of_the_database_is_waited_for(call, write_study, undisturbed, store, here):
+    """After a lock of some seconds every trial is recorded once, and the table is the same."""
     path = write_study("SLOW_BLOBS", repeats=4)
     expected = undisturbed(path)
     status, _, err = _while_locked(call, store.file, 4, "run", path, "--workers", 2)
@@ -276,7 +276,7 @@ def test_a_database_that_is_locked_for_a_while_is_waited_for(call, write_study, 
 
 @pytest.fixture
 def impatient():
-    """SQLite gives a locked file up after half a second, not after the 20 of MLflow's, each time that it is asked for."""
+    """Let SQLite time out after half a second on a locked file, instead of MLflow's 20 seconds."""
     from sqlalchemy import Engine, event
 
     def sooner(connection, cursor, statement, parameters, context, many):
@@ -288,10 +288,10 @@ def impatient():
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_database_that_stays_locked_is_told_and_its_results_wait(
+def test_results_are_kept_on_disk_if_the_database_stays_locked(
     call, write_study, undisturbed, store, here, monkeypatch
 ):
-    """Too long: the results wait on disk, the line says who has to end; afterwards the same command writes them."""
+    """After a time-out the results are kept on disk, and a line says what to stop; the same command writes them afterwards."""
     monkeypatch.setattr(outbox, "TIMEOUT_SECONDS", 1.0)
     path = write_study("SLOW_BLOBS", repeats=4)
     expected = undisturbed(path)
@@ -299,7 +299,9 @@ def test_a_database_that_stays_locked_is_told_and_its_results_wait(
     assert status == 2
     assert "Traceback" not in err
     last = err.splitlines()[-1]
-    kept = re.search(r"is locked; (\d+ pending results?) kept in .*\. End the process that .* The same command then", last)
+    kept = re.search(
+        r"is locked; (\d+ pending results?) kept in .*\. End the process that .* The same command then", last
+    )
     assert kept, err
     status, _, err = call("run", path, "--workers", 2)
     assert status == 0, err
@@ -311,7 +313,7 @@ def test_a_database_that_stays_locked_is_told_and_its_results_wait(
 
 
 def test_a_locked_storage_of_optuna_is_one_line(call, write_study, here):
-    """The tuning ends before it trains anything, and the mend is not to remove the file."""
+    """The tuning exits before any training, and the hint is not to remove the file."""
     path = write_study(repeats=1, extra="\n[tune]\ntrials = 2\nbatch = 2\nrepeats = 1\n")
     assert call("tune", path)[0] == 0
     with _locked(here / "out/optuna.db"):
@@ -329,7 +331,7 @@ _now, _start = time.time, time.monotonic()
 
 
 def _jumping():
-    # An hour back, an hour forth, and right, by turns of two fifths of a second.
+    # An hour back, an hour ahead, and correct, for 0.4 seconds each.
     return _now() + 3600 * (int((time.monotonic() - _start) * 2.5) % 3 - 1)
 
 
@@ -339,7 +341,7 @@ time.time_ns = lambda: int(_jumping() * 1e9)
 
 
 def test_a_clock_that_jumps_changes_no_result(call, write_study, undisturbed, here, store):
-    """Coordinator and workers whose clock jumps by hours all the time: the same table, and durations that are none of it."""
+    """With a clock that jumps by hours, the table is the same, and no duration contains a jump."""
     path = write_study("SLOW_BLOBS", repeats=4)
     expected = undisturbed(path)
     (here / "clock").mkdir()
@@ -366,21 +368,21 @@ def test_a_clock_that_jumps_changes_no_result(call, write_study, undisturbed, he
 
 
 @pytest.mark.parametrize(
-    ("problem", "told"),
+    ("problem", "message"),
     [
         ("CUDA_HUNGRY_BLOBS", "OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB"),
         ("CPU_HUNGRY_BLOBS", "RuntimeError: .*can't allocate memory"),
         ("PYTHON_HUNGRY_BLOBS", "MemoryError: "),
     ],
 )
-def test_a_trial_whose_memory_runs_out_fails_with_what_would_fit(call, write_study, store, problem, told):
-    """Of batches of 64 a step of 16 examples fits, which the reason says; smaller batches go on, and the status is 1."""
+def test_a_trial_that_runs_out_of_memory_fails_with_the_batch_that_fits(call, write_study, store, problem, message):
+    """With batches of 64, a step of 16 examples fits, which is in the reason; other trials continue, and the status is 1."""
     small = '\n[[optimizer]]\nname = "Small"\nkind = "sgd"\nlr = 0.1\nbatch_size = 16\n'
     path = write_study(problem, repeats=1, extra=small)
     status, _, err = call("run", path, "--workers", 1)
     assert status == 1
     assert re.search(
-        rf"SGD r0: failed: memory ran out: {told}.* \(toy.py, eat, line \d+\)\. "
+        rf"SGD r0: failed: memory ran out: {message}.* \(toy.py, eat, line \d+\)\. "
         r"A step of 16 examples fits here: batch_size = 16",
         err,
     ), err

@@ -1,4 +1,4 @@
-"""`faults.kills` itself: what a killed study must never come to is made to happen, and each time the tally says so."""
+"""`kills`: each fault that a killed study must not have is caused, and is counted."""
 
 import copy
 import json
@@ -21,12 +21,12 @@ pytestmark = pytest.mark.xdist_group("harness")
 
 COUNTS = ("orphans", "lost", "doubled", "unlike", "unfinished", "tracebacks")
 LINES = "for line in 1 2 3 4 5 6 7; do echo $line; done; "
-"""Progress enough for a kill after some of it."""
+"""Enough progress for a kill after some of it."""
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """Two trials and their report, made once; where they lie."""
+    """Run two trials and their report once, and return the folder."""
     folder = tmp_path_factory.mktemp("harness") / "undisturbed"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kills, "REPEATS", {"run": 1})
@@ -36,11 +36,11 @@ def undisturbed(tmp_path_factory):
 
 
 @pytest.fixture
-def told(undisturbed, tmp_path, monkeypatch):
-    """What is counted of a story of one kill, where commands are scripts and come to a copy of what nobody disturbed.
+def count(undisturbed, tmp_path, monkeypatch):
+    """Return a function that counts the faults of a story with one kill; commands are scripts that copy a study.
 
-    `doctor` gets the scene and changes what it came to; `killed` and `last` are what the command does that is killed, and
-    what the last one does. The signal is SIGINT.
+    `doctor` gets the scene and changes the results; `killed` and `last` are the scripts of the killed command and of the
+    last one. The signal is SIGINT.
     """
     folder, expected = undisturbed
 
@@ -61,7 +61,7 @@ def told(undisturbed, tmp_path, monkeypatch):
         monkeypatch.setattr(kills, "Scene", Acted)
         monkeypatch.setattr(kills, "MOMENTS", ("progress",))
         monkeypatch.setattr(kills, "SIGNALS", (kills.signal.SIGINT,))
-        monkeypatch.setattr(kills, "PATIENCE", 1.0)
+        monkeypatch.setattr(kills, "TIMEOUT_SECONDS", 1.0)
         monkeypatch.setitem(kills.REPEATS, command, 1)
         tally = Tally()
         story(tmp_path / uuid.uuid4().hex, command, expected, 1, random.Random(0), tally)
@@ -74,7 +74,7 @@ def told(undisturbed, tmp_path, monkeypatch):
 
 
 def _change(scene, statement):
-    """Change the store."""
+    """Execute a statement on the store."""
     with sqlite3.connect(scene.folder / "out" / "mlflow.db") as connection:
         assert connection.execute(statement).rowcount == 1
     connection.close()
@@ -89,8 +89,8 @@ def _edit(path, old, new):
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
-def test_a_study_that_comes_to_the_same_is_faultless(told):
-    """Nothing is counted where nothing is wrong, also where measured times are others."""
+def test_a_study_with_the_same_results_has_no_fault(count):
+    """No fault is counted if results are equal, even if measured times differ."""
 
     def slower(scene):
         table = scene.folder / "out/reports/killed/table.csv"
@@ -99,51 +99,53 @@ def test_a_study_that_comes_to_the_same_is_faultless(told):
         rows[0][at] = "12345.0"
         table.write_text("\n".join(",".join(row) for row in (names, *rows)) + "\n", encoding="utf-8")
 
-    assert told(slower) == {}
+    assert count(slower) == {}
 
 
-def test_a_worker_left_behind_is_an_orphan_and_is_ended(told, tmp_path):
-    """A process that the killed command started and that outlives it, in a session of its own; no other is touched."""
+def test_a_worker_left_behind_is_an_orphan_and_is_ended(count, tmp_path):
+    """A process of the killed command that outlives it in its own session is counted and ended; no other process is."""
     orphan = f"setsid sh -c 'echo $$ > {tmp_path}/orphan; exec sleep 61' & sleep 60"
     with subprocess.Popen(["sleep", "60"], env={"PATH": "/usr/bin:/bin"}) as stranger:
-        assert told(killed=orphan) == {"orphans": 1}
+        assert count(killed=orphan) == {"orphans": 1}
         assert int((tmp_path / "orphan").read_text()) not in kills._living()
         assert stranger.poll() is None
         stranger.kill()
 
 
-def test_a_traceback_at_ctrl_c_is_counted(told):
-    """What the command prints as it goes."""
+def test_a_traceback_at_ctrl_c_is_counted(count):
+    """A traceback that the command prints at Ctrl-C is counted."""
     killed = "trap 'echo Traceback; exit 130' INT; " + LINES + "while :; do sleep 0.1; done"
-    assert told(killed=killed) == {"tracebacks": 1}
+    assert count(killed=killed) == {"tracebacks": 1}
 
 
-def test_a_study_that_does_not_go_on_is_unfinished(told):
-    """The last command ends with an error."""
-    assert told(last="exit 1") == {"unfinished": 1}
+def test_a_study_that_does_not_resume_is_unfinished(count):
+    """The last command exits with an error."""
+    assert count(last="exit 1") == {"unfinished": 1}
 
 
-def test_a_command_that_breaks_by_itself_is_unfinished(told):
-    """It ended with an error before it was killed; one that was through before is none."""
-    assert told(killed="exit 1", survived=0) == {"unfinished": 1}
-    assert told(killed="exit 0", survived=0) == {}
+def test_a_command_that_fails_before_its_kill_is_unfinished(count):
+    """A command that exits with an error before its kill is counted; one that completes is not."""
+    assert count(killed="exit 1", survived=0) == {"unfinished": 1}
+    assert count(killed="exit 0", survived=0) == {}
 
 
-def test_a_trial_that_is_gone_is_lost(told):
-    """A run that was deleted."""
-    assert told(lambda scene: _change(scene, f"UPDATE runs SET lifecycle_stage = 'deleted' WHERE {ONE}")) == {"lost": 1}
+def test_a_deleted_record_is_a_lost_trial(count):
+    """A run is deleted."""
+    assert count(lambda scene: _change(scene, f"UPDATE runs SET lifecycle_stage = 'deleted' WHERE {ONE}")) == {
+        "lost": 1
+    }
 
 
-def test_a_trial_without_an_end_is_lost_and_told(told):
-    """A run that is said to go on although nobody is at work."""
-    assert told(lambda scene: _change(scene, f"UPDATE runs SET status = 'RUNNING' WHERE {ONE}")) == {
+def test_a_run_without_an_end_is_a_lost_trial(count):
+    """A run has the status RUNNING although no process works on it."""
+    assert count(lambda scene: _change(scene, f"UPDATE runs SET status = 'RUNNING' WHERE {ONE}")) == {
         "lost": 1,
         "unlike": 1,
     }
 
 
-def test_a_record_that_is_there_twice_is_doubled(told):
-    """A copy of a trial's run, under another run id."""
+def test_a_copied_record_is_counted(count):
+    """A run of a trial is copied under another run id."""
 
     def double(scene):
         trial, *_ = plan(load_study(scene.folder / "killed.toml"))
@@ -151,36 +153,36 @@ def test_a_record_that_is_there_twice_is_doubled(told):
         known = Store(locate(str(out), out), out, create=False).records([trial.id])
         scale.copy(out / "mlflow.db", [(known[trial.id], trial)])
 
-    assert told(double) == {"doubled": 1}
+    assert count(double) == {"doubled": 1}
 
 
-def test_a_trial_of_no_plan_makes_a_study_unlike(told):
-    """A run of an id that the undisturbed study lacks."""
+def test_a_trial_of_another_id_is_a_difference(count):
+    """A run has an id that the undisturbed study does not have."""
 
     def rename(scene):
         _change(scene, f"UPDATE tags SET value = 'another' WHERE key = 'ravine.trial' AND {ONE}")
 
-    assert told(rename) == {"lost": 1, "unlike": 1}
+    assert count(rename) == {"lost": 1, "unlike": 1}
 
 
-def test_other_weights_make_a_study_unlike(told):
-    """One digit of one digest, with the same table."""
+def test_other_weights_are_a_difference(count):
+    """One digit of a digest is changed; the table is not."""
 
     def alter(scene):
         manifest = scene.folder / "out/reports/killed/manifest.json"
         weights = json.loads(manifest.read_text(encoding="utf-8"))["trials"][-1]["weights"]
         _edit(manifest, weights, weights[:-1] + ("0" if weights[-1] != "0" else "1"))
 
-    assert told(alter) == {"unlike": 1}
+    assert count(alter) == {"unlike": 1}
 
 
-def test_another_cell_of_the_table_makes_a_study_unlike(told):
-    """A number that is no measured time."""
-    assert told(lambda scene: _edit(scene.folder / "out/reports/killed/table.csv", "SGD,", "SGD ,")) == {"unlike": 1}
+def test_another_table_cell_is_a_difference(count):
+    """A cell that is not a measured time is changed."""
+    assert count(lambda scene: _edit(scene.folder / "out/reports/killed/table.csv", "SGD,", "SGD ,")) == {"unlike": 1}
 
 
-def test_another_tuning_makes_a_study_unlike(told, undisturbed):
-    """A configuration that the undisturbed tuning lacks or has alone, and a tuned study that says something else."""
+def test_another_tuning_is_a_difference(count, undisturbed):
+    """A configuration is added or missing, or the tuned study differs."""
     folder, expected = undisturbed
     tuned = copy.copy(expected)
     tuned.facts = expected.facts | {"tuned": "lr = 0.1"}
@@ -190,7 +192,7 @@ def test_another_tuning_makes_a_study_unlike(told, undisturbed):
         (scene.folder / "out/studies").mkdir()
         (scene.folder / "out/studies/killed_tuned.toml").write_text(text, encoding="utf-8")
 
-    assert told(end, command="tune", expected=tuned) == {}
-    assert told(lambda scene: end(scene, "lr = 0.2"), command="tune", expected=tuned) == {"unlike": 1}
+    assert count(end, command="tune", expected=tuned) == {}
+    assert count(lambda scene: end(scene, "lr = 0.2"), command="tune", expected=tuned) == {"unlike": 1}
     tuned.tried = [("a", 0, 2, "complete", 0.5)]
-    assert told(end, command="tune", expected=tuned) == {"unlike": 1}
+    assert count(end, command="tune", expected=tuned) == {"unlike": 1}

@@ -1,4 +1,4 @@
-"""`ravine run` and `ravine tune` killed at random moments: nothing lost, nothing twice, nobody left behind."""
+"""`ravine run` and `ravine tune` are killed at random moments: no trial is lost or doubled, and no process is left."""
 
 import os
 
@@ -18,15 +18,15 @@ KeyboardInterrupt
 """
 
 
-def test_a_traceback_from_before_the_command_is_pythons():
-    """Ctrl-C while Python still looks for the command is told apart from one that the command does not hear."""
+def test_a_traceback_of_python_itself_is_not_counted():
+    """Ctrl-C while Python starts is distinguished from Ctrl-C in the command."""
     assert tracebacks("ravine: stopped\n") == []
     assert tracebacks(STARTING) == []
     assert tracebacks(STARTING + WORKING) == [WORKING.removeprefix("Traceback")]
 
 
-def test_killed_studies_go_on_to_the_tables_of_undisturbed_ones(here):
-    """Kills by three signals at any time, also while the store is written: byte for byte what nobody disturbed."""
+def test_killed_studies_resume_to_the_results_of_undisturbed_ones(here):
+    """After kills by three signals at any time, even during writes, the results are byte-for-byte the undisturbed ones."""
     tally = survive(here / "kills", KILLS, seed=2, each=KILLS // 2)
     assert sum(tally.kills.values()) == KILLS
     assert len(tally.kills) == len(SIGNALS)

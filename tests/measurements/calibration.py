@@ -263,8 +263,6 @@ def power(away: float, k: int, n: int, test: pairwise_tests.Test = "max-t", many
 
 def studies(k: int, n: int, test: pairwise_tests.Test = "max-t") -> int:
     """All of them where the promise is made, a quarter around it; fewer where a test takes its time."""
-    if test == "wilcoxon":
-        return 100
     return STUDIES if (k, n, test) == (9, 10, "max-t") or k == 2 else STUDIES // 4
 
 
@@ -276,7 +274,7 @@ def ties(away: float, margin: float, n: int, many: int = STUDIES) -> float:
         scores = rng.normal(size=(n, 9))
         scores[:, 0] += away * unit
         found = pairwise_tests.compare(scores, rng)
-        verdict = verdicts.judge(found, higher=True, margin=margin * unit, level=0.95, fewest=6)
+        verdict = verdicts.judge(found, higher=True, margin=margin * unit, level=0.95, min_repeats=6)
         hits += verdict[0] == verdicts.TIED
     return hits / many
 

@@ -1,8 +1,8 @@
-"""Tables that a command measures, put between their marks in a document."""
+"""Tables of measurements between their marks in a document."""
 
 
-def put(text: str, name: str, found: str) -> str:
-    """The document with a table between its marks."""
+def put(text: str, name: str, table: str) -> str:
+    """Return the document with a table between its marks."""
     begin, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
     before, _, rest = text.partition(begin)
     if end not in rest:
@@ -11,6 +11,6 @@ def put(text: str, name: str, found: str) -> str:
 
 
 def grid(columns: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table; all columns but the first are aligned to the right."""
+    """Return a Markdown table; all columns except the first are aligned to the right."""
     head = [columns, ["---", *["---:"] * (len(columns) - 1)]]
     return "\n".join(f"| {' | '.join(row)} |" for row in [*head, *rows])

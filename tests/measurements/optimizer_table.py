@@ -1,4 +1,4 @@
-"""Writes the registry's table of docs/sources.md: `tox -e theory`. The rest of the page is written by hand and tested."""
+"""Writes the table of the registry in docs/sources.md: `tox -e theory`. The rest of the page is written by hand and tested."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "sources.md"
 
 
 def registry() -> str:
-    """Every optimizer's formula and defaults, from its docstring and its constructor."""
+    """Return the formula and the defaults of every optimizer, from its docstring and constructor."""
     rows = ["| key | formula | defaults |", "| --- | --- | --- |"]
     for key in OPTIMIZERS:
         told = describe(key)
@@ -23,7 +23,7 @@ def registry() -> str:
 
 
 def _toml(value: object) -> str:
-    """A default as a study file has it."""
+    """Return a default as it is written in a study file."""
     if isinstance(value, tuple):
         return f"[{', '.join(map(_toml, value))}]"
     return str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else f"{value:g}"

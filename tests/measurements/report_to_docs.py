@@ -1,6 +1,6 @@
-"""A report becomes a page of the documents: `python tests/measurements/report_to_docs.py out/reports/claims` writes docs/claims.md and its figures.
+"""Turns a report into a page of the documents: `python tests/measurements/report_to_docs.py out/reports/claims` writes docs/claims.md and its figures.
 
-The page is the report's own Markdown; what it shows of each optimizer alone stays in the report.
+The page is the Markdown of the report without its section on each optimizer.
 """
 
 import argparse
@@ -11,13 +11,13 @@ from pathlib import Path
 from PIL import Image
 
 DOCUMENTS = Path(__file__).parents[2] / "docs"
-BESIDE = "*Other files that are named here lie in the folder of the report, beside its page `index.html`.*"
+OTHER_FILES = "*Other files named here are in the folder of the report, beside its page `index.html`.*"
 COLORS = 128
-"""Of a figure: lines, bands and text in a dozen hues with their edges need no more, and a page loads in a third of the time."""
+"""Colours of a figure: enough for lines, bands and text in a dozen hues; a page loads in a third of the time."""
 
 
 def write(report, name, documents=DOCUMENTS):
-    """Write a page and the figures that it shows, in place of older ones.
+    """Write a page and its figures, and replace older ones.
 
     Args:
         report: A report's folder.
@@ -40,12 +40,12 @@ def write(report, name, documents=DOCUMENTS):
             shutil.copy(report / "figures" / file, figures / file)
     page = documents / f"{name}.md"
     text = text.replace("](figures/", f"](figures/{name}/").rstrip("\n")
-    page.write_text(f"{text}\n\n{BESIDE}\n", encoding="utf-8")
+    page.write_text(f"{text}\n\n{OTHER_FILES}\n", encoding="utf-8")
     return page
 
 
 def main():
-    """Write the page of a report."""
+    """Write the page of the report named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("report", type=Path, help="a report's folder")
     parser.add_argument("name", nargs="?", help="of the page; default: the folder's")

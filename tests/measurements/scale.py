@@ -1,4 +1,4 @@
-"""What grows with a study: `python tests/measurements/scale.py 1000 10000` plans, resumes and reports so many tiny trials.
+"""Scaling with the number of trials: `python tests/measurements/scale.py 1000 10000` plans, resumes and reports N tiny trials.
 
 The first records are trained and written by the suite itself. Copies of their rows and files stand for the rest, with the
 ids of the trials that they stand for: recording 100,000 takes three quarters of an hour. Each step is a process of its own.
@@ -38,7 +38,7 @@ STEPS = ("plan", "resume", "report")
 
 
 def write_study(folder, trials):
-    """A study of ten optimizers with so many trials in all; its path."""
+    """Write a study of ten optimizers with N trials in total, and return its path."""
     path = folder / "tiny.toml"
     entries = "".join(f'[[optimizer]]\nname = "{kind}"\nkind = "{kind}"\n' for kind in KINDS)
     path.write_text(STUDY.format(repeats=trials // len(KINDS)) + entries, encoding="utf-8")
@@ -46,7 +46,7 @@ def write_study(folder, trials):
 
 
 def fill(folder, path):
-    """Record a repeat of each optimizer, and copies for all other trials of the plan; milliseconds of a record."""
+    """Record one repeat of each optimizer and copies for the other trials; return the milliseconds per record."""
     from suite.spec.plan import plan
     from suite.spec.study_file import load_study
     from suite.tracking.store import Store, locate
@@ -66,7 +66,7 @@ def fill(folder, path):
 
 
 def copy(database, pairs):
-    """Give each trial the rows and files of a record, as if it had come to the same."""
+    """Give each trial the rows and files of a record, as if it had the same result."""
     with sqlite3.connect(database) as connection:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("CREATE TEMP TABLE copies (old TEXT, new TEXT, place TEXT, name TEXT)")
@@ -104,7 +104,7 @@ def _copy_rows(connection, table, column, changed):
 
 
 def step(name, path):
-    """Do one of `STEPS` in this process; seconds and the most memory it had, in MB."""
+    """Run one of `STEPS` in this process, and return its seconds and peak memory in MB."""
     import matplotlib as mpl
 
     from reports.pages.study import build
@@ -128,13 +128,13 @@ def step(name, path):
         began = time.process_time()
         build(study, trials, store, folder / "report")
     took = time.process_time() - began
-    # Of this program alone: what `getrusage` calls the most begins with the memory of the process that started it.
+    # The peak of this program alone: that of `getrusage` starts with the memory of the parent process.
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return {"seconds": took, "megabytes": int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024}
 
 
 def measure(trials, steps=STEPS):
-    """The row of so many trials: milliseconds of a record, seconds and memory of each step, sizes on disk."""
+    """Return the row of N trials: milliseconds per record, seconds and memory of each step, sizes on disk."""
     folder = Path(tempfile.mkdtemp(prefix="ravine-scale-", dir="/var/tmp"))
     try:
         path = write_study(folder, trials)
@@ -150,7 +150,7 @@ def measure(trials, steps=STEPS):
 
 
 def cells(row):
-    """A measured row as text."""
+    """Return a measured row as text."""
     found = [f"{row['trials']:,}"]
     for name in STEPS:
         found += [f"{row[name]['seconds']:,.1f}", f"{row[name]['megabytes']:,.0f}"] if name in row else ["", ""]
@@ -158,7 +158,7 @@ def cells(row):
 
 
 def main():
-    """Measure the sizes that are asked for, one row after the other."""
+    """Measure the sizes named on the command line."""
     if sys.argv[1] == "--step":
         print(json.dumps(step(sys.argv[2], Path(sys.argv[3]))))
         return

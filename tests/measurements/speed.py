@@ -1,4 +1,4 @@
-"""The tables of docs/speed.md, made of the benchmarks' results: `python tests/measurements/speed.py out/benchmark.json`.
+"""Writes the tables of docs/speed.md from the results of the benchmarks: `python tests/measurements/speed.py out/benchmark.json`.
 
 Benchmarks that the results lack leave their table as it is, so one file can be measured again alone.
 """
@@ -17,14 +17,14 @@ def _info(benchmark):
 
 
 def _spread(benchmark, scale=1.0, digits=0):
-    """Median, and in brackets the middle half of the rounds."""
+    """Return the median, and in brackets the interquartile range of the rounds."""
     stats = benchmark["stats"]
     low, middle, high = (stats[name] * scale for name in ("q1", "median", "q3"))
     return f"{middle:,.{digits}f} ({low:,.{digits}f} to {high:,.{digits}f})"
 
 
 def machine(results):
-    """Where it was measured."""
+    """Return the machine and the versions."""
     found = results["machine_info"]["ravine"]
     import torch
 
@@ -35,7 +35,7 @@ def machine(results):
 
 
 def training(results):
-    """Examples per second, and the ratio to the best of the usual loops."""
+    """Return examples per second, and the ratio to the fastest of the usual loops."""
     found = {}
     for each in results["benchmarks"]:
         if "training_examples_per_second" in _info(each):
@@ -59,7 +59,7 @@ def _speed(benchmark):
 
 
 def steps(results):
-    """Microseconds of a step, Ravine's beside torch's, and the ratios that are promised."""
+    """Return the microseconds of a step of Ravine and of torch, and their ratios."""
     found = {}
     for each in results["benchmarks"]:
         if "kind" in _info(each):
@@ -80,7 +80,7 @@ def steps(results):
 
 
 def overhead(results):
-    """What is around the training."""
+    """Return the overhead around training."""
     found = {(each["group"], _info(each).get("who")): each for each in results["benchmarks"]}
     if ("a study of tiny trials", "ravine run") not in found:
         return None
@@ -110,7 +110,7 @@ def overhead(results):
 
 
 def report(results):
-    """What a large report takes: the least seconds of the rounds, since other work on the machine only adds to them."""
+    """Return the time of a large report: the minimum of the rounds, because other work on the machine only adds to it."""
     found = [each for each in results["benchmarks"] if each["group"] == "a large report"]
     rows = [
         [
@@ -127,7 +127,7 @@ def report(results):
 
 
 def floor(results):
-    """What the device can, what a step computes, and the share that is reached."""
+    """Return the peaks of the device, the work of a step, and the share of the peak."""
     found = [each for each in results["benchmarks"] if each["group"] == "the floor"]
     if not found:
         return None
@@ -164,7 +164,7 @@ def floor(results):
 
 
 def profile(results):
-    """Which operations take the time of a step."""
+    """Return the share of each operation in the time of a step."""
     steps = [each for each in results["benchmarks"] if _info(each).get("who") == "training step"]
     if not steps:
         return None
@@ -191,7 +191,7 @@ TABLES = {
 
 
 def main():
-    """Put the tables of a results file into the document."""
+    """Write the tables of a results file into the document."""
     results = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     for name, table in TABLES.items():
         found = table(results)

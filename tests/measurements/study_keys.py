@@ -25,11 +25,11 @@ TABLES: dict[str, type[BaseModel]] = {
     "range": study.Range,
 }
 WRITTEN = {"tuned", "imported"}
-"""Tables that commands write."""
+"""The tables that commands write."""
 
 
-def told(model: type[BaseModel]) -> dict[str, str]:
-    """The docstring beneath each field of a model, in one line."""
+def descriptions(model: type[BaseModel]) -> dict[str, str]:
+    """Return the docstring below each field of a model, in one line."""
     (tree,) = ast.parse(inspect.getsource(model)).body
     assert isinstance(tree, ast.ClassDef)
     found = {}
@@ -40,8 +40,8 @@ def told(model: type[BaseModel]) -> dict[str, str]:
 
 
 def keys(model: type[BaseModel]) -> str:
-    """A row for each key: its name, its default or an example of it, and what it means."""
-    texts = told(model)
+    """Return a row for each key: its name, its default or an example, and its meaning."""
+    texts = descriptions(model)
     rows = ["| key | default | what it is |", "| --- | --- | --- |"]
     for name, field in model.model_fields.items():
         if not field.exclude and name not in WRITTEN:
@@ -50,7 +50,7 @@ def keys(model: type[BaseModel]) -> str:
 
 
 def _default(field: FieldInfo) -> str:
-    """The default as a file has it; where there is none, an example, or that it has to be there."""
+    """Return the default as it is written in a file; if there is none, an example, or that the key is required."""
     value = (
         field.get_default(call_default_factory=True, validated_data={})
         if not field.is_required()
@@ -71,7 +71,7 @@ def _toml(value: Any) -> str:
 
 
 def main() -> None:
-    """Write the tables."""
+    """Write the tables into the document."""
     text = DOCUMENT.read_text(encoding="utf-8")
     for name, model in TABLES.items():
         text = put(text, name, keys(model))
