@@ -36,6 +36,15 @@ def pytest_addoption(parser):
     parser.addoption("--update-wording", action="store_true", help="Write tests/wording.json instead of comparing.")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark every test `unit` that is not marked `integration` or does not need a browser, a GPU, a compiler or the data."""
+    slow = ("integration", "browser", "gpu", "compiler", "data")
+    for item in items:
+        layer = "integration" if any(map(item.get_closest_marker, slow)) else "unit"
+        item.add_marker(getattr(pytest.mark, layer))
+
+
 @pytest.fixture
 def wording(request, tmp_path):
     """Compare a message with its snapshot in `tests/wording.json`."""

@@ -7,7 +7,7 @@ def put(text: str, name: str, table: str) -> str:
     before, _, rest = text.partition(begin)
     if end not in rest:
         raise ValueError(f'the document has no marks for "{name}". Write {begin.strip()} and {end.strip()}')
-    return before + begin + found + end + rest.partition(end)[2]
+    return before + begin + table + end + rest.partition(end)[2]
 
 
 def grid(columns: list[str], rows: list[list[str]]) -> str:

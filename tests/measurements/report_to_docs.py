@@ -1,6 +1,6 @@
-"""Turns a report into a page of the documents: `python tests/measurements/report_to_docs.py out/reports/claims` writes docs/claims.md and its figures.
+"""Turns a report into a page of the documents.
 
-The page is the Markdown of the report without its section on each optimizer.
+`python tests/measurements/report_to_docs.py out/reports/claims` writes docs/claims.md and its figures. The page is the Markdown of the report without its section on each optimizer.
 """
 
 import argparse

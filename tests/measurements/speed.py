@@ -1,6 +1,7 @@
-"""Writes the tables of docs/speed.md from the results of the benchmarks: `python tests/measurements/speed.py out/benchmark.json`.
+"""Writes the tables of docs/speed.md from the results of the benchmarks.
 
-Benchmarks that the results lack leave their table as it is, so one file can be measured again alone.
+Run `python tests/measurements/speed.py out/benchmark.json`. A table without results stays as it is, so one file of benchmarks
+can be measured alone.
 """
 
 import json

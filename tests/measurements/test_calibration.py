@@ -1,4 +1,4 @@
-"""The measurements of `tests/measurements/calibration.py` measure: a quick run of each finds what is known, and the document holds them."""
+"""A quick run of each measurement of `calibration.py` finds known values, and docs/statistics.md has all tables."""
 
 import importlib.util
 import math

@@ -1,8 +1,8 @@
-"""What theory says of the optimizers on quadratics, beside what they do: `tox -e theory` writes docs/theory.md.
+"""Theory and measurement of the optimizers on quadratics: `tox -e theory` writes docs/theory.md.
 
-Everything is measured with the classes of the registry, in float64 and without chance, so the numbers are the same
-everywhere but for rounding; `tests/measurements/test_theory.py` measures them again and compares. Theory's side of each table is the
-formula that the row prints.
+All measurements use the classes of the registry in float64 and are deterministic, so the numbers are the same everywhere
+except for rounding. `test_theory.py` measures them again and compares. The predictions of each table are computed by the
+formula that its row prints.
 """
 
 from __future__ import annotations
