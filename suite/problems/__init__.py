@@ -1,4 +1,4 @@
-"""The registry of problems."""
+"""The problems: one file for each network and data set. `PROBLEMS` is the registry, `find_problem` returns a problem."""
 
 import inspect
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ from suite.problems.fashion_mnist import FashionMnistCnn
 from suite.problems.fashion_mnist_2c2d import FashionMnist2c2d
 from suite.problems.fashion_mnist_logistic import FashionMnistLogistic
 from suite.problems.fashion_mnist_mlp import FashionMnistMlp
-from suite.problems.surface import OnSurface
+from suite.problems.surface import SurfaceProblem
 
-__all__ = ["PROBLEMS", "Classification", "Data", "Problem", "find", "resolve"]
+__all__ = ["PROBLEMS", "Classification", "Data", "Problem", "find_problem", "resolve_options"]
 
 PROBLEMS: dict[str, Problem] = {
     "fashion_mnist_cnn": FashionMnistCnn(),
@@ -28,54 +28,56 @@ PROBLEMS: dict[str, Problem] = {
     "digits_mlp": DigitsMlp(),
     "digits_logistic": DigitsLogistic(),
     "airfoil_linear": AirfoilLinear(),
-    "surface": OnSurface(),
+    "surface": SurfaceProblem(),
 }
 
 
 def find_problem(key: str, folder: Path | None = None) -> Problem:
-    """The problem that a study names.
+    """Return the problem that a study names.
 
     Args:
-        key: A key of `PROBLEMS`, or `package.module:object` for a problem of one's own.
-        folder: Where a module is looked up before the installed ones, the study file's own folder.
+        key: A key of `PROBLEMS`, or `package.module:object` for a user's own problem.
+        folder: The folder of the study file, which is searched before the installed modules.
 
     Raises:
-        UserError: There is none.
+        UserError: There is no such problem, or it is incomplete.
     """
-    if ":" in key:
-        found: Problem = load_object(key, folder, key="problem", wanted=Problem, example="my_problem:PROBLEM")
-        lacking = [name for name in ("train_examples", "test_examples", "chance_loss") if not hasattr(found, name)]
-        if lacking:
-            raise UserError(
-                f"problem: {key} has no {lacking[0]}. Write it in its class, as suite.problems.Problem says"
-            )
-        if "accuracy" in found.metrics and type(found).correct is Problem.correct:
-            raise UserError(
-                f'problem: {key} has an accuracy but no method "correct". Write it, or metrics = ("loss",) in its class'
-            )
-        return found
-    if key not in PROBLEMS:
-        names = ", ".join(PROBLEMS)
-        raise UserError(f'problem: there is no "{key}".{did_you_mean(key, PROBLEMS)} There are: {names}')
-    return PROBLEMS[key]
+    if key in PROBLEMS:
+        return PROBLEMS[key]
+    if ":" not in key:
+        hint = f"Write one of {', '.join(PROBLEMS)}"
+        raise UserError("problem", f'there is no problem "{key}"', did_you_mean(key, PROBLEMS), hint)
+    problem: Problem = load_object(key, folder, key="problem", base=Problem, example="my_problem:PROBLEM")
+    for name in ("train_examples", "test_examples", "chance_loss"):
+        if not hasattr(problem, name):
+            raise UserError("problem", f"{key} has no {name}", "Set it in its class (see ravine.Problem)")
+    if "accuracy" in problem.metrics and type(problem).correct is Problem.correct:
+        raise UserError(
+            "problem",
+            f'{key} has an accuracy but no method "correct"',
+            'Write the method, or metrics = ("loss",) in its class',
+        )
+    return problem
 
 
 def resolve_options(problem: Problem, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Every option of a problem: the defaults of its `network` with what is given over them, checked.
+    """Return every option of a problem: the given ones, checked, and the defaults of its `network` for the others.
 
     Raises:
-        UserError: in one line that starts with the option's name; the problem has no such option, or refuses its value.
+        UserError: The problem has no such option, or does not accept the value; the location is the option's name.
     """
     known = {name: option.default for name, option in inspect.signature(problem.network).parameters.items()}
     for name in given:
         if name not in known:
-            has = f"It has {', '.join(known)}" if known else "It has none: remove it"
-            raise UserError(f"{name}: {problem.key} has no such option.{did_you_mean(name, known)} {has}")
+            hint = f"Write one of {', '.join(known)}" if known else "Remove it"
+            raise UserError(name, f"{problem.key} has no such option", did_you_mean(name, known), hint)
     if given:
         try:
             problem.network(**given)
-        except Exception as error:  # noqa: BLE001 - a problem of the user's own may raise anything
-            why = " ".join(str(error).split()) or type(error).__name__
-            named = why if why.partition(":")[0] in given else f"{', '.join(given)}: {problem.key} refuses it: {why}"
-            raise UserError(f"{named.rstrip('.')}. Write another value") from None
+        except Exception as error:  # noqa: BLE001 (a user's problem may raise anything)
+            message = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+            name, _, reason = message.partition(": ")
+            if name not in given:
+                name, reason = ", ".join(given), f"{problem.key} does not accept it: {message}"
+            raise UserError(name, reason, "Write another value") from None
     return known | dict(given)

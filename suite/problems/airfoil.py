@@ -1,4 +1,4 @@
-"""Linear regression on the airfoil self-noise data, as Dive into Deep Learning (arXiv 2106.11342, 11.6 to 11.10) has it."""
+"""Linear regression on the airfoil self-noise data, as in Dive into Deep Learning (arXiv 2106.11342, 11.6 to 11.10)."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ INITIALISATIONS = ("normal", "default")
 
 
 class AirfoilLinear(Problem):
-    """ŷ = w·x + b, five weights and a bias; the loss is ½ (ŷ − y)².
+    """ŷ = w·x + b with five weights and a bias; the loss is ½ (ŷ − y)².
 
     The data set has 1,503 rows: five features x of an airfoil in a wind tunnel, and the sound pressure y. Every column,
-    y too, is standardised over all rows (minus the mean, divided by the population deviation). The first 1,500 rows are
-    trained on, in batches of 10 in the source, and the same rows are the test set: the source prints the loss over what
-    it trained on, and nothing here speaks of other data. A constant prediction reaches half the variance of y over these
-    rows, 0.493244; least squares, the best that there is, 0.241688.
+    y included, is standardised over all rows (minus the mean, divided by the population standard deviation). The first
+    1,500 rows are the training set, with batches of 10 in the source, and also the test set, because the source gives the
+    training loss. So the test loss is no estimate for other data. A constant prediction reaches half the variance of y
+    over these rows, 0.493244; least squares, the minimum, reaches 0.241688.
 
     Options:
-        initialisation: `normal`: weights from N(0, 0.01²), bias 0, as the source's own rules start; `default`: as
-            PyTorch's `nn.Linear` starts, and with it the source's runs of PyTorch's classes.
+        initialisation: `normal`: weights from N(0, 0.01²) and bias 0, as for the source's own rules; `default`: that of
+            `nn.Linear`, as for the source's runs of PyTorch's classes.
     """
 
     key = "airfoil_linear"
@@ -45,11 +45,10 @@ class AirfoilLinear(Problem):
     data_set = AIRFOIL
 
     def network(self, initialisation: str = "normal") -> nn.Module:
-        """One linear layer with an output of shape (n,); see the class for its initialisation."""
+        """Return one linear layer with an output of shape (n,); see the class for its initialisation."""
         if initialisation not in INITIALISATIONS:
-            raise ValueError(
-                f"initialisation: expected one of {', '.join(INITIALISATIONS)}, got {format_value(initialisation)}"
-            )
+            allowed = ", ".join(INITIALISATIONS)
+            raise ValueError(f"initialisation: expected one of {allowed}, got {format_value(initialisation)}")
         layer = nn.Linear(FEATURES, 1)
         if initialisation == "normal":
             nn.init.normal_(layer.weight, std=0.01)
@@ -66,13 +65,13 @@ class AirfoilLinear(Problem):
         inputs, targets = rows[:, :FEATURES].contiguous(), rows[:, FEATURES].contiguous()
         return Data(inputs, targets, inputs, targets)
 
-    def sample(self, n: int) -> tuple[Tensor, Tensor]:  # noqa: D102
+    def synthetic_batch(self, n: int) -> tuple[Tensor, Tensor]:  # noqa: D102
         return torch.zeros(n, FEATURES), torch.ones(n)
 
     def prepare(self, inputs: Tensor) -> Tensor:
-        """Standardised already."""
+        """Return the inputs unchanged; they are already standardised."""
         return inputs
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """½ (ŷ − y)², the mean over the batch; ŷ and y of shape (n,)."""
+        """Return the mean of ½ (ŷ − y)² over the batch; ŷ and y of shape (n,)."""
         return nn.functional.mse_loss(outputs, targets) / 2

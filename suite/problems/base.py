@@ -1,10 +1,11 @@
-"""What a problem is: a network, its data, its loss. One file of this folder each."""
+"""The base class of the problems: a network, its data and its loss. Each problem has its own file in this folder."""
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,10 +14,12 @@ if TYPE_CHECKING:
 
     from suite.data.datasets import DataSet
 
+_RENAMED = {"sample": "synthetic_batch", "readings": "extra_metrics", "smallest_batch": "min_batch_size"}
+
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """Examples on one device: inputs as they are stored (`n` first), targets, for training and for the test."""
+    """Training and test examples on one device: inputs as they are stored, and targets, both with n as the first axis."""
 
     train_inputs: Tensor
     train_targets: Tensor
@@ -24,12 +27,12 @@ class Data:
     test_targets: Tensor
 
     def to(self, device: str) -> Data:
-        """The same data on another device."""
+        """Return the data on another device."""
         return Data(*(getattr(self, name).to(device) for name in self.__slots__))
 
 
 class Problem(ABC):
-    """A network with its data and its loss. An object without state: all that varies is an argument."""
+    """A network with its data and its loss. An instance has no state: everything that varies is an argument."""
 
     key: ClassVar[str]
     summary: ClassVar[str]
@@ -37,50 +40,58 @@ class Problem(ABC):
     train_examples: ClassVar[int]
     test_examples: ClassVar[int]
     chance_loss: ClassVar[float]
-    """The loss of the best constant prediction: what a network reaches that has learnt nothing."""
+    """The loss of the best constant prediction. A network at this loss has learnt nothing."""
     metrics: ClassVar[tuple[str, ...]] = ("loss", "accuracy")
-    """What is measured in training and in the test. Where predictions are not right or wrong: `("loss",)` alone."""
-    smallest_batch: ClassVar[int] = 1
-    """Batch normalisation needs two examples where a channel has one value for each."""
+    """The metrics of training and test; `("loss",)` if predictions are neither right nor wrong."""
+    min_batch_size: ClassVar[int] = 1
+    """The smallest batch for training: 2 if batch normalisation sees one value for each channel and example."""
     data_set: ClassVar[DataSet | None] = None
     held_out: ClassVar[bool] = True
-    """Whether no test example is trained on. Where it is not so, nothing can be tuned without looking at the test set."""
+    """Whether the test examples are not trained on. If False, tuning is not possible without the test set."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Accept the old names of methods and attributes in a user's class, with a warning."""
+        super().__init_subclass__(**kwargs)
+        for old, new in _RENAMED.items():
+            if old in vars(cls) and new not in vars(cls):
+                warnings.warn(f"{cls.__name__}.{old} is now called {new}. Rename it", FutureWarning, stacklevel=3)
+                setattr(cls, new, vars(cls)[old])
 
     def digests(self) -> dict[str, str]:
-        """From file to digest: which data a trial of this problem is about."""
+        """Return the digests of the data by file name; they are part of the description of each trial."""
         return dict(self.data_set.files) if self.data_set else {}
 
     @abstractmethod
     def network(self) -> nn.Module:
-        """A new network, initialised from torch's global generator (seeded around it): by PyTorch's defaults, as a rule.
+        """Return a new network, initialised from torch's global generator, which is seeded before.
 
-        On CUDA its work is captured once and played again (`suite.training.cuda_graphs`), with that of `prepare`, `loss` and `correct`:
-        what Python itself counts or draws there, or reads from a tensor, would stay as it was the first time.
+        Its `problem_options` in a study are keyword arguments of this method with defaults. An invalid value raises
+        ValueError: `<name>: expected ..., got ...`.
 
-        What a study may vary of it, its `problem_options`, are keyword arguments with defaults. A value that they
-        cannot have raises ValueError: `<name>: expected ..., got ...`.
+        On CUDA, the network, `prepare`, `loss` and `correct` are captured once and replayed
+        (`suite.training.cuda_graphs`). Numbers that Python counts, draws or reads from a tensor there keep their first value.
         """
 
     @abstractmethod
     def load(self, root: Path | None) -> Data:
-        """All examples, on the CPU. `root` is the folder of the data set, None where the problem has none."""
+        """Return all examples, on the CPU. `root` is the folder of the data set; None for a problem without one."""
 
     @abstractmethod
-    def sample(self, n: int) -> tuple[Tensor, Tensor]:
-        """Made-up inputs and targets of the right kind and size, to measure speed on."""
+    def synthetic_batch(self, n: int) -> tuple[Tensor, Tensor]:
+        """Return n synthetic inputs and targets of the right dtypes and shapes, to measure speed with."""
 
     @abstractmethod
     def prepare(self, inputs: Tensor) -> Tensor:
-        """A batch of stored inputs as the network wants them."""
+        """Return a batch of stored inputs as the network expects them."""
 
     @abstractmethod
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The mean loss over a batch."""
+        """Return the mean loss over a batch."""
 
     def extra_metrics(self, network: nn.Module) -> dict[str, float]:  # noqa: ARG002
-        """What else is recorded after each evaluation, by the name of its metric: by default nothing."""
+        """Return further metrics to record after each evaluation, by name; none by default."""
         return {}
 
     def correct(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """How many predictions of a batch are right: for problems that have an accuracy, and only asked of them."""
+        """Return the number of correct predictions of a batch; required if `metrics` has an accuracy."""
         raise NotImplementedError

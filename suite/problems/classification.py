@@ -1,4 +1,4 @@
-"""What problems of classification share: cross-entropy, and the class with the highest score."""
+"""The base class of classification problems: cross-entropy, and the class with the highest score as the prediction."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 
 class Classification(Problem):
-    """A problem whose network gives each class a score, and whose targets are the numbers of the classes.
+    """A problem whose network returns a score for each class, and whose targets are class indices.
 
-    With C classes that are equally frequent, a constant prediction reaches a loss of ln C (`chance_loss`).
+    With C equally frequent classes, the loss of a constant prediction is ln C (`chance_loss`).
     """
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Cross-entropy of scores (n, C) against n classes: −ln softmax(scores)[class]; mean over the batch, in nats."""
+        """Return the cross-entropy −ln softmax(scores)[class], mean over the batch, in nats; scores (n, C), classes (n,)."""
         return nn.functional.cross_entropy(outputs, targets)
 
     def correct(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """How many of n classes have the highest score."""
+        """Return the number of examples whose class has the highest score."""
         return (outputs.argmax(dim=1) == targets).sum()

@@ -1,4 +1,4 @@
-"""Handwritten digits of 8×8 pixels, which come with scikit-learn: a problem that needs no network and hardly any time."""
+"""The handwritten digits of 8×8 pixels in scikit-learn: a problem without a download that trains within seconds."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 FILE = "sklearn/datasets/data/digits.csv.gz"
 SHA256 = "68aea062d35a127749050fa0e52dca09d6569ac08092c925610e0954e172dde2"
-"""Of the 1,797 rows as bytes, each the 64 pixels (0 to 16, row by row) and the digit: the array that the file holds."""
+"""The digest of the file's array of bytes: 1,797 rows, each with 64 pixels (0 to 16, row by row) and the digit."""
 
 
 class DigitsMlp(Classification):
-    """8×8 → 64 → ReLU → 10: a linear layer 64 → 64 and one 64 → 10, 4,810 parameters.
+    """8×8 → 64 → ReLU → 10: linear layers 64 → 64 and 64 → 10, 4,810 parameters.
 
-    The 1,797 images are those of `sklearn.datasets.load_digits`: scans of digits of 43 people, shrunk to 8×8, with
-    values from 0 to 16, here divided by 16. Every fifth image of each class, in the file's order, is a test image: 355
-    of them, and 1,442 to train on. The split is stratified and always the same. People are in both parts.
+    The 1,797 images are those of `sklearn.datasets.load_digits`: scans of digits by 43 people, reduced to 8×8, with
+    values from 0 to 16, here divided by 16. Every fifth image of each class, in file order, is a test image. This fixed,
+    stratified split has 1,442 training and 355 test images. Both parts have images by the same people.
     """
 
     key = "digits_mlp"
@@ -39,43 +39,43 @@ class DigitsMlp(Classification):
     chance_loss = math.log(10)
 
     def digests(self) -> dict[str, str]:
-        """The digest of the array that scikit-learn's file holds."""
+        """Return the digest of the array in scikit-learn's file."""
         return {"digits.csv": SHA256}
 
     def network(self) -> nn.Module:  # noqa: D102 (see Problem)
         return nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
 
-    def load(self, root: Path | None) -> Data:  # noqa: ARG002 (they come with a library)
-        """The images as bytes (n, 64), the digits as int64.
+    def load(self, root: Path | None) -> Data:  # noqa: ARG002 (the images are in a library)
+        """Return the images as bytes (n, 64) and the digits as int64 (n,).
 
         Raises:
-            UserError: scikit-learn's file is not the one of this problem.
+            UserError: The file of scikit-learn is unreadable or has another digest.
         """
         rows = _rows()
         images, digits = rows[:, :64], rows[:, 64].long()
-        # How many of the same digit come up to and with each row: 1, 2, 3, ...
+        # The number of rows with the same digit up to and including each row: 1, 2, 3, ...
         count = nn.functional.one_hot(digits, 10).cumsum(dim=0).gather(1, digits[:, None]).squeeze(1)
         test = count % 5 == 0
         return Data(images[~test], digits[~test], images[test], digits[test])
 
-    def sample(self, n: int) -> tuple[Tensor, Tensor]:  # noqa: D102
+    def synthetic_batch(self, n: int) -> tuple[Tensor, Tensor]:  # noqa: D102
         return torch.full((n, 64), 8, dtype=torch.uint8), torch.zeros(n, dtype=torch.int64)
 
     def prepare(self, inputs: Tensor) -> Tensor:
-        """Bytes (n, 64) from 0 to 16 → float32 in [0, 1]."""
+        """Return bytes (n, 64) from 0 to 16 as float32 in [0, 1]."""
         return inputs.float().div_(16)
 
 
 def _rows() -> Tensor:
-    """The file's rows as bytes (1797, 65), verified. Read directly: `import sklearn.datasets` takes seconds."""
+    """Return the verified rows of the file as bytes (1797, 65). `import sklearn.datasets` would take seconds."""
     import numpy as np
 
     path = Path(str(distribution("scikit-learn").locate_file(FILE)))
     try:
         rows = np.loadtxt(path, dtype=np.uint8, delimiter=",")
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: the digits cannot be read: {error}. Install scikit-learn again") from error
-    found = hashlib.sha256(rows.tobytes()).hexdigest()
-    if found != SHA256:
-        raise UserError(f"{path}: expected sha256 {SHA256}, found {found}. Install scikit-learn again")
+        raise UserError(str(path), f"cannot read the digits: {error}", "Install scikit-learn again") from error
+    digest = hashlib.sha256(rows.tobytes()).hexdigest()
+    if digest != SHA256:
+        raise UserError(str(path), f"expected SHA-256 {SHA256}, got {digest}", "Install scikit-learn again")
     return torch.from_numpy(rows)

@@ -10,8 +10,8 @@ from suite.problems.digits import DigitsMlp
 class DigitsLogistic(DigitsMlp):
     """8×8 → 10: one linear layer, 650 parameters. With cross-entropy this is multinomial logistic regression.
 
-    The images and their split are those of `digits_mlp`. The loss is convex, and without weight decay it has no smallest
-    value: the 1,442 training images can be told apart without an error, so larger weights are always better.
+    Images and split are those of `digits_mlp`. The loss is convex. Without weight decay it has no minimum: the 1,442
+    training images are linearly separable, so larger weights always reduce the loss.
     """
 
     key = "digits_logistic"

@@ -1,4 +1,4 @@
-"""Fashion-MNIST (Xiao, Rasul, Vollgraf 2017, arXiv 1708.07747): what its problems share, and the source paper's network."""
+"""Fashion-MNIST (Xiao, Rasul, Vollgraf 2017, arXiv 1708.07747): the base class of its problems, and the CNN of P."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class FashionMnist(Classification):
-    """60,000 training and 10,000 test images of 28×28 bytes, ten classes; scaled to [0, 1], nothing else."""
+    """60,000 training and 10,000 test images of 28×28 bytes in ten classes, scaled to [0, 1]; no augmentation."""
 
     train_examples = 60_000
     test_examples = 10_000
@@ -30,17 +30,17 @@ class FashionMnist(Classification):
         assert root is not None
         return Data(*load_fashion_mnist(root))
 
-    def sample(self, n: int) -> tuple[Tensor, Tensor]:  # noqa: D102
+    def synthetic_batch(self, n: int) -> tuple[Tensor, Tensor]:  # noqa: D102
         return torch.full((n, 1, 28, 28), 128, dtype=torch.uint8), torch.zeros(n, dtype=torch.int64)
 
     def prepare(self, inputs: Tensor) -> Tensor:
-        """Bytes (n, 1, 28, 28) → float32 in [0, 1], as torchvision's ToTensor gives them."""
+        """Return bytes (n, 1, 28, 28) as float32 in [0, 1], like torchvision's ToTensor."""
         return inputs.float().div_(255)
 
 
 def _block(channels_in: int, channels_out: int) -> list[nn.Module]:
-    # The paper pools after the ReLU. max(0, ·) rises, so it may change places with the maximum: the same values, and a
-    # quarter of the work for the ReLU.
+    # P pools after the ReLU. Both orders give the same values, because the ReLU is monotonic; this one needs a quarter of
+    # the work for the ReLU.
     return [nn.Conv2d(channels_in, channels_out, 3), nn.BatchNorm2d(channels_out), nn.MaxPool2d(2), nn.ReLU()]
 
 
@@ -48,14 +48,13 @@ class FashionMnistCnn(FashionMnist):
     """28×28 → three times (convolution 3×3 without padding, batch norm, ReLU, 2×2 max pooling) → 128 → 84 → 10.
 
     Channels 1 → 72 → 256 → 128, sides 28 → 26 → 13 → 11 → 5 → 3 → 1; then linear 128 → 84, batch norm, ReLU, linear
-    84 → 10: 474,670 parameters. Images are scaled to [0, 1], nothing else. Loss: cross-entropy, in nats; a constant
-    prediction reaches ln 10.
+    84 → 10: 474,670 parameters. This is the network of document P (docs/sources.md).
     """
 
     key = "fashion_mnist_cnn"
-    summary = "the paper's CNN on Fashion-MNIST: 3 convolutions with batch norm, 474,670 parameters"
-    source = "source paper, section on the experiments; Xiao, Rasul, Vollgraf 2017, arXiv 1708.07747"
-    smallest_batch = 2
+    summary = "the CNN of P on Fashion-MNIST: 3 convolutions with batch norm, 474,670 parameters"
+    source = "P, section on the experiments, in docs/sources.md; Xiao, Rasul, Vollgraf 2017, arXiv 1708.07747"
+    min_batch_size = 2
 
     def network(self) -> nn.Module:  # noqa: D102 (see Problem)
         network = nn.Sequential(

@@ -10,7 +10,7 @@ from suite.problems.fashion_mnist import FashionMnist
 class FashionMnistLogistic(FashionMnist):
     """28×28 → 784 → 10: one linear layer, 7,850 parameters. With cross-entropy this is multinomial logistic regression.
 
-    The loss is convex in the parameters, so optimizers differ in how fast they come near the one smallest value.
+    The loss is convex in the parameters, so optimizers differ only in how fast they approach its infimum.
     """
 
     key = "fashion_mnist_logistic"

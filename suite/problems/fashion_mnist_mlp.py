@@ -10,8 +10,8 @@ from suite.problems.fashion_mnist import FashionMnist
 class FashionMnistMlp(FashionMnist):
     """28×28 → 784 → 1000 → 500 → 100 → 10, ReLU between linear layers: 1,336,610 parameters.
 
-    The layers are those of DeepOBS's fmnist_mlp, whose batch is 128. Departs from it in the initialisation, which is
-    PyTorch's default here, and a truncated normal of deviation 0.03 with biases of 0 there.
+    The layers are those of DeepOBS's fmnist_mlp, whose batch size is 128. The initialisation is PyTorch's default; in
+    DeepOBS it is a truncated normal of standard deviation 0.03, with biases of 0.
     """
 
     key = "fashion_mnist_mlp"
@@ -19,13 +19,7 @@ class FashionMnistMlp(FashionMnist):
     source = "Schneider, Balles, Hennig 2019, DeepOBS, arXiv 1903.05499; Xiao, Rasul, Vollgraf 2017, arXiv 1708.07747"
 
     def network(self) -> nn.Module:  # noqa: D102 (see Problem)
-        return nn.Sequential(
-            nn.Flatten(),
-            nn.Linear(784, 1000),
-            nn.ReLU(),
-            nn.Linear(1000, 500),
-            nn.ReLU(),
-            nn.Linear(500, 100),
-            nn.ReLU(),
-            nn.Linear(100, 10),
-        )
+        layers: list[nn.Module] = [nn.Flatten(), nn.Linear(784, 1000)]
+        for width, next_width in ((1000, 500), (500, 100), (100, 10)):
+            layers += [nn.ReLU(), nn.Linear(width, next_width)]
+        return nn.Sequential(*layers)

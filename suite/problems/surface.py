@@ -1,4 +1,4 @@
-"""A function of two variables as a problem: the parameters are the two variables, and every update is a step of a path."""
+"""A function of two variables as a problem: the two variables are the parameters, and each update is a step of a trajectory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class SurfacePoint(nn.Module):
-    """A place x = (x₁, x₂) on a surface, in float64; its output is f(x), once for each input."""
+    """A point x = (x₁, x₂) on a surface, in float64."""
 
     def __init__(self, surface: str) -> None:
         super().__init__()
@@ -27,16 +27,16 @@ class SurfacePoint(nn.Module):
         self.x = nn.Parameter(torch.tensor(SURFACES[surface].start, dtype=torch.float64))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """f(x) of shape (n,), whatever the n inputs are."""
-        height: Tensor = self.formula(self.x[0], self.x[1])
-        return height.expand(len(inputs))
+        """Return f(x) in shape (n,), for any n inputs."""
+        value: Tensor = self.formula(self.x[0], self.x[1])
+        return value.expand(len(inputs))
 
 
-class OnSurface(Problem):
+class SurfaceProblem(Problem):
     """min f(x₁, x₂) from a fixed start: the loss is f, in float64, and an epoch is one update.
 
-    There is one example, which says nothing, so nothing varies between repeats. After each test x₁ and x₂ are recorded
-    as `path/x1` and `path/x2`, and `test/loss` is f there.
+    There is one example, without information, so the repeats are identical. After each evaluation x₁ and x₂ are recorded
+    as `path/x1` and `path/x2`; `test/loss` is f at this point.
 
     Options:
         surface: A key of `suite.data.surfaces.SURFACES`.
@@ -47,30 +47,30 @@ class OnSurface(Problem):
     source = "Zhang, Lipton, Li, Smola 2021, arXiv 2106.11342, 11.6 (the valley); Beale 1958; Rosenbrock 1960"
     train_examples = 1
     test_examples = 1
-    chance_loss = math.inf  # no path is told to have stalled
+    chance_loss = math.inf  # no trial on a surface counts as stalled
     metrics = ("loss",)
 
     def network(self, surface: str = "valley") -> nn.Module:
-        """A place at the start of the surface."""
+        """Return a point at the start of the surface."""
         if surface not in SURFACES:
             raise ValueError(f"surface: expected one of {', '.join(SURFACES)}, got {format_value(surface)}")
         return SurfacePoint(surface)
 
     def load(self, root: Path | None) -> Data:  # noqa: ARG002, D102 (see Problem)
-        return Data(*self.sample(1), *self.sample(1))
+        return Data(*self.synthetic_batch(1), *self.synthetic_batch(1))
 
-    def sample(self, n: int) -> tuple[Tensor, Tensor]:  # noqa: D102
+    def synthetic_batch(self, n: int) -> tuple[Tensor, Tensor]:  # noqa: D102
         return torch.zeros(n, 1), torch.zeros(n)
 
     def prepare(self, inputs: Tensor) -> Tensor:
-        """As they are; they say nothing."""
+        """Return the inputs unchanged; they are not used."""
         return inputs
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:  # noqa: ARG002
-        """f: the mean of the outputs, which are all the same."""
+        """Return f, the mean of the equal outputs."""
         return outputs.mean()
 
     def extra_metrics(self, network: nn.Module) -> dict[str, float]:
-        """Where the optimizer is."""
+        """Return x₁ and x₂."""
         x1, x2 = next(network.parameters()).tolist()
         return {"path/x1": x1, "path/x2": x2}

@@ -1,8 +1,7 @@
-"""The validation split: a fixed sixth of the training set, on which the tuning judges in place of the test set.
+"""The validation split: a fixed sixth of the training set, on which tuning evaluates instead of the test set.
 
-Of the 60,000 training images of Fashion-MNIST it leaves 50,000 to train on and takes 10,000 to judge on. The split is drawn
-once for each problem, by a seed that neither the study nor the repeat changes: a network is never judged on an example that
-another repeat was trained on.
+Of the 60,000 training images of Fashion-MNIST, 50,000 remain for training and 10,000 are for validation. The split depends
+on the problem alone, not on the study seed or the repeat, so no validation example is in the training set of any repeat.
 """
 
 from __future__ import annotations
@@ -21,28 +20,27 @@ SHARE = 6
 
 
 def validation_examples(train_examples: int) -> int:
-    """How many of a problem's training examples are set apart: one in six."""
+    """Return the number of validation examples: one training example in six."""
     return train_examples // SHARE
 
 
 def validation_split(data: Data, problem: str) -> Data:
-    """Data made of the training examples alone: five sixths to train on, one sixth in the place of the test examples.
+    """Return the training examples alone, five sixths for training and one sixth instead of the test examples.
 
     Args:
-        data: All examples of the problem; its test examples are left behind.
+        data: All examples of the problem; the test examples are not used.
         problem: The name of the problem, which seeds the split.
     """
     n = len(data.train_inputs)
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed_for(0, problem, "tuning", 0, "split")))
-    held = order[: validation_examples(n)]
-    kept = order[validation_examples(n) :]
+    validation, training = order[: validation_examples(n)], order[validation_examples(n) :]
 
     def part(values: Tensor, indices: Tensor) -> Tensor:
-        return values[indices.to(values.device)]  # a copy: it shares no memory with what it is taken from
+        return values[indices.to(values.device)]  # a copy, which shares no memory with `values`
 
     return Data(
-        part(data.train_inputs, kept),
-        part(data.train_targets, kept),
-        part(data.train_inputs, held),
-        part(data.train_targets, held),
+        part(data.train_inputs, training),
+        part(data.train_targets, training),
+        part(data.train_inputs, validation),
+        part(data.train_targets, validation),
     )

@@ -242,7 +242,7 @@ def _check_budget(budget: dict[str, Any], problem: Problem) -> None:
 def _check_size(key: str, size: int | str, examples: int, problem: Problem) -> None:
     if not isinstance(size, int):
         return
-    minimum = problem.smallest_batch
+    minimum = problem.min_batch_size
     if size > examples:
         hint = f'Write at most {examples:,}, or "full"'
         raise UserError(key, f"expected at most {examples:,}, the number of training examples, got {size:,}", hint)

@@ -51,7 +51,7 @@ def benchmark_peak_copy(benchmark):
 def benchmark_training_step(benchmark, precision):
     """Forward and backward of a batch of 256, and which operations take the time."""
     network = PROBLEM.network().to(DEVICE)
-    inputs, targets = (x.to(DEVICE) for x in PROBLEM.sample(BATCH))
+    inputs, targets = (x.to(DEVICE) for x in PROBLEM.synthetic_batch(BATCH))
     inputs = torch.randint_like(inputs, 256)
 
     def step():

@@ -30,7 +30,7 @@ class Line(Problem):
         y = 2 * x + 1 + 0.1 * torch.randn(80, 1, generator=draw)
         return Data(x[:60], y[:60], x[60:], y[60:])
 
-    def sample(self, n):
+    def synthetic_batch(self, n):
         return torch.zeros(n, 1), torch.ones(n, 1)
 
     def prepare(self, inputs):

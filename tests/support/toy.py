@@ -21,7 +21,7 @@ class Blobs(Problem):
     train_examples = 256
     test_examples = 100
     chance_loss = math.log(4)
-    smallest_batch = 2
+    min_batch_size = 2
 
     def network(self):
         return nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 4))
@@ -34,7 +34,7 @@ class Blobs(Problem):
         n = self.train_examples
         return Data(inputs[:n], targets[:n], inputs[n:], targets[n:])
 
-    def sample(self, n):
+    def synthetic_batch(self, n):
         return torch.zeros(n, 2), torch.zeros(n, dtype=torch.int64)
 
     def prepare(self, inputs):
@@ -114,7 +114,7 @@ class ContextBlobs(Blobs):
         from suite.execution import local
 
         _tries()
-        local._sound = lambda _: False
+        local.device_works = lambda _: False
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
 

@@ -38,7 +38,7 @@ def test_the_weights_are_drawn_from_the_seeded_generator(key):
 def test_a_sample_goes_through_network_and_loss(key):
     """Made-up examples are as many as asked for, and give one finite loss with a gradient for every parameter."""
     problem = PROBLEMS[key]
-    network, (inputs, targets) = problem.network(), problem.sample(6)
+    network, (inputs, targets) = problem.network(), problem.synthetic_batch(6)
     assert len(inputs) == len(targets) == 6
     loss = problem.loss(network(problem.prepare(inputs)), targets)
     assert loss.shape == ()
@@ -51,7 +51,7 @@ def test_a_sample_goes_through_network_and_loss(key):
 def test_the_loss_of_a_batch_is_the_mean_over_its_examples(key):
     """Twice the same batch in one gives the same loss, not twice as much."""
     problem = PROBLEMS[key]
-    network, (inputs, targets) = problem.network().eval(), problem.sample(6)
+    network, (inputs, targets) = problem.network().eval(), problem.synthetic_batch(6)
     outputs = network(problem.prepare(inputs)).detach()
     once, twice = problem.loss(outputs, targets), problem.loss(torch.cat([outputs] * 2), torch.cat([targets] * 2))
     torch.testing.assert_close(twice, once)

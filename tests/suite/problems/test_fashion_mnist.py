@@ -50,7 +50,7 @@ def test_the_number_of_parameters_is_that_of_the_layers(key, parameters):
 def test_2c2d_keeps_its_sides_under_the_convolutions_and_halves_them_by_pooling():
     """Sides 28, 28, 14, 14, 7 with 32 and 64 channels: "same" padding."""
     problem, shapes = PROBLEMS["fashion_mnist_2c2d"], []
-    x = problem.prepare(problem.sample(2)[0])
+    x = problem.prepare(problem.synthetic_batch(2)[0])
     for layer in problem.network():
         x = layer(x)
         if isinstance(layer, nn.Conv2d | nn.MaxPool2d | nn.Linear):
