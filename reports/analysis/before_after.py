@@ -1,7 +1,7 @@
-"""Two versions of a study: what a change did to each optimizer that both have, and how all of both compare.
+"""Two versions of a study: the change of each optimizer that both have, and all pairs of both versions.
 
-Repeats are paired where both versions drew the same random numbers: problem, options, data, root seed, stage and repeat
-agree, so repeat r starts from the same weights and sees the same batches in both. Else they count as independent (Welch).
+Repeats are paired if both versions draw the same random numbers: problem, options, data, root seed, stage and repeat agree.
+Repeat r then has the same initial weights and batches in both versions. Otherwise repeats are independent (Welch's test).
 """
 
 from __future__ import annotations
@@ -19,18 +19,22 @@ from reports.statistics import pairwise_tests
 from reports.statistics.intervals import LEVEL
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from reports.analysis.verdicts import Comparison
     from reports.frames.study_frames import Frames, Study, Trial
     from reports.statistics.pairwise_tests import Test
 
 WELCH: Test = "welch"
+_SETUP_KEYS = (
+    *("problem", "problem_options", "repeats", "epochs", "batch_size", "chunk", "train_examples", "precision"),
+    *("compiled", "seed", "margin"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class StudyVersion:
-    """One of the two versions: what people call it, its study, its plan, and what is recorded of it."""
+    """One of the two versions: its display name, its study, its plan and its records."""
 
     name: str
     study: Study
@@ -40,26 +44,26 @@ class StudyVersion:
 
 @dataclass(frozen=True, slots=True)
 class BeforeAfter:
-    """What was found.
+    """A comparison of two versions.
 
     Attributes:
-        before: The name of the version that differences are taken from.
-        after: The name of the other.
-        score: What was compared.
-        higher: Whether more of it is better.
-        margin: What counts as no difference.
-        level: Of each family.
-        test: The name of the test.
-        unpaired: Why repeats are not paired; empty where they are.
-        changes: A row per label that both versions have, in the order of `after`: `label`, `before`, `after` (means, over the
-            repeats that both have, but for Welch's test), `n before`, `n after`, and what `Comparison.pairs` has of the pair
-            with `after` first: so `difference` is after − before, and `verdict` is on after. The labels are one family.
-        left_out: Labels of both without two scores on each side.
-        same: Labels whose trials are the very same on both sides.
-        all: Verdicts on all pairs of all labels of both versions, `Adam · before` and `Adam · after`, as a family of its own.
-        differs: What differs in how the two were measured: `what`, `before`, `after`.
-        fewest: So many repeats are needed before a label gets a verdict.
-        imported: Whether the results of either came from elsewhere.
+        before: The name of the first version.
+        after: The name of the second; differences are after − before, and verdicts are on it.
+        score: The metric that is compared.
+        higher: Whether a higher score is better.
+        margin: Equivalence margin, in units of the score.
+        level: Confidence level of each family.
+        test: The test, one of `pairwise_tests.TESTS`.
+        unpaired_reason: Why repeats are not paired; empty if they are.
+        changes: A row per label that both versions have, in the order of the second: `label`, `before` and `after` (means,
+            over the shared repeats unless the test is Welch's), `n_before`, `n_after`, and the columns of `Comparison.pairs` of
+            the pair with the second version first. The labels are one family.
+        excluded: Labels of both versions that have fewer than two scores in one.
+        identical: Labels whose trials are identical in both versions.
+        all_pairs: Verdicts on all pairs of all labels, such as `Adam · before` and `Adam · after`, as a second family.
+        setup_differences: What differs between the two setups: `what`, `before`, `after`.
+        min_repeats: The number of repeats that a verdict needs.
+        imported: Whether the results of a version are third-party results.
     """
 
     before: str
@@ -69,56 +73,53 @@ class BeforeAfter:
     margin: float
     level: float
     test: Test
-    unpaired: str
+    unpaired_reason: str
     changes: pd.DataFrame
-    left_out: tuple[str, ...]
-    same: tuple[str, ...]
-    all: Comparison
-    differs: pd.DataFrame
-    fewest: int
+    excluded: tuple[str, ...]
+    identical: tuple[str, ...]
+    all_pairs: Comparison
+    setup_differences: pd.DataFrame
+    min_repeats: int
     imported: bool = False
 
     @property
     def has_verdicts(self) -> bool:
-        """Whether any label has the repeats that a verdict needs."""
-        return bool(len(self.changes) and (self.changes["n"] >= self.fewest).any())
+        """Return whether any label has the repeats that a verdict needs."""
+        return bool(len(self.changes) and (self.changes["n"] >= self.min_repeats).any())
 
 
 def compare_versions(
     before: StudyVersion, after: StudyVersion, test: Test | None = None, level: float = LEVEL
 ) -> BeforeAfter:
-    """Compare two versions of a study, or two studies.
+    """Return the comparison of two versions of a study, or of two studies.
 
     Args:
-        before: Differences are taken from it.
-        after: Verdicts are on it.
-        test: See `comparison.TESTS`. Default: `max-t` where repeats are paired, else `welch`.
-        level: Of each family.
+        before: The first version.
+        after: The second; differences are after − before, and verdicts are on it.
+        test: One of `pairwise_tests.TESTS`. Default: `max-t` if repeats are paired, else `welch`.
+        level: Confidence level of each family.
 
     Raises:
-        UserError: The two have different scores, or a paired test is asked for and the repeats are not paired.
+        UserError: The scores of the two differ, or `test` needs paired repeats and the repeats are not paired.
     """
     score = after.study.score
     if before.study.score != score:
-        raise UserError(
-            f"{before.name} is judged by {before.study.score}, {after.name} by {score}. Write the same score into both studies"
+        problem = (
+            f"the studies must have the same score, got {before.study.score} ({before.name}) and {score} ({after.name})"
         )
+        raise UserError("score", problem, "Write the same score into both studies")
     higher, margin = scores.higher_is_better(score), min(before.study.margin, after.study.margin)
-    both = [label for label in after.frames.labels if label in before.frames.planned]
-    unpaired = why_unpaired(before.frames.trials, after.frames.trials)
-    if unpaired and test not in {None, WELCH}:
+    unpaired_reason = why_unpaired(before.frames.trials, after.frames.trials)
+    if unpaired_reason and test not in {None, WELCH}:
         raise UserError(
-            f"--test {test}: it wants paired repeats, and {unpaired}. Leave --test out, or write --test welch"
+            "--test", f"{test} needs paired repeats, but {unpaired_reason}", "Omit --test, or write --test welch"
         )
-    test = test or (WELCH if unpaired else "max-t")
-    one, two = (verdicts.wide(scores.final(s.frames, [score]), score, s.frames.labels) for s in (before, after))
-    wide = pd.concat([two.add_suffix(" · after"), one.add_suffix(" · before")], axis=1)
-    enough = [label for label in both if one[label].count() > 1 and two[label].count() > 1]
-    columns = [f"{label} · {side}" for label in enough for side in ("after", "before")]
-    matrix = wide[columns].to_numpy(dtype=np.float64)
-    changes, fewest = _changes(
-        enough, matrix, higher=higher, margin=margin, level=level, test=test, seeded=not unpaired
-    )
+    test = test or (WELCH if unpaired_reason else "max-t")
+    old, new = (verdicts.wide(scores.final(v.frames, [score]), score, v.frames.labels) for v in (before, after))
+    wide = pd.concat([new.add_suffix(" · after"), old.add_suffix(" · before")], axis=1)
+    shared = [label for label in after.frames.labels if label in before.frames.planned]
+    compared = [label for label in shared if old[label].count() > 1 and new[label].count() > 1]
+    seeded = not unpaired_reason
     return BeforeAfter(
         before=before.name,
         after=after.name,
@@ -127,115 +128,107 @@ def compare_versions(
         margin=margin,
         level=level,
         test=test,
-        unpaired=unpaired,
-        changes=changes,
-        left_out=tuple(label for label in both if label not in enough),
-        same=_same(before.frames.trials, after.frames.trials, both, paired=test != WELCH),
-        all=verdicts.compare(
-            wide, score=score, higher=higher, margin=margin, test=test, level=level, seeded=not unpaired
+        unpaired_reason=unpaired_reason,
+        changes=_changes(compared, wide, higher=higher, margin=margin, level=level, test=test, seeded=seeded),
+        excluded=tuple(label for label in shared if label not in compared),
+        identical=_identical(before.frames.trials, after.frames.trials, shared, paired=test != WELCH),
+        all_pairs=verdicts.compare(
+            wide, score=score, higher=higher, margin=margin, test=test, level=level, seeded=seeded
         ),
-        differs=differs(before, after),
-        fewest=fewest,
+        setup_differences=setup_differences(before, after),
+        min_repeats=pairwise_tests.min_repeats_for_verdict(level),
         imported=before.frames.imported or after.frames.imported,
     )
 
 
 def why_unpaired(before: pd.DataFrame, after: pd.DataFrame) -> str:
-    """Why the repeats of two tables of trials (`Frames.trials`) are not paired; empty where they are."""
-    one, two = (table[table["outcome"] != MISSING] for table in (before, after))
-    if IMPORTED in {*one["kind"], *two["kind"]}:
-        return "what random numbers an imported run drew is not known"
-    if set(one["draws"]) != set(two["draws"]):
+    """Return why the repeats of two tables of trials (`Frames.trials`) are not paired; empty if they are."""
+    old, new = (table[table["outcome"] != MISSING] for table in (before, after))
+    if IMPORTED in {*old["kind"], *new["kind"]}:
+        return "the random numbers of imported runs are unknown"
+    if set(old["random_stream_key"]) != set(new["random_stream_key"]):
         return "the problems, their data, options or root seeds differ"
-    if len(set(one["draws"])) != 1 and {*zip(one["label"], one["draws"], strict=True)} != {
-        *zip(two["label"], two["draws"], strict=True)
-    }:
+    old_keys, new_keys = ({*zip(t["label"], t["random_stream_key"], strict=True)} for t in (old, new))
+    if len(set(old["random_stream_key"])) != 1 and old_keys != new_keys:
         return "optimizers differ in their options of the problem"
-    if not set(one["repeat"]) & set(two["repeat"]):
+    if not set(old["repeat"]) & set(new["repeat"]):
         return "they share no repeat"
     return ""
 
 
-def differs(before: StudyVersion, after: StudyVersion) -> pd.DataFrame:
-    """What differs in how two versions were measured: `what`, `before`, `after`; where and with what versions included."""
-    pairs = [
-        (key.replace("_", " "), _of(before.study, key), _of(after.study, key))
-        for key in (
-            *("problem", "problem_options", "repeats", "epochs", "batch_size", "chunk", "train_examples", "precision"),
-            *("compiled", "seed", "margin"),
-        )
-    ]
-    one, two = settings(before.study, before.trials), settings(after.study, after.trials)
-    pairs += [(f"settings of {label}", one[label], two[label]) for label in two if label in one]
-    pairs += [(f"{label}", "", "not there") for label in one if label not in two]
-    pairs += [(f"{label}", "not there", "") for label in two if label not in one]
+def setup_differences(before: StudyVersion, after: StudyVersion) -> pd.DataFrame:
+    """Return what differs between the studies, settings and environments of two versions: `what`, `before`, `after`."""
+    pairs = [(key.replace("_", " "), *(_text(v.study, key) for v in (before, after))) for key in _SETUP_KEYS]
+    old, new = settings(before.study, before.trials), settings(after.study, after.trials)
+    pairs += [(f"settings of {label}", old[label], new[label]) for label in new if label in old]
+    pairs += [(label, "", "not there") for label in old if label not in new]
+    pairs += [(label, "not there", "") for label in new if label not in old]
     for key in ENVIRONMENT:
-        old, new = (", ".join(sorted(set(side.frames.trials[key]) - {""})) for side in (before, after))
-        pairs.append((key.replace("_", " "), old, new))
-    rows = [(what, old, new) for what, old, new in pairs if old != new]
+        values = (", ".join(sorted(set(version.frames.trials[key]) - {""})) for version in (before, after))
+        pairs.append((key.replace("_", " "), *values))
+    rows = [(what, first, second) for what, first, second in pairs if first != second]
     return pd.DataFrame(rows, columns=["what", "before", "after"])
 
 
-def _of(study: Study, key: str) -> str:
+def _text(study: Study, key: str) -> str:
     value = getattr(study, key)
     if isinstance(value, dict):
         return ", ".join(f"{name} = {item}" for name, item in value.items())
     return "" if value is None else str(value)
 
 
-def _same(before: pd.DataFrame, after: pd.DataFrame, labels: Sequence[str], *, paired: bool) -> tuple[str, ...]:
-    """The labels of which all that is compared are the very same trials: the shared repeats, or unpaired all of them."""
+def _identical(before: pd.DataFrame, after: pd.DataFrame, labels: Sequence[str], *, paired: bool) -> tuple[str, ...]:
+    """Return the labels whose compared trials are identical: the shared repeats, or all repeats if they are unpaired."""
 
-    def known(table: pd.DataFrame, label: str) -> dict[int, tuple[Any, ...]]:
-        own = table[(table["label"] == label) & (table["outcome"] != MISSING)]
-        return dict(zip(own["repeat"], zip(own["trial_id"], own["weights"], strict=True), strict=True))
+    def by_repeat(table: pd.DataFrame, label: str) -> dict[int, tuple[Any, ...]]:
+        rows = table[(table["label"] == label) & (table["outcome"] != MISSING)]
+        return dict(zip(rows["repeat"], zip(rows["trial_id"], rows["weights"], strict=True), strict=True))
 
-    found = []
+    labels_found = []
     for label in labels:
-        one, two = known(before, label), known(after, label)
-        used = one.keys() & two.keys() if paired else one.keys() | two.keys()
-        if used and all(repeat in one and one[repeat] == two.get(repeat) for repeat in used):
-            found.append(label)
-    return tuple(found)
+        old, new = by_repeat(before, label), by_repeat(after, label)
+        compared = old.keys() & new.keys() if paired else old.keys() | new.keys()
+        if compared and all(repeat in old and old[repeat] == new.get(repeat) for repeat in compared):
+            labels_found.append(label)
+    return tuple(labels_found)
 
 
 def _changes(
-    labels: Sequence[str],
-    matrix: pairwise_tests.Array,
-    *,
-    higher: bool,
-    margin: float,
-    level: float,
-    test: Test,
-    seeded: bool,
-) -> tuple[pd.DataFrame, int]:
-    """The table of changes, and the fewest repeats at which it has verdicts; columns are after, before, after, ..."""
-    k = len(labels)
-    after, before = range(0, 2 * k, 2), range(1, 2 * k, 2)
-    which = (np.asarray(after, dtype=np.int_), np.asarray(before, dtype=np.int_))
-    known = np.isfinite(matrix)
-    one, two = known[:, which[0]], known[:, which[1]]
-    shared = np.minimum(one.sum(axis=0), two.sum(axis=0)) if test == WELCH else (one & two).sum(axis=0)
-    fewest = pairwise_tests.fewest_of(test, shared.tolist(), lambda many: many, level)
-    found = pairwise_tests.compare(
-        matrix, np.random.default_rng(verdicts.SEED), test=test, level=level, which=which, fewest=fewest
-    )
-    verdict = verdicts.judge(found, higher=higher, margin=margin, level=level, fewest=fewest)
+    labels: Sequence[str], wide: pd.DataFrame, *, higher: bool, margin: float, level: float, test: Test, seeded: bool
+) -> pd.DataFrame:
+    """Return the table of changes; `wide` has a column for each label and version."""
     names = [name for label in labels for name in (label, label)]
-    table = verdicts.rows(
-        names, matrix, found, verdict=verdict, sign=1.0 if higher else -1.0, level=level, seeded=seeded
+    matrix = wide[[f"{label} · {version}" for label in labels for version in ("after", "before")]].to_numpy(np.float64)
+    after, before = np.arange(0, len(names), 2), np.arange(1, len(names), 2)
+    min_repeats = pairwise_tests.min_repeats_for_verdict(level)
+    differences = pairwise_tests.compare(
+        matrix,
+        np.random.default_rng(verdicts.SEED),
+        test=test,
+        level=level,
+        columns=(after, before),
+        min_repeats=min_repeats,
     )
-    columns: Mapping[str, Any] = {
-        "label": list(labels),
-        "before": [_mean(matrix, one, two, paired=found.paired) for two, one in zip(after, before, strict=True)],
-        "after": [_mean(matrix, two, one, paired=found.paired) for two, one in zip(after, before, strict=True)],
-        "n before": [int(np.isfinite(matrix[:, at]).sum()) for at in before],
-        "n after": [int(np.isfinite(matrix[:, at]).sum()) for at in after],
-    }
-    return pd.concat([pd.DataFrame(columns), table.drop(columns=["first", "second"])], axis=1), fewest
+    verdict = verdicts.judge(differences, higher=higher, margin=margin, level=level, min_repeats=min_repeats)
+    sign = 1.0 if higher else -1.0
+    table = verdicts.rows(names, matrix, differences, verdict=verdict, sign=sign, level=level, seeded=seeded)
+    means = pd.DataFrame(
+        {
+            "label": list(labels),
+            "before": [
+                _mean(matrix, old, new, paired=differences.paired) for new, old in zip(after, before, strict=True)
+            ],
+            "after": [
+                _mean(matrix, new, old, paired=differences.paired) for new, old in zip(after, before, strict=True)
+            ],
+            "n_before": np.isfinite(matrix[:, before]).sum(axis=0),
+            "n_after": np.isfinite(matrix[:, after]).sum(axis=0),
+        }
+    )
+    return pd.concat([means, table.drop(columns=["first", "second"])], axis=1)
 
 
 def _mean(matrix: pairwise_tests.Array, column: int, other: int, *, paired: bool) -> float:
-    """The mean of a column; paired, over the repeats that the other has as well, so that means and change agree."""
+    """Return the mean of a column; if paired, over the repeats that `other` has as well, so that the change agrees."""
     values = np.where(np.isfinite(matrix[:, other]), matrix[:, column], np.nan) if paired else matrix[:, column]
     return float(np.nanmean(values)) if np.isfinite(values).any() else np.nan

@@ -29,7 +29,7 @@ ADAPTIVE = ("adagrad", "rmsprop", "adadelta", "adamax", "nadam")
 RANKED = ("sgd", "momentum", "nag", "adagrad", "rmsprop", "adadelta", "adam", "adamax", "nadam")
 """The rules that are ranked over problems: each once, none in a printed form."""
 
-Wanted = Literal["above", "below", "near", "not below"]
+Direction = Literal["above", "below", "near", "not below"]
 
 SLOWER, ABOUT = 65.0, 1.5
 """How many times slower the paper's batches of 2 were, and within which factor a ratio counts as that."""
@@ -60,15 +60,15 @@ class ClaimTest:
     """
 
     claim: str
-    half: str
+    sub_claim: str
     part: str
     what: str
     by_repeat: pd.Series[float]
-    wanted: Wanted
+    direction: Direction
     margin: float = 0.0
     ratio: float = 0.0
 
-    def shown(self, mean: float) -> float:
+    def to_display_scale(self, mean: float) -> float:
         """A mean as people read it: of logarithms, the ratio."""
         return self.ratio * math.exp(mean) if self.ratio else mean
 
@@ -78,12 +78,12 @@ class DeterministicCheck:
     """A number that a rule fixes, the same in every repeat, and whether it is as the claim says."""
 
     claim: str
-    half: str
+    sub_claim: str
     part: str
     what: str
     value: float
-    wanted: str
-    holds: bool
+    expected: str
+    agrees: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class PartResults:
     epochs: int
     frames: Frames
     finals: pd.DataFrame
-    ways: pd.DataFrame
+    trajectories: pd.DataFrame
 
     @property
     def is_network(self) -> bool:
@@ -188,7 +188,7 @@ def evidence(study: Study, frames: Frames) -> PartResults:
         epochs=study.epochs,
         frames=frames,
         finals=scores.final(frames, metrics),
-        ways=trajectories.places(frames),
+        trajectories=trajectories.trajectory_points(frames),
     )
 
 
@@ -291,7 +291,7 @@ def _small_batches(part: PartResults) -> Iterator[ClaimTest]:
 def _stalls(part: PartResults) -> Iterator[ClaimTest]:
     """The loss of the updates in the last quarter of a run over that in the quarter before."""
     stalls, goes_on = "AdaGrad stalls on networks", "RMSProp and AdaDelta go on"
-    wants: tuple[tuple[str, str, Wanted], ...] = (
+    wants: tuple[tuple[str, str, Direction], ...] = (
         ("adagrad", stalls, "near"),
         ("rmsprop", goes_on, "below"),
         ("adadelta", goes_on, "below"),
@@ -324,9 +324,9 @@ def _adadelta(part: PartResults) -> Iterator[ClaimTest]:
     every = part.settings("adadelta")
     for label, given in every.items():
         if not _is(given.get("lr"), 1.0):
-            yield replace(_better("6", "no other learning rate is better", part, own, label), wanted="not below")
+            yield replace(_better("6", "no other learning rate is better", part, own, label), direction="not below")
         elif label != own and not _is(given.get("eps"), every[own].get("eps")):
-            yield replace(_better("6", "nor does ε take its place", part, own, label), wanted="near")
+            yield replace(_better("6", "nor does ε take its place", part, own, label), direction="near")
 
 
 def _adam(part: PartResults) -> Iterator[ClaimTest]:
@@ -380,7 +380,7 @@ def _first_steps(part: PartResults) -> Iterator[DeterministicCheck]:
         for at in (0, 1, 2):
             value = float(_steps(part, label)[at] / float(given["lr"]))
             yield DeterministicCheck(
-                "printed NAdam's steps", "", part.part, f"{label}: step {at + 1} over η", value, "", holds=True
+                "printed NAdam's steps", "", part.part, f"{label}: step {at + 1} over η", value, "", agrees=True
             )
 
 
@@ -450,7 +450,7 @@ def _in_the_valley(part: PartResults) -> Iterator[DeterministicCheck]:
 
 def _ended(part: PartResults, kind: str, **options: float) -> dict[str, dict[str, Any]]:
     """Of the entries of `Evidence.settings`, those that were run and did not break: what is not there shows nothing."""
-    recorded = set(trajectories.whole(part.frames)["label"])
+    recorded = set(trajectories.first_usable_trials(part.frames)["label"])
     return {
         label: given for label, given in part.settings(kind, own_budget=True, **options).items() if label in recorded
     }
@@ -465,7 +465,7 @@ def _own(part: PartResults, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _path(part: PartResults, label: str) -> pd.DataFrame:
     """The path of a label, its start first; empty where there is none."""
-    return part.ways[part.ways["label"] == label].sort_values("step")
+    return part.trajectories[part.trajectories["label"] == label].sort_values("step")
 
 
 def _has_path(part: PartResults, label: str) -> bool:

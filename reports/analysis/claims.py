@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from reports.analysis.claim_measurements import ClaimTest, DeterministicCheck, PartResults
     from reports.statistics.pairwise_tests import Differences
 
-Verdict = Literal["supported", "refuted", "partly", "undecided", "not measured here"]
+Verdict = Literal["supported", "refuted", "mixed", "undecided", "not measured here"]
 SUPPORTED: Verdict = "supported"
 REFUTED: Verdict = "refuted"
-MIXED: Verdict = "partly"
+MIXED: Verdict = "mixed"
 OPEN: Verdict = "undecided"
 UNMEASURED: Verdict = "not measured here"
 
@@ -173,7 +173,7 @@ class Measurement:
     """
 
     claim: str
-    half: str
+    sub_claim: str
     part: str
     what: str
     n: int
@@ -183,13 +183,13 @@ class Measurement:
     p: float = np.nan
     adjusted: float = np.nan
     verdict: Verdict = OPEN
-    needed: float = np.nan
+    repeats_needed: float = np.nan
     size: float = np.nan
     size_low: float = np.nan
     size_high: float = np.nan
     ratio: bool = False
     exact: bool = False
-    wanted: str = ""
+    expected: str = ""
     tied: bool = False
 
 
@@ -200,14 +200,14 @@ class Finding:
     claim: Claim
     measurements: tuple[Measurement, ...]
     verdict: Verdict
-    needed: float
+    repeats_needed: float
 
     @property
-    def halves(self) -> dict[str, Verdict]:
+    def sub_claims(self) -> dict[str, Verdict]:
         """The verdict on each half."""
         told: dict[str, list[Measurement]] = {}
         for each in self.measurements:
-            told.setdefault(each.half, []).append(each)
+            told.setdefault(each.sub_claim, []).append(each)
         return {half: _over_parts(group) for half, group in told.items()}
 
 
@@ -255,7 +255,7 @@ def judge_measurements(asked: Sequence[ClaimTest], level: float = LEVEL) -> list
         table = pd.concat([each.by_repeat for each in many], axis=1).sort_index()
         own = pairwise_tests.family(table.to_numpy(dtype=np.float64), np.random.default_rng(verdicts.SEED), level=level)
         margins = np.array([each.margin for each in many])
-        told = verdicts.judge(own, higher=True, margin=margins, level=level, fewest=MIN_REPEATS)
+        told = verdicts.judge(own, higher=True, margin=margins, level=level, min_repeats=MIN_REPEATS)
         low, high = own.simultaneous_interval()
         for at, each in enumerate(many):
             verdict = _verdict(each, str(told[at]), float(low[at]), float(high[at]))
@@ -290,8 +290,8 @@ def _over_parts(measurements: Sequence[Measurement]) -> Verdict:
 
 def _finding(claim: Claim, measurements: tuple[Measurement, ...]) -> Finding:
     draft = Finding(claim, measurements, UNMEASURED, np.nan)
-    verdict = combine(draft.halves.values())
-    needs = [each.needed for each in measurements if each.verdict == OPEN and not np.isnan(each.needed)]
+    verdict = combine(draft.sub_claims.values())
+    needs = [each.repeats_needed for each in measurements if each.verdict == OPEN and not np.isnan(each.repeats_needed)]
     return Finding(claim, measurements, verdict, max(needs) if needs and verdict == OPEN else np.nan)
 
 
@@ -302,16 +302,16 @@ def _counts(asked: ClaimTest) -> bool:
 
 def _verdict(asked: ClaimTest, told: str, low: float, high: float) -> Verdict:
     """What a house verdict on the mean (better: above 0) says of the claim."""
-    if asked.wanted == "near":  # no difference that counts
+    if asked.direction == "near":  # no difference that counts
         if told == TIED:
             return SUPPORTED
         outside = low > asked.margin or high < -asked.margin
         return REFUTED if told in {BETTER, WORSE} and outside else OPEN
-    if asked.wanted == "not below":  # not worse by more than the margin
+    if asked.direction == "not below":  # not worse by more than the margin
         return SUPPORTED if low >= -asked.margin else REFUTED if high < -asked.margin else OPEN
     if told == UNDECIDED:
         return OPEN
-    return SUPPORTED if told == {"above": BETTER, "below": WORSE}[asked.wanted] else REFUTED
+    return SUPPORTED if told == {"above": BETTER, "below": WORSE}[asked.direction] else REFUTED
 
 
 def _measurement(asked: ClaimTest, found: Differences, at: int, verdict: Verdict) -> Measurement:
@@ -319,20 +319,20 @@ def _measurement(asked: ClaimTest, found: Differences, at: int, verdict: Verdict
     mean, sd = float(found.mean[at]), float(found.sd[at])
     gap, *ends = _towards(asked, mean, low, high)
     size, size_low, size_high = (each / sd if sd > 0 else np.nan for each in (gap, *ends))
-    needed = pairwise_tests.repeats_needed(gap, sd, found.joint) if verdict == OPEN else np.nan
+    needed = pairwise_tests.repeats_needed(gap, sd, found.simultaneous_level) if verdict == OPEN else np.nan
     return Measurement(
         claim=asked.claim,
-        half=asked.half,
+        sub_claim=asked.sub_claim,
         part=asked.part,
         what=asked.what,
         n=int(found.n[at]),
-        effect=asked.shown(mean),
-        low=asked.shown(low),
-        high=asked.shown(high),
+        effect=asked.to_display_scale(mean),
+        low=asked.to_display_scale(low),
+        high=asked.to_display_scale(high),
         p=float(found.p[at]),
         adjusted=float(found.adjusted[at]),
         verdict=verdict,
-        needed=needed,
+        repeats_needed=needed,
         size=size,
         size_low=size_low,
         size_high=size_high,
@@ -342,35 +342,42 @@ def _measurement(asked: ClaimTest, found: Differences, at: int, verdict: Verdict
 
 def _towards(asked: ClaimTest, mean: float, low: float, high: float) -> tuple[float, float, float]:
     """How far an effect lies on the claim's side, with the ends of its interval; below 0 it lies on the other."""
-    if asked.wanted == "below":
+    if asked.direction == "below":
         return -mean, -high, -low
-    if asked.wanted == "near":  # from the margin inwards
+    if asked.direction == "near":  # from the margin inwards
         nearest = 0.0 if low <= 0 <= high else min(abs(low), abs(high))
         return asked.margin - abs(mean), asked.margin - max(abs(low), abs(high)), asked.margin - nearest
-    shift = asked.margin if asked.wanted == "not below" else 0.0
+    shift = asked.margin if asked.direction == "not below" else 0.0
     return mean + shift, low + shift, high + shift
 
 
 def _too_few(asked: ClaimTest, level: float) -> Measurement:
     """A measurement without the repeats that a verdict needs: undecided, with its own interval."""
     own = t_interval(asked.by_repeat.dropna().to_numpy(dtype=np.float64), level)
-    ends = (asked.shown(own.mean), asked.shown(own.low), asked.shown(own.high))
+    ends = (asked.to_display_scale(own.mean), asked.to_display_scale(own.low), asked.to_display_scale(own.high))
     return Measurement(
-        asked.claim, asked.half, asked.part, asked.what, own.n, *ends, needed=float(MIN_REPEATS), ratio=asked.ratio > 0
+        asked.claim,
+        asked.sub_claim,
+        asked.part,
+        asked.what,
+        own.n,
+        *ends,
+        repeats_needed=float(MIN_REPEATS),
+        ratio=asked.ratio > 0,
     )
 
 
 def _as_measurement(exact: DeterministicCheck) -> Measurement:
     return Measurement(
         exact.claim,
-        exact.half,
+        exact.sub_claim,
         exact.part,
         exact.what,
         1,
         exact.value,
-        verdict=SUPPORTED if exact.holds else REFUTED,
+        verdict=SUPPORTED if exact.agrees else REFUTED,
         exact=True,
-        wanted=exact.wanted,
+        expected=exact.expected,
     )
 
 
@@ -382,7 +389,7 @@ def _ranks_differ(evidence: Sequence[PartResults], level: float) -> tuple[Findin
     judged = judge_measurements(pairs, level)
     alike: dict[str, list[Measurement]] = {}
     for each in judged:
-        alike.setdefault(each.half, []).append(each)
+        alike.setdefault(each.sub_claim, []).append(each)
     if all(len(group) < MIN_PROBLEMS for group in alike.values()):
         return Finding(claim, (), UNMEASURED, np.nan), 0, 0
     best = max(alike.values(), key=lambda group: _contrast(group, decided=True))
@@ -393,7 +400,7 @@ def _ranks_differ(evidence: Sequence[PartResults], level: float) -> tuple[Findin
     else:
         verdict = OPEN
         best = max(alike.values(), key=lambda group: _contrast(group, decided=False))
-    needs = [each.needed for each in _two(best) if not np.isnan(each.needed)]
+    needs = [each.repeats_needed for each in _two(best) if not np.isnan(each.repeats_needed)]
     high, low = _two(best)
     turned = replace(
         low, size=-low.size, size_low=-low.size_high, size_high=-low.size_low
@@ -405,7 +412,9 @@ def _ranks_differ(evidence: Sequence[PartResults], level: float) -> tuple[Findin
 
 def _told_of_pair(measured: Measurement, verdict: Verdict) -> Measurement:
     """The measurement of a pair on one problem, as what it says of the whole claim."""
-    return replace(measured, half="", verdict=verdict, needed=measured.needed if verdict == OPEN else np.nan)
+    return replace(
+        measured, sub_claim="", verdict=verdict, repeats_needed=measured.repeats_needed if verdict == OPEN else np.nan
+    )
 
 
 def _two(group: Sequence[Measurement]) -> tuple[Measurement, Measurement]:
@@ -440,7 +449,7 @@ def rows(findings: Findings) -> pd.DataFrame:
             "text": finding.claim.text,
             "source": finding.claim.source,
             "claim_verdict": finding.verdict,
-            "claim_needed": finding.needed,
+            "claim_repeats_needed": finding.repeats_needed,
         }
         told += [about | _row(each) for each in finding.measurements] or [about]
     return pd.DataFrame(told)

@@ -39,7 +39,7 @@ def by_label(
     score: str,
     *,
     settings: Mapping[str, str] | None = None,
-    printed: Mapping[str, Mapping[str, float]] | None = None,
+    published: Mapping[str, Mapping[str, float]] | None = None,
     level: float = LEVEL,
 ) -> pd.DataFrame:
     """A row per label, the best mean of `score` first, labels without a score last.
@@ -74,14 +74,14 @@ def by_label(
             "planned": frames.planned[label],
         }
         rate = success_interval(row["ok"], row["run"], level)
-        row |= {"success": rate.value, "success low": rate.low, "success high": rate.high}
+        row |= {"success": rate.value, "success_low": rate.low, "success_high": rate.high}
         row |= {outcome: int(counts.get(outcome, 0)) for outcome in ("diverged", "stalled", "failed", MISSING)}
         for metric in metrics:
             interval = t_interval(ok[metric].to_numpy(), level)
-            row |= {metric: interval.mean, f"{metric} low": interval.low, f"{metric} high": interval.high}
+            row |= {metric: interval.mean, f"{metric}_low": interval.low, f"{metric}_high": interval.high}
         row["examples_per_second"] = float(np.median(speeds)) if len(speeds) else float("nan")
-        for metric in [*metrics, "examples_per_second"] if printed else []:
-            row[f"{metric} printed"] = float((printed or {}).get(label, {}).get(metric, float("nan")))
+        for metric in [*metrics, "examples_per_second"] if published else []:
+            row[f"{metric}_published"] = float((published or {}).get(label, {}).get(metric, float("nan")))
         rows.append(row | {"level": level, "method": METHOD})
     table = pd.DataFrame(rows)
     sign = -1.0 if higher_is_better(score) else 1.0
@@ -101,8 +101,8 @@ def score_under_other_intervals(
         level: Of the intervals.
 
     Returns:
-        `label`, `n`; `mean`, `low`, `high` (Student t); `bootstrap low`, `bootstrap high` (studentised); `median`, `median
-        low`, `median high` (order statistics), `median level`, which that interval really has; `level`.
+        `label`, `n`; `mean`, `low`, `high` (Student t); `bootstrap_low`, `bootstrap_high` (studentised); `median`, `median
+        low`, `median_high` (order statistics), `median_level`, which that interval really has; `level`.
     """
     rows = []
     for label in labels:
@@ -117,12 +117,12 @@ def score_under_other_intervals(
                 "mean": mean.mean,
                 "low": mean.low,
                 "high": mean.high,
-                "bootstrap low": resampled.low,
-                "bootstrap high": resampled.high,
+                "bootstrap_low": resampled.low,
+                "bootstrap_high": resampled.high,
                 "median": middle.value,
-                "median low": middle.low,
-                "median high": middle.high,
-                "median level": middle.level,
+                "median_low": middle.low,
+                "median_high": middle.high,
+                "median_level": middle.level,
                 "level": level,
             }
         )
@@ -132,7 +132,7 @@ def score_under_other_intervals(
 def against_reference(
     estimates: pd.DataFrame,
     scores: pd.DataFrame,
-    printed: Mapping[str, Mapping[str, float]],
+    published: Mapping[str, Mapping[str, float]],
     metrics: Sequence[str],
 ) -> pd.DataFrame:
     """A row per printed number that belongs to a label of the study.
@@ -148,43 +148,51 @@ def against_reference(
         label = estimate["label"]
         ok = scores[(scores["label"] == label) & (scores["outcome"] == "ok")]
         for metric in [*metrics, "examples_per_second"]:
-            if metric not in printed.get(label, {}):
+            if metric not in published.get(label, {}):
                 continue
-            number, values = float(printed[label][metric]), ok[metric].dropna()
+            number, values = float(published[label][metric]), ok[metric].dropna()
             low, high = (values.min(), values.max()) if len(values) else (np.nan, np.nan)
             rows.append(
                 {
                     "label": label,
                     "metric": metric,
                     "ours": estimate[metric],
-                    "low": estimate.get(f"{metric} low", np.nan),
-                    "high": estimate.get(f"{metric} high", np.nan),
+                    "low": estimate.get(f"{metric}_low", np.nan),
+                    "high": estimate.get(f"{metric}_high", np.nan),
                     "n": len(values),
                     "minimum": low,
                     "maximum": high,
-                    "printed": number,
+                    "published": number,
                     "difference": estimate[metric] - number,
                     "within": bool(low <= number <= high) if len(values) > 1 and metric in metrics else None,
                 }
             )
-    columns = "label metric ours low high n minimum maximum printed difference within"
+    columns = "label metric ours low high n minimum maximum published difference within"
     return pd.DataFrame(rows, columns=columns.split())
 
 
-def by_epoch(points: pd.DataFrame, metric: str, level: float = LEVEL, *, whole: bool = False) -> pd.DataFrame:
+def by_epoch(points: pd.DataFrame, metric: str, level: float = LEVEL, *, simultaneous: bool = False) -> pd.DataFrame:
     """Mean curves over epochs with pointwise intervals.
 
     Args:
         points: A row per measured value (`Frames.points`); only those of ok trials count.
         metric: Which metric.
         level: Of the intervals.
-        whole: With the bounds of the simultaneous band, too, which holds the whole curve: `whole low`, `whole high`.
+        whole: With the bounds of the simultaneous band, too, which holds the whole curve: `simultaneous_low`, `simultaneous_high`.
 
     Returns:
         `label`, `epoch`, `mean`, `low`, `high`, `n`, in the order of the plan and of the epochs.
     """
     chosen = points[(points["metric"] == metric) & (points["outcome"] == "ok")]
-    columns = ["label", "epoch", "mean", "low", "high", "n", *(["whole low", "whole high"] if whole else [])]
+    columns = [
+        "label",
+        "epoch",
+        "mean",
+        "low",
+        "high",
+        "n",
+        *(["simultaneous_low", "simultaneous_high"] if simultaneous else []),
+    ]
     parts = [pd.DataFrame(columns=columns)]
     for label, group in chosen.groupby("label", sort=False):
         matrix = group.pivot_table(index="repeat", columns="epoch", values="value", aggfunc="last", dropna=False)
@@ -197,9 +205,9 @@ def by_epoch(points: pd.DataFrame, metric: str, level: float = LEVEL, *, whole: 
             "high": band.high,
             "n": band.n,
         }
-        if whole:
+        if simultaneous:
             wide = simultaneous_band(matrix.to_numpy(), np.random.default_rng(SEED), level)
-            part |= {"whole low": wide.low, "whole high": wide.high}
+            part |= {"simultaneous_low": wide.low, "simultaneous_high": wide.high}
         parts.append(pd.DataFrame(part))
     return pd.concat(parts[1:], ignore_index=True) if len(parts) > 1 else parts[0]
 

@@ -14,7 +14,7 @@ SHARE = 0.01
 
 
 _RANGE = [
-    *("label", "lr", "score", "own", "low", "high", "below", "above", "ratio", "decades", "at_most"),
+    *("label", "lr", "score", "default", "low", "high", "below", "above", "ratio", "decades", "at_most"),
     *("open_low", "open_high", "sampled_low", "sampled_high", "within", "inside", "tried", "share"),
 ]
 
@@ -37,7 +37,7 @@ def points(trials: pd.DataFrame) -> pd.DataFrame:
         score), `complete` and `own` (the study's own setting). In a sweep (`swept`) the mean over the trials of a rate,
         without a score if one of them has none; else a row per trial, whatever its other hyperparameters.
     """
-    columns = ["label", "lr", "score", "goodness", "complete", "own"]
+    columns = ["label", "lr", "score", "goodness", "complete", "default"]
     if PARAM + "lr" not in trials:
         return pd.DataFrame(columns=columns)
     table = pd.DataFrame(
@@ -47,12 +47,12 @@ def points(trials: pd.DataFrame) -> pd.DataFrame:
             "goodness": goodness(trials),
             "sign": np.where(trials["goal"] == "maximise", 1.0, -1.0),
             "complete": trials["state"] == "complete",
-            "own": trials["is_default"].astype(bool),
+            "default": trials["is_default"].astype(bool),
         }
     ).dropna(subset=["lr", "goodness"])
     order = {label: at for at, label in enumerate(dict.fromkeys(table["label"]))}
     if swept(trials):
-        means = {"goodness": "mean", "sign": "first", "complete": "all", "own": "any"}
+        means = {"goodness": "mean", "sign": "first", "complete": "all", "default": "any"}
         table = table.groupby(["label", "lr"], sort=False, as_index=False).agg(means)
     table["score"] = (table["sign"] * table["goodness"]).where(np.isfinite(table["goodness"]))
     table = table.assign(at=table["label"].map(order)).sort_values(["at", "lr"], kind="stable")
@@ -90,8 +90,12 @@ def ranges(trials: pd.DataFrame, share: float = SHARE) -> pd.DataFrame:
     for label in dict.fromkeys(trials["optimizer"]):
         tried = table[table["label"] == label]
         scored = tried[tried["complete"].astype(bool) & tried["score"].notna()]
-        own = tried.loc[tried["own"].astype(bool), "lr"]
-        row: dict[str, Any] = {"label": label, "own": float(own.iloc[0]) if len(own) else np.nan, "tried": len(tried)}
+        own = tried.loc[tried["default"].astype(bool), "lr"]
+        row: dict[str, Any] = {
+            "label": label,
+            "default": float(own.iloc[0]) if len(own) else np.nan,
+            "tried": len(tried),
+        }
         row |= {"sampled_low": tried["lr"].min(), "sampled_high": tried["lr"].max(), "share": share}
         if len(scored):
             row |= _range(tried["lr"].to_numpy(dtype=float), scored, share)

@@ -50,7 +50,7 @@ class Ranking:
         parts: The names of the parts, in their order.
         table: A row per label: `label`, `mean_rank`, for each part `rank <part>`, `ok <part>` and `run <part>` (how many of its
             repeats ended ok, of how many), and how often a run of the first label beats
-            one of this: `beaten`, `beaten low`, `beaten high`.
+            one of this: `probability_of_improvement`, `probability_of_improvement_low`, `probability_of_improvement_high`.
         ranks: Mean ranks with their test, in the order of `labels`.
         profiles: Of the time to a target; None where no part was followed over time, or none has a
             repeat that all of them ran (results from elsewhere may share none).
@@ -87,7 +87,7 @@ def rank_optimizers(problems: Sequence[ProblemResults]) -> Ranking | None:
     ranks = replace(ranks, mean=ranks.mean[order])
     table = pd.DataFrame({"label": labels, "mean_rank": ranks.mean})
     for results, row in zip(known, means[:, order], strict=True):
-        table[f"rank {results.study.part}"] = pd.Series(-row).rank().to_numpy()
+        table[f"rank_{results.study.part}"] = pd.Series(-row).rank().to_numpy()
     for results in known:
         for count in ("ok", "run"):
             table[f"{count} {results.study.part}"] = (
@@ -98,7 +98,7 @@ def rank_optimizers(problems: Sequence[ProblemResults]) -> Ranking | None:
         across_problems.probability_of_improvement(runs[labels[0]], runs[label], np.random.default_rng(SEED))
         for label in labels[1:]
     ]
-    table[["beaten", "beaten low", "beaten high"]] = beaten
+    table[["probability_of_improvement", "probability_of_improvement_low", "probability_of_improvement_high"]] = beaten
     costs = _costs(known, labels)
     profiles = across_problems.performance_profiles(costs, RATIOS, np.random.default_rng(SEED)) if len(costs) else None
     unit = "epochs" if any(results.frames.imported for results in known) else "updates"

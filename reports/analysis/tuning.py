@@ -2,7 +2,7 @@
 
 The trials of a tuning run come as a frame with a row per Optuna trial: `optimizer`, `kind`, `number`, `state`, `value`,
 `objective`, `goal`, `sampler`, `is_default` (the study's own setting), `repeats`, `examples`, `seconds`, and for
-each hyperparameter the columns `param.<name>`, `range.<name>` (what was searched) and `edge.<name>` (whether the value lies
+each hyperparameter the columns `param.<name>`, `range.<name>` (what was searched) and `at_bound.<name>` (whether the value lies
 on an edge of that), NaN where the optimizer does not have it.
 """
 
@@ -65,7 +65,7 @@ def best(trials: pd.DataFrame) -> pd.DataFrame:
             "label": label,
             "number": np.nan,
             "score": np.nan,
-            "own": float(own["value"].iloc[0]) if len(own) else np.nan,
+            "default": float(own["value"].iloc[0]) if len(own) else np.nan,
             "kept": False,
             "repeats": 0,
             "complete": len(whole),
@@ -80,11 +80,11 @@ def best(trials: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def at_edges(trials: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
+def at_bounds(trials: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
     """The hyperparameters whose chosen value lies on an edge of the range that was searched.
 
     Args:
-        trials: A row per Optuna trial, with `range.<name>` and `edge.<name>`.
+        trials: A row per Optuna trial, with `range.<name>` and `at_bound.<name>`.
         chosen: A row per optimizer (`best`).
 
     Returns:
@@ -97,7 +97,7 @@ def at_edges(trials: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
             rows += [
                 (row["label"], name, float(row[PARAM + name]), told[f"range.{name}"])
                 for name in hyperparameters(trials)
-                if told.get(f"edge.{name}") in EDGE
+                if told.get(f"at_bound.{name}") in EDGE
             ]
     return pd.DataFrame(rows, columns=["label", "parameter", "value", "range"])
 
@@ -130,7 +130,7 @@ def tuned_vs_default(
         level: Of the intervals.
 
     Returns:
-        A row per label: `own`, `own low`, `own high`, `own ok`, `own run` and the same of `tuned`; `difference`, `low`,
+        A row per label: `own`, `default_low`, `default_high`, `default_ok`, `default_run` and the same of `tuned`; `difference`, `low`,
         `high` and `n`, the pairs of which both sides ended ok; `pairs`, how many there should be; `kept`, `level`,
         `method`. No mean leaves a run out unseen: compare `n` with `pairs`.
     """
@@ -138,12 +138,12 @@ def tuned_vs_default(
     for label in labels:
         row: dict[str, Any] = {"label": label}
         sides = {}
-        for side, name in (("own", label), ("tuned", tuned_label(label))):
+        for side, name in (("default", label), ("tuned", tuned_label(label))):
             run = scores[scores["label"] == name]
             sides[side] = run.loc[run["outcome"] == "ok"].set_index("repeat")[metric].dropna()
             row |= _columns(t_interval(sides[side].to_numpy(), level), side)
-            row |= {f"{side} ok": len(sides[side]), f"{side} run": len(run)}
-        pairs = (sides["tuned"] - sides["own"]).dropna()
+            row |= {f"{side}_ok": len(sides[side]), f"{side}_run": len(run)}
+        pairs = (sides["tuned"] - sides["default"]).dropna()
         interval = t_interval(pairs.to_numpy() if label not in kept else [], level)
         row |= {"difference": interval.mean, "low": interval.low, "high": interval.high, "n": interval.n}
         repeats = [set(scores.loc[scores["label"] == name, "repeat"]) for name in (label, tuned_label(label))]
@@ -167,7 +167,7 @@ def validation_test_gap(chosen: pd.DataFrame, scores: pd.DataFrame, level: float
         level: Of the intervals.
 
     Returns:
-        A row per optimizer: `label`, `metric`, `validation`, `test`, `test low`, `test high`, `gap`, `low`, `high`, `n`,
+        A row per optimizer: `label`, `metric`, `validation`, `test`, `test_low`, `test_high`, `gap`, `low`, `high`, `n`,
         the same with `own ` in front for the study's own setting, `level`, `method`.
     """
     rows = []
@@ -177,7 +177,7 @@ def validation_test_gap(chosen: pd.DataFrame, scores: pd.DataFrame, level: float
         own, tuned = row["label"], tuned_label(row["label"])
         if row["kept"] and tuned not in set(scores["label"]):
             tuned = own
-        for front, name, validation in (("", tuned, row["score"]), ("own ", own, row["own"])):
+        for front, name, validation in (("", tuned, row["score"]), ("default_", own, row["default"])):
             ok = scores[(scores["label"] == name) & (scores["outcome"] == "ok")]
             test = t_interval(ok[metric].dropna().to_numpy() if metric in ok else [], level)
             told |= {f"{front}validation": validation} | _columns(test, f"{front}test")
@@ -188,4 +188,4 @@ def validation_test_gap(chosen: pd.DataFrame, scores: pd.DataFrame, level: float
 
 
 def _columns(interval: Interval, name: str) -> dict[str, float]:
-    return {name: interval.mean, f"{name} low": interval.low, f"{name} high": interval.high}
+    return {name: interval.mean, f"{name}_low": interval.low, f"{name}_high": interval.high}

@@ -16,7 +16,7 @@ import numpy as np
 from reports.figures.style import INK
 from reports.figures.trajectories import CONTOUR, levels, trajectory_axes
 from reports.frames.study_frames import SURFACES
-from reports.frames.trajectories import best, drawable, window
+from reports.frames.trajectories import best_label, clip_far_points, window
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -133,13 +133,13 @@ def animation(
     diverged = dict(zip(ended["label"], ended["diverges"], strict=True))
     ways = {}
     for label, way in paths.groupby("label", sort=False):
-        places = [(float(x), float(y)) for x, y in _scaled(drawable(way, shown), shown)]
+        places = [(float(x), float(y)) for x, y in _scaled(clip_far_points(way, shown), shown)]
         told = tuple(compact(height) for height in way["height"])
         ways[str(label)] = AnimatedTrajectory(str(label), tuple(places), told, bool(diverged[label]))
     racers, chosen = [], []
     for family in families:
         first = next(iter(family.labels.values()))
-        winner = best(family, ended)
+        winner = best_label(family, ended)
         chosen.append(winner)
         rates = {label: f"{rate:g}" if np.isfinite(rate) else "" for rate, label in family.labels.items()}
         style = styles[first]
@@ -177,7 +177,7 @@ def gif(paths: pd.DataFrame, racers: Sequence[tuple[str, str]], styles: Mapping[
 
     figure, ax, shown = trajectory_axes(paths, racers, styles)
     figure.dpi = _SHARP
-    ways = [drawable(paths[paths["label"] == label], shown) for _, label in racers]
+    ways = [clip_far_points(paths[paths["label"] == label], shown) for _, label in racers]
     steps = max(map(len, ways)) - 1
     moving = []
     for (_, label), way in zip(racers, ways, strict=True):

@@ -43,7 +43,7 @@ def share_reached(
     for at, (label, curve) in enumerate(shown.items()):
         style, end = styles[label], min(curve.followed, horizon)
         inside = curve.time <= end
-        share = 1 - curve.missing[inside]
+        share = 1 - curve.not_reached[inside]
         first = int(np.argmax(share > 0))  # before the first that arrives there is nothing to see
         lift = 0.005 * (at - (len(shown) - 1) / 2)  # so that curves that agree can be seen beside each other
         time = np.concatenate([curve.time[inside][first:][:1], curve.time[inside][first:], [end]])

@@ -18,7 +18,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from reports.figures.convergence import convergence
 from reports.figures.style import INK, QUIET, single_panel
 from reports.frames.study_frames import SURFACES
-from reports.frames.trajectories import best, by_label, drawable, outside, window
+from reports.frames.trajectories import best_label, rows_by_label, clip_far_points, ends_outside, window
 from reports.text import notes
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def trajectory(way: pd.DataFrame, ax: Axes, style: Style, shown: Window, *, dash
         shown: The limits of the axes.
         dashed: Whether the line has the label's dash, so that two of one way are both seen.
     """
-    x1, x2 = drawable(way, shown).T
+    x1, x2 = clip_far_points(way, shown).T
     dash = style.line if dashed else "-"
     ax.plot(
         x1, x2, color=style.color, ls=dash, lw=1.0, marker="o", ms=2.4, mec="none", markevery=marker_interval(len(x1)), zorder=3
@@ -139,7 +139,7 @@ def small_multiples(
     surface = SURFACES[families[0].surface]
     shown = window(surface, paths)
     ways = dict(iter(paths.groupby("label")))
-    told = by_label(ended)
+    told = rows_by_label(ended)
     for row, family in enumerate(families):
         style = styles[next(iter(family.labels.values()))]
         middle = axes[row, 0].get_position()
@@ -154,7 +154,7 @@ def small_multiples(
             fontsize=8,
             parse_math=False,
         )
-        lowest = best(family, ended)
+        lowest = best_label(family, ended)
         for column, rate in enumerate(rates):
             ax, label = axes[row, column], family.labels.get(rate)
             if row == 0:
@@ -166,7 +166,7 @@ def small_multiples(
             ax.tick_params(labelleft=column == 0, labelbottom=row == len(families) - 1, labelsize=6.5, length=2)
             if label in ways:
                 trajectory(ways[label], ax, styles[label], shown)
-                _tell(ax, told[label], lowest=label == lowest, away=outside(ways[label], shown))
+                _tell(ax, told[label], lowest=label == lowest, away=ends_outside(ways[label], shown))
             else:
                 ax.text(0.5, 0.5, "not recorded", transform=ax.transAxes, ha="center", color=QUIET, fontsize=6.5)
     figure.text((_LEFT / _WIDTH + 0.995) / 2, 0.08 / high, "$x_1$", ha="center", fontsize=8)

@@ -66,8 +66,8 @@ def sensitivity(
         outer = (outer[0], outer[1] if math.isfinite(outer[1]) else highest * 3)
         ax.axvspan(*outer, color=style.color, alpha=0.08, lw=0, zorder=0)
         ax.axvspan(span["low"], span["high"], color=style.color, alpha=0.17, lw=0, zorder=0)
-    if math.isfinite(span["own"]):
-        ax.axvline(span["own"], color=QUIET, lw=0.9, ls=(0, (4, 2)), zorder=1)
+    if math.isfinite(span["default"]):
+        ax.axvline(span["default"], color=QUIET, lw=0.9, ls=(0, (4, 2)), zorder=1)
     score = points["score"].to_numpy(dtype=float)
     inside = (score >= worst) if upward else (score <= worst)
     shown, beyond, lost = points[inside], points[~inside & points["score"].notna()], points[points["score"].isna()]
@@ -119,7 +119,7 @@ def sensitivities(
     _key(
         figure,
         goal=goal,
-        own=bool(ranges["own"].notna().any()),
+        own=bool(ranges["default"].notna().any()),
         pruned=bool((points["score"].notna() & ~points["complete"].astype(bool)).any()),
     )
     return figure
@@ -148,7 +148,7 @@ def sweep(
         )
         if math.isfinite(span["score"]):
             ax.plot([span["lr"]], [span["score"]], style.marker, color=style.color, ms=7, mec=INK, mew=1, zorder=6)
-        tried = own[own["own"].astype(bool)]
+        tried = own[own["default"].astype(bool)]
         ax.plot(tried["lr"], tried["score"], "o", mfc="none", mec=style.color, ms=8, mew=0.9, zorder=5)
     _score_limits(ax, points, goal)
     ax.set_xlabel("Learning rate")
@@ -270,9 +270,9 @@ def score_intervals(compared: pd.DataFrame, ax: Axes, styles: Mapping[str, Style
     """
     for at, (_, row) in enumerate(compared.iterrows()):
         style = styles[row["label"]]
-        for side, up in (("own", 0.16), ("tuned", -0.16)):
+        for side, up in (("default", 0.16), ("tuned", -0.16)):
             y = at - up
-            ax.plot([row[f"{side} low"], row[f"{side} high"]], [y, y], color=style.color, lw=1.4, alpha=0.85)
+            ax.plot([row[f"{side}_low"], row[f"{side}_high"]], [y, y], color=style.color, lw=1.4, alpha=0.85)
             if side == "tuned":
                 mark(ax, row[side], y, style)
             else:
@@ -304,7 +304,7 @@ def differences(
         ax.plot([row["low"], row["high"]], [y, y], color=style.color, lw=1.6, solid_capstyle="butt")
         mark(ax, row[column], y, style)
         if yardstick:
-            ax.plot([row["own low"], row["own high"]], [at - 0.16] * 2, color=style.color, lw=1, alpha=0.75)
+            ax.plot([row["default_low"], row["default_high"]], [at - 0.16] * 2, color=style.color, lw=1, alpha=0.75)
             ax.plot(
                 [row[f"own {column}"]], [at - 0.16], style.marker, mfc="white", mec=style.color, ms=4, mew=1, zorder=6
             )

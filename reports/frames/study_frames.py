@@ -95,8 +95,7 @@ class Frames:
     Attributes:
         trials: A row per planned trial, in the order of the plan: `label`, `kind`, `repeat`, `trial_id`, `outcome`
             (`missing` without a record), `reason`, `epochs`, `batch_size`, `train_examples`, `examples_per_second`,
-            `train_seconds`, `total_seconds`, `weights`, `hyperparameters`, `problem_options`, `draws` (what decides the random
-            numbers of a repeat), and the keys of `ENVIRONMENT`.
+            `train_seconds`, `total_seconds`, `weights`, `hyperparameters`, `problem_options`, `random_stream_key`, and the keys of `ENVIRONMENT`.
         points: A row per measured value: `label`, `repeat`, `outcome`, `trial_id`, `metric`, `epoch`, `step`, `value`.
             A trial that two labels share has its points under both.
         planned: How many trials each label has in the plan. Its order is the order of the labels.
@@ -196,7 +195,7 @@ def tuning(study: Study, store: TuningStore) -> pd.DataFrame:
         (`complete`, `pruned`, `diverged`, `stalled`, `failed`), `value` (the objective on the validation split, as
         `suite.tuning` counts it; NaN for a failed one), `objective`, `goal` (`minimise`, `maximise`), `sampler`, `is_default`
         (the optimizer's own setting), `repeats` (how many were run), `examples` (training examples spent), `seconds`,
-        `run_id`, and for each tuned hyperparameter `param.<name>`, `range.<name>` (what was searched) and `edge.<name>`
+        `run_id`, and for each tuned hyperparameter `param.<name>`, `range.<name>` (what was searched) and `at_bound.<name>`
         (whether the value lies on an edge beyond which the range could go on); NaN where the optimizer does not have it.
     """
     labels = list(study.tuned.optuna) if study.tuned else [entry.name for entry in study.optimizer]
@@ -247,7 +246,7 @@ def _tried(tried: Configuration) -> dict[str, Any]:
         **{f"param.{name}": value for name, value in tried.hyperparameters.items()},
         **{f"range.{name}": format_range(found) for name, found in searched.items()},
         **{
-            f"edge.{name}": bool(extend_range_at_bound(found, tried.hyperparameters[name]))
+            f"at_bound.{name}": bool(extend_range_at_bound(found, tried.hyperparameters[name]))
             for name, found in searched.items()
         },
     }
@@ -319,7 +318,7 @@ def _row(trial: Trial, record: TrialRecord | None) -> dict[str, Any]:
         "weights": record.weights if record else "",
         "hyperparameters": dict(trial.hyperparameters),
         "problem_options": dict(trial.problem_options),
-        "draws": random_stream_key(trial),
+        "random_stream_key": random_stream_key(trial),
     }
     environment = record.environment if record else {}
     return row | {key: environment.get(key, "") for key in ENVIRONMENT}

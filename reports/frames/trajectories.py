@@ -43,7 +43,7 @@ class Family:
     labels: Mapping[float, str]
 
 
-def places(frames: Frames) -> pd.DataFrame:
+def trajectory_points(frames: Frames) -> pd.DataFrame:
     """Every recorded place, the start of its surface first; of the repeats, which are all equal, the first that did not break.
 
     Returns:
@@ -55,7 +55,7 @@ def places(frames: Frames) -> pd.DataFrame:
     points = points[points["repeat"] == points.groupby("label")["repeat"].transform("min")]
     table = points.pivot_table(index=keys, columns="metric", values="value", sort=False)
     table = table.reindex(columns=[X1, X2]).set_axis(["x1", "x2"], axis=1).reset_index()
-    recorded = whole(frames)
+    recorded = first_usable_trials(frames)
     on = pd.DataFrame({"label": recorded["label"], "surface": [_surface(o) for o in recorded["problem_options"]]})
     on = on[on["surface"] != ""]
     starts = pd.DataFrame([SURFACES[key].start for key in on["surface"]], columns=["x1", "x2"], index=on.index)
@@ -100,7 +100,7 @@ def families(frames: Frames) -> tuple[Family, ...]:
     return tuple(Family(names[key], surfaces[key], dict(sorted(labels.items()))) for key, labels in found.items())
 
 
-def ends(paths: pd.DataFrame, frames: Frames) -> pd.DataFrame:
+def final_points(paths: pd.DataFrame, frames: Frames) -> pd.DataFrame:
     """Where each path ended.
 
     Args:
@@ -113,7 +113,7 @@ def ends(paths: pd.DataFrame, frames: Frames) -> pd.DataFrame:
         the start; NaN where there is none) and `diverges`: it left the numbers, or it ended higher than it began, at
         half of its greatest height or more.
     """
-    recorded = whole(frames)
+    recorded = first_usable_trials(frames)
     known = {row["label"]: row for row in recorded.to_dict(orient="records")}
     rows = []
     for label, way in paths.groupby("label", sort=False):
@@ -137,18 +137,18 @@ def ends(paths: pd.DataFrame, frames: Frames) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def whole(frames: Frames) -> pd.DataFrame:
+def first_usable_trials(frames: Frames) -> pd.DataFrame:
     """The first trial of each label that was run and did not break."""
     return frames.trials[~frames.trials["outcome"].isin([MISSING, "failed"])].drop_duplicates("label")
 
 
-def best(family: Family, ended: pd.DataFrame) -> str | None:
+def best_label(family: Family, ended: pd.DataFrame) -> str | None:
     """The label that ended lowest, the first of equals; None where all diverged or none is recorded."""
     own = ended[ended["label"].isin(list(family.labels.values())) & ~ended["diverges"]]
     return str(own.sort_values("height", kind="stable")["label"].iloc[0]) if len(own) else None
 
 
-def by_label(ended: pd.DataFrame) -> dict[str, dict[str, Any]]:
+def rows_by_label(ended: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """The rows of `ends` by their label."""
     return {
         str(row["label"]): {str(key): value for key, value in row.items()} for row in ended.to_dict(orient="records")
@@ -173,7 +173,7 @@ def window(surface: Surface, paths: pd.DataFrame) -> Window:
     return (a, b, c, d)
 
 
-def drawable(way: pd.DataFrame, shown: Window) -> np.ndarray[Any, Any]:
+def clip_far_points(way: pd.DataFrame, shown: Window) -> np.ndarray[Any, Any]:
     """A path that can be drawn: places very far off are moved nearer, in their direction seen from the window's middle.
 
     Returns:
@@ -187,7 +187,7 @@ def drawable(way: pd.DataFrame, shown: Window) -> np.ndarray[Any, Any]:
     return np.asarray(np.where(away > far, middle + (at - middle) * (far / np.maximum(away, far)), at))
 
 
-def outside(way: pd.DataFrame, shown: Window) -> bool:
+def ends_outside(way: pd.DataFrame, shown: Window) -> bool:
     """Whether a path ends outside of what is shown."""
     a, b, c, d = shown
     return not (a <= way["x1"].iloc[-1] <= b and c <= way["x2"].iloc[-1] <= d)

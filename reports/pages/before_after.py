@@ -46,7 +46,7 @@ def build(found: BeforeAfter, folder: Path, command: str) -> Page:
     files.check_place(folder)
     change, whole = versus_section.section(found), _all(found)
     sections = [change, *([whole] if whole else [])]
-    looks = assign_styles(list(dict.fromkeys([*found.changes["label"], *found.all.means])))
+    looks = assign_styles(list(dict.fromkeys([*found.changes["label"], *found.all_pairs.means])))
     pictures = list(files.draw_sections(sections, looks))
     answer = versus_section.answer(found)
     texts = files.section_texts(sections)
@@ -76,27 +76,27 @@ def summary(found: BeforeAfter) -> dict[str, Any]:
         "score": found.score,
         "higher_is_better": found.higher,
         "answer": versus_section.answer(found),
-        "paired": not found.unpaired,
-        "unpaired_reason": found.unpaired,
+        "paired": not found.unpaired_reason,
+        "unpaired_reason": found.unpaired_reason,
         "test": found.test,
         "level": found.level,
         "margin": found.margin,
-        "min_repeats": found.fewest,
+        "min_repeats": found.min_repeats,
         "verdicts": found.has_verdicts,
         "changes": records(found.changes),
-        "left_out": list(found.left_out),
-        "same_trials": list(found.same),
-        "pairs": records(found.all.pairs),
-        "tiers": found.all.tiers,
-        "differs": records(found.differs),
-        "detectable_change": plain(float(found.changes["detectable"].median())) if len(found.changes) else None,
+        "left_out": list(found.excluded),
+        "same_trials": list(found.identical),
+        "pairs": records(found.all_pairs.pairs),
+        "tiers": found.all_pairs.tiers,
+        "differs": records(found.setup_differences),
+        "detectable_change": plain(float(found.changes["minimum_detectable_difference"].median())) if len(found.changes) else None,
     }
 
 
 def _all(found: BeforeAfter) -> Section | None:
     """All pairs of both versions as one family, with its figures where they have room."""
-    if len(found.all.means) < 2:
+    if len(found.all_pairs.means) < 2:
         return None
-    whole = comparison_section.comparison(found.all, varied=notes.varied(imported=found.imported))
+    whole = comparison_section.comparison(found.all_pairs, varied=notes.varied(imported=found.imported))
     whole = replace(whole, anchor="all", heading="All pairs of both")
-    return whole if len(found.all.means) <= CROWDED else replace(whole, draw=lambda _: iter(()))
+    return whole if len(found.all_pairs.means) <= CROWDED else replace(whole, draw=lambda _: iter(()))

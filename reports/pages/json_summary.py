@@ -27,16 +27,16 @@ def summary(report: Report, study: str) -> dict[str, Any]:
         "margin": found.margin,
         "test": found.test,
         "test_described": conclusions.method_statement(found) if len(found.pairs) else "",
-        "min_repeats": found.fewest,
+        "min_repeats": found.min_repeats,
         "verdicts": found.has_verdicts,
         "estimates": records(report.estimates),
         "pairs": records(found.pairs),
         "tiers": found.tiers,
         "letters": found.letters,
         "not_significantly_worse_than_best": list(found.not_significantly_worse),
-        "left_out": list(found.left_out),
-        "detectable_difference": plain(found.detectable),
-        "repeats_to_separate_top_two": plain(found.needed),
+        "left_out": list(found.excluded),
+        "detectable_difference": plain(found.minimum_detectable_difference),
+        "repeats_to_separate_top_two": plain(found.repeats_to_separate_top_two),
         "targets": records(report.targets) if report.targets is not None else [],
         "report": str(report.page),
     }
@@ -60,8 +60,8 @@ def claims_as_dict(found: Findings) -> list[dict[str, Any]]:
                 "source": claim.source,
                 "how": claim.how,
                 "verdict": each.verdict,
-                "halves": {half: verdict for half, verdict in each.halves.items() if half},
-                "repeats_needed": plain(each.needed),
+                "halves": {half: verdict for half, verdict in each.sub_claims.items() if half},
+                "repeats_needed": plain(each.repeats_needed),
                 "measurements": [
                     {name: plain(getattr(one, name)) for name in one.__slots__ if not name.startswith("size")}
                     for one in each.measurements

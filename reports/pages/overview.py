@@ -164,7 +164,7 @@ def _answer(standing: Ranking | None, reports: Parts) -> str:
 
 def _lossy(standing: Ranking) -> bool:
     """Whether any rank leaves repeats out."""
-    return any((standing.table[f"ok {part}"] < standing.table[f"run {part}"]).any() for part in standing.parts)
+    return any((standing.table[f"ok_{part}"] < standing.table[f"run_{part}"]).any() for part in standing.parts)
 
 
 def _words(standing: Ranking | None) -> tuple[str, ...]:
@@ -235,11 +235,11 @@ def _sheet(standing: Ranking, reports: Parts) -> Table:
     for _, row in standing.table.iterrows():
         cells = [Cell(row["label"], row["label"]), Cell(notes.number(row["mean_rank"], 2), float(row["mean_rank"]))]
         for part in standing.parts:
-            rank = float(row[f"rank {part}"])
-            ok, run = (int(row[f"{count} {part}"]) for count in ("ok", "run"))
+            rank = float(row[f"rank_{part}"])
+            ok, run = (int(row[f"{count}_{part}"]) for count in ("ok", "run"))
             text = notes.number(rank, 0 if rank.is_integer() else 1) + (f" ({ok}/{run})" if ok < run else "")
             cells.append(Cell(text, rank, best=rank == 1))
-        low, share, high = (float(row[key]) for key in ("beaten low", "beaten", "beaten high"))
+        low, share, high = (float(row[key]) for key in ("probability_of_improvement_low", "probability_of_improvement", "probability_of_improvement_high"))
         text = tables.NO_VALUE if np.isnan(share) else f"{share:.0%}"
         text += f" [{low:.0%}, {high:.0%}]" if np.isfinite(low) else ""
         cells.append(Cell(text, share))

@@ -181,7 +181,7 @@ def _gather(
     told = settings(study, trials)
     book = load_reference(study.reference) if study.reference else {}
     printed = {label: numbers for label, numbers in book.get("results", {}).items() if label in frames.planned}
-    table = estimating.by_label(frames, final, metrics, study.score, settings=told, printed=printed)
+    table = estimating.by_label(frames, final, metrics, study.score, settings=told, published=printed)
     wide = verdicts.wide(final, study.score, frames.labels)
     compared = verdicts.compare(
         wide,
@@ -215,7 +215,7 @@ def _gather(
     contents.sections += [timed] if timed else []
     fast = speed_section.speed(final, list(table["label"]), packed=notes.packed(frames))
     contents.sections += [fast] if fast else []
-    contents.curves = {metric: estimating.by_epoch(frames.points, metric, whole=True) for metric in metrics}
+    contents.curves = {metric: estimating.by_epoch(frames.points, metric, simultaneous=True) for metric in metrics}
     robust = robustness_section.robustness(final, study.score, list(table["label"]), contents.curves, varied=varied)
     contents.sections += [robust] if robust else []
     if study.claims and not study.part:

@@ -44,25 +44,25 @@ def section(found: BeforeAfter) -> Section:
         )
 
     sheets = ((changes_table(found),) if len(found.changes) else ()) + (
-        (_differs(found),) if len(found.differs) else ()
+        (_differs(found),) if len(found.setup_differences) else ()
     )
-    data = {"changes": found.changes, "differs": found.differs}
+    data = {"changes": found.changes, "differs": found.setup_differences}
     return Section("change", f"{found.after} against {found.before}", tuple(description(found)), sheets, draw, data)
 
 
 def description(found: BeforeAfter) -> list[str]:
     """The answer and what it rests on."""
     told = [answer(found)]
-    if found.unpaired:
-        told.append(f"Repeats count as independent (Welch), since {found.unpaired}.")
+    if found.unpaired_reason:
+        told.append(f"Repeats count as independent (Welch), since {found.unpaired_reason}.")
     elif found.test == "welch":
         told.append("Repeats count as independent (Welch), as was asked for.")
     else:
         told.append("Repeats are paired: repeat r starts from the same weights and sees the same batches in both.")
-    if found.same:
-        told.append(f"The very same trials on both sides, so no change by construction: {', '.join(found.same)}.")
-    if found.left_out:
-        told.append(f"Not compared, for want of two scores on each side: {', '.join(found.left_out)}.")
+    if found.identical:
+        told.append(f"The very same trials on both sides, so no change by construction: {', '.join(found.identical)}.")
+    if found.excluded:
+        told.append(f"Not compared, for want of two scores on each side: {', '.join(found.excluded)}.")
     return told
 
 
@@ -75,7 +75,7 @@ def answer(found: BeforeAfter) -> str:
         most = int(found.changes["n"].max())
         return (
             f"No verdict on {found.after} against {found.before} yet: {most} repeat{'s' * (most != 1)} "
-            f"count, and a comparison needs at least {found.fewest}."
+            f"count, and a comparison needs at least {found.min_repeats}."
         )
     by = {
         verdict: [str(label) for label in found.changes.loc[found.changes["verdict"] == verdict, "label"]]
@@ -108,7 +108,7 @@ def changes_table(found: BeforeAfter) -> Table:
     rows = []
     for _, row in table.iterrows():
         often = float(row["superiority"])
-        counts = f"{row['n before']}, {row['n after']}" if found.test == "welch" else f"{row['n']}"
+        counts = f"{row['n_before']}, {row['n_after']}" if found.test == "welch" else f"{row['n']}"
         told = row["verdict"] in {verdicts.BETTER, verdicts.WORSE}
         rows.append(
             (
@@ -121,7 +121,7 @@ def changes_table(found: BeforeAfter) -> Table:
                 Cell(counts, float(row["n"])),
                 Cell(notes.number(float(row["effect"]), 2), float(row["effect"])),
                 Cell(f"{often:.0%}" if np.isfinite(often) else "–", often),
-                Cell(notes.number(float(row["detectable"]), digits), float(row["detectable"])),
+                Cell(notes.number(float(row["minimum_detectable_difference"]), digits), float(row["minimum_detectable_difference"])),
             )
         )
     count = f"{len(table)} optimizer{'s' * (len(table) != 1)}, one family"
@@ -145,6 +145,6 @@ def _differs(found: BeforeAfter) -> Table:
     columns = (Column("What differs", "left"), Column("Before", "left"), Column("After", "left"))
     rows = [
         tuple(Cell(text or "–", text) for text in (str(row["what"]), str(row["before"]), str(row["after"])))
-        for _, row in found.differs.iterrows()
+        for _, row in found.setup_differences.iterrows()
     ]
     return Table("differs", "What differs in how they were measured", columns, tuple(rows))

@@ -112,14 +112,14 @@ def measurements_table(found: Findings) -> Table:
     rows = [
         (
             Cell(each.claim, each.claim),
-            Cell(each.half, each.half),
+            Cell(each.sub_claim, each.sub_claim),
             Cell(each.part, each.part),
             Cell(each.what, each.what),
             Cell(effect(each), each.effect),
             Cell(conclusions.p_value(each.adjusted), each.adjusted),
             Cell(str(each.n), float(each.n)),
             Cell(each.verdict, each.verdict, best=each.verdict != OPEN),
-            Cell(_repeats(each.needed), each.needed),
+            Cell(_repeats(each.repeats_needed), each.repeats_needed),
         )
         for finding in found.claims
         for each in finding.measurements
@@ -147,7 +147,7 @@ def effect(each: Measurement) -> str:
     """A measurement's effect with its interval; where nothing varies, the number and what was claimed of it."""
     if each.exact:
         text = _plain(each.effect)
-        return f"{text} (claimed: {each.wanted})" if each.wanted else text
+        return f"{text} (claimed: {each.expected})" if each.expected else text
     digits = notes.decimals([(each.high - each.low) / 2], fallback=3)
     ends = f"[{notes.number(each.low, digits)}, {notes.number(each.high, digits)}]" if math.isfinite(each.low) else ""
     return f"{'×' if each.ratio else ''}{notes.number(each.effect, digits)} {ends}".strip()
@@ -155,7 +155,7 @@ def effect(each: Measurement) -> str:
 
 def verdict(finding: Finding) -> str:
     """The verdict, with the repeats that an open one needs."""
-    needed = _repeats(finding.needed)
+    needed = _repeats(finding.repeats_needed)
     return f"{finding.verdict} (n ≈ {needed} needed)" if needed != tables.NO_VALUE else str(finding.verdict)
 
 
@@ -166,9 +166,9 @@ def paragraph(finding: Finding) -> str:
     if finding.verdict == UNMEASURED:
         return f"{head} It takes: {claim.how}."
     told = [head, f"Measured: {claim.how}."]
-    for half in finding.halves:
-        own = [each for each in finding.measurements if each.half == half]
-        name = f"{half[0].upper()}{half[1:]}: {finding.halves[half]}. " if half else ""
+    for half in finding.sub_claims:
+        own = [each for each in finding.measurements if each.sub_claim == half]
+        name = f"{half[0].upper()}{half[1:]}: {finding.sub_claims[half]}. " if half else ""
         told.append(name + " ".join(_listed(own, each) for each in (SUPPORTED, REFUTED, OPEN)).strip())
     return " ".join(" ".join(told).split())
 
@@ -232,7 +232,7 @@ def _listed(measurements: Sequence[Measurement], wanted: Verdict) -> str:
 
 def _told(each: Measurement) -> str:
     where = f"{each.part}, " + ("nothing varies" if each.exact else f"n = {each.n}")
-    needs = _repeats(each.needed)
+    needs = _repeats(each.repeats_needed)
     more = f", n ≈ {needs} needed" if needs != tables.NO_VALUE else ""
     return f"{each.what} {effect(each)} ({where}{more})"
 

@@ -94,7 +94,7 @@ def pairs_table(found: Comparison, varied: str = notes.VARIED) -> Table:
     )
     rows = []
     for _, row in pairs.iterrows():
-        gain = float(row["pairing_gain"])
+        gain = float(row["variance_reduction"])
         rows.append(
             (
                 Cell(str(row["first"]), str(row["first"])),
@@ -108,7 +108,7 @@ def pairs_table(found: Comparison, varied: str = notes.VARIED) -> Table:
                 Cell(str(row["n"]), float(row["n"])),
                 Cell(notes.number(float(row["effect"]), 2), float(row["effect"])),
                 Cell(_percent(float(row["superiority"])), float(row["superiority"])),
-                Cell(notes.number(float(row["detectable"]), digits), float(row["detectable"])),
+                Cell(notes.number(float(row["minimum_detectable_difference"]), digits), float(row["minimum_detectable_difference"])),
                 *(
                     [Cell(f"×{notes.number(gain, 1)}" if np.isfinite(gain) else tables.NO_VALUE, gain)]
                     if found.seeded

@@ -10,7 +10,7 @@ import pandas as pd
 from reports.analysis import estimates as estimating
 from reports.frames.scores import title
 from reports.sections import Section
-from reports.statistics.intervals import FEWEST_RESAMPLED, LEVEL
+from reports.statistics.intervals import MIN_REPEATS_BOOTSTRAP, LEVEL
 from reports.text import notes
 from reports.text.tables import NO_VALUE, Cell, Column, Table
 
@@ -39,7 +39,7 @@ def robustness(
         None where no optimizer has the repeats that a second interval takes.
     """
     found = estimating.score_under_other_intervals(scores, score, order)
-    if not (found["n"] >= FEWEST_RESAMPLED).any():
+    if not (found["n"] >= MIN_REPEATS_BOOTSTRAP).any():
         return None
     every = [curve.assign(metric=metric) for metric, curve in curves.items()]
     kinds = (

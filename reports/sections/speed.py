@@ -68,8 +68,8 @@ def medians(scores: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
         own = scores[(scores["label"] == label) & (scores["outcome"] == "ok")].dropna(subset=[METRIC])
         if len(own):
             middle = median_interval(own[METRIC])
-            row = {"label": label, "n": len(own), METRIC: middle.value, f"{METRIC} low": middle.low}
-            row |= {f"{METRIC} high": middle.high, "slowest": own[METRIC].min(), "fastest": own[METRIC].max()}
+            row = {"label": label, "n": len(own), METRIC: middle.value, f"{METRIC}_low": middle.low}
+            row |= {f"{METRIC}_high": middle.high, "slowest": own[METRIC].min(), "fastest": own[METRIC].max()}
             rows.append(row | {"train_seconds": own["train_seconds"].median()})
     table = pd.DataFrame(rows)
     return table.sort_values(METRIC, ascending=False, kind="stable", ignore_index=True) if rows else table
@@ -87,7 +87,7 @@ def _sheet(found: pd.DataFrame) -> Table:
     )
     rows = []
     for _, row in found.iterrows():
-        low, high, seconds = row[f"{METRIC} low"], row[f"{METRIC} high"], float(row["train_seconds"])
+        low, high, seconds = row[f"{METRIC}_low"], row[f"{METRIC}_high"], float(row["train_seconds"])
         told = f"{notes.number(low, 0)} to {notes.number(high, 0)}" if math.isfinite(low) else NO_VALUE
         numbers = [(notes.number(row[name], 0), float(row[name])) for name in (METRIC, "slowest", "fastest")]
         middle, slowest, fastest = (Cell(*each) for each in numbers)

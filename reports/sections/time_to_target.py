@@ -29,7 +29,7 @@ def time_to_target(frames: Frames, score: str, order: Sequence[str]) -> Section 
     if metric is None:
         return None
     higher = higher_is_better(metric)
-    levels = targeting.from_data(frames.points, metric, higher=higher)
+    levels = targeting.choose_targets(frames.points, metric, higher=higher)
     if not levels:
         return None
     parts = [
@@ -102,9 +102,9 @@ def _summary(times: pd.DataFrame, order: Sequence[str], units: Sequence[str]) ->
                 found = targeting.restricted_mean(own[unit], own["reached"], horizon)
                 row |= {
                     unit: found.value,
-                    f"{unit} low": found.low,
-                    f"{unit} high": found.high,
-                    f"{unit} horizon": horizon,
+                    f"{unit}_low": found.low,
+                    f"{unit}_high": found.high,
+                    f"{unit}_horizon": horizon,
                 }
             rows.append(row)
     return pd.DataFrame(rows)
@@ -113,7 +113,7 @@ def _summary(times: pd.DataFrame, order: Sequence[str], units: Sequence[str]) ->
 def _horizon(times: pd.DataFrame, unit: str) -> float:
     """Up to when means are restricted: the median, over labels, of how long each one's longest run was watched."""
     whole = times[np.isfinite(times[unit])]  # of a run that diverged or stalled on its way no time is known
-    longest = whole.groupby("label")[f"{unit} watched"].max().dropna()
+    longest = whole.groupby("label")[f"{unit}_followed"].max().dropna()
     return float(longest.median()) if len(longest) else 1.0
 
 
@@ -132,7 +132,7 @@ def _targets_sheet(summary: pd.DataFrame, metric: str, frames: Frames) -> Table:
         Column("Reached"),
         *(Column(head, rank=rank) for rank, head in enumerate(heads.values())),
     )
-    digits = {unit: notes.decimals((summary[f"{unit} high"] - summary[f"{unit} low"]) / 2, 1) for unit in heads}
+    digits = {unit: notes.decimals((summary[f"{unit}_high"] - summary[f"{unit}_low"]) / 2, 1) for unit in heads}
     rows = []
     for _, row in summary.iterrows():
         cells = [Cell(row["label"], row["label"]), Cell(row["target"], row["target"])]
@@ -140,11 +140,11 @@ def _targets_sheet(summary: pd.DataFrame, metric: str, frames: Frames) -> Table:
         cells.append(Cell(f"{row['reached']}/{row['n']}", row["reached"] / row["n"]))
         for unit in heads:
             never = row["reached"] == 0
-            text = notes.plus_minus(row[unit], row[f"{unit} low"], row[f"{unit} high"], digits[unit])
+            text = notes.plus_minus(row[unit], row[f"{unit}_low"], row[f"{unit}_high"], digits[unit])
             cells.append(Cell("not reached" if never else text, float("inf") if never else float(row[unit])))
         rows.append(tuple(cells))
     limits = ", ".join(
-        f"{_whole(float(summary[f'{unit} horizon'].iloc[0]), digits[unit])} {head.lower()}"
+        f"{_whole(float(summary[f'{unit}_horizon'].iloc[0]), digits[unit])} {head.lower()}"
         for unit, head in heads.items()
     )
     remarks = [

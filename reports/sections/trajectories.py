@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reports.frames.study_frames import SURFACES
-from reports.frames.trajectories import NEAR, best, by_label, ends, families, places
+from reports.frames.trajectories import NEAR, best_label, rows_by_label, final_points, families, trajectory_points
 from reports.sections import FigureSpec, Section
 from reports.text import notes
 from reports.text.conclusions import join_labels
@@ -51,21 +51,21 @@ class SurfaceResults:
 
     def racers(self) -> list[tuple[str, str]]:
         """Each optimizer with its best label; those without are left out."""
-        found = [(family.name, best(family, self.ended)) for family in self.families]
+        found = [(family.name, best_label(family, self.ended)) for family in self.families]
         return [(name, label) for name, label in found if label]
 
     def ranked(self) -> list[tuple[Family, dict[str, Any]]]:
         """Each optimizer that has a best label with where that ended, the lowest first."""
-        end = by_label(self.ended)
-        found = [(family, best(family, self.ended)) for family in self.families]
+        end = rows_by_label(self.ended)
+        found = [(family, best_label(family, self.ended)) for family in self.families]
         told = [(family, end[label]) for family, label in found if label]
         return sorted(told, key=lambda pair: float(pair[1]["height"]))
 
 
 def surface_results(frames: Frames) -> tuple[SurfaceResults, ...]:
     """What is recorded on each surface of a plan, in its order."""
-    paths = places(frames)
-    ended = ends(paths, frames)
+    paths = trajectory_points(frames)
+    ended = final_points(paths, frames)
     known = families(frames)
     failed = frozenset(frames.trials.loc[frames.trials["outcome"] == "failed", "label"])
     return tuple(
@@ -140,7 +140,7 @@ def animations(on: tuple[SurfaceResults, ...], styled: Mapping[str, Style]) -> d
 def surface_table(ground: SurfaceResults, *, name: str, heading: str, remarks: tuple[str, ...] = ()) -> Table:
     """A row for each optimizer, a column for each learning rate: the height at the end, the lowest of a row in bold."""
     rates = sorted({rate for family in ground.families for rate in family.labels})
-    end = by_label(ground.ended)
+    end = rows_by_label(ground.ended)
     columns = [
         Column("Optimizer", "left"),
         *(Column(f"η={rate:g}" if math.isfinite(rate) else "No η") for rate in rates),
@@ -149,7 +149,7 @@ def surface_table(ground: SurfaceResults, *, name: str, heading: str, remarks: t
     order = {family.name: at for at, (family, _) in enumerate(ground.ranked())}
     rows = []
     for family in sorted(ground.families, key=lambda family: order.get(family.name, len(order))):
-        lowest = best(family, ground.ended)
+        lowest = best_label(family, ground.ended)
         cells = [Cell(family.name, family.name)]
         for rate in rates:
             label = family.labels.get(rate)

@@ -31,7 +31,7 @@ def tuning_section(trials: pd.DataFrame, final: pd.DataFrame, metric: str, label
     chosen, spent, ranges = tuning.best(trials), tuning.budget(trials), lr_sensitivity.ranges(trials)
     kept = list(chosen.loc[chosen["kept"].astype(bool), "label"])
     compared = tuning.tuned_vs_default(final, metric, list(chosen["label"]), kept)
-    gaps, edges = tuning.validation_test_gap(chosen, final), tuning.at_edges(trials, chosen)
+    gaps, edges = tuning.validation_test_gap(chosen, final), tuning.at_bounds(trials, chosen)
     line = lr_sensitivity.swept(trials)
     frames = {
         "tuning": compared,
@@ -74,7 +74,7 @@ def _draw(
     name, line = scores.title(objective).lower(), lr_sensitivity.swept(trials)
     points, ranges = lr_sensitivity.points(trials), frames["learning-rates"]
     compared, gaps = frames["tuning"], frames["tuning-gaps"]
-    if compared[["own", "tuned"]].notna().to_numpy().any():
+    if compared[["default", "tuned"]].notna().to_numpy().any():
         better = "maximise" if scores.higher_is_better(metric) else "minimise"
         figure = figures.new_repeats(compared, gaps, looks, metric=metric, goal=better)
         how = f"{compared['level'].iloc[0]:.0%} {compared['method'].iloc[0]} intervals"
@@ -90,7 +90,7 @@ def _draw(
             figures.sweep(points, ranges, ax, looks, objective=objective, goal=goal)
             shared_legend(figure, [str(label) for label in ranges["label"]], looks)
             caption = f"{name.capitalize()} against the learning rate; the best of each optimizer is marked."
-            if ranges["own"].notna().any():
+            if ranges["default"].notna().any():
                 caption += " A ring is the study's own rate."
             alt = f"Curves: {name} of each optimizer against its learning rate."
             yield FigureSpec(figure, "learning-rates", caption, alt, below_table="learning-rates")

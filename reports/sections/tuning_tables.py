@@ -48,23 +48,23 @@ def choices(
         Column("Gap", rank=2),
         Column("Gap of own setting", rank=3),
     )
-    own, tuned = (_digits(compared, f"{side} low", f"{side} high") for side in ("own", "tuned"))
+    own, tuned = (_digits(compared, f"{side}_low", f"{side}_high") for side in ("default", "tuned"))
     digits, gap = _digits(compared, "low", "high"), _digits(gaps, "low", "high")
     rows = []
     for (_, best), (_, pair), (_, left) in zip(chosen.iterrows(), compared.iterrows(), gaps.iterrows(), strict=True):
         difference = "kept" if pair["kept"] else _signed(pair["difference"], pair["low"], pair["high"], digits)
-        test = notes.plus_minus(left["test"], left["test low"], left["test high"], gap)
+        test = notes.plus_minus(left["test"], left["test_low"], left["test_high"], gap)
         rows.append(
             (
                 Cell(str(best["label"]), str(best["label"])),
                 Cell(settings(best), settings(best)),
                 Cell(notes.number(best["score"], gap), best["score"]),
-                Cell(notes.plus_minus(pair["own"], pair["own low"], pair["own high"], own), pair["own"]),
-                Cell(notes.plus_minus(pair["tuned"], pair["tuned low"], pair["tuned high"], tuned), pair["tuned"]),
+                Cell(notes.plus_minus(pair["default"], pair["default_low"], pair["default_high"], own), pair["default"]),
+                Cell(notes.plus_minus(pair["tuned"], pair["tuned_low"], pair["tuned_high"], tuned), pair["tuned"]),
                 Cell(difference, pair["difference"]),
                 *([Cell(test, left["test"])] if of != name else []),
                 Cell(_signed(left["gap"], left["low"], left["high"], gap), left["gap"]),
-                Cell(_signed(left["own gap"], left["own low"], left["own high"], gap), left["own gap"]),
+                Cell(_signed(left["default_gap"], left["default_low"], left["default_high"], gap), left["default_gap"]),
             )
         )
     return Table("tuning", "Tuned settings on fresh repeats", columns, tuple(rows), tuple(remarks))
@@ -89,7 +89,7 @@ def ranges(table: pd.DataFrame, remarks: Iterable[str] = ()) -> Table:
         rows.append(
             (
                 Cell(str(row["label"]), str(row["label"])),
-                *(Cell(_short(row[name]), float(row[name])) for name in ("lr", "own", "low", "high")),
+                *(Cell(_short(row[name]), float(row[name])) for name in ("lr", "default", "low", "high")),
                 Cell(notes.number(row["ratio"], 1), float(row["ratio"])),
                 Cell(format_width(row), float(row["decades"])),
                 Cell(good, row["within"] / row["inside"] if known else math.nan),

@@ -1,7 +1,7 @@
-"""Several problems: who is better on average over problems, how often, and by how much. Pure statistics on arrays.
+"""Comparisons over several problems: mean ranks, performance profiles and the probability of improvement.
 
-A table of mean scores has a row per problem and a column per optimizer, all known. Costs and scores of repeats have the shape
-(problems, repeats, optimizers), NaN where there is none.
+Pure statistics on arrays. A table of mean scores has a row per problem and a column per optimizer, without gaps. Costs of
+repeats have the shape (problems, repeats, optimizers), NaN if there is no run.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from scipy import stats
 
 from reports.statistics.intervals import LEVEL
+from reports.statistics.pairwise_tests import wins
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -27,10 +28,10 @@ class Ranks:
 
     Attributes:
         mean: Mean rank of each optimizer; 1 is the best.
-        critical: The critical difference: mean ranks that lie further apart than this differ.
-        friedman: p of Friedman's test that all rank alike.
-        problems: How many.
-        level: Of the family.
+        critical: The critical difference: two optimizers differ significantly if their mean ranks differ by more.
+        friedman: p-value of Friedman's test that all optimizers have the same mean rank.
+        problems: Number of problems.
+        level: Confidence level of the family of all pairs.
     """
 
     mean: Array
@@ -42,7 +43,10 @@ class Ranks:
 
 @dataclass(frozen=True, slots=True)
 class Profiles:
-    """Performance profiles: `share[i, j]` of the cases optimizer j solves within `ratio[i]` times the best cost."""
+    """Performance profiles: optimizer j solves `share[i, j]` of the cases within `ratio[i]` times the lowest cost.
+
+    `low` and `high` are pointwise bounds, shape (ratios, optimizers).
+    """
 
     ratio: Array
     share: Array
@@ -53,15 +57,16 @@ class Profiles:
 
 
 def mean_ranks(means: ArrayLike, *, higher: bool, level: float = LEVEL) -> Ranks:
-    """Mean ranks, Friedman's test and Nemenyi's critical difference (Demšar 2006).
+    """Return mean ranks, Friedman's test and Nemenyi's critical difference (Demšar 2006).
 
-    CD = q √(k(k + 1)/(6N)) for k optimizers on N problems, q the quantile of the studentised range over √2. Ties share their
-    mean rank. The test is asymptotic: below about ten problems it is a rough guide, and it can find nothing on two.
+    CD = q √(k(k + 1)/(6N)) for k optimizers on N problems. q is the `level` quantile of the studentised range of k groups,
+    divided by √2. Ties share their mean rank. The test is asymptotic: with fewer than about ten problems it is approximate,
+    and on two problems it cannot reject.
 
     Args:
-        means: A row per problem, a column per optimizer.
-        higher: Whether more is better.
-        level: Of the family of all pairs.
+        means: Mean scores, shape (N, k).
+        higher: Whether a higher score is better.
+        level: Confidence level of the family of all pairs.
 
     Raises:
         ValueError: Fewer than two problems or three optimizers, or a score is missing.
@@ -70,11 +75,11 @@ def mean_ranks(means: ArrayLike, *, higher: bool, level: float = LEVEL) -> Ranks
     if table.ndim != 2 or table.shape[0] < 2 or table.shape[1] < 3:
         raise ValueError(f'"means" must have at least 2 rows and 3 columns, got {table.shape}. Pass a row per problem')
     if np.isnan(table).any():
-        raise ValueError('"means" must be complete. Leave out the problems on which an optimizer has no score')
+        raise ValueError('"means" must be complete. Omit the problems on which an optimizer has no score')
     n, k = table.shape
     goodness = table if higher else -table
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # all equal: Friedman's statistic is 0/0
+        warnings.simplefilter("ignore")  # if all scores are equal, Friedman's statistic is 0/0
         friedman = float(stats.friedmanchisquare(*goodness.T).pvalue)
     q = float(stats.studentized_range.ppf(level, k, np.inf)) / np.sqrt(2)
     critical = q * np.sqrt(k * (k + 1) / (6 * n))
@@ -85,87 +90,90 @@ def mean_ranks(means: ArrayLike, *, higher: bool, level: float = LEVEL) -> Ranks
 def performance_profiles(
     costs: ArrayLike, ratios: ArrayLike, rng: np.random.Generator, *, level: float = LEVEL, resamples: int = 2000
 ) -> Profiles:
-    """Dolan-Moré performance profiles with pointwise percentile bootstrap bands.
+    """Return performance profiles (Dolan and Moré 2002) with pointwise percentile bootstrap bands.
 
-    A case is a repeat of a problem, in which all optimizers start alike; its ratio is an optimizer's cost over the lowest cost
-    of that case. The profile ρ(τ) is the share of cases, each problem weighing the same, whose ratio is at most τ. The
-    bootstrap draws repeats within each problem, so the bands speak of these problems, and of other seeds.
+    A case is a repeat of a problem; in it all optimizers start from the same weights. The performance ratio of an optimizer is
+    its cost divided by the lowest cost of the case. The profile ρ(τ) is the share of cases with a ratio of at most τ; problems
+    have equal weights. The bootstrap resamples repeats within each problem, so the bands cover other seeds, not other problems.
 
     Args:
-        costs: Above 0, such as the time to a target; infinite where the target was missed, NaN where there was no run (the
-            case is left out then, for all). Shape (problems, repeats, optimizers).
-        ratios: τ, from 1 up.
+        costs: Costs above 0, such as the time to a target, shape (problems, repeats, optimizers): infinite if the target was
+            not reached, NaN if there was no run. A case with a NaN is excluded for all optimizers.
+        ratios: τ, from 1 up, shape (ratios,).
         rng: Draws the resamples.
-        level: Of the bands, at each τ by itself.
-        resamples: How many.
+        level: Confidence level at each τ.
+        resamples: Number of resamples.
 
     Raises:
-        ValueError: A cost is not above 0, the shape is another, or no case has all optimizers.
+        ValueError: A cost is not above 0, `costs` does not have three dimensions, or no case has all optimizers.
     """
     values = np.asarray(costs, dtype=np.float64)
     if values.ndim != 3:
         raise ValueError(f'"costs" must have three dimensions, got {values.ndim}. Pass problems × repeats × optimizers')
     if (values <= 0).any():
-        raise ValueError('"costs" must be above 0: a ratio of costs means nothing else. Pass times, or losses')
+        raise ValueError('"costs" must be above 0, because they are compared by ratios. Pass times, or losses')
     tau = np.asarray(ratios, dtype=np.float64)
     known: NDArray[np.bool_] = np.asarray(~np.isnan(values).any(axis=2))
     if not known.any():
-        raise ValueError(
-            '"costs" must have a case of all optimizers. Leave out those that share no repeat with the others'
-        )
-    best = values.min(axis=2, keepdims=True)
+        raise ValueError('"costs" must have a case of all optimizers. Omit those that share no repeat with the others')
+    lowest = values.min(axis=2, keepdims=True)
     with np.errstate(invalid="ignore"):
-        ratio: Array = np.where(np.isfinite(values), values / best, np.inf)
-    kept = [problem for problem in range(len(values)) if known[problem].any()]
-    within: list[NDArray[np.bool_]] = [
+        ratio: Array = np.where(np.isfinite(values), values / lowest, np.inf)
+    problems = [problem for problem in range(len(values)) if known[problem].any()]
+    solved: list[NDArray[np.bool_]] = [  # for each problem: shape (ratios, cases, optimizers)
         np.asarray(ratio[problem][known[problem]][np.newaxis] <= tau[:, np.newaxis, np.newaxis] * (1 + 1e-12))
-        for problem in kept
+        for problem in problems
     ]
-    share = np.mean([part.mean(axis=1) for part in within], axis=0)
-    drawn = np.zeros((resamples, *share.shape))
-    for part in within:
+    share = np.mean([part.mean(axis=1) for part in solved], axis=0)
+    resampled = np.zeros((resamples, *share.shape))
+    for part in solved:
         cases = part.shape[1]
         weights = rng.multinomial(cases, np.full(cases, 1 / cases), size=resamples) / cases
-        drawn += np.einsum("bc,tck->btk", weights, part.astype(np.float64)) / len(within)
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+        resampled += np.einsum("bc,tck->btk", weights, part.astype(np.float64)) / len(solved)
+    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return Profiles(tau, share, low, high, int(known.sum()), level)
 
 
 def probability_of_improvement(
-    one: ArrayLike, other: ArrayLike, rng: np.random.Generator, *, level: float = LEVEL, resamples: int = 2000
+    first: ArrayLike, second: ArrayLike, rng: np.random.Generator, *, level: float = LEVEL, resamples: int = 2000
 ) -> tuple[float, float, float]:
-    """How likely a run of `one` beats a run of `other` on a problem drawn at random, with a percentile bootstrap interval.
+    """Return the mean over problems of P(X > Y) + ½ P(X = Y) with a percentile bootstrap interval (Agarwal et al. 2021).
 
-    The mean over problems of P(X > Y) + ½ P(X = Y), over all combinations of their runs (Agarwal et al. 2021); the bootstrap
-    draws runs of each within each problem.
+    X and Y are the scores of a run of each optimizer on one problem; all combinations of runs count. The bootstrap resamples
+    the runs of each optimizer within each problem.
 
     Args:
-        one: Goodness, more is better; a row per problem, a column per repeat; NaN where there is none.
-        other: The same of the other optimizer.
+        first: X, higher is better, shape (problems, repeats), NaN if there is no run.
+        second: Y, the same of the other optimizer.
         rng: Draws the resamples.
-        level: Of the interval.
-        resamples: How many.
+        level: Confidence level.
+        resamples: Number of resamples.
 
     Returns:
-        The probability and the bounds of its interval; NaN where a problem has no run of either. Bounds are NaN where each has
-        one run, and where on each problem all runs of one beat all of the other: no resample shows then how it would vary.
+        The probability and the bounds of its interval. All are NaN if an optimizer has no run of a problem. The bounds are NaN
+        if each optimizer has one run on every problem, or if on every problem all runs of one are better than all runs of the
+        other: the resamples then show no variation.
+
+    Raises:
+        ValueError: The two do not have a row for each of the same problems.
     """
-    a, b = np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)
+    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if a.ndim != 2 or b.ndim != 2 or len(a) != len(b):
-        raise ValueError(f'"one" and "other" must have a row per problem, got shapes {a.shape} and {b.shape}')
-    values, drawn = [], np.zeros(resamples)
+        raise ValueError(f'"first" and "second" must have a row per problem, got shapes {a.shape} and {b.shape}')
+    probabilities, resampled = [], np.zeros(resamples)
     single = True
     for x, y in zip(a, b, strict=True):
         x, y = x[np.isfinite(x)], y[np.isfinite(y)]  # noqa: PLW2901
         if not (len(x) and len(y)):
             return np.nan, np.nan, np.nan
-        wins = np.asarray((x[:, np.newaxis] > y) + 0.5 * (x[:, np.newaxis] == y))
-        values.append(float(wins.mean()))
+        better = wins(x[:, np.newaxis], y)
+        probabilities.append(float(better.mean()))
         single = single and len(x) == 1 and len(y) == 1
         rows = rng.multinomial(len(x), np.full(len(x), 1 / len(x)), size=resamples) / len(x)
         columns = rng.multinomial(len(y), np.full(len(y), 1 / len(y)), size=resamples) / len(y)
-        drawn += np.einsum("bi,ij,bj->b", rows, wins, columns) / len(a)
-    if single or set(values) <= {0.0, 1.0}:
-        return float(np.mean(values)), np.nan, np.nan
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return float(np.mean(values)), float(low), float(high)
+        resampled += np.einsum("bi,ij,bj->b", rows, better, columns) / len(a)
+    probability = float(np.mean(probabilities))
+    if single or set(probabilities) <= {0.0, 1.0}:
+        return probability, np.nan, np.nan
+    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
+    return probability, float(low), float(high)

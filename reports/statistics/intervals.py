@@ -1,7 +1,7 @@
-"""Intervals of means, medians, curves and success rates: pure statistics on arrays.
+"""Confidence intervals of means, medians, curves and success rates: pure statistics on arrays.
 
-Every function takes the scores of one optimizer's repeats, says how many there were, and gives NaN bounds, never bounds
-of no width, where there are too few of them. How often each interval holds the truth is measured in `docs/statistics.md`.
+Every function takes the scores of one optimizer's repeats and returns their number with the bounds. Bounds are NaN, never
+of width zero, if there are too few repeats. `docs/statistics.md` has the measured coverage of each interval.
 """
 
 from __future__ import annotations
@@ -17,24 +17,26 @@ from reports.statistics import sign_flips
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-METHOD = "Student t"
-"""The name of the method, to stand beside every number that comes from here."""
+    Array = NDArray[np.float64]
 
-SIMULTANEOUS = "simultaneous, joint sign flips"
+METHOD = "Student t"
+"""The default method; a report names it beside every number that has it."""
+
+SIMULTANEOUS = "simultaneous, sign-flip permutations"
 STUDENTISED = "studentised bootstrap"
 MEDIAN = "order statistics"
 SUCCESS = "Clopper-Pearson"
 
-FEWEST_RESAMPLED = 5
-"""The repeats that a studentised bootstrap takes: fewer have too few resamples."""
+MIN_REPEATS_BOOTSTRAP = 5
+"""The studentised bootstrap needs this number of repeats; fewer have too few distinct resamples."""
 
 LEVEL = 0.95
-"""The default level: the share of such intervals, over many studies, that hold the true mean."""
+"""The default confidence level: the share of studies whose interval covers the true value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A mean and the bounds of its interval."""
+    """A mean, in units of the score, and the bounds of its interval; `n` is the number of repeats."""
 
     mean: float
     low: float
@@ -46,7 +48,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A number that is no mean, and the bounds of its interval; `level` is the level that the interval really has."""
+    """An estimate that is not a mean, and the bounds of its interval; `level` is the level that the interval attains."""
 
     value: float
     low: float
@@ -58,48 +60,44 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Means and bounds, position by position."""
+    """Means and bounds at each position of a curve, shape (positions,)."""
 
-    mean: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
+    mean: Array
+    low: Array
+    high: Array
     n: int
     level: float = LEVEL
     method: str = METHOD
 
 
 def t_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
-    """The mean of independent repeats and its Student t interval: x̄ ± t₍₁₊level₎/₂,ₙ₋₁ · s/√n.
+    """Return the mean and its t interval x̄ ± t₍₁₊level₎/₂,ₙ₋₁ · s/√n (Student 1908).
 
-    Exact for normal scores; how often it holds the mean of others is measured (`docs/statistics.md`). It speaks of the mean
-    over what varied between the repeats, and of nothing that all of them share.
+    x̄ and s are the mean and the standard deviation of `values`. Coverage is exact for normal scores. The interval covers
+    the mean over what varies between repeats, such as seeds; it does not cover variation that all repeats share.
 
     Args:
-        values: One score per repeat, shape (n,). A NaN among them makes everything NaN: no mean leaves a run out.
-        level: Between 0 and 1.
+        values: A score per repeat, shape (n,). A NaN makes mean and bounds NaN, because no mean may omit a run.
+        level: Confidence level, between 0 and 1.
 
     Returns:
-        The interval. For n = 0 the mean is NaN; for n < 2 the bounds are NaN, since one repeat tells nothing about the
-        spread. Equal values give bounds that equal the mean: that is what t gives, not a proof of certainty.
+        For n = 0 the mean is NaN. For n < 2 the bounds are NaN. Equal values give bounds equal to the mean; that follows
+        from the formula and does not show certainty.
 
     Raises:
         ValueError: `level` is not between 0 and 1, or `values` is not one-dimensional.
     """
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 1:
-        raise ValueError(f'"values" must have one dimension, got {array.ndim}. Pass the scores of one optimizer')
-    band = t_band(array[:, np.newaxis], level)
-    return Interval(float(band.mean[0]), float(band.low[0]), float(band.high[0]), band.n, level)
+    return _interval(t_band(_column(values), level))
 
 
 def t_band(matrix: ArrayLike, level: float = LEVEL) -> Band:
-    """`t_interval` at each position of a curve, apart from all other positions.
+    """Return `t_interval` at each position of a curve.
 
-    Pointwise: each position is covered with probability `level`, the whole curve with less.
+    The band is pointwise: it covers each position with probability `level`, and the complete curve with a lower one.
 
     Args:
-        matrix: A row per repeat, a column per position, shape (n, positions).
-        level: Between 0 and 1.
+        matrix: Shape (n, positions), a row per repeat.
+        level: Confidence level, between 0 and 1.
 
     Raises:
         ValueError: `level` is not between 0 and 1, or `matrix` does not have two dimensions.
@@ -113,92 +111,107 @@ def t_band(matrix: ArrayLike, level: float = LEVEL) -> Band:
     if n == 0:
         return Band(unknown, unknown, unknown, n, level)
     with np.errstate(invalid="ignore", over="ignore"):
-        centred = array - array[0]  # so that equal values have a spread of exactly 0, whatever their last bit
+        centred = array - array[0]  # so that equal values have a standard deviation of exactly 0
         mean = array[0] + centred.mean(axis=0)
         if n == 1:
             return Band(mean, unknown, unknown, n, level)
-        half = stats.t.ppf((1 + level) / 2, n - 1) * centred.std(axis=0, ddof=1) / np.sqrt(n)
-        return Band(mean, mean - half, mean + half, n, level)
+        half_width = stats.t.ppf((1 + level) / 2, n - 1) * centred.std(axis=0, ddof=1) / np.sqrt(n)
+        return Band(mean, mean - half_width, mean + half_width, n, level)
 
 
 def simultaneous_band(matrix: ArrayLike, rng: np.random.Generator, level: float = LEVEL) -> Band:
-    """A band that holds the whole mean curve with probability `level`: x̄ ± c · s/√n, one c for all positions.
+    """Return a band x̄ ± c · s/√n that covers the complete mean curve with probability `level`; c is the same everywhere.
 
-    c is the quantile of the maximal |t| over the positions under joint sign flips of whole repeats, so it uses how the
-    positions hang together; below 6 repeats (at 95%) Bonferroni's. See `reports.statistics.sign_flips` for what is assumed.
+    x̄ and s are mean and standard deviation at each position. c is the `level` quantile of the maximal |t| over positions
+    under sign-flip permutations of complete repeats, so it uses the correlation between positions. With fewer than 6
+    repeats (at 95%) c is Bonferroni's. `reports.statistics.sign_flips` states the assumptions.
 
     Args:
-        matrix: A row per repeat, a column per position, shape (n, positions). Positions with a NaN get no bounds.
-        rng: Draws the flips where there are too many to make them all.
-        level: Between 0 and 1.
+        matrix: Shape (n, positions), a row per repeat. Positions with a NaN get NaN bounds.
+        rng: Draws the sign patterns if there are too many to enumerate.
+        level: Confidence level, between 0 and 1.
     """
     array = np.asarray(matrix, dtype=np.float64)
     band = t_band(array, level)
     known = np.isfinite(band.low) & np.isfinite(band.high)
     if not known.any():
         return replace(band, method=SIMULTANEOUS)
-    each = sign_flips.per_comparison_level(array[:, known], level, sign_flips.signs(band.n, rng))
-    wide = t_band(array, each)
-    return replace(wide, level=level, method=SIMULTANEOUS)
+    per_position = sign_flips.per_comparison_level(array[:, known], level, sign_flips.signs(band.n, rng))
+    return replace(t_band(array, per_position), level=level, method=SIMULTANEOUS)
 
 
 def studentised_interval(
     values: ArrayLike, rng: np.random.Generator, level: float = LEVEL, resamples: int = 9999
 ) -> Interval:
-    """The mean and its studentised bootstrap interval: [x̄ − t*₁₋α/₂ · s/√n, x̄ − t*α/₂ · s/√n].
+    """Return the mean and its studentised bootstrap interval [x̄ − t*₁₋α/₂ · s/√n, x̄ − t*α/₂ · s/√n] (Efron and Tibshirani 1993).
 
-    t* = (x̄* − x̄)/(s*/√n) over resamples of the repeats; closer to its level than t for skewed scores, and too narrow for
-    measured ones. Few values make some resamples almost without spread, and then very wide bounds.
+    t* = (x̄* − x̄)/(s*/√n) over resamples of `values`, and α = 1 − `level`. Coverage is closer to nominal than that of the
+    t interval for skewed scores, and too low for contaminated ones. Few values give some resamples with almost no
+    variance, and then very wide bounds.
 
     Args:
-        values: One score per repeat, shape (n,).
+        values: A score per repeat, shape (n,).
         rng: Draws the resamples.
-        level: Between 0 and 1.
-        resamples: How many; those without any spread are left out.
+        level: Confidence level, between 0 and 1.
+        resamples: Number of resamples; those without variance are discarded.
 
     Returns:
-        Bounds are NaN below 5 repeats, whose resamples are too few to have such quantiles, and
-        where a value is not finite; equal values give bounds that equal the mean.
+        Bounds are NaN with fewer than `MIN_REPEATS_BOOTSTRAP` repeats or if a value is not finite. Equal values give bounds
+        equal to the mean.
+
+    Raises:
+        ValueError: `level` is not between 0 and 1, or `values` is not one-dimensional.
     """
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 1:
-        raise ValueError(f'"values" must have one dimension, got {array.ndim}. Pass the scores of one optimizer')
-    counts = rng.multinomial(len(array), np.full(len(array), 1 / len(array)), size=resamples) if len(array) else None
-    band = studentised_band(array[:, np.newaxis], counts, level)
-    return Interval(float(band.mean[0]), float(band.low[0]), float(band.high[0]), band.n, level, STUDENTISED)
+    column = _column(values)
+    n = len(column)
+    counts = rng.multinomial(n, np.full(n, 1 / n), size=resamples) if n else None
+    return _interval(studentised_band(column, counts, level))
 
 
 def studentised_band(matrix: ArrayLike, counts: NDArray[np.int_] | None, level: float = LEVEL) -> Band:
-    """`studentised_interval` of each column: `counts`, shape (resamples, n), says how often a resample holds each repeat."""
+    """Return `studentised_interval` of each column.
+
+    Args:
+        matrix: Shape (n, positions), a row per repeat.
+        counts: Shape (resamples, n): how often each resample contains each repeat; None for n = 0.
+        level: Confidence level, between 0 and 1.
+    """
     array = np.asarray(matrix, dtype=np.float64)
     band = replace(t_band(array, level), method=STUDENTISED)
     n, positions = array.shape
-    unknown = np.full(positions, np.nan)
-    if counts is None or n < FEWEST_RESAMPLED:
-        return replace(band, low=unknown, high=unknown)
+    low, high = np.full((2, positions), np.nan)
+    if counts is None or n < MIN_REPEATS_BOOTSTRAP:
+        return replace(band, low=low, high=high)
     centred = array - band.mean
-    spread = centred.std(axis=0, ddof=1)
+    sd = centred.std(axis=0, ddof=1)
     mean = counts @ centred / n
     variance = np.maximum(counts @ centred**2 / n - mean**2, 0.0) * n / (n - 1)
-    flat = variance <= 1e-12 * spread**2  # all drawn values are one
+    constant = variance <= 1e-12 * sd**2  # all values of the resample are equal
     with np.errstate(invalid="ignore", divide="ignore"):
-        t = np.where(flat, np.nan, mean / np.sqrt(variance / n))
-    low, high = unknown.copy(), unknown.copy()
-    for at in np.flatnonzero(np.isfinite(spread)):
-        drawn = t[np.isfinite(t[:, at]), at]
-        ends = np.quantile(drawn, [(1 + level) / 2, (1 - level) / 2]) if len(drawn) else np.zeros(2)
-        low[at], high[at] = band.mean[at] - ends * spread[at] / np.sqrt(n)
+        t = np.where(constant, np.nan, mean / np.sqrt(variance / n))
+    for position in np.flatnonzero(np.isfinite(sd)):
+        drawn = t[np.isfinite(t[:, position]), position]
+        bounds = np.quantile(drawn, [(1 + level) / 2, (1 - level) / 2]) if len(drawn) else np.zeros(2)
+        low[position], high[position] = band.mean[position] - bounds * sd[position] / np.sqrt(n)
     return replace(band, low=low, high=high)
 
 
 def median_interval(values: ArrayLike, level: float = LEVEL) -> Estimate:
-    """The median and the interval [x₍ᵣ₎, x₍ₙ₊₁₋ᵣ₎] of order statistics, which holds for any distribution.
+    """Return the median and its interval of order statistics [x₍ᵣ₎, x₍ₙ₊₁₋ᵣ₎], valid for any distribution.
 
-    r is the largest with 2 · P(B < r) ≤ 1 − level, B binomial with n and ½; the level that is reached, at least the one
-    asked for, is in the result.
+    r is the largest rank with 2 · P(B < r) ≤ 1 − `level`, for B binomial with n = len(`values`) and ½ (Conover 1999). The
+    attained level, at least `level`, is in the result.
+
+    Args:
+        values: A score per repeat, shape (n,).
+        level: Confidence level, between 0 and 1.
 
     Returns:
-        Bounds are NaN where even the smallest and the largest value reach no such level: below 6 repeats at 95%.
+        Bounds are NaN if even the smallest and the largest value do not attain `level`: with fewer than 6 repeats at 95%.
+        Everything is NaN if a value is not finite.
+
+    Raises:
+        ValueError: `level` is not between 0 and 1.
     """
     array = np.sort(np.asarray(values, dtype=np.float64))
     _check_level(level)
@@ -206,20 +219,20 @@ def median_interval(values: ArrayLike, level: float = LEVEL) -> Estimate:
     if n == 0 or not np.isfinite(array).all():
         return Estimate(np.nan, np.nan, np.nan, n, level, MEDIAN)
     rank = int(stats.binom.ppf((1 - level) / 2, n, 0.5))
-    middle = float(np.median(array))
+    median = float(np.median(array))
     if rank < 1:
-        return Estimate(middle, np.nan, np.nan, n, level, MEDIAN)
-    reached = float(1 - 2 * stats.binom.cdf(rank - 1, n, 0.5))
-    return Estimate(middle, float(array[rank - 1]), float(array[n - rank]), n, reached, MEDIAN)
+        return Estimate(median, np.nan, np.nan, n, level, MEDIAN)
+    attained = float(1 - 2 * stats.binom.cdf(rank - 1, n, 0.5))
+    return Estimate(median, float(array[rank - 1]), float(array[n - rank]), n, attained, MEDIAN)
 
 
 def success_interval(successes: int, trials: int, level: float = LEVEL) -> Estimate:
-    """The share of repeats that succeeded and its Clopper-Pearson interval, which holds at least with `level`.
+    """Return the success rate `successes`/`trials` and its Clopper-Pearson interval (1934), which covers at least `level`.
 
-    Apart from the scores: where repeats fail, the mean of those that succeeded tells half of it.
+    A report shows it beside the scores, because a mean over successful repeats alone does not show how many failed.
 
     Raises:
-        ValueError: Not 0 ≤ successes ≤ trials.
+        ValueError: Not 0 ≤ successes ≤ trials, or `level` is not between 0 and 1.
     """
     _check_level(level)
     if not 0 <= successes <= trials:
@@ -228,6 +241,19 @@ def success_interval(successes: int, trials: int, level: float = LEVEL) -> Estim
         return Estimate(np.nan, np.nan, np.nan, 0, level, SUCCESS)
     bounds = stats.binomtest(successes, trials).proportion_ci(level, method="exact")
     return Estimate(successes / trials, float(bounds.low), float(bounds.high), trials, level, SUCCESS)
+
+
+def _column(values: ArrayLike) -> Array:
+    """Return the scores of one optimizer as a matrix with one position."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1:
+        raise ValueError(f'"values" must have one dimension, got {array.ndim}. Pass the scores of one optimizer')
+    return array[:, np.newaxis]
+
+
+def _interval(band: Band) -> Interval:
+    """Return the interval at the only position of a band."""
+    return Interval(float(band.mean[0]), float(band.low[0]), float(band.high[0]), band.n, band.level, band.method)
 
 
 def _check_level(level: float) -> None:

@@ -1,9 +1,9 @@
-"""Tiers: which optimizers cannot be told apart, as a compact letter display. Pure combinatorics on a graph."""
+"""Tiers of optimizers that do not differ significantly, and their compact letter display (Piepho 2004)."""
 
 from __future__ import annotations
 
 import string
-from itertools import product
+from itertools import count, islice, product
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,45 +13,48 @@ if TYPE_CHECKING:
     Label = TypeVar("Label", bound=Hashable)
 
 
-def tiers(order: Sequence[Label], apart: Collection[tuple[Label, Label]]) -> list[list[Label]]:
-    """All largest sets of labels of which no two can be told apart: the maximal cliques of that graph.
+def tiers(order: Sequence[Label], different: Collection[tuple[Label, Label]]) -> list[list[Label]]:
+    """Return all maximal sets of labels that do not differ significantly: the maximal cliques of their graph.
 
-    A label may be in several, since "cannot be told apart" is not transitive: A and B, B and C, yet A better than C.
+    A label may be in several tiers, because "not significantly different" is not transitive.
 
     Args:
         order: All labels, the best first.
-        apart: The pairs, in either order, that can be told apart.
+        different: The pairs that differ significantly, in either order.
 
     Returns:
-        Each tier in the order of the labels; the tiers by their best member, then their next, and so on.
+        The labels of each tier in the given order; tiers are sorted by their best member, then by the next.
     """
     from networkx import Graph, find_cliques
 
-    told = {frozenset(pair) for pair in apart}
+    excluded = {frozenset(pair) for pair in different}
     graph: Graph = Graph()
     graph.add_nodes_from(order)
     graph.add_edges_from(
-        (one, other) for at, one in enumerate(order) for other in order[at + 1 :] if frozenset((one, other)) not in told
+        (first, second)
+        for position, first in enumerate(order)
+        for second in order[position + 1 :]
+        if frozenset((first, second)) not in excluded
     )
-    place = {label: at for at, label in enumerate(order)}
-    cliques = sorted(sorted(place[label] for label in clique) for clique in find_cliques(graph))
-    return [[order[at] for at in clique] for clique in cliques]
+    rank = {label: position for position, label in enumerate(order)}
+    cliques = sorted(sorted(rank[label] for label in clique) for clique in find_cliques(graph))
+    return [[order[position] for position in clique] for clique in cliques]
 
 
-def letters(order: Sequence[Label], found: Sequence[Sequence[Label]]) -> dict[Label, str]:
-    """The compact letter display: labels that share a letter cannot be told apart. After z comes aa, parted by commas."""
-    names = list(names_of(len(found)))
-    mark = "" if len(found) <= len(string.ascii_lowercase) else ","
-    return {label: mark.join(name for name, tier in zip(names, found, strict=True) if label in tier) for label in order}
+def letters(order: Sequence[Label], groups: Sequence[Sequence[Label]]) -> dict[Label, str]:
+    """Return the letters of each label: labels that share one do not differ significantly.
+
+    Args:
+        order: All labels.
+        groups: From `tiers`. After 26 groups letters are doubled and separated by commas.
+    """
+    names = list(names_of(len(groups)))
+    separator = "" if len(groups) <= len(string.ascii_lowercase) else ","
+    members = [(name, set(group)) for name, group in zip(names, groups, strict=True)]
+    return {label: separator.join(name for name, group in members if label in group) for label in order}
 
 
-def names_of(many: int) -> Iterator[str]:
-    """The letters of so many tiers, in their order."""
-    length = 1
-    while many > 0:
-        for name in product(string.ascii_lowercase, repeat=length):
-            if many <= 0:
-                return
-            many -= 1
-            yield "".join(name)
-        length += 1
+def names_of(num_groups: int) -> Iterator[str]:
+    """Return the names of N groups: a, ..., z, aa, ab, ..."""
+    names = (name for length in count(1) for name in product(string.ascii_lowercase, repeat=length))
+    return map("".join, islice(names, num_groups))

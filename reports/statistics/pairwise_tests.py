@@ -1,7 +1,7 @@
-"""Pairs of optimizers: differences, tests of a family of them, and what the numbers can and cannot tell.
+"""Tests of all pairs of optimizers: differences, adjusted p-values, simultaneous intervals, effect sizes and power.
 
-Pure statistics on arrays. A matrix has a row per repeat and a column per optimizer, NaN where a repeat has no score; a
-pair counts the repeats that both have. Pairs come in the order of `pairs(k)`. Tests follow a name of `TESTS`.
+Pure functions on arrays. A matrix has a row per repeat and a column per optimizer, NaN if a repeat has no score. A pair uses
+the repeats that both optimizers have. Pairs are in the order of `pairs(k)`. `docs/statistics.md` has the measured error rates.
 """
 
 from __future__ import annotations
@@ -18,55 +18,51 @@ from reports.statistics import sign_flips
 from reports.statistics.intervals import LEVEL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from numpy.typing import ArrayLike, NDArray
 
     Array = NDArray[np.float64]
     Columns = tuple[NDArray[np.int_], NDArray[np.int_]]
 
-Test = Literal["max-t", "holm-t", "wilcoxon", "welch"]
+Test = Literal["max-t", "holm-t", "welch"]
 TESTS: tuple[Test, ...] = get_args(Test)
-"""`max-t`: step-down max-|t| over joint sign flips, the default. `holm-t`: paired t tests with Holm. `wilcoxon`: signed-rank
-tests with Holm. `welch`: unpaired Welch t tests with Holm, for repeats that share no seeds."""
+"""`max-t` (default): step-down max-|t| test with sign-flip permutations. `holm-t`: paired t tests with Holm's adjustment.
+`welch`: unpaired Welch t tests with Holm's adjustment, for repeats that share no seeds."""
 
 NAMES: dict[Test, str] = {
-    "max-t": "step-down max-|t| over joint sign flips of whole repeats",
-    "holm-t": "paired t tests, Holm",
-    "wilcoxon": "Wilcoxon signed-rank tests, Holm",
-    "welch": "unpaired Welch t tests, Holm",
+    "max-t": "step-down max-|t| test with sign-flip permutations",
+    "holm-t": "paired t tests with Holm's adjustment",
+    "welch": "unpaired Welch t tests with Holm's adjustment",
 }
 
 POWER = 0.8
-"""The chance of finding a difference for which `detectable` and `repeats_needed` ask."""
+"""The power for which `minimum_detectable_difference` and `repeats_needed` are computed."""
 
 MIN_REPEATS = 6
-"""Below so many repeats no test gives a verdict: flips cannot reject at 95%, and nothing shows how scores are spread."""
+"""No test gives a verdict from fewer repeats: sign flips cannot reject at 95%, and the distribution of scores is unknown."""
 
 MIN_REPEATS_T_APPROXIMATION = 8
-"""From so many repeats sign flips find about what t tests find; the power of fewer is lower (`docs/statistics.md`)."""
+"""From this number of repeats the power of sign-flip tests is about that of t tests; with fewer it is lower."""
 
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """All pairs of a family, an entry per pair.
+    """The differences of the pairs of a family; every array has an entry per pair.
 
     Attributes:
-        first: Column of the pair's first optimizer.
-        second: Column of its second.
-        n: Repeats that count: those that both have; unpaired, the smaller number of the two.
-        mean: First minus second.
-        sd: s of the paired differences; unpaired, √(s₁² + s₂²), which is what it would be for repeats without seeds in
-            common.
-        se: The standard error of `mean`.
-        freedom: Degrees of freedom of t: n − 1, or Welch's.
-        p: Of each pair by itself.
-        adjusted: Adjusted for the family; NaN outside it.
-        effect: Hedges' g (`effect_size`): of paired differences, or of two independent groups.
-        judged: Whether the pair is of the family; see `fewest` of `compare`.
-        joint: At this level each interval is made so that all of the family hold together.
-        paired: Whether repeats were paired.
-        exact: Whether p comes from all sign flips, or from no flips, and not from random ones.
+        first: Column of the first optimizer of a pair.
+        second: Column of the second optimizer.
+        n: Number of shared repeats; for Welch's test the smaller of the two numbers of repeats.
+        mean: Mean difference, first minus second, in units of the score.
+        sd: Standard deviation s of the paired differences; for Welch's test √(s₁² + s₂²), its value without shared seeds.
+        se: Standard error of `mean`.
+        df: Degrees of freedom of t: n − 1, or Welch's.
+        p: Unadjusted p-value.
+        adjusted: p-value adjusted for the family; NaN outside the family.
+        effect: Hedges' g (`effect_size`) of the paired differences, or of two independent groups.
+        in_family: Whether the pair belongs to the family; see `min_repeats` of `compare`.
+        simultaneous_level: Confidence level of each interval at which all intervals of the family cover simultaneously.
+        paired: Whether repeats are paired.
+        exact: Whether p-values use all sign patterns, or none; False for random patterns.
     """
 
     first: NDArray[np.int_]
@@ -75,29 +71,29 @@ class Differences:
     mean: Array
     sd: Array
     se: Array
-    freedom: Array
+    df: Array
     p: Array
     adjusted: Array
     effect: Array
-    judged: NDArray[np.bool_]
-    joint: float
+    in_family: NDArray[np.bool_]
+    simultaneous_level: float
     paired: bool
     exact: bool = True
 
     def interval(self, level: float) -> tuple[Array, Array]:
-        """The t interval of each difference by itself; NaN where there are fewer than two repeats."""
+        """Return the bounds of the t interval of each difference at `level`; NaN with fewer than two repeats."""
         with np.errstate(invalid="ignore"):
-            half = stats.t.ppf((1 + level) / 2, np.where(self.freedom > 0, self.freedom, np.nan)) * self.se
-        return self.mean - half, self.mean + half
+            half_width = stats.t.ppf((1 + level) / 2, np.where(self.df > 0, self.df, np.nan)) * self.se
+        return self.mean - half_width, self.mean + half_width
 
     def simultaneous_interval(self) -> tuple[Array, Array]:
-        """Intervals that all hold together with the level of the family; NaN outside it."""
-        low, high = self.interval(self.joint)
-        return np.where(self.judged, low, np.nan), np.where(self.judged, high, np.nan)
+        """Return bounds that cover all true differences simultaneously at the level of the family; NaN outside the family."""
+        low, high = self.interval(self.simultaneous_level)
+        return np.where(self.in_family, low, np.nan), np.where(self.in_family, high, np.nan)
 
 
-def pairs(k: int) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
-    """The columns of all pairs of k optimizers: (0, 1), (0, 2), ..., (k − 2, k − 1)."""
+def pairs(k: int) -> Columns:
+    """Return the columns of all pairs of k optimizers: (0, 1), (0, 2), ..., (k − 2, k − 1)."""
     first, second = np.triu_indices(k, 1)
     return first, second
 
@@ -108,36 +104,37 @@ def compare(
     *,
     test: Test = "max-t",
     level: float = LEVEL,
-    which: Columns | None = None,
-    fewest: int = 2,
+    columns: Columns | None = None,
+    min_repeats: int = 2,
 ) -> Differences:
-    """The pairs of a family, with p adjusted so that any false difference is found with probability 1 − `level` at most.
+    """Test the pairs of a family with control of the family-wise error rate.
 
-    That holds under the assumptions of `docs/statistics.md`, which also has what is found outside of them.
+    Some true null hypothesis is rejected with probability 1 − `level` at most, under the assumptions in `docs/statistics.md`.
 
     Args:
-        matrix: A row per repeat, a column per optimizer.
-        rng: Draws the flips of `max-t` where there are too many to make them all.
-        test: See `TESTS`.
-        level: Of the family.
-        which: The columns of each pair's first and second; default: all pairs.
-        fewest: Where some pairs have so many repeats, pairs with fewer are not of the family: their few flips would hide all
-            others.
+        matrix: Scores, shape (repeats, optimizers).
+        rng: Draws the sign patterns of `max-t` if there are too many to enumerate.
+        test: One of `TESTS`.
+        level: Confidence level of the family.
+        columns: The columns of the first and of the second optimizer of each pair; default: all pairs.
+        min_repeats: If any pair has at least this number of repeats, pairs with fewer are excluded from the family: they
+            have few sign patterns, which would reduce the power for all pairs.
 
     Raises:
-        ValueError: The matrix has not two dimensions, or the test no such name.
+        ValueError: `matrix` does not have two dimensions, or `test` is unknown.
     """
     scores = np.asarray(matrix, dtype=np.float64)
     if scores.ndim != 2:
         raise ValueError(f'"matrix" must have two dimensions, got {scores.ndim}. Pass a column per optimizer')
     if test not in TESTS:
         raise ValueError(f'"test" must be one of {", ".join(TESTS)}, got "{test}"')
-    chosen = pairs(scores.shape[1]) if which is None else which
+    first, second = columns or pairs(scores.shape[1])
     if test == "welch":
-        return _unpaired(scores, level, chosen, fewest)
-    first, second = chosen
-    found = family(scores[:, first] - scores[:, second], rng, test=test, level=level, fewest=fewest)
-    return replace(found, first=first, second=second)
+        return _welch(scores, level, (first, second), min_repeats)
+    differences = scores[:, first] - scores[:, second]
+    return replace(
+        family(differences, rng, test=test, level=level, min_repeats=min_repeats), first=first, second=second
+    )
 
 
 def family(
@@ -146,56 +143,71 @@ def family(
     *,
     test: Test = "max-t",
     level: float = LEVEL,
-    fewest: int = 2,
+    min_repeats: int = 2,
 ) -> Differences:
-    """A family of paired differences that are not all pairs of one matrix, as `compare` judges those.
+    """Test a family of paired differences, which need not be all pairs of one matrix; see `compare`.
 
     Args:
-        differences: A row per repeat, a column per difference, NaN where a difference lacks the repeat.
+        differences: Shape (repeats, differences), NaN if a difference lacks the repeat.
         rng: See `compare`.
-        test: One for paired repeats.
-        level: Of the family.
-        fewest: See `compare`.
+        test: `max-t` or `holm-t`.
+        level: Confidence level of the family.
+        min_repeats: See `compare`.
 
     Returns:
-        An entry per column, whose number stands as `first` and as `second`.
+        An entry per column; `first` and `second` are both the number of the column.
     """
     differences = np.array(differences, dtype=np.float64)
-    own = np.arange(differences.shape[1])
+    column = np.arange(differences.shape[1])
     known = np.isfinite(differences)
     differences[~known] = np.nan
     n = known.sum(axis=0)
     centre = np.where(n > 0, np.where(known, differences, -np.inf).max(axis=0, initial=-np.inf), np.nan)
-    centred = differences - centre  # equal differences have a spread of exactly 0
+    centred = differences - centre  # so that equal differences have a standard deviation of exactly 0
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # pairs that share no repeat, or one
-        mean = centre + np.nanmean(centred, axis=0) if len(differences) else np.full(len(own), np.nan)
-        sd = np.nanstd(centred, axis=0, ddof=1) if len(differences) else np.full(len(own), np.nan)
+        warnings.simplefilter("ignore", RuntimeWarning)  # pairs with one shared repeat or none
+        mean = centre + np.nanmean(centred, axis=0) if len(differences) else np.full(len(column), np.nan)
+        sd = np.nanstd(centred, axis=0, ddof=1) if len(differences) else np.full(len(column), np.nan)
         se = sd / np.sqrt(n)
-    judged = _judged(n, fewest)
-    alone = (n > 1) & ~judged
-    p, adjusted, joint, exact = np.full(len(own), np.nan), np.full(len(own), np.nan), level, True
-    p[alone] = _t_p(mean[alone], se[alone], n[alone] - 1.0)
-    if judged.any():
-        rows = known[:, judged].any(axis=1)  # a repeat that no pair has is none
-        table = differences[np.ix_(rows, judged)]
+    df = n - 1.0
+    in_family = _in_family(n, min_repeats)
+    p, adjusted = np.full((2, len(column)), np.nan)
+    simultaneous_level, exact = level, True
+    paired_t = (n > 1) & (~in_family | (test == "holm-t"))
+    p[paired_t] = _t_p(mean[paired_t], se[paired_t], df[paired_t])
+    if in_family.any():
+        rows = known[:, in_family].any(axis=1)  # repeats that no pair has are ignored
+        table = differences[np.ix_(rows, in_family)]
         patterns = sign_flips.signs(len(table), rng)
-        joint = sign_flips.per_comparison_level(table, level, patterns)
+        simultaneous_level = sign_flips.per_comparison_level(table, level, patterns)
         if test == "max-t":
             exact = sign_flips.exact(len(table))
-            found = sign_flips.test_statistic(table, patterns)
-            p[judged], adjusted[judged] = sign_flips.raw_p(found), sign_flips.step_down_p(found)
+            statistic = sign_flips.test_statistic(table, patterns)
+            p[in_family], adjusted[in_family] = sign_flips.raw_p(statistic), sign_flips.step_down_p(statistic)
         else:
-            p[judged] = _t_p(mean[judged], se[judged], n[judged] - 1.0) if test == "holm-t" else _signed_ranks(table)
-            adjusted = holm(np.where(judged, p, np.nan))
-    g = effect_size(mean, sd, n - 1)
-    return Differences(own, own, n, mean, sd, se, n - 1.0, p, adjusted, g, judged, joint, paired=True, exact=exact)
+            adjusted = holm(np.where(in_family, p, np.nan))
+    return Differences(
+        column,
+        column,
+        n,
+        mean,
+        sd,
+        se,
+        df,
+        p,
+        adjusted,
+        effect_size(mean, sd, df),
+        in_family,
+        simultaneous_level,
+        paired=True,
+        exact=exact,
+    )
 
 
 def holm(p: ArrayLike) -> Array:
-    """Holm's step-down adjustment: the i-th smallest of m p-values times m − i + 1, none below the one before, at most 1.
+    """Return the p-values of Holm's step-down adjustment (Holm 1979).
 
-    A NaN stays one and does not count.
+    p̃₍ᵢ₎ = min(1, max_{j ≤ i} (m − j + 1) p₍ⱼ₎), where p₍₁₎ ≤ ... ≤ p₍ₘ₎ are the m finite entries of `p`. A NaN stays NaN.
     """
     values = np.asarray(p, dtype=np.float64)
     known = np.flatnonzero(np.isfinite(values))
@@ -205,18 +217,17 @@ def holm(p: ArrayLike) -> Array:
     return adjusted
 
 
-def effect_size(mean: ArrayLike, sd: ArrayLike, freedom: ArrayLike) -> Array:
-    """Hedges' g = J(m) · d̄/s: a difference in standard deviations, those of the paired differences or of the groups.
+def effect_size(mean: ArrayLike, sd: ArrayLike, df: ArrayLike) -> Array:
+    """Return Hedges' g = J(m) · d̄/s: the difference in standard deviations, corrected for bias (Hedges 1981).
 
-    J(m) = Γ(m/2)/(√(m/2) Γ((m − 1)/2)) takes away the bias of d̄/s, which is 9% at m = 9 (Hedges 1981). NaN without a
-    spread.
+    J(m) = Γ(m/2)/(√(m/2) Γ((m − 1)/2)) removes the bias of d̄/s, which is 9% for m = 9. NaN if s is 0.
 
     Args:
-        mean: d̄.
-        sd: s: of paired differences theirs, so that g is also called g_z; of two groups the pooled one.
-        freedom: m, the degrees of freedom of s: n − 1, or n₁ + n₂ − 2.
+        mean: d̄, the mean difference.
+        sd: s, the standard deviation of the paired differences (g is then g_z), or the pooled one of two groups.
+        df: m, the degrees of freedom of s: n − 1, or n₁ + n₂ − 2.
     """
-    m = np.asarray(freedom, dtype=np.float64)
+    m = np.asarray(df, dtype=np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         j = np.exp(special.gammaln(m / 2) - special.gammaln((m - 1) / 2)) / np.sqrt(m / 2)
         g = j * np.asarray(mean) / np.asarray(sd)
@@ -224,174 +235,193 @@ def effect_size(mean: ArrayLike, sd: ArrayLike, freedom: ArrayLike) -> Array:
 
 
 def superiority(
-    one: ArrayLike, other: ArrayLike, *, paired: bool = True, level: float = LEVEL
+    first: ArrayLike, second: ArrayLike, *, paired: bool = True, level: float = LEVEL
 ) -> tuple[float, float, float]:
-    """How often a repeat of `one` has the larger score than a repeat of `other`, ties counting half, with an interval.
+    """Return the probability of superiority P(X > Y) + ½ P(X = Y) and the bounds of its interval.
 
-    Paired, the share of shared repeats, with a Clopper-Pearson interval (its beta quantiles, where halves occur).
-    Unpaired, the share of all combinations (the Mann-Whitney statistic over n₁n₂), without an interval: its combinations are
-    not independent.
+    Paired: the share of shared repeats in which X > Y, with the Clopper-Pearson interval (1934). Ties count one half; the
+    beta quantiles then have half-integer parameters. Unpaired: the Mann-Whitney statistic over n₁n₂, with NaN bounds,
+    because its n₁n₂ combinations are not independent.
+
+    Args:
+        first: X, a score per repeat, shape (repeats,), NaN if there is none; more is better.
+        second: Y, the scores of the other optimizer.
+        paired: Whether entry r of both comes from the same repeat.
+        level: Confidence level.
     """
-    a, b = np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)
+    x, y = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if not paired:
-        a, b = a[np.isfinite(a)], b[np.isfinite(b)]
-        if not (len(a) and len(b)):
+        x, y = x[np.isfinite(x)], y[np.isfinite(y)]
+        if not (len(x) and len(y)):
             return (np.nan, np.nan, np.nan)
-        return float(_wins(a[:, np.newaxis], b).mean()), np.nan, np.nan
-    shared = np.isfinite(a) & np.isfinite(b)
+        return float(wins(x[:, np.newaxis], y).mean()), np.nan, np.nan
+    shared = np.isfinite(x) & np.isfinite(y)
     n = int(shared.sum())
     if n == 0:
         return (np.nan, np.nan, np.nan)
-    won = float(_wins(a[shared], b[shared]).sum())
+    won = float(wins(x[shared], y[shared]).sum())
     tail = (1 - level) / 2
     low = float(stats.beta.ppf(tail, won, n - won + 1)) if won > 0 else 0.0
     high = float(stats.beta.isf(tail, won + 1, n - won)) if won < n else 1.0
     return won / n, low, high
 
 
-def detectable(sd: ArrayLike, n: ArrayLike, joint: float, power: float = POWER) -> Array:
-    """The smallest true difference that so many repeats find with probability `power`.
+def wins(x: Array, y: Array) -> Array:
+    """Return 1 where x > y, ½ where they are equal, else 0."""
+    return np.asarray((x > y) + 0.5 * (x == y), dtype=np.float64)
 
-    It solves P(|T| > t) = power, T noncentral t with n − 1 degrees of freedom and noncentrality δ √n/s, t the critical value
-    of a two-sided test at `joint`, the level of each test in its family (`Differences.joint`). Below `LIKE_T` repeats sign
-    flips need a larger one.
+
+def minimum_detectable_difference(
+    sd: ArrayLike, n: ArrayLike, simultaneous_level: float, power: float = POWER
+) -> Array:
+    """Return the smallest true difference δ that a two-sided paired t test detects with probability `power`.
+
+    δ solves P(|T| > t) = power. T has a noncentral t distribution with n − 1 degrees of freedom and noncentrality δ√n/s; t is
+    the critical value at the confidence level `simultaneous_level`. Sign-flip tests of fewer than
+    `MIN_REPEATS_T_APPROXIMATION` repeats need a larger difference.
+
+    Args:
+        sd: s, the standard deviation of the paired differences, shape (pairs,).
+        n: Number of repeats, shape (pairs,).
+        simultaneous_level: Confidence level of each test in its family (`Differences.simultaneous_level`).
+        power: Between 0 and 1.
+
+    Returns:
+        δ in units of `sd`, shape (pairs,); NaN for n < 2.
     """
     spreads, counts = np.broadcast_arrays(np.asarray(sd, dtype=np.float64), np.asarray(n))
-    away = {int(m): _noncentrality(int(m), joint, power) for m in np.unique(counts)}
+    noncentrality = {int(m): _noncentrality(int(m), simultaneous_level, power) for m in np.unique(counts)}
     return np.array(
-        [away[int(m)] * s / math.sqrt(m) if m > 1 else np.nan for s, m in zip(spreads, counts, strict=True)]
+        [noncentrality[int(m)] * s / math.sqrt(m) if m > 1 else np.nan for s, m in zip(spreads, counts, strict=True)]
     )
 
 
-def repeats_needed(mean: float, sd: float, joint: float, power: float = POWER, most: int = 100_000) -> float:
-    """So many repeats find a true difference of `mean` with probability `power`, given the spread s of the differences.
+def repeats_needed(
+    mean: float, sd: float, simultaneous_level: float, power: float = POWER, max_repeats: int = 100_000
+) -> float:
+    """Return the number of repeats n from which a true difference δ is detected with probability `power`.
 
-    By the power of t tests, and `LIKE_T` at least, below which sign flips find less. Infinite where the difference is 0 or
-    more than `most` are needed; `FEWEST` where every difference is the same, NaN without any. The true difference and spread
-    are known from few repeats only, so this is an order of magnitude.
+    n is the smallest with P(|T| > t) ≥ power, for T and t as in `minimum_detectable_difference`. δ and s are estimated from
+    few repeats, so this is an order of magnitude.
+
+    Args:
+        mean: δ, the difference.
+        sd: s, the standard deviation of the paired differences.
+        simultaneous_level: See `minimum_detectable_difference`.
+        power: Between 0 and 1.
+        max_repeats: Larger numbers are returned as infinity.
+
+    Returns:
+        At least `MIN_REPEATS_T_APPROXIMATION`, because with fewer repeats sign-flip tests have less power. Infinity if δ is 0
+        or `max_repeats` are too few; `MIN_REPEATS` if s is 0; NaN if both are 0 or one is not finite.
     """
     if not (math.isfinite(mean) and math.isfinite(sd)) or (sd == 0 and mean == 0):
         return math.nan
     if sd == 0:
         return float(MIN_REPEATS)
 
-    def finds(n: int) -> bool:
-        return _power(n, abs(mean) / sd * math.sqrt(n), joint) >= power
+    def suffices(n: int) -> bool:
+        return _power(n, abs(mean) / sd * math.sqrt(n), simultaneous_level) >= power
 
-    if not finds(most):
+    if not suffices(max_repeats):
         return math.inf
-    low, high = MIN_REPEATS_T_APPROXIMATION - 1, most
+    low, high = MIN_REPEATS_T_APPROXIMATION - 1, max_repeats
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if finds(middle) else (middle, high)
+        low, high = (low, middle) if suffices(middle) else (middle, high)
     return float(high)
 
 
-def pairing_gain(matrix: ArrayLike, which: Columns | None = None) -> Array:
-    """What pairing brought each pair: (s₁² + s₂²)/s_d², over the repeats that both have.
+def variance_reduction(matrix: ArrayLike, columns: Columns | None = None) -> Array:
+    """Return the variance reduction from pairing, (s₁² + s₂²)/s_d², of each pair.
 
-    So many times as many repeats would be needed without shared seeds; 1 where the pairing brought nothing, below 1 where
-    it hurt. NaN where the differences have no spread. `which` is that of `compare`.
-    """
-    scores = np.asarray(matrix, dtype=np.float64)
-    gains = []
-    for one, other in zip(*(which or pairs(scores.shape[1])), strict=True):
-        a, b = scores[:, one], scores[:, other]
-        shared = np.isfinite(a) & np.isfinite(b)
-        spread = np.var((a - b)[shared], ddof=1) if shared.sum() > 1 else 0.0
-        apart = np.var(a[shared], ddof=1) + np.var(b[shared], ddof=1) if shared.sum() > 1 else 0.0
-        gains.append(apart / spread if spread > 0 else np.nan)
-    return np.array(gains)
-
-
-def min_repeats(test: Test, many: int, level: float = LEVEL) -> int:
-    """The fewest repeats at which a family of so many pairs gets a verdict: Wilcoxon with Holm needs 2 · 2⁻ⁿ ≤ α/pairs."""
-    alpha = (1 - level) / (max(many, 1) if test == "wilcoxon" else 1)
-    return max(MIN_REPEATS, sign_flips.min_repeats_for_rejection(1 - alpha))
-
-
-def fewest_of(test: Test, counts: Sequence[int], family: Callable[[int], int], level: float = LEVEL) -> int:
-    """So many repeats that all who have them can get a verdict together; fewer do not do.
+    s₁, s₂ and s_d are the standard deviations of the two scores and of their difference over the shared repeats. Unpaired
+    repeats would have to be this many times as many for the same precision. Below 1, pairing increased the variance.
 
     Args:
-        test: See `TESTS`.
-        counts: How many repeats each has.
-        family: How many pairs so many of them make.
-        level: Of the family.
+        matrix: Scores, shape (repeats, optimizers).
+        columns: See `compare`.
 
     Returns:
-        The smallest such number; where nobody has so many, what all together would need.
+        A ratio per pair; NaN if s_d is 0 or fewer than two repeats are shared.
     """
-    for least in range(min_repeats(test, 1, level), max(counts, default=0) + 1):
-        pairs = family(sum(count >= least for count in counts))
-        if pairs and min_repeats(test, pairs, level) <= least:
-            return least
-    return min_repeats(test, family(len(counts)), level)
+    scores = np.asarray(matrix, dtype=np.float64)
+    ratios = []
+    for first, second in zip(*(columns or pairs(scores.shape[1])), strict=True):
+        x, y = scores[:, first], scores[:, second]
+        shared = np.isfinite(x) & np.isfinite(y)
+        paired = np.var((x - y)[shared], ddof=1) if shared.sum() > 1 else 0.0
+        unpaired = np.var(x[shared], ddof=1) + np.var(y[shared], ddof=1) if shared.sum() > 1 else 0.0
+        ratios.append(unpaired / paired if paired > 0 else np.nan)
+    return np.array(ratios)
 
 
-def _judged(n: NDArray[np.int_], fewest: int) -> NDArray[np.bool_]:
-    """Which pairs are of the family: those with so many repeats, where there are such, else all with two."""
-    enough = n >= max(fewest, 2)
+def min_repeats_for_verdict(level: float = LEVEL) -> int:
+    """Return the smallest number of repeats from which a pair can get a verdict at the confidence level `level`."""
+    return max(MIN_REPEATS, sign_flips.min_repeats_for_rejection(level))
+
+
+def _in_family(n: NDArray[np.int_], min_repeats: int) -> NDArray[np.bool_]:
+    """Return which pairs have `min_repeats` repeats; if none has, which have two."""
+    enough = n >= max(min_repeats, 2)
     return np.asarray(enough if enough.any() else n > 1)
 
 
-def _unpaired(scores: Array, level: float, which: Columns, fewest: int) -> Differences:
-    first, second = which
-    columns = [column[np.isfinite(column)] for column in scores.T]
-    n = np.array([len(column) for column in columns])
-    mean = np.array([column.mean() if len(column) else np.nan for column in columns])
-    variance = np.array([np.var(column, ddof=1) if len(column) > 1 else np.nan for column in columns])
+def _welch(scores: Array, level: float, columns: Columns, min_repeats: int) -> Differences:
+    """Test unpaired differences: Welch's t (Welch 1947), Holm's adjustment, Bonferroni's simultaneous intervals."""
+    first, second = columns
+    samples = [column[np.isfinite(column)] for column in scores.T]
+    n = np.array([len(sample) for sample in samples])
+    mean = np.array([sample.mean() if len(sample) else np.nan for sample in samples])
+    variance = np.array([np.var(sample, ddof=1) if len(sample) > 1 else np.nan for sample in samples])
+    pooled_df = n[first] + n[second] - 2
     with np.errstate(invalid="ignore", divide="ignore"):
-        share = variance / n
-        se = np.sqrt(share[first] + share[second])
-        freedom = se**4 / (share[first] ** 2 / (n[first] - 1) + share[second] ** 2 / (n[second] - 1))
-    freedom = np.where(se == 0, n[first] + n[second] - 2.0, freedom)
+        of_mean = variance / n
+        se = np.sqrt(of_mean[first] + of_mean[second])
+        df = se**4 / (of_mean[first] ** 2 / (n[first] - 1) + of_mean[second] ** 2 / (n[second] - 1))
+        pooled = np.sqrt(((n[first] - 1) * variance[first] + (n[second] - 1) * variance[second]) / pooled_df)
+    df = np.where(se == 0, pooled_df, df)
     difference = mean[first] - mean[second]
-    p = _t_p(difference, se, freedom)
-    sd = np.sqrt(variance[first] + variance[second])
+    p = _t_p(difference, se, df)
     fewer = np.minimum(n[first], n[second])
-    judged = _judged(fewer, fewest)
-    adjusted = holm(np.where(judged, p, np.nan))
-    joint = 1 - (1 - level) / max(int(np.isfinite(adjusted).sum()), 1)
-    both = n[first] + n[second] - 2
-    with np.errstate(invalid="ignore", divide="ignore"):
-        pooled = np.sqrt(((n[first] - 1) * variance[first] + (n[second] - 1) * variance[second]) / both)
-    g = effect_size(difference, pooled, both)
-    return Differences(first, second, fewer, difference, sd, se, freedom, p, adjusted, g, judged, joint, paired=False)
+    in_family = _in_family(fewer, min_repeats)
+    adjusted = holm(np.where(in_family, p, np.nan))
+    return Differences(
+        first,
+        second,
+        fewer,
+        difference,
+        np.sqrt(variance[first] + variance[second]),
+        se,
+        df,
+        p,
+        adjusted,
+        effect_size(difference, pooled, pooled_df),
+        in_family,
+        1 - (1 - level) / max(int(np.isfinite(adjusted).sum()), 1),
+        paired=False,
+    )
 
 
-def _t_p(mean: Array, se: Array, freedom: Array) -> Array:
-    """Two-sided p of t = mean/se; a spread of 0 gives 1 for no difference and 0 for one."""
+def _t_p(mean: Array, se: Array, df: Array) -> Array:
+    """Return the two-sided p-values of t = mean/se; for a standard error of 0, 1 if the mean is 0, else 0."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        p = 2 * stats.t.sf(np.abs(mean) / se, freedom)
+        p = 2 * stats.t.sf(np.abs(mean) / se, df)
     return np.asarray(np.where(se == 0, np.where(mean == 0, 1.0, 0.0), p), dtype=np.float64)
 
 
-def _signed_ranks(differences: Array) -> Array:
-    """Two-sided p of Wilcoxon's signed-rank test, exact for few repeats; 1 where no difference is other than 0."""
-    p = []
-    for column in differences.T:
-        values = column[np.isfinite(column)]
-        p.append(float(stats.wilcoxon(values).pvalue) if np.any(values != 0) else 1.0)
-    return np.array(p)
+def _power(n: int, noncentrality: float, level: float) -> float:
+    """Return P(|T| > t) for noncentral T with n − 1 degrees of freedom and the critical value t at `level`."""
+    critical = float(stats.t.isf((1 - level) / 2, n - 1))
+    wrong_side = float(stats.nct.sf(critical, n - 1, -noncentrality)) if noncentrality < 5 else 0.0  # by symmetry
+    return float(stats.nct.sf(critical, n - 1, noncentrality)) + wrong_side
 
 
-def _wins(a: Array, b: Array) -> Array:
-    return np.asarray((a > b) + 0.5 * (a == b), dtype=np.float64)
-
-
-def _power(n: int, away: float, joint: float) -> float:
-    """P(|T| > t) for noncentral T."""
-    critical = float(stats.t.isf((1 - joint) / 2, n - 1))
-    beyond = float(stats.nct.sf(critical, n - 1, -away)) if away < 5 else 0.0  # the wrong side, by symmetry
-    return float(stats.nct.sf(critical, n - 1, away)) + beyond
-
-
-def _noncentrality(n: int, joint: float, power: float) -> float:
-    """How many standard errors away a true difference has to be to be found with probability `power`."""
+def _noncentrality(n: int, level: float, power: float) -> float:
+    """Return the true difference, in standard errors, that is detected with probability `power`; NaN for n < 2."""
     if n < 2:
         return math.nan
     high = 4.0
-    while _power(n, high, joint) < power and high < 1e6:
+    while _power(n, high, level) < power and high < 1e6:
         high *= 2
-    return float(optimize.brentq(lambda away: _power(n, away, joint) - power, 0.0, high, xtol=1e-6))
+    return float(optimize.brentq(lambda effect: _power(n, effect, level) - power, 0.0, high, xtol=1e-6))

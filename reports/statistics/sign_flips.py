@@ -1,11 +1,11 @@
-"""Joint sign flips of whole repeats: the distribution from which families of paired differences are judged.
+"""Sign-flip permutations of complete repeats: the null distribution of families of paired differences.
 
-What is exchangeable. Let d_r be the vector of all differences of repeat r (every pair, or every position of a curve) and
-δ the vector of their true means. The repeats are independent, and d_r − δ is assumed to be as likely as its mirror image
-−(d_r − δ), all its components mirrored together. Then, for the components whose δ is zero, flipping the signs of whole
-repeats changes nothing, whatever the correlations and however unequal the spreads, also from repeat to repeat. Scores that
-are skewed alike in all optimizers have symmetric differences one by one, though not jointly; scores that are skewed and
-of unequal spread have not, and there no test of means from ten repeats keeps its level (`docs/statistics.md`).
+Assumption. Let d_r be the vector of all differences of repeat r (every pair, or every position of a curve) and δ the vector
+of their true means. Repeats are independent, and d_r − δ has the same distribution as −(d_r − δ), jointly in all components.
+Then flipping the signs of complete repeats does not change the distribution of the components with δ = 0. This holds for any
+correlation and for unequal variances, also between repeats. If all optimizers have the same skewness, each difference is
+symmetric, although not jointly with the others. Scores that are skewed and have unequal variances violate the assumption; no
+test of means from ten repeats controls its error for them (`docs/statistics.md`).
 """
 
 from __future__ import annotations
@@ -22,120 +22,144 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 MAX_PATTERNS = 4096
-"""So many flips are made at most: all of them up to 13 repeats, above that as many random ones."""
+"""The maximal number of sign patterns: all of them up to 13 repeats, a random sample of this size above."""
 
-_CLOSE = 1e-9  # what rounding does to a share that should be equal
+_TOLERANCE = 1e-9  # of rounding, in shares that should be equal
 
 
 def min_repeats_for_rejection(level: float) -> int:
-    """The fewest repeats at which sign flips can reject at all: 2 · 2⁻ⁿ ≤ 1 − level, so 6 at 95%."""
-    return math.ceil(1 - math.log2(1 - level) - _CLOSE)
+    """Return the smallest n at which a sign-flip test can reject: 2 · 2⁻ⁿ ≤ 1 − `level`, so 6 at 95%."""
+    return math.ceil(1 - math.log2(1 - level) - _TOLERANCE)
 
 
-def signs(n: int, rng: np.random.Generator, most: int = MAX_PATTERNS) -> Array:
-    """Sign patterns over n repeats, shape (patterns, n); the first leaves all repeats as they are.
+def signs(n: int, rng: np.random.Generator, max_patterns: int = MAX_PATTERNS) -> Array:
+    """Return sign patterns over n repeats, shape (patterns, n); the first pattern flips no sign.
 
-    A pattern and its opposite give the same |t|, so the first repeat keeps its sign: 2ⁿ⁻¹ patterns, all of them if these
-    are no more than `most`, else the first and `most` − 1 drawn with `rng`. Either way the share of patterns that reach
-    the observed value is a valid p.
+    A pattern and its opposite give the same |t|, so the first repeat is never flipped: there are 2ⁿ⁻¹ patterns. If these are
+    more than `max_patterns`, the others are a random sample. The share of patterns that reach the observed statistic is a
+    valid p-value in both cases.
+
+    Args:
+        n: Number of repeats, at least 1.
+        rng: Draws the patterns if they are not enumerated.
+        max_patterns: The maximal number of patterns.
+
+    Raises:
+        ValueError: `n` is below 1.
     """
     if n < 1:
         raise ValueError(f'"n" must be at least 1, got {n}. Pass the number of repeats')
-    if 2 ** (n - 1) <= most:
+    if exact(n, max_patterns):
         bits = (np.arange(2 ** (n - 1))[:, np.newaxis] >> np.arange(n - 1)) & 1
         free = 1.0 - 2.0 * bits
     else:
-        free = 1.0 - 2.0 * rng.integers(0, 2, size=(most, n - 1))
+        free = 1.0 - 2.0 * rng.integers(0, 2, size=(max_patterns, n - 1))
         free[0] = 1.0
     return np.hstack([np.ones((len(free), 1)), free])
 
 
-def exact(n: int, most: int = MAX_PATTERNS) -> bool:
-    """Whether `signs` enumerates all patterns."""
-    return bool(2 ** (n - 1) <= most)
+def exact(n: int, max_patterns: int = MAX_PATTERNS) -> bool:
+    """Return whether `signs` enumerates all patterns of n repeats."""
+    return bool(2 ** (n - 1) <= max_patterns)
 
 
 def test_statistic(differences: Array, patterns: Array) -> Array:
-    """How surprising each difference is under each pattern of signs: a number that rises with its |t|.
+    """Return a statistic of each difference under each sign pattern that increases with |t|.
+
+    Let a = |Σ s d|/√Σd², between 0 and √n, for signs s and differences d of n repeats. Then t² = (n − 1) a²/(n − a²), so a
+    ranks as |t| does. The statistic is a if all pairs have the same n. Otherwise it is −log p of the two-sided t test, which
+    is comparable between different n.
 
     Args:
-        differences: d, a row per repeat, a column per pair; NaN where a pair lacks the repeat.
-        patterns: s, from `signs`; shape (patterns, repeats).
+        differences: d, shape (repeats, pairs), NaN if a pair lacks the repeat.
+        patterns: s, from `signs`, shape (patterns, repeats).
 
     Returns:
-        Shape (patterns, pairs). With a = |Σ s d|/√Σd², between 0 and √n, is t² = (n − 1) a²/(n − a²), so a itself ranks as
-        |t| does: that is given where all pairs have one n. Else −log p of the two-sided t test, on which unlike n compare.
-        0 where all differences are 0.
+        Shape (patterns, pairs); 0 if all differences of a pair are 0.
     """
-    count = np.isfinite(differences).sum(axis=0)
+    n = np.isfinite(differences).sum(axis=0)
     a = _standardised(differences, patterns)
-    return a if _one(count) else -_log_p(a, count)
+    return a if _equal(n) else -_log_p(a, n)
 
 
-def raw_p(surprises: Array) -> Array:
-    """The p of each pair by itself: the share of patterns under which it is at least as surprising as observed."""
-    return np.asarray((surprises >= _reach(surprises[0])).mean(axis=0), dtype=np.float64)
+def raw_p(statistic: Array) -> Array:
+    """Return the unadjusted p-value of each pair: the share of patterns whose statistic is at least the observed one.
 
-
-def step_down_p(surprises: Array) -> Array:
-    """The p of each pair adjusted for the family: step-down max-|t| (Westfall and Young 1993, algorithm 2.8).
-
-    The most surprising pair is judged by the maximum over all pairs, the next by the maximum over the rest, and so on; no p
-    is below that of a pair before it. The family error holds for any set of true differences of zero, since the maximum
-    over a larger set is larger (Romano and Wolf 2005).
+    Args:
+        statistic: From `test_statistic`, shape (patterns, pairs); the first row is observed.
     """
-    order = np.argsort(-surprises[0], kind="stable")
-    ranked = surprises[:, order]
-    rest = np.maximum.accumulate(ranked[:, ::-1], axis=1)[:, ::-1]
+    return np.asarray((statistic >= _threshold(statistic[0])).mean(axis=0), dtype=np.float64)
+
+
+def step_down_p(statistic: Array) -> Array:
+    """Return the p-values of the step-down max-|t| test (Westfall and Young 1993, algorithm 2.8).
+
+    Pairs are ordered by their observed statistic, the largest first. Pair i is compared with the maximum over the pairs
+    i, i + 1, ...; adjusted p-values are monotone in this order. The family-wise error rate is controlled for every set of
+    true null hypotheses, because the maximum over a larger set is larger (Romano and Wolf 2005).
+
+    Args:
+        statistic: From `test_statistic`, shape (patterns, pairs); the first row is observed.
+
+    Returns:
+        An adjusted p-value per pair.
+    """
+    order = np.argsort(-statistic[0], kind="stable")
+    ranked = statistic[:, order]
+    maxima = np.maximum.accumulate(ranked[:, ::-1], axis=1)[:, ::-1]
     p = np.empty(len(order))
-    p[order] = np.maximum.accumulate((rest >= _reach(ranked[0])).mean(axis=0))
+    p[order] = np.maximum.accumulate((maxima >= _threshold(ranked[0])).mean(axis=0))
     return p
 
 
 def per_comparison_level(differences: Array, level: float, patterns: Array) -> float:
-    """The level at which each interval is made so that all of them hold together with probability `level`.
+    """Return the confidence level of each t interval at which all of them cover simultaneously with probability `level`.
 
-    The flips are applied to the centred differences; from the quantile of the maximal |t| follows the level of each, which
-    is `level` at least: of columns that all say the same, few patterns can put the quantile below it. One column needs no
-    adjustment. Where a column has fewer than `enough` repeats there are too few patterns for a quantile: Bonferroni,
-    1 − (1 − level)/m for m columns.
+    It follows from the `level` quantile of the maximal |t| of the centred differences under `patterns`. It is at least
+    `level`, although few patterns of nearly equal columns can give a lower quantile. A single column needs no adjustment. If a
+    column has fewer than `min_repeats_for_rejection(level)` repeats, there are too few patterns for a quantile, and the level
+    is Bonferroni's, 1 − (1 − `level`)/m for m columns that vary.
+
+    Args:
+        differences: Shape (repeats, columns), NaN if a column lacks the repeat.
+        level: Simultaneous confidence level, between 0 and 1.
+        patterns: From `signs`, shape (patterns, repeats).
     """
     with np.errstate(invalid="ignore"):
-        spread = np.nanstd(differences, axis=0) if len(differences) else np.zeros(differences.shape[1])
-    varied = differences[:, spread > 0]
+        sd = np.nanstd(differences, axis=0) if len(differences) else np.zeros(differences.shape[1])
+    varied = differences[:, sd > 0]
     m = varied.shape[1]
     if m <= 1:
         return level
-    count = np.isfinite(varied).sum(axis=0)
-    if count.min() < min_repeats_for_rejection(level):
+    n = np.isfinite(varied).sum(axis=0)
+    if n.min() < min_repeats_for_rejection(level):
         return float(1 - (1 - level) / m)
-    centred = varied - np.nanmean(varied, axis=0)
-    a = _standardised(centred, patterns)
-    log_p = _log_p(a.max(axis=1), count[0]) if _one(count) else _log_p(a, count).min(axis=1)
+    a = _standardised(varied - np.nanmean(varied, axis=0), patterns)
+    log_p = _log_p(a.max(axis=1), n[0]) if _equal(n) else _log_p(a, n).min(axis=1)
     return max(level, 1 - math.exp(float(np.quantile(log_p, 1 - level, method="lower"))))
 
 
-def _reach(observed: Array) -> Array:
-    """What counts as at least as surprising: equal but for rounding, which −log p magnifies near its largest values."""
+def _threshold(observed: Array) -> Array:
+    """Return the observed statistic less a tolerance for rounding, which −log p magnifies near its largest values."""
     return observed - 1e-6 * np.maximum(observed, 1e-3)
 
 
-def _one(count: NDArray[np.int_]) -> bool:
-    """Whether all pairs have the same number of repeats."""
-    return bool(np.all(count == count[0])) if len(count) else True
+def _equal(n: NDArray[np.int_]) -> bool:
+    """Return whether all pairs have the same number of repeats."""
+    return bool(np.all(n == n[0])) if len(n) else True
 
 
 def _standardised(differences: Array, patterns: Array) -> Array:
-    """For each pair a = |Σ s d|/√Σd² under each pattern."""
-    known = np.where(np.isfinite(differences), differences, 0.0)
-    largest = np.abs(known).max(axis=0)
-    known /= np.where(largest > 0, largest, 1.0)  # no square under- or overflows
-    size = np.sqrt((known**2).sum(axis=0))
-    return np.asarray(np.abs(patterns @ (known / np.where(size > 0, size, 1.0))), dtype=np.float64)
+    """Return a = |Σ s d|/√Σd² of each pair under each pattern, shape (patterns, pairs)."""
+    d = np.where(np.isfinite(differences), differences, 0.0)
+    largest = np.abs(d).max(axis=0)
+    d /= np.where(largest > 0, largest, 1.0)  # so that no square overflows or underflows
+    norm = np.sqrt((d**2).sum(axis=0))
+    return np.asarray(np.abs(patterns @ (d / np.where(norm > 0, norm, 1.0))), dtype=np.float64)
 
 
-def _log_p(a: Array, count: Any) -> Array:
-    """The log p of the two-sided one-sample t test, from a; 0 for fewer than two repeats."""
-    freedom = np.maximum(count - 1, 1)
-    t = a * np.sqrt(freedom / np.maximum(count - a**2, _CLOSE * np.maximum(count, 1)))
-    return np.asarray(np.where(count > 1, np.log(2) + stats.t.logsf(t, freedom), 0.0), dtype=np.float64)
+def _log_p(a: Array, n: Any) -> Array:
+    """Return log p of the two-sided one-sample t test of n repeats, from a; 0 for n < 2."""
+    df = np.maximum(n - 1, 1)
+    t = a * np.sqrt(df / np.maximum(n - a**2, _TOLERANCE * np.maximum(n, 1)))
+    return np.asarray(np.where(n > 1, np.log(2) + stats.t.logsf(t, df), 0.0), dtype=np.float64)

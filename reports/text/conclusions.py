@@ -55,16 +55,16 @@ def p_value(p: float) -> str:
 
 def verdict(found: Comparison) -> str:
     """The answer: which cannot be told from the best; or that nothing can be told yet, and what it takes."""
-    if len(found.means) + len(found.left_out) < 2:
+    if len(found.means) + len(found.excluded) < 2:
         return ""
     return _found(found) if found.has_verdicts else _nothing_yet(found)
 
 
 def _nothing_yet(found: Comparison) -> str:
     if not found.means:
-        return f"No verdict yet: no optimizer has two scores, and a comparison needs at least {found.fewest} of each."
+        return f"No verdict yet: no optimizer has two scores, and a comparison needs at least {found.min_repeats} of each."
     if len(found.means) == 1:
-        text = f"No verdict yet: a comparison needs at least {found.fewest} scores of two optimizers."
+        text = f"No verdict yet: a comparison needs at least {found.min_repeats} scores of two optimizers."
     else:
         repeats = notes.counted(int(found.pairs["n"].max()), "repeat")
         some = (
@@ -72,7 +72,7 @@ def _nothing_yet(found: Comparison) -> str:
             if found.test == "welch"
             else f"the optimizers share {repeats}"
         )
-        text = f"No verdict yet: {some}, and a comparison needs at least {found.fewest}."
+        text = f"No verdict yet: {some}, and a comparison needs at least {found.min_repeats}."
     return " ".join([text, *excluded_note(found)])
 
 
@@ -133,9 +133,9 @@ def method_statement(found: Comparison) -> str:
     text = (
         f"{len(found.pairs)} pairs, {n} {kind}; {testing.NAMES[found.test]}; family error at most {1 - found.level:.0%}"
     )
-    outside = int((found.pairs["n"] < found.fewest).sum()) if found.has_verdicts else 0
+    outside = int((found.pairs["n"] < found.min_repeats).sum()) if found.has_verdicts else 0
     if outside:
-        text += f"; {notes.counted(outside, 'pair')} with fewer than {found.fewest} repeats outside the family"
+        text += f"; {notes.counted(outside, 'pair')} with fewer than {found.min_repeats} repeats outside the family"
     if found.test == "max-t":
         text += "; all flips" if found.exact else f"; {MAX_PATTERNS:,} random flips, seed {SEED}"
     return f"{text}. Tied: the interval of the difference, made for all pairs together, lies within ±{found.margin:g}."
@@ -146,13 +146,13 @@ def power_statement(found: Comparison) -> list[str]:
     if len(found.means) < 2:
         return []
     told = []
-    digits = notes.decimals([found.detectable])
-    if found.has_verdicts and 1e-9 * max(map(abs, found.means.values())) < found.detectable < math.inf:
+    digits = notes.decimals([found.minimum_detectable_difference])
+    if found.has_verdicts and 1e-9 * max(map(abs, found.means.values())) < found.minimum_detectable_difference < math.inf:
         text = (
             f"Smallest true difference that this study finds with probability {testing.POWER:.0%}: "
-            f"{notes.number(found.detectable, digits)} (median over the pairs)."
+            f"{notes.number(found.minimum_detectable_difference, digits)} (median over the pairs)."
         )
-        if found.detectable < found.margin:
+        if found.minimum_detectable_difference < found.margin:
             text += f" What lies within the margin, ±{found.margin:g}, is called a tie all the same."
         if found.test == "max-t" and found.pairs["n"].median() < testing.MIN_REPEATS_T_APPROXIMATION:
             text += (
@@ -170,23 +170,23 @@ def power_statement(found: Comparison) -> list[str]:
             f"{one} and {other} lie {gap} apart, within the margin of ±{found.margin:g}: more repeats would rather show a tie "
             "than part them."
         )
-    elif math.isfinite(found.needed):
+    elif math.isfinite(found.repeats_to_separate_top_two):
         told.append(
-            f"To tell {one} from {other}, about {found.needed:,.0f} repeats are needed if their true difference is the "
+            f"To tell {one} from {other}, about {found.repeats_to_separate_top_two:,.0f} repeats are needed if their true difference is the "
             f"measured {gap}; from few repeats that is an order of magnitude."
         )
-    elif found.needed == math.inf:
+    elif found.repeats_to_separate_top_two == math.inf:
         told.append(f"{one} and {other} lie {gap} apart: no number of repeats that can be run would part them.")
     return told
 
 
 def distribution_warning(found: Comparison) -> list[str]:
     """That these scores look like those for which the test finds too much, where they do."""
-    if not (found.has_verdicts and found.spread >= SPREAD and abs(found.skewness) >= SKEWNESS):
+    if not (found.has_verdicts and found.sd_ratio >= SPREAD and abs(found.skewness) >= SKEWNESS):
         return []
     text = (
         "Take an adjusted p near 5% with care: the largest standard deviation here is "
-        f"{notes.number(found.spread, 1)} times the smallest, and the skewness of an optimizer's scores reaches "
+        f"{notes.number(found.sd_ratio, 1)} times the smallest, and the skewness of an optimizer's scores reaches "
         f"{notes.number(found.skewness, 1)}. With such scores the test finds a difference where there is none more often than "
         "it says (measured in docs/statistics.md)."
     )
@@ -208,8 +208,8 @@ def success(estimates: pd.DataFrame, level: float) -> list[str]:
 
 def excluded_note(found: Comparison) -> list[str]:
     """Optimizers that nothing can be said about, with their scores."""
-    if not found.left_out:
+    if not found.excluded:
         return []
-    counts = ", ".join(f"{label} ({n})" for label, n in found.left_out.items())
-    wanted = found.fewest if found.has_verdicts or max(found.left_out.values()) > 1 else 2
+    counts = ", ".join(f"{label} ({n})" for label, n in found.excluded.items())
+    wanted = found.min_repeats if found.has_verdicts or max(found.excluded.values()) > 1 else 2
     return [f"Not compared, with fewer than {wanted} scores: {counts}."]

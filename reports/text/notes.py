@@ -89,7 +89,7 @@ def decimals(halves: Iterable[float], fallback: int = 4) -> int:
 
 def column_decimals(estimates: pd.DataFrame, metric: str) -> int:
     """The decimals of one metric's column."""
-    return decimals((estimates[f"{metric} high"] - estimates[f"{metric} low"]) / 2)
+    return decimals((estimates[f"{metric}_high"] - estimates[f"{metric}_low"]) / 2)
 
 
 def plus_minus(mean: float, low: float, high: float, digits: int) -> str:
@@ -119,14 +119,14 @@ def headline(estimates: pd.DataFrame, score: str) -> str:
         return f"No optimizer has a {name}: no trial reached the end of its budget."
     row = estimates[estimates["label"] == best[0]].iloc[0]
     digits = column_decimals(estimates, score)
-    value = plus_minus(row[score], row[f"{score} low"], row[f"{score} high"], digits)
+    value = plus_minus(row[score], row[f"{score}_low"], row[f"{score}_high"], digits)
     word = "highest" if higher_is_better(score) else "lowest"
     if len(best) > 1:
         told = f"{', '.join(best[:-1])} and {best[-1]} share the {word} mean {name}, {number(row[score], digits)}"
         return f"{told}; their intervals stand in the table."
     n = int(row["ok"])
     how = f"{row['level']:.0%} {row['method']} interval, n = {n}" if n > 1 else "no interval: 1 repeat"
-    if n > 1 and row[f"{score} low"] == row[f"{score} high"]:
+    if n > 1 and row[f"{score}_low"] == row[f"{score}_high"]:
         how = f"no interval: all {n} repeats are equal"
     text = f"{best[0]} has the {word} mean {name}: {value} ({how})."
     if n < row["run"]:
@@ -136,7 +136,7 @@ def headline(estimates: pd.DataFrame, score: str) -> str:
 
 def odd_intervals(estimates: pd.DataFrame, score: str) -> list[str]:
     """Scores that do not vary, and intervals that reach beyond what a score can be."""
-    low, high = estimates[f"{score} low"], estimates[f"{score} high"]
+    low, high = estimates[f"{score}_low"], estimates[f"{score}_high"]
     told, equal = [], estimates.loc[(estimates["ok"] > 1) & (low == high), "label"]
     if len(equal):
         told.append(

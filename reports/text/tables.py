@@ -70,7 +70,7 @@ def overview(
         runs = f"{row['ok']}/{row['run']}" + (f" of {row['planned']}" if row["run"] < row["planned"] else "")
         cells = [Cell(row["label"], row["label"]), Cell(runs, row["ok"] / row["planned"])]
         for metric in ordered:
-            text = notes.plus_minus(row[metric], row[f"{metric} low"], row[f"{metric} high"], digits[metric])
+            text = notes.plus_minus(row[metric], row[f"{metric}_low"], row[f"{metric}_high"], digits[metric])
             cells.append(Cell(text, row[metric], best=metric == score and row["label"] in best))
         speed = float(row["examples_per_second"])
         cells += [Cell(notes.number(speed, 0 if not speed < 100 else 1), speed)] if timed else []
@@ -96,7 +96,7 @@ def printed(compared: pd.DataFrame, estimates: pd.DataFrame, *, heading: str, re
                 Cell(title(row["metric"]) + (" (median)" if speed else ""), row["metric"]),
                 Cell(notes.plus_minus(row["ours"], row["low"], row["high"], digits), row["ours"]),
                 Cell(spread if row["n"] > 1 else NO_VALUE, row["minimum"]),
-                Cell(_as_printed(row["printed"]), row["printed"]),
+                Cell(_as_printed(row["published"]), row["published"]),
                 Cell(sign + notes.number(row["difference"], digits), row["difference"]),
                 Cell(within, within),
             )

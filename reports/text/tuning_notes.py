@@ -48,7 +48,7 @@ def warnings(
     Args:
         trials: A row per Optuna trial.
         spent: A row per optimizer (`choices.budget`).
-        edges: Chosen values on an edge of their range (`choices.at_edges`).
+        edges: Chosen values on an edge of their range (`choices.at_bounds`).
         ranges: Ranges of good learning rates (`sensitivity.ranges`).
         labels: All labels of the report.
     """

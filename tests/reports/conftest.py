@@ -40,7 +40,7 @@ def large(sample, tmp_path_factory):
     from reports.pages.study import build
 
     with pytest.MonkeyPatch.context() as patch:
-        for part in ("study._draw", "files.draw_sections"):
+        for part in ("study._draw_study_figures", "files.draw_sections"):
             patch.setattr(f"reports.pages.{part}", lambda *_: iter(()))
         return build(*sample.large(), tmp_path_factory.mktemp("reports") / "large")
 
@@ -88,7 +88,7 @@ def made():
                 row |= {"repeats": 2, "examples": 100 * (number + 1), "seconds": 0.5}
                 row |= {f"param.{name}": float(setting) for name, setting in settings.items()}
                 row |= {f"range.{name}": "{ log = [0.0001, 0.5] }" for name in settings}
-                row |= {f"edge.{name}": not 0.00012 < setting < 0.42 for name, setting in settings.items()}
+                row |= {f"at_bound.{name}": not 0.00012 < setting < 0.42 for name, setting in settings.items()}
                 table.append(row | other)
         return pd.DataFrame(table)
 

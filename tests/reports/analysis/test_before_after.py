@@ -41,7 +41,7 @@ def test_a_change_is_found_by_pairs_that_the_noise_of_seeds_would_hide(side) -> 
     """A gain of 0.005 beneath a spread of 0.01 that both versions share: better paired, undecided without pairing."""
     before, after = side("old"), side("new", up=0.005)
     found = compare_versions(before, after)
-    assert (found.test, found.unpaired) == ("max-t", "")
+    assert (found.test, found.unpaired_reason) == ("max-t", "")
     assert found.changes["verdict"].tolist() == ["better", "better"]
     assert found.changes["difference"].to_numpy() == pytest.approx(0.005, abs=0.002)
     assert compare_versions(before, after, "welch").changes["verdict"].tolist() == ["undecided", "undecided"]
@@ -53,9 +53,9 @@ def test_the_family_is_the_shared_labels_and_another_is_all_pairs(side) -> None:
     before, after = side("old", ("Adam", "NAG", "MBSGD")), side("new", ("MBSGD", "Adam", "AdaGrad"), up=0.005)
     found = compare_versions(before, after)
     assert found.changes["label"].tolist() == ["MBSGD", "Adam"], "the order of the new one"
-    assert len(found.all.pairs) == 15
-    assert {"Adam · before", "Adam · after", "AdaGrad · after", "NAG · before"} < set(found.all.means)
-    told = found.differs.set_index("what")
+    assert len(found.all_pairs.pairs) == 15
+    assert {"Adam · before", "Adam · after", "AdaGrad · after", "NAG · before"} < set(found.all_pairs.means)
+    told = found.setup_differences.set_index("what")
     assert told.loc["NAG", "after"] == "not there"
     assert told.loc["AdaGrad", "before"] == "not there"
 
@@ -70,8 +70,8 @@ def test_the_family_is_the_shared_labels_and_another_is_all_pairs(side) -> None:
         ({"repeat": 20}, "they share no repeat"),
     ],
 )
-def test_repeats_are_paired_only_where_they_drew_the_same_numbers(side, sample, changed, why) -> None:
-    """Another problem, option, root seed, data set, or other repeats: Welch, and the reason; a paired test is refused."""
+def test_repeats_are_paired_only_if_they_draw_the_same_numbers(side, sample, wording, changed, why) -> None:
+    """Another problem, option, root seed, data set, or other repeats: Welch's test with the reason; no paired test."""
     before, after = side("old"), side("new", up=0.005)
     moved = [replace(t, **(changed if "repeat" not in changed else {"repeat": t.repeat + 20})) for t in after.trials]
     store = sample.Store()
@@ -82,10 +82,11 @@ def test_repeats_are_paired_only_where_they_drew_the_same_numbers(side, sample, 
         store.add(new, [Point(*row) for row in points[["metric", "epoch", "step", "value"]].itertuples(index=False)])
     after = StudyVersion("new", after.study, moved, study_frames.load(store, moved))
     found = compare_versions(before, after)
-    assert (found.test, found.unpaired) == ("welch", why)
+    assert (found.test, found.unpaired_reason) == ("welch", why)
     assert any(why in text for text in versus_section.description(found))
-    with pytest.raises(UserError, match=r"--test max-t: it wants paired repeats, and "):
+    with pytest.raises(UserError) as error:
         compare_versions(before, after, "max-t")
+    wording(error.value)
 
 
 def test_an_edited_file_of_an_optimizer_leaves_the_repeats_paired(sample) -> None:
@@ -118,23 +119,24 @@ def test_means_are_those_of_the_repeats_that_both_have(side) -> None:
     assert unpaired.loc[0, "after"] == pytest.approx(own.mean(), rel=1e-12)
     assert abs(own[:8].mean() - own.mean()) > 1e-4, "the two means differ"
     assert (paired["after"] - paired["before"]).to_numpy() == pytest.approx(paired["difference"].to_numpy(), abs=1e-12)
-    assert paired[["n before", "n after"]].to_numpy().tolist() == [[8, 12], [8, 12]]
+    assert paired[["n_before", "n_after"]].to_numpy().tolist() == [[8, 12], [8, 12]]
 
 
-def test_a_label_that_shares_few_repeats_keeps_no_other_from_its_verdict(side) -> None:
-    """Of Wilcoxon's test one change takes 6 repeats and two take 7: where one of two shares 2, the other needs 6."""
+def test_a_label_with_few_shared_repeats_does_not_hide_the_others(side) -> None:
+    """A label with 2 shared repeats stays undecided, and the other has the verdict and p-value that it has alone."""
     before, after = side("old", repeats=6), side("new", up=0.05, repeats=6, done={"MBSGD": 2})
-    found = compare_versions(before, after, "wilcoxon")
-    assert found.fewest == 6
-    assert found.changes.set_index("label")["verdict"].to_dict() == {"Adam": "better", "MBSGD": "undecided"}
-    assert compare_versions(before, side("new", up=0.05, repeats=6), "wilcoxon").fewest == 7
+    comparison = compare_versions(before, after)
+    assert comparison.min_repeats == 6
+    changes = comparison.changes.set_index("label")
+    assert changes["verdict"].to_dict() == {"Adam": "better", "MBSGD": "undecided"}
+    assert changes.loc["Adam", "adjusted_p"] == 2 / 64
 
 
 def test_the_same_trials_are_told(side) -> None:
     """A version against its own copy: no change, tied, and the page says that these are the very same trials."""
     one = side("old")
     found = compare_versions(one, replace(one, name="copy"))
-    assert found.same == ("Adam", "MBSGD")
+    assert found.identical == ("Adam", "MBSGD")
     assert found.changes["difference"].tolist() == [0.0, 0.0]
     assert found.changes["verdict"].tolist() == ["tied", "tied"]
     assert any(text.startswith("The very same trials") for text in versus_section.description(found))
@@ -144,7 +146,7 @@ def test_the_same_trials_and_more_are_told_only_where_they_are_compared_alone(si
     """Six repeats against the same and six more: paired no change by construction, unpaired another mean, and so said."""
     before, after = side("old", repeats=6), side("new", repeats=12)
     paired, unpaired = compare_versions(before, after), compare_versions(before, after, "welch")
-    assert (paired.same, unpaired.same) == (("Adam", "MBSGD"), ())
+    assert (paired.identical, unpaired.identical) == (("Adam", "MBSGD"), ())
     assert paired.changes["difference"].tolist() == [0.0, 0.0]
     assert (unpaired.changes["difference"].abs() > 1e-5).all()
     assert "Repeats count as independent (Welch), as was asked for." in versus_section.description(unpaired)
@@ -153,17 +155,18 @@ def test_the_same_trials_and_more_are_told_only_where_they_are_compared_alone(si
     assert {row[at].text for row in sheet.rows} == {"6, 12"}
 
 
-def test_different_scores_are_refused(side) -> None:
-    """What is judged by a loss is not set against what is judged by an accuracy."""
-    with pytest.raises(UserError, match=r"old is judged by test/loss, new by test/accuracy"):
+def test_different_scores_are_an_error(side, wording) -> None:
+    """A study with a loss as its score cannot be compared with one with an accuracy."""
+    with pytest.raises(UserError) as error:
         compare_versions(side("old", score="test/loss"), side("new"))
+    wording(error.value)
 
 
 def test_without_a_common_label_all_pairs_are_left(side) -> None:
     """Two versions under two names are compared in the family of all pairs, and the answer says so."""
     found = compare_versions(side("old", ("Adam",)), side("new", ("MBSGD",), up=0.005))
     assert found.changes.empty
-    assert found.all.verdict("MBSGD · after", "Adam · before") == "better"
+    assert found.all_pairs.verdict("MBSGD · after", "Adam · before") == "better"
     assert "no optimizer of one name" in versus_section.answer(found)
 
 

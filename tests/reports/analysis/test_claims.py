@@ -104,7 +104,7 @@ def test_a_claim_on_the_training_loss(key, one, other, gap, verdict):
     """A clear gap the claimed way supports, one the other way refutes, none leaves open and says how many repeats it takes."""
     told = found(key, made(losses(**{one: 1 + gap, other: 1.0})))
     assert told.verdict == verdict
-    assert (told.needed > 8) == (verdict == OPEN)
+    assert (told.repeats_needed > 8) == (verdict == OPEN)
     if gap:
         assert told.measurements[0].effect == pytest.approx(gap, abs=0.02)
         assert told.measurements[0].low < told.measurements[0].effect < told.measurements[0].high
@@ -126,7 +126,7 @@ def test_too_few_repeats_give_no_verdict_and_hide_no_other():
     alone, told = found("1", full), found("1", full, few)
     assert told.measurements[0] == alone.measurements[0]
     assert told.measurements[1].verdict == OPEN
-    assert (told.verdict, told.needed) == (OPEN, 6)
+    assert (told.verdict, told.repeats_needed) == (OPEN, 6)
 
 
 def test_a_claim_that_holds_on_one_part_only_holds_partly():
@@ -156,7 +156,7 @@ def test_batches_of_two(speed, behind, verdicts, verdict):
     large = {"examples_per_second": 1000.0, "test/accuracy": 0.6, "train/loss": 1.0}
     small = {"examples_per_second": 1000.0 / speed, "test/accuracy": 0.6 + behind, "train/loss": 1.0}
     told = found("4", made({"sgd": large, "sgd small": small, "adam": large}))
-    assert tuple(told.halves.values()) == verdicts
+    assert tuple(told.sub_claims.values()) == verdicts
     assert told.verdict == verdict
     assert told.measurements[2].what.endswith("after epoch 1 of 500 and 4 updates")
     for each in told.measurements[:2]:
@@ -169,7 +169,7 @@ def test_trials_that_took_turns_have_no_speed_of_their_own():
     part = made({label: {"test/accuracy": 0.6} for label in ("sgd", "sgd small", "adam")})
     frames = dataclasses.replace(part.frames, trials=part.frames.trials.assign(packed="8"))
     told = found("4", dataclasses.replace(part, frames=frames))
-    assert list(told.halves) == ["behind"]
+    assert list(told.sub_claims) == ["behind"]
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_whether_a_loss_still_falls(late, half, verdict):
     steps = [*[1.0] * 15, *[late] * 5]
     kinds = ("adagrad", "rmsprop", "adadelta")
     told = found("5", made({kind: {"train/step_loss": steps} for kind in kinds}, noise=0.005))
-    assert told.halves[half] == verdict
+    assert told.sub_claims[half] == verdict
     assert told.measurements[0].effect == pytest.approx(late, rel=0.02)
 
 
@@ -264,8 +264,8 @@ def test_what_is_not_to_be_worse_needs_what_lies_between_it_and_the_margin(mean,
     values = mean + 0.008 * (values - values.mean()) / values.std(ddof=1)
     (told,) = claims.judge_measurements([ClaimTest("6", "", "made", "x", pd.Series(values), "not below", 0.002)])
     assert told.verdict == OPEN
-    assert told.needed == pairwise_tests.repeats_needed(mean + 0.002, 0.008, 0.95)
-    assert abs(told.needed - needed) < 8
+    assert told.repeats_needed == pairwise_tests.repeats_needed(mean + 0.002, 0.008, 0.95)
+    assert abs(told.repeats_needed - needed) < 8
     assert (told.size, told.size_low < 0 < told.size_high) == (pytest.approx((mean + 0.002) / 0.008), True)
 
 
@@ -313,7 +313,7 @@ def test_a_family_of_pairs_is_that_of_the_comparison():
     whole = pairwise_tests.compare(matrix, np.random.default_rng(1))
     family = pairwise_tests.family(matrix[:, first] - matrix[:, second], np.random.default_rng(1))
     np.testing.assert_array_equal(family.adjusted, whole.adjusted)
-    assert family.joint == whole.joint
+    assert family.simultaneous_level == whole.simultaneous_level
 
 
 def test_combining():
@@ -334,7 +334,7 @@ def surfaces(sample):
     from suite.training.run_trial import run_trial
 
     parts = []
-    for study in load_study_file("claims").only(["constant", "valley"]).parts:
+    for study in load_study_file("claims").select(["constant", "valley"]).parts:
         store, trials = sample.Store(), plan(study)
         for trial in trials:
             result = run_trial(trial)
@@ -378,7 +378,7 @@ def test_a_path_that_does_otherwise_refutes(surfaces, at, one, other, key, half)
     told = next(
         each for each in claims.evaluate_claims([_swapped(surfaces[at], one, other)]).claims if each.claim.key == key
     )
-    assert told.halves[half] == REFUTED
+    assert told.sub_claims[half] == REFUTED
 
 
 @pytest.mark.parametrize("outcome", ["missing", "failed"])
@@ -395,7 +395,7 @@ def test_a_path_that_was_not_run_or_broke_says_nothing(surfaces, outcome):
     )
     by_key = {each.claim.key: each for each in told.claims}
     assert [by_key[key].verdict for key in "AB"] == [claims.UNMEASURED] * 2
-    assert set(by_key["10"].halves) == {"the bounds of stability"}
+    assert set(by_key["10"].sub_claims) == {"the bounds of stability"}
     assert by_key["10"].measurements[-1].effect == 9 - len(fast)
 
 
@@ -420,7 +420,7 @@ def test_gradient_descent_that_does_not_diverge_refutes(surfaces):
     ways = pd.concat([part.ways[part.ways["label"] != "GD 0.6"], near])
     mended = dataclasses.replace(part, frames=dataclasses.replace(part.frames, trials=trials), ways=ways)
     told = next(each for each in claims.evaluate_claims([mended]).claims if each.claim.key == "10")
-    assert told.halves["gradient descent diverges"] == REFUTED
+    assert told.sub_claims["gradient descent diverges"] == REFUTED
     assert told.verdict == MIXED
 
 
@@ -458,7 +458,7 @@ def test_tables_for_pages_papers_and_scripts(surfaces):
     assert [each["claim"] for each in found] == [claim.key for claim in claims.CLAIMS]
     assert found[0]["verdict"] == OPEN
     assert found[0]["repeats_needed"] > 8
-    assert found[9]["halves"] == {"constant": SUPPORTED, "alternating": SUPPORTED}
+    assert found[9]["sub_claims"] == {"constant": SUPPORTED, "alternating": SUPPORTED}
     rows = claims.rows(told)
     assert set(rows["claim"]) == {claim.key for claim in claims.CLAIMS}
 

@@ -42,11 +42,11 @@ def test_an_estimate_has_the_mean_and_the_interval_of_its_ok_repeats(made) -> No
     row = table.iloc[0]
     assert (row["ok"], row["run"], row["planned"], row["diverged"], row["missing"]) == (3, 4, 4, 1, 0)
     assert row["test/accuracy"] == pytest.approx(0.8)
-    assert row["test/accuracy high"] - row["test/accuracy"] == pytest.approx(0.248414, abs=1e-6)
+    assert row["test/accuracy_high"] - row["test/accuracy"] == pytest.approx(0.248414, abs=1e-6)
     assert row["examples_per_second"] == 200.0  # the median of 100, 200 and 400
     assert (row["level"], row["method"]) == (0.95, "Student t")
     rate = success_interval(3, 4)
-    assert (row["success"], row["success low"], row["success high"]) == (0.75, rate.low, rate.high)
+    assert (row["success"], row["success_low"], row["success_high"]) == (0.75, rate.low, rate.high)
 
 
 def test_labels_are_sorted_by_the_score_and_those_without_one_come_last(made) -> None:
@@ -68,16 +68,16 @@ def test_missing_repeats_are_counted_apart_from_run_ones(made) -> None:
     frames, scores = made({"A": [0.5, 0.6, 0.7], "B": [0.9]})
     table = estimates.by_label(frames, scores, ["test/accuracy"], "test/accuracy").set_index("label")
     assert table.loc["B", ["ok", "run", "planned", "missing"]].tolist() == [1, 1, 3, 2]
-    assert math.isnan(table.loc["B", "test/accuracy low"])
+    assert math.isnan(table.loc["B", "test/accuracy_low"])
 
 
 def test_printed_numbers_stand_beside_ours_with_difference_and_range(made) -> None:
     """Ours 0.7, 0.8, 0.9: printed 0.85 lies within their range, 0.95 does not; one repeat has no range."""
     frames, scores = made({"A": [0.7, 0.8, 0.9], "B": [0.7, 0.8, 0.9], "C": [0.6]})
-    printed = {"A": {"test/accuracy": 0.85}, "B": {"test/accuracy": 0.95}, "C": {"test/accuracy": 0.6}}
-    table = estimates.by_label(frames, scores, ["test/accuracy"], "test/accuracy", printed=printed)
-    assert table.set_index("label")["test/accuracy printed"].to_dict() == {"A": 0.85, "B": 0.95, "C": 0.6}
-    compared = estimates.against_reference(table, scores, printed, ["test/accuracy"]).set_index("label")
+    published = {"A": {"test/accuracy": 0.85}, "B": {"test/accuracy": 0.95}, "C": {"test/accuracy": 0.6}}
+    table = estimates.by_label(frames, scores, ["test/accuracy"], "test/accuracy", published=published)
+    assert table.set_index("label")["test/accuracy_published"].to_dict() == {"A": 0.85, "B": 0.95, "C": 0.6}
+    compared = estimates.against_reference(table, scores, published, ["test/accuracy"]).set_index("label")
     assert compared["within"].to_dict() == {"A": True, "B": False, "C": None}
     assert compared.loc["A", ["minimum", "maximum", "n"]].tolist() == [0.7, 0.9, 3]
     assert compared.loc["B", "difference"] == pytest.approx(0.8 - 0.95)
@@ -86,9 +86,9 @@ def test_printed_numbers_stand_beside_ours_with_difference_and_range(made) -> No
 def test_only_printed_metrics_of_labels_in_the_study_are_compared(made) -> None:
     """A reference may know more labels, or fewer metrics, than the study."""
     frames, scores = made({"A": [0.7, 0.8], "B": [0.5, 0.6]})
-    printed = {"A": {"examples_per_second": 150.0}, "elsewhere": {"test/accuracy": 1.0}}
-    table = estimates.by_label(frames, scores, ["test/accuracy"], "test/accuracy", printed=printed)
-    compared = estimates.against_reference(table, scores, printed, ["test/accuracy"])
+    published = {"A": {"examples_per_second": 150.0}, "elsewhere": {"test/accuracy": 1.0}}
+    table = estimates.by_label(frames, scores, ["test/accuracy"], "test/accuracy", published=published)
+    compared = estimates.against_reference(table, scores, published, ["test/accuracy"])
     assert compared[["label", "metric", "ours"]].values.tolist() == [["A", "examples_per_second", 150.0]]
     assert compared["low"].isna().all()  # a median has no interval here
     assert compared["within"].tolist() == [None], "speeds are of other devices"

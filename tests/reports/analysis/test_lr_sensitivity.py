@@ -69,7 +69,7 @@ def test_the_range_is_that_of_each_optimizers_own_best(made, rates) -> None:
     """A far better rival narrows nobody's range; the study's own rate stands beside."""
     table = lr_sensitivity.ranges(made({"A": rates([1.0, 1.0, 2.0], DECADES), "B": rates([0.1, 0.2], DECADES)}))
     assert table["decades"].tolist() == pytest.approx([1, 0])
-    assert table["own"].tolist() == [1e-4, 1e-4]
+    assert table["default"].tolist() == [1e-4, 1e-4]
 
 
 def test_nothing_ended_or_nothing_tried_is_a_row_without_numbers(made, rates) -> None:
@@ -81,7 +81,7 @@ def test_nothing_ended_or_nothing_tried_is_a_row_without_numbers(made, rates) ->
     assert only(lr_sensitivity.ranges(made({"A": [(1.0, {"rho": 0.9})]})))["tried"] == 0
     one = only(lr_sensitivity.ranges(made({"A": rates([1.0], DECADES)}, own=False)))
     assert (one["decades"], bool(one["open_low"]), bool(one["open_high"])) == (0, True, True)
-    assert math.isnan(one["own"])
+    assert math.isnan(one["default"])
 
 
 def test_in_a_sweep_a_rate_has_the_mean_of_its_trials(made, rates) -> None:
@@ -91,7 +91,7 @@ def test_in_a_sweep_a_rate_has_the_mean_of_its_trials(made, rates) -> None:
     assert points["lr"].tolist() == [0.1, 0.2]
     assert points["score"].iloc[0] == pytest.approx(2)
     assert math.isnan(points["score"].iloc[1])
-    assert points["own"].tolist() == [True, False]
+    assert points["default"].tolist() == [True, False]
 
 
 def test_a_cloud_keeps_every_trial(made) -> None:

@@ -20,7 +20,7 @@ def test_ranks_over_problems(reports):
     assert list(found.table["rank odd"]) == [2, 1, 3]
     assert found.ranks.friedman == pytest.approx(friedmanchisquare([3, 3, 2], [2, 2, 3], [1, 1, 1]).pvalue)
     # Against AdaGrad: all pairs won on two problems; on the third 0.61 > 0.55 alone of four.
-    np.testing.assert_allclose(found.table["beaten"], [np.nan, (1 + 1 + 0.25) / 3, 1.0])
+    np.testing.assert_allclose(found.table["probability_of_improvement"], [np.nan, (1 + 1 + 0.25) / 3, 1.0])
 
 
 def test_profiles_count_updates_to_the_middle_target(reports):

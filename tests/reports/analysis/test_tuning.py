@@ -11,7 +11,7 @@ def test_the_best_is_the_best_complete_trial(made, rates) -> None:
     """Neither a pruned nor a diverged trial with a lower value beside it; the own setting's score stands beside."""
     trials = made({"A": rates([1.0, 0.5, ("pruned", 0.1), ("diverged", 0.0), 0.7])})
     row = tuning.best(trials).iloc[0]
-    assert (row["number"], row["score"], row["own"], row["kept"], row["complete"]) == (1, 0.5, 1.0, False, 3)
+    assert (row["number"], row["score"], row["default"], row["kept"], row["complete"]) == (1, 0.5, 1.0, False, 3)
     assert row["param.lr"] == 1e-3
 
 
@@ -32,7 +32,7 @@ def test_an_optimizer_without_a_complete_trial_has_no_choice(made, rates) -> Non
     table = tuning.best(made({"A": rates([("failed", math.nan), ("diverged", 3.0)]), "B": rates([0.5])}, own=False))
     assert table["label"].tolist() == ["A", "B"]
     assert table["score"].isna().tolist() == [True, False]
-    assert table["own"].isna().all()
+    assert table["default"].isna().all()
     assert not table["kept"].any()
 
 
@@ -40,13 +40,13 @@ def test_a_choice_on_the_edge_of_its_range_is_found(made) -> None:
     """Where the range ends counts: the highest rate of four lies inside it, and one on the edge has to be the best."""
     rows = [(4.0, 0.1), (3.0, 0.2), (2.0, 0.3), (1.0, 0.4)]
     trials = made({"A": [(v, {"lr": lr, "momentum": 0.3}) for v, lr in rows]})
-    assert tuning.at_edges(trials, tuning.best(trials)).empty
+    assert tuning.at_bounds(trials, tuning.best(trials)).empty
     edge = made({"A": [(v, {"lr": lr, "momentum": 0.3}) for v, lr in [*rows, (0.5, 0.45)]]})
-    assert tuning.at_edges(edge, tuning.best(edge)).values.tolist() == [["A", "lr", 0.45, "{ log = [0.0001, 0.5] }"]]
+    assert tuning.at_bounds(edge, tuning.best(edge)).values.tolist() == [["A", "lr", 0.45, "{ log = [0.0001, 0.5] }"]]
     other = made({"A": [(v, {"lr": lr}) for v, lr in [*rows, (5.0, 0.45)]]})
-    assert tuning.at_edges(other, tuning.best(other)).empty
-    older = edge.drop(columns=[name for name in edge if name.startswith(("edge.", "range."))])
-    assert tuning.at_edges(older, tuning.best(older)).empty, "of a record of before no range is known"
+    assert tuning.at_bounds(other, tuning.best(other)).empty
+    older = edge.drop(columns=[name for name in edge if name.startswith(("at_bound.", "range."))])
+    assert tuning.at_bounds(older, tuning.best(older)).empty, "of a record of before no range is known"
 
 
 def test_what_was_spent_is_counted_by_state(made, rates) -> None:
@@ -64,14 +64,14 @@ def test_the_difference_is_paired(final) -> None:
     row = tuning.tuned_vs_default(scores, "test/loss", ["A"]).iloc[0]
     assert row["difference"] == pytest.approx(-0.1)
     assert row["high"] - row["difference"] == pytest.approx(0.248414, abs=1e-6)
-    assert (row["n"], row["pairs"], row["own"], row["tuned"]) == (3, 3, pytest.approx(0.7), pytest.approx(0.6))
+    assert (row["n"], row["pairs"], row["default"], row["tuned"]) == (3, 3, pytest.approx(0.7), pytest.approx(0.6))
 
 
 def test_a_pair_with_a_lost_side_is_counted_not_averaged(final) -> None:
     """Own diverged on one repeat, tuned on another: one pair of three is left, without an interval."""
     scores = final({"A": [0.5, None, 0.9], "A, tuned": [0.4, 0.5, None]})
     row = tuning.tuned_vs_default(scores, "test/loss", ["A"]).iloc[0]
-    assert (row["n"], row["pairs"], row["own ok"], row["own run"]) == (1, 3, 2, 3)
+    assert (row["n"], row["pairs"], row["default_ok"], row["default_run"]) == (1, 3, 2, 3)
     assert row["difference"] == pytest.approx(-0.1)
     assert math.isnan(row["low"])
 
@@ -82,7 +82,7 @@ def test_a_kept_setting_or_one_without_fresh_repeats_has_no_difference(final) ->
     table = tuning.tuned_vs_default(scores, "test/loss", ["A", "B", "C"], kept=["A"])
     assert table["difference"].isna().all()
     assert table["kept"].tolist() == [True, False, False]
-    assert table.set_index("label").loc["B", ["own run", "tuned run", "pairs"]].tolist() == [2, 0, 0]
+    assert table.set_index("label").loc["B", ["default_run", "tuned_run", "pairs"]].tolist() == [2, 0, 0]
 
 
 def test_the_gap_is_test_minus_validation(made, rates, final) -> None:
@@ -92,14 +92,14 @@ def test_the_gap_is_test_minus_validation(made, rates, final) -> None:
     assert (row["metric"], row["validation"], row["test"]) == ("test/loss", 0.5, pytest.approx(0.7))
     assert row["gap"] == pytest.approx(0.2)
     assert row["high"] - row["gap"] == row["gap"] - row["low"] == pytest.approx(0.248414, abs=1e-6)
-    assert (row["own gap"], row["own n"]) == (pytest.approx(0, abs=1e-12), 3)
+    assert (row["default_gap"], row["default_n"]) == (pytest.approx(0, abs=1e-12), 3)
 
 
 def test_a_kept_setting_has_the_gap_of_its_own_repeats(made, rates, final) -> None:
     """It was chosen too, so the curse may hold for it; without a tuned entry its own one has the repeats."""
     chosen = tuning.best(made({"A": rates([0.5, 1.0])}))
     row = tuning.validation_test_gap(chosen, final({"A": [0.6, 0.8]})).iloc[0]
-    assert row["gap"] == row["own gap"] == pytest.approx(0.2)
+    assert row["gap"] == row["default_gap"] == pytest.approx(0.2)
 
 
 def test_a_gap_needs_the_metric_that_was_chosen_by(made, rates, final) -> None:

@@ -38,7 +38,7 @@ def estimates():
 
     def make(metric="test/accuracy", **means) -> pd.DataFrame:
         table = pd.DataFrame({"label": list(means), metric: list(means.values())})
-        return table.assign(**{f"{metric} low": table[metric] - 0.01, f"{metric} high": table[metric] + 0.01})
+        return table.assign(**{f"{metric}_low": table[metric] - 0.01, f"{metric}_high": table[metric] + 0.01})
 
     return make
 

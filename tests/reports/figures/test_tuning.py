@@ -162,7 +162,7 @@ def test_fresh_repeats_show_both_settings_the_difference_and_the_gap(made, rates
     assert [text.get_text() for text in middle.texts] == ["own setting kept", "no pair"]
     assert "◂ tuned better" in middle.get_xlabel()
     assert [text.get_text() for text in right.texts] == ["no fresh repeat"]
-    assert any(list(line.get_xdata()) == gaps.loc[0, ["own low", "own high"]].tolist() for line in right.get_lines())
+    assert any(list(line.get_xdata()) == gaps.loc[0, ["default_low", "default_high"]].tolist() for line in right.get_lines())
 
 
 def test_a_tuned_entry_has_the_hue_of_its_own_setting_and_another_dash() -> None:

@@ -27,7 +27,7 @@ def ground(frames):
 
 def test_a_path_begins_at_the_start_of_its_surface(frames):
     """Step 0 is the start, the recorded places follow with their heights; a trial without a record has no path."""
-    table = trajectories.places(frames)
+    table = trajectories.trajectory_points(frames)
     assert list(table["label"].unique()) == ["GD 0.4", "GD 0.6", "GD 2", "Adam 0.4", "Far"]
     own = table[table["label"] == "GD 0.4"]
     assert own["step"].tolist() == [0, 1, 2, 3]
@@ -42,7 +42,7 @@ def test_repeats_which_are_equal_are_one_path(frames):
     more = Frames(
         pd.concat([frames.trials, frames.trials.assign(repeat=1)]), pd.concat([frames.points, again]), frames.planned
     )
-    pd.testing.assert_frame_equal(trajectories.places(more), trajectories.places(frames))
+    pd.testing.assert_frame_equal(trajectories.trajectory_points(more), trajectories.trajectory_points(frames))
 
 
 def test_labels_that_differ_in_the_learning_rate_alone_are_one_optimizer(frames):
@@ -67,7 +67,7 @@ def test_optimizers_of_one_name_are_told_apart_by_their_options(frames):
 
 def test_how_each_path_ended(frames):
     """Its height, the first step at 1% of the first height, and whether it diverges: not where it came back down."""
-    ended = trajectories.ends(trajectories.places(frames), frames).set_index("label")
+    ended = trajectories.final_points(trajectories.trajectory_points(frames), frames).set_index("label")
     assert ended["diverges"].to_dict() == {
         "GD 0.4": False,
         "GD 0.6": True,
@@ -88,7 +88,10 @@ def test_a_trial_that_broke_has_no_path_and_does_not_diverge():
     (ground, *_) = path_section.surface_results(broke)
     assert "GD 0.4" not in set(ground.ended["label"])
     assert path_section.answer((ground,)).endswith("2 of 3 paths diverge.")
-    cells = {row[0].text: [cell.text for cell in row] for row in path_section.surface_table(ground, name="a", heading="b").rows}
+    cells = {
+        row[0].text: [cell.text for cell in row]
+        for row in path_section.surface_table(ground, name="a", heading="b").rows
+    }
     assert "failed" in cells["GD"]
     why = Frames(broke.trials.assign(reason="out of memory"), broke.points, broke.planned)
     assert (
@@ -108,7 +111,7 @@ def test_a_trial_that_broke_has_no_path_and_does_not_diverge():
 def test_a_path_that_is_coming_back_does_not_diverge():
     """It ends higher than it began, 19.6 after 10.5, but far below its greatest height, 1801.6."""
     frames = of({"Adam 2": (2.0, "valley", "ok", [(-4.0, 30.0), (-4.0, 3.0)])})
-    (ended,) = trajectories.ends(trajectories.places(frames), frames).to_dict(orient="records")
+    (ended,) = trajectories.final_points(trajectories.trajectory_points(frames), frames).to_dict(orient="records")
     assert ended["height"] == pytest.approx(19.6)
     assert not ended["diverges"]
 
@@ -116,36 +119,36 @@ def test_a_path_that_is_coming_back_does_not_diverge():
 def test_the_best_learning_rate_is_that_which_ends_lowest_and_never_one_that_diverges(frames, ground):
     """GD's is 0.4; an optimizer whose paths all diverge has none."""
     gd, adam, *_ = ground.families
-    assert trajectories.best(gd, ground.ended) == "GD 0.4"
-    assert trajectories.best(adam, ground.ended) == "Adam 0.4"
+    assert trajectories.best_label(gd, ground.ended) == "GD 0.4"
+    assert trajectories.best_label(adam, ground.ended) == "Adam 0.4"
     lost = ground.ended.assign(diverges=True)
-    assert trajectories.best(gd, lost) is None
+    assert trajectories.best_label(gd, lost) is None
 
 
 def test_the_window_holds_what_matters_and_no_path_that_runs_away(frames):
     """Start, minimum and the places near them are inside; a place 900 away does not widen the frame."""
-    table = trajectories.places(frames)
+    table = trajectories.trajectory_points(frames)
     a, b, c, d = shown = trajectories.window(SURFACES["valley"], table[table["surface"] == "valley"])
     for x1, x2 in [(-5, -2), (0, 0), *DOWN]:
         assert a < x1 < b
         assert c < x2 < d
     assert max(map(abs, shown)) < 15
-    assert trajectories.outside(table[table["label"] == "GD 0.6"], shown)
-    assert not trajectories.outside(table[table["label"] == "Adam 0.4"], shown)
+    assert trajectories.ends_outside(table[table["label"] == "GD 0.6"], shown)
+    assert not trajectories.ends_outside(table[table["label"] == "Adam 0.4"], shown)
 
 
 def test_what_is_drawn_of_a_path_that_runs_away_keeps_its_direction(frames):
     """Far places come nearer along their ray from the window's middle; places inside stay to the bit; nothing overflows."""
-    table = trajectories.places(frames)
+    table = trajectories.trajectory_points(frames)
     shown = (-6.0, 2.0, -3.0, 3.0)
-    drawn = trajectories.drawable(table[table["label"] == "GD 2"], shown)
+    drawn = trajectories.clip_far_points(table[table["label"] == "GD 2"], shown)
     assert drawn[0].tolist() == [-5.0, -2.0]
     middle = np.array([-2.0, 0.0])
     for at, true in zip(drawn[1:], [(-4.0, 1e9), (3.0, 1e200)], strict=True):
         assert np.hypot(*(at - middle)) == pytest.approx(8_000)
         ray = (np.array(true) - middle) / np.hypot(*(np.array(true) - middle))
         assert (at - middle) / 8_000 == pytest.approx(ray)
-    inside = trajectories.drawable(table[table["label"] == "GD 0.4"], shown)
+    inside = trajectories.clip_far_points(table[table["label"] == "GD 0.4"], shown)
     assert inside.tolist() == [[-5.0, -2.0], *map(list, DOWN)]
 
 
@@ -187,5 +190,5 @@ def test_trials_without_a_surface_have_no_paths(frames):
     some = frames.trials.assign(problem_options=[{}, *frames.trials["problem_options"][1:]])
     assert not Frames(some, frames.points, frames.planned).on_surfaces
     none = Frames(frames.trials.assign(problem_options=[{}] * len(frames.trials)), frames.points, frames.planned)
-    assert trajectories.places(none).empty
+    assert trajectories.trajectory_points(none).empty
     assert path_section.surface_results(none) == ()

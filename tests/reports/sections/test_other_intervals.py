@@ -26,14 +26,14 @@ def test_three_intervals_of_the_same_scores(scores):
     mean, middle = t_interval(SKEWED), median_interval(SKEWED)
     drawn = studentised_interval(SKEWED, np.random.default_rng(0))
     assert [row["mean"], row["low"], row["high"]] == [mean.mean, mean.low, mean.high]
-    assert [row["bootstrap low"], row["bootstrap high"]] == [drawn.low, drawn.high]
-    assert [row["median"], row["median low"], row["median high"]] == [middle.value, 0.10, 0.60]
-    assert row["median level"] == pytest.approx(1 - 2 / 2**6)
-    assert row["bootstrap high"] - row["mean"] > 2 * (row["mean"] - row["bootstrap low"])
+    assert [row["bootstrap_low"], row["bootstrap_high"]] == [drawn.low, drawn.high]
+    assert [row["median"], row["median_low"], row["median_high"]] == [middle.value, 0.10, 0.60]
+    assert row["median_level"] == pytest.approx(1 - 2 / 2**6)
+    assert row["bootstrap_high"] - row["mean"] > 2 * (row["mean"] - row["bootstrap_low"])
     assert found.loc["five", "n"] == 5
-    assert np.isfinite(found.loc["five", "bootstrap low"])
-    assert np.isnan(found.loc["five", "median low"])
-    assert found.loc["two", ["bootstrap low", "median low"]].isna().all()
+    assert np.isfinite(found.loc["five", "bootstrap_low"])
+    assert np.isnan(found.loc["five", "median_low"])
+    assert found.loc["two", ["bootstrap_low", "median_low"]].isna().all()
 
 
 def test_a_curve_lies_in_its_pointwise_band_and_that_in_the_whole_one(sample):
@@ -43,12 +43,12 @@ def test_a_curve_lies_in_its_pointwise_band_and_that_in_the_whole_one(sample):
     study = sample.study(["Adam", "MBSGD"], repeats=6)
     trials = sample.plan(study)
     points = load(sample.fill(sample.Store(), trials), trials).points
-    both, plain = estimates.by_epoch(points, "train/loss", whole=True), estimates.by_epoch(points, "train/loss")
+    both, plain = estimates.by_epoch(points, "train/loss", simultaneous=True), estimates.by_epoch(points, "train/loss")
     pd.testing.assert_frame_equal(both[plain.columns], plain)
-    wider = both["whole high"] - both["high"]
+    wider = both["simultaneous_high"] - both["high"]
     assert (wider >= 0).all()
     assert (wider > 0).any()
-    np.testing.assert_allclose(both["low"] - both["whole low"], wider)
+    np.testing.assert_allclose(both["low"] - both["simultaneous_low"], wider)
 
 
 def test_the_part_is_there_from_five_repeats_on(sample, tmp_path, no_figures):

@@ -27,10 +27,10 @@ def test_speed_is_the_median_with_the_interval_of_order_statistics(scores) -> No
     assert found["label"].tolist() == ["fast", "slow"]
     fast, slow = (row for _, row in found.iterrows())
     assert (fast["examples_per_second"], fast["n"], fast["fastest"]) == (1050.0, 2, 1100.0)
-    assert np.isnan(fast["examples_per_second low"])
+    assert np.isnan(fast["examples_per_second_low"])
     middle = median_interval(SPEEDS)
     assert (
-        (slow["examples_per_second"], slow["examples_per_second low"]) == (middle.value, middle.low) == (915.0, 500.0)
+        (slow["examples_per_second"], slow["examples_per_second_low"]) == (middle.value, middle.low) == (915.0, 500.0)
     )
     assert slow["train_seconds"] == pytest.approx(np.median([60e3 / value for value in SPEEDS]))
 

@@ -34,13 +34,13 @@ def test_means_are_restricted_to_the_time_that_was_watched() -> None:
     """All were watched for 5 epochs: one that missed counts 5, also where those who arrived did so in 3."""
     rows = [("A", 1, True), ("A", 2, True), ("B", 3, True), ("B", 3, True), ("C", 4, True), ("C", 5, False)]
     times = pd.DataFrame(rows, columns=["label", "epoch", "reached"])
-    times = times.assign(target="middle", value=0.5, **{"epoch watched": 5.0})
+    times = times.assign(target="middle", value=0.5, **{"epoch_followed": 5.0})
     table = _summary(times, ["A", "B", "C"], ["epoch"]).set_index("label")
     assert table["epoch horizon"].tolist() == [5.0] * 3
     assert table["epoch"].to_dict() == {"A": 1.5, "B": 3.0, "C": 4.5}
     lost = [(label, np.inf, False) for label in "DEFG"]
     lost = pd.DataFrame(lost, columns=["label", "epoch", "reached"]).assign(
-        target="middle", value=0.5, **{"epoch watched": 1.0}
+        target="middle", value=0.5, **{"epoch_followed": 1.0}
     )
     more = _summary(pd.concat([times, lost]), list("ABCDEFG"), ["epoch"])
     assert set(more["epoch horizon"]) == {5.0}, (
@@ -54,7 +54,7 @@ def test_the_time_that_counts_is_told_as_it_is(sample) -> None:
     frames = study_frames.load(store, trials)
     part = time_to_target(frames, "test/accuracy", list(frames.labels))
     told = part.data["targets"].iloc[0]
-    epochs, steps, seconds = (float(told[f"{unit} horizon"]) for unit in ("epoch", "step", "second"))
+    epochs, steps, seconds = (float(told[f"{unit}_horizon"]) for unit in ("epoch", "step", "second"))
     (text,) = [remark for remark in part.tables[0].notes if remark.startswith("Restricted mean")]
     assert f"counts {epochs:.0f} epochs, {steps:,.0f} updates, " in text
     shown = float(text.partition(" updates, ")[2].partition(" seconds")[0])

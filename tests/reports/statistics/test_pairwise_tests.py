@@ -70,27 +70,6 @@ def test_no_test_depends_on_the_order_of_optimizers_or_repeats(test) -> None:
         assert before.mean[at] == pytest.approx(-after.mean[there])
 
 
-def test_the_smallest_p_of_wilcoxon_with_holm_cannot_reject_in_a_family_of_nine() -> None:
-    """2/1024 · 36 = 0.070 at n = 10, whatever the difference; the default rejects all pairs of one that is far ahead."""
-    table = scores(means=[9.0] + [0.0] * 8, seed=3)
-    assert pairwise_tests.compare(table, RNG(0), test="wilcoxon").adjusted.min() == pytest.approx(36 * 2 / 1024)
-    assert (pairwise_tests.compare(table, RNG(0)).adjusted[:8] <= 0.05).all()
-    assert pairwise_tests.min_repeats("wilcoxon", 36) == 11
-    assert pairwise_tests.min_repeats("max-t", 36) == 6
-
-
-def test_the_few_that_share_too_few_repeats_are_not_waited_for() -> None:
-    """2 · 2⁻ⁿ ≤ 0.05/k for k changes: 6 repeats for one, 7 for two or three; all pairs of three labels are three."""
-
-    def changes(*counts):
-        return pairwise_tests.fewest_of("wilcoxon", counts, lambda k: k)
-
-    assert [changes(6), changes(6, 6), changes(6, 2), changes(7, 7, 6), changes(5, 2)] == [6, 7, 6, 7, 7]
-    assert pairwise_tests.fewest_of("wilcoxon", [6, 6, 2], lambda k: math.comb(k, 2)) == 6
-    assert pairwise_tests.fewest_of("wilcoxon", [9], lambda k: math.comb(k, 2)) == 6
-    assert pairwise_tests.fewest_of("max-t", [6, 6, 2], lambda k: k) == 6
-
-
 def test_a_pair_counts_the_repeats_that_both_have() -> None:
     """One failed repeat of one optimizer leaves its pairs n − 1, the others n, and no value of the failed repeat."""
     table = scores()
@@ -100,7 +79,7 @@ def test_a_pair_counts_the_repeats_that_both_have() -> None:
     kept = np.delete(table, 4, axis=0)
     assert found.mean[0] == pytest.approx((kept[:, 0] - kept[:, 1]).mean())
     assert np.isfinite(found.adjusted).all()
-    assert pairwise_tests.pairing_gain(table)[0] == pytest.approx(pairwise_tests.pairing_gain(kept)[0])
+    assert pairwise_tests.variance_reduction(table)[0] == pytest.approx(pairwise_tests.variance_reduction(kept)[0])
 
 
 def test_equal_differences_have_no_spread_also_beside_a_gap() -> None:
@@ -144,7 +123,7 @@ def test_welch_is_scipys_and_ignores_the_pairing() -> None:
 def test_the_gain_of_pairing_is_the_ratio_of_variances() -> None:
     """0, 2, 4 and 1, 3, 8: variances 4 and 13, of the difference (−1, −1, −4) 3, so 17/3; equal columns have none."""
     table = np.array([[0.0, 1.0, 0.0], [2.0, 3.0, 2.0], [4.0, 8.0, 4.0]])
-    assert pairwise_tests.pairing_gain(table) == pytest.approx([17 / 3, math.nan, 17 / 3], nan_ok=True)
+    assert pairwise_tests.variance_reduction(table) == pytest.approx([17 / 3, math.nan, 17 / 3], nan_ok=True)
 
 
 def test_the_effect_is_the_standardised_difference_without_its_bias() -> None:
@@ -181,11 +160,11 @@ def test_superiority_counts_repeats_and_halves_ties() -> None:
 
 def test_the_detectable_difference_is_found_as_often_as_it_says() -> None:
     """Of 20,000 single pairs at n = 8 with that true difference a t test finds 80%, within 4 standard errors."""
-    away = pairwise_tests.detectable([2.0], [8], 0.95)[0]
+    away = pairwise_tests.minimum_detectable_difference([2.0], [8], 0.95)[0]
     draws = RNG(5).normal(away, 2.0, (8, 20_000))
     hits = np.mean(stats.ttest_1samp(draws, 0).pvalue <= 0.05)
     assert abs(hits - 0.8) < 4 * math.sqrt(0.8 * 0.2 / 20_000)
-    assert math.isnan(pairwise_tests.detectable([2.0], [1], 0.95)[0])
+    assert math.isnan(pairwise_tests.minimum_detectable_difference([2.0], [1], 0.95)[0])
 
 
 def test_the_repeats_that_are_needed_are_the_fewest_that_do() -> None:
@@ -203,5 +182,5 @@ def test_wrong_arguments_are_refused_by_name() -> None:
     """The message names the argument and what it may be."""
     with pytest.raises(ValueError, match='"matrix" must have two dimensions, got 1'):
         pairwise_tests.compare([1.0, 2.0], RNG(0))
-    with pytest.raises(ValueError, match='"test" must be one of max-t, holm-t, wilcoxon, welch, got "anova"'):
+    with pytest.raises(ValueError, match='"test" must be one of max-t, holm-t, welch, got "anova"'):
         pairwise_tests.compare(np.ones((3, 2)), RNG(0), test="anova")

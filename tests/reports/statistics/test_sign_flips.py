@@ -47,7 +47,7 @@ def test_sign_patterns_are_all_of_them_once() -> None:
 
 def test_many_repeats_have_seeded_random_patterns() -> None:
     """20 repeats have half a million: so many as asked are drawn, by the generator alone, the first flips nothing."""
-    one, two, other = (sign_flips.signs(20, np.random.default_rng(seed), most=500) for seed in (1, 1, 2))
+    one, two, other = (sign_flips.signs(20, np.random.default_rng(seed), max_patterns=500) for seed in (1, 1, 2))
     assert one.shape == (500, 20)
     assert (one[0] == 1).all()
     assert np.array_equal(one, two)

@@ -35,7 +35,7 @@ def trials(frame: pd.DataFrame, seconds: float = 100.0) -> pd.DataFrame:
 def test_the_curve_is_kaplan_and_meiers() -> None:
     """The published estimates of the 6-MP arm: .857, .807, .753, .690, .627, .538, .448 at 6, 7, 10, 13, 16, 22, 23 weeks."""
     found = time_to_target.survival(WEEKS, RELAPSED)
-    at = dict(zip(found.time, found.missing, strict=True))
+    at = dict(zip(found.time, found.not_reached, strict=True))
     expected = {6: 0.857, 7: 0.807, 10: 0.753, 13: 0.690, 16: 0.627, 22: 0.538, 23: 0.448}
     assert {week: at[week] for week in expected} == pytest.approx(expected, abs=6e-4)
     assert (found.n, found.reached, found.followed) == (21, 9, 35)
@@ -78,14 +78,14 @@ def test_each_target_has_a_curve_for_each_label_that_has_runs() -> None:
     times = pd.DataFrame(rows, columns=["target", "label", "epoch", "reached"])
     found = time_to_target.survivals(times, "epoch", ["B", "A", "C"])
     assert {target: list(curves) for target, curves in found.items()} == {"hard": ["A"], "easy": ["B", "A"]}
-    assert (found["easy"]["A"].time.tolist(), found["easy"]["A"].missing.tolist()) == ([2.0, 4.0], [0.5, 0.5])
+    assert (found["easy"]["A"].time.tolist(), found["easy"]["A"].not_reached.tolist()) == ([2.0, 4.0], [0.5, 0.5])
     assert found["hard"]["A"].reached == 1
 
 
 def test_a_run_that_can_never_reach_the_target_stays_under_way() -> None:
     """An infinite time keeps its share to the end, however long the horizon; lost at its last step it would vanish."""
     found = time_to_target.survival([1.0, 2.0, math.inf, math.inf], [True, True, False, False])
-    assert found.missing.tolist() == [0.75, 0.5]
+    assert found.not_reached.tolist() == [0.75, 0.5]
     assert (
         time_to_target.restricted_mean([1.0, 2.0, math.inf, math.inf], [True, True, False, False], 10.0).value == 5.75
     )
@@ -120,7 +120,7 @@ def test_the_first_measurement_that_shows_the_target_counts() -> None:
     """Reached in epoch 2 of 4 and lost again: epoch 2, step 20, half of the seconds; never reached: watched to the end."""
     frame = points(A=[[0.1, 0.6, 0.4, 0.7]], B=[[0.1, 0.2, 0.3, 0.4]])
     found = time_to_target.times(frame, trials(frame), "m", 0.5, higher=True)
-    watched = {"epoch watched": 4.0, "step watched": 40.0, "second watched": 100.0}
+    watched = {"epoch_followed": 4.0, "step_followed": 40.0, "second_followed": 100.0}
     assert found.to_dict("records") == [
         {"label": "A", "repeat": 0, "reached": True, "epoch": 2.0, "step": 20.0, "second": 50.0} | watched,
         {"label": "B", "repeat": 0, "reached": False, "epoch": 4.0, "step": 40.0, "second": 100.0} | watched,
@@ -146,17 +146,17 @@ def test_the_seconds_of_a_run_that_diverged_are_those_of_all_its_updates() -> No
     frame = points(A=[[0.6, None]])
     steps = pd.DataFrame([{"label": "A", "repeat": 0, "outcome": "diverged", "step": step} for step in range(1, 21)])
     found = time_to_target.times(frame, trials(frame), "m", 0.5, higher=True, updates=steps)
-    assert found[["second", "second watched"]].to_numpy().tolist() == [[50.0, 50.0]]
+    assert found[["second", "second_followed"]].to_numpy().tolist() == [[50.0, 50.0]]
 
 
 def test_targets_are_quantiles_of_the_optimizers_median_final_scores() -> None:
     """Medians 1, 2, 3, 4, 5 have the middle 3; half of the labels end there or beyond; less is better turns the order."""
     frame = points(**{name: [[0.0, at - 0.5], [0.0, at], [0.0, at + 9]] for at, name in enumerate("ABCDE", 1)})
-    found = time_to_target.from_data(frame, "m", higher=True)
+    found = time_to_target.choose_targets(frame, "m", higher=True)
     assert list(found) == ["easy", "middle", "hard"]
     assert found["middle"] == pytest.approx(3.0)
     assert found["easy"] < found["middle"] < found["hard"]
-    turned = time_to_target.from_data(frame, "m", higher=False)
+    turned = time_to_target.choose_targets(frame, "m", higher=False)
     assert turned["middle"] == pytest.approx(3.0)
     assert turned["easy"] == pytest.approx(found["hard"])
 
@@ -164,9 +164,9 @@ def test_targets_are_quantiles_of_the_optimizers_median_final_scores() -> None:
 def test_runs_that_diverged_count_as_worse_than_all_when_targets_are_set() -> None:
     """An optimizer of which two of three runs diverged sets no target, whatever the third reached."""
     frame = points(A=[[1.0]], B=[[2.0]], C=[[3.0]], lost=[[99.0, None], [99.0, None], [50.0]])
-    assert time_to_target.from_data(frame, "m", higher=True) == time_to_target.from_data(
+    assert time_to_target.choose_targets(frame, "m", higher=True) == time_to_target.choose_targets(
         frame[frame["label"] != "lost"], "m", higher=True
     )
-    assert time_to_target.from_data(points(A=[[9.0, None]]), "m", higher=True) == {}
-    assert time_to_target.from_data(points(A=[[9.0]], lost=[[9.0, None]]), "m", higher=True) == {"middle": 9.0}
-    assert time_to_target.from_data(frame, "other", higher=True) == {}
+    assert time_to_target.choose_targets(points(A=[[9.0, None]]), "m", higher=True) == {}
+    assert time_to_target.choose_targets(points(A=[[9.0]], lost=[[9.0, None]]), "m", higher=True) == {"middle": 9.0}
+    assert time_to_target.choose_targets(frame, "other", higher=True) == {}

@@ -14,7 +14,7 @@ def warned():
 
     def warn(trials, labels=()):
         chosen = tuning.best(trials)
-        edges, ranges = tuning.at_edges(trials, chosen), lr_sensitivity.ranges(trials)
+        edges, ranges = tuning.at_bounds(trials, chosen), lr_sensitivity.ranges(trials)
         return tuning_notes.warnings(trials, tuning.budget(trials), edges, ranges, labels or list(chosen["label"]))
 
     return warn

@@ -203,7 +203,7 @@ def test_an_imported_study_is_recorded_reported_and_compared_but_not_run(call, h
     assert told["estimates"][0]["label"] == "Adam"
     wanted = values(repeats=range(8)).query("optimizer == 'Adam' and epoch == 3 and metric == 'test/accuracy'")["value"]
     assert told["estimates"][0]["test/accuracy"] == pytest.approx(wanted.mean(), rel=1e-12)
-    assert all(pair["pairing_gain"] is None for pair in told["pairs"])
+    assert all(pair["variance_reduction"] is None for pair in told["pairs"])
     assert {target["epoch_horizon"] for target in told["targets"]} == {3}
     assert not any("second" in target or "step" in target for target in told["targets"])
     assert json.loads(call("report", "mine", "--test", "max-t", "--json")[1])["test"] == "max-t"
