@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs tox on a machine that has only Python, git and apt: makes a virtual environment for tox in .tox/.tox-itself, and
-# leaves the system's Python alone. All arguments go to tox.
+# Runs tox on a machine that has only Python, git and apt. Creates a virtual environment for tox in .tox/.tox-itself, and does
+# not change the system's Python. All arguments go to tox.
 #
 #   sh setup.sh             lint, types, tests
 #   sh setup.sh -e study    the main job
@@ -15,7 +15,7 @@ if [ ! -x "$home/bin/tox" ]; then
   }
   rm -rf "$home"
   mkdir -p .tox
-  # Debian and Ubuntu ship Python without what makes virtual environments.
+  # On Debian and Ubuntu the module venv is a separate package.
   python3 -m venv "$home" 2>/dev/null || {
     rm -rf "$home"
     sudo=; [ "$(id -u)" = 0 ] || sudo=sudo

@@ -38,7 +38,7 @@ def pytest_addoption(parser):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Mark every test `unit` that is not marked `integration` or does not need a browser, a GPU, a compiler or the data."""
+    """Mark every test `unit`, unless it is marked `integration` or needs a browser, a GPU, a compiler or the data."""
     slow = ("integration", "browser", "gpu", "compiler", "data")
     for item in items:
         layer = "integration" if any(map(item.get_closest_marker, slow)) else "unit"
