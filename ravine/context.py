@@ -33,7 +33,10 @@ def load_studies(
     """Return a study by name or path, its selected parts, with the changes of the options (see `Study.override`)."""
     from suite.spec.parts import load_study_file
 
-    return load_study_file(name, STUDIES).select(part or ()).override(optimizers=tuple(optimizer or ()), **changes)
+    file = load_study_file(name, STUDIES)
+    for warning in file.warnings:
+        console.warn(warning)
+    return file.select(part or ()).override(optimizers=tuple(optimizer or ()), **changes)
 
 
 _SELECTION = {
@@ -71,7 +74,7 @@ def takes_study(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def wrapped(study: str, **options: Any) -> None:
         selection = {name: options.pop(name) for name in changes}
-        command(load_studies(study, **selection), **options)
+        command(chosen=load_studies(study, **selection), **options)
 
     parameters = [*shared, *(parameter.replace(kind=keyword) for parameter in own)]
     vars(wrapped).pop("__wrapped__")  # typer would read the signature of the inner function
@@ -82,10 +85,10 @@ def takes_study(command: Callable[..., None]) -> Callable[..., None]:
 
 def check_report_folders(chosen: StudyFile) -> None:
     """Check that the reports of a study and of its parts can be written."""
-    from reports.pages.files import check_place
+    from reports.pages.files import check_destination
 
     for name in dict.fromkeys((*(study.report_name for study in chosen.parts), chosen.report_name)):
-        check_place(REPORTS / name)
+        check_destination(REPORTS / name)
 
 
 def open_store(store: str | None, *, create: bool) -> Store:

@@ -1,4 +1,4 @@
-"""Loads what a study names as "package.module:name", also from the study file's own folder."""
+"""Import what a study names as "package.module:name", also from the folder of the study file."""
 
 import hashlib
 import importlib
@@ -15,114 +15,107 @@ from torch.optim import Optimizer
 
 from suite.errors import UserError, did_you_mean
 
-_IMPORTING = threading.RLock()  # sys.path and sys.modules belong to the whole process
+_IMPORT_LOCK = threading.RLock()  # sys.path and sys.modules belong to the process
 
 
-def load_object(spec: str, folder: Path | None, *, key: str, wanted: type, example: str) -> Any:
-    """What "package.module:name" names.
+def load_object(spec: str, folder: Path | None, *, key: str, base: type, example: str) -> Any:
+    """Return the object that "package.module:name" names.
 
     Args:
-        spec: the module's dotted name, a colon, the name in it.
-        folder: where the module is looked up first. It gets a name of its own per folder in sys.modules, and what it
-            imports from the folder beside it is its own too, so modules of one name in two folders stay apart.
-        key: the study's key, with which messages begin.
-        wanted: what it has to be: a subclass of torch's Optimizer, or an instance of any other class.
-        example: a spec to show.
+        spec: The dotted name of the module, a colon, and a name in it.
+        folder: Where the module is looked up first. In `sys.modules` it gets a name that is unique to the folder, and so
+            do the modules that it imports from that folder. So modules of the same name in two folders stay separate.
+        key: The key of the study, the location of errors.
+        base: `torch.optim.Optimizer` for a subclass of it, else the class that the object must be an instance of.
+        example: A valid spec, for the error message.
 
     Raises:
-        UserError: the module or the name is missing, the module breaks on import, or it is something else.
+        UserError: The module or the name is missing, the import fails, or the object is of another type.
     """
     if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", spec):
-        raise UserError(f'{key}: expected "package.module:Name", got "{spec}". An example: "{example}"')
+        raise UserError(key, f'expected "package.module:Name", got "{spec}"', f'Write, for example, "{example}"')
     module_name, _, name = spec.partition(":")
     module = _load_module(module_name, folder, key)
-    fitting = [found for found, x in vars(module).items() if _fits(x, wanted)]
-    has = f"It has: {', '.join(fitting) or 'none'}"
+    path = getattr(module, "__file__", None) or module.__name__
+    suitable = [other for other, value in vars(module).items() if _is_suitable(value, base)]
+    hint = f"Choose from: {', '.join(suitable)}" if suitable else f"Define one in {path}"
     if not hasattr(module, name):
-        raise UserError(f'{key}: {_place(module)} has no "{name}".{did_you_mean(name, fitting)} {has}')
-    found = getattr(module, name)
-    if not _fits(found, wanted):
-        what = "a subclass of torch.optim.Optimizer" if wanted is Optimizer else f"an instance of {wanted.__name__}"
-        raise UserError(f'{key}: "{name}" in {_place(module)} is not {what}. Name one. {has}')
-    return found
+        raise UserError(key, f'{path} has no "{name}"', did_you_mean(name, suitable), hint)
+    value = getattr(module, name)
+    if not _is_suitable(value, base):
+        expected = "a subclass of torch.optim.Optimizer" if base is Optimizer else f"an instance of {base.__name__}"
+        raise UserError(key, f'"{name}" in {path} is not {expected}', hint)
+    return value
 
 
 def digest(spec: str, folder: Path | None) -> dict[str, str]:
-    """The SHA-256 of the file that `spec` is loaded from if it lies in `folder`, by the file's name; else nothing.
+    """Return the SHA-256 of the file of `spec` by file name, if the file lies in `folder`; else an empty dict.
 
-    It belongs to a trial's identity: who edits a rule of their own wants it run again.
+    It is part of a trial's description, so trials run again after a change of the file.
     """
-    name = spec.partition(":")[0]
-    if ":" not in spec or folder is None or not _in_folder(name, folder):
+    module_name = spec.partition(":")[0]
+    if ":" not in spec or folder is None or (file := _file(module_name, folder)) is None:
         return {}
-    path = folder.joinpath(*name.split("."))
-    file = path.with_suffix(".py") if path.with_suffix(".py").is_file() else path / "__init__.py"
     return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()}
 
 
-def _fits(value: object, wanted: type) -> bool:
-    """Whether it is what a study can use: an optimizer's class, which is constructed for each trial, or an object."""
-    if wanted is Optimizer:
+def _is_suitable(value: object, base: type) -> bool:
+    if base is Optimizer:
         return isinstance(value, type) and issubclass(value, Optimizer) and value is not Optimizer
-    return isinstance(value, wanted)
-
-
-def _place(module: ModuleType) -> str:
-    return getattr(module, "__file__", None) or module.__name__
+    return isinstance(value, base)
 
 
 def _load_module(name: str, folder: Path | None, key: str) -> ModuleType:
-    with _IMPORTING:
-        if folder is not None and _in_folder(name, folder):
-            alias = _alias(folder)
-            with _siblings(folder):
-                return _import(f"{alias}.{name}", name, key)
+    with _IMPORT_LOCK:
+        if folder is not None and _file(name, folder):
+            with _importable(folder):
+                return _import(f"{_package_of(folder)}.{name}", name, key)
         try:
             return _import(name, name, key)
         except ModuleNotFoundError as error:
-            beside = f", neither installed nor in {folder}" if folder is not None else ""
-            raise UserError(
-                f'{key}: there is no module "{name}"{beside}. '
-                f"Install it, or put {name.replace('.', '/')}.py beside the study"
-            ) from error
+            folders = f", neither installed nor in {folder}" if folder is not None else ""
+            hint = f"Install it, or put {name.replace('.', '/')}.py beside the study"
+            raise UserError(key, f'there is no module "{name}"{folders}', hint) from error
 
 
-def _import(name: str, called: str, key: str) -> ModuleType:
-    """Import the module `name`, which the user called `called`; what breaks inside it is the user's to mend."""
-    importlib.invalidate_caches()  # the file may be younger than the finder's listing of its folder
+def _import(name: str, written_name: str, key: str) -> ModuleType:
+    """Import a module, which the study calls `written_name`; an error inside it becomes a user error."""
+    importlib.invalidate_caches()  # the file may be newer than the finder's listing of its folder
+    problem = f'"{written_name}" cannot be imported'
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and f"{name}.".startswith(f"{error.name}."):
             raise
-        raise UserError(f'{key}: "{called}" cannot be imported: {error}. Install what it imports') from error
-    except Exception as error:  # another's code, which may raise anything
-        line = " ".join(f"{type(error).__name__}: {error}".split())
-        raise UserError(f'{key}: "{called}" cannot be imported: {line}. Mend that module') from error
+        raise UserError(key, f"{problem}: {error}", "Install what it imports") from error
+    except Exception as error:  # code of the user, which may raise anything
+        message = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UserError(key, f"{problem}: {message}", "Fix that module") from error
 
 
-def _in_folder(name: str, folder: Path) -> bool:
-    path = folder.joinpath(*name.split("."))
-    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+def _file(module_name: str, folder: Path) -> Path | None:
+    """Return the file of a module or package in the folder."""
+    path = folder.joinpath(*module_name.split("."))
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
 
 
-def _alias(folder: Path) -> str:
-    """A package in sys.modules that stands for the folder: the same in every process, another for every folder."""
+def _package_of(folder: Path) -> str:
+    """Return the name in `sys.modules` of a package with the folder's modules: the same in every process."""
     path = str(folder.resolve())
-    alias = f"ravine_folder_{hashlib.sha256(path.encode()).hexdigest()[:16]}"
-    if alias not in sys.modules:
-        package = ModuleType(alias, f"Modules in {path}")
+    name = f"ravine_folder_{hashlib.sha256(path.encode()).hexdigest()[:16]}"
+    if name not in sys.modules:
+        package = ModuleType(name, f"Modules in {path}")
         package.__path__ = [path]
-        sys.modules[alias] = package
-    return alias
+        sys.modules[name] = package
+    return name
 
 
 @contextmanager
-def _siblings(folder: Path) -> Iterator[None]:
-    """Let a module import those beside it by their plain names, without leaving path or names behind."""
+def _importable(folder: Path) -> Iterator[None]:
+    """Let modules of the folder import each other by plain names; `sys.path` and `sys.modules` are restored afterwards."""
     path = str(folder.resolve())
     before = set(sys.modules)
-    known = path in sys.path
+    already_on_path = path in sys.path
     sys.path.insert(0, path)
     try:
         yield
@@ -131,5 +124,5 @@ def _siblings(folder: Path) -> Iterator[None]:
         packages = {name.partition(".")[0] for name in before}
         for name in set(sys.modules) - before:
             file = getattr(sys.modules[name], "__file__", None) or ""
-            if not known and name.partition(".")[0] not in packages and Path(file).is_relative_to(path):
+            if not already_on_path and name.partition(".")[0] not in packages and Path(file).is_relative_to(path):
                 del sys.modules[name]

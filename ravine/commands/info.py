@@ -126,7 +126,7 @@ def _data_rows(folder: Path | None) -> list[list[str]]:
     from suite.data import datasets
 
     return [
-        [data_set.name, row.what, str(row.path), row.state]
+        [data_set.name, row.name, str(row.path), row.state]
         for data_set in datasets.DATA_SETS
         for row in datasets.status(data_set, folder)
     ]

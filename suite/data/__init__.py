@@ -1,1 +1,1 @@
-"""Data sets: found, downloaded, verified."""
+"""Data sets: find, download and verify them."""

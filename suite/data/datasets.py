@@ -1,11 +1,11 @@
-"""Finds, fetches and verifies data sets.
+"""Find, download and verify data sets.
 
-A data set is looked for in the folder that the user gives (`--data`, or else RAVINE_DATA), in the user's cache
-(RAVINE_CACHE moves it), and in the folder where Debian and Ubuntu's package puts it. Where none has it, it is fetched
-into the cache. A given folder that does not hold it is an error: no other place is asked.
+A data set is looked up in the user's folder (`--data`, else RAVINE_DATA), in the user's cache (RAVINE_CACHE moves it), and
+in the folder of its Debian and Ubuntu package. If none has it, it is downloaded into the cache. If the user gives a folder
+without the data set, that is an error, and no other folder is read.
 
-Nothing is read that was not verified: each unpacked file has one digest, whatever place or .gz it came from. So a copy
-in the cache stands for any other whole copy, and only the cache is ever written to.
+Every file is verified before it is read. The digest is that of the unpacked file, so copies from all sources are
+interchangeable. Only the cache is written to.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from suite.data.download import FetchError, by_apt, by_torchvision, by_url
+from suite.data.download import DownloadError, by_apt, by_url
 from suite.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,208 +31,226 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-_CHUNK = 1 << 20  # bytes read at a time
+_CHUNK = 1 << 20
+"""Bytes that are read at a time."""
+_COMPLETE, _ABSENT = "complete", "absent"
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """What a data set is, where it may lie and how it can be fetched.
+    """The files of a data set and its sources.
 
     Args:
         name: The name in messages.
         files: The digest (hexadecimal) of each unpacked file, by the file's name.
-        subfolder: Where the files lie below the root that a reader is given, in the cache too.
-        ways: How to fetch it, by name, in order: each is called with an empty folder, and returns the
-            folder with the files; it raises FetchError or OSError.
-        package_folder: Where the files of its Debian package lie once that is installed; None where there is none.
-        source: Where it comes from, and its licence.
-        algorithm: The digests' algorithm, a name of hashlib's.
+        subfolder: The folder of the files below the root that a reader gets; the cache has it as well.
+        sources: Functions that download the data set, by name, in order. Each gets an empty folder, returns the folder
+            with the files, and raises DownloadError or OSError.
+        package_folder: The folder of the files of the installed Debian package; None if there is no package.
+        citation: Authors, year, identifier and licence.
+        algorithm: The algorithm of the digests, a name of hashlib.
     """
 
     name: str
     files: Mapping[str, str]
     subfolder: str
-    ways: Mapping[str, Callable[[Path], Path]]
+    sources: Mapping[str, Callable[[Path], Path]]
     package_folder: Path | None
-    source: str
+    citation: str
     algorithm: str = "sha256"
 
 
 @dataclass(frozen=True)
 class Location:
-    """A place where a data set may lie.
+    """A folder that may have a data set.
 
     Args:
-        what: `--data`, `RAVINE_DATA`, `cache`, `package`, or the way by which it was fetched.
+        name: `--data`, `RAVINE_DATA`, `cache`, `package`, or the source that the files were downloaded from.
         path: The folder of the files, packed (.gz) or unpacked.
-        state: `whole`, `absent`, or `not the data: ` and the reason, which names the file and both digests.
+        state: `complete`, `absent`, or `invalid: ` and the reason, with the file and both digests.
     """
 
-    what: str
+    name: str
     path: Path
     state: str
 
     @property
-    def whole(self) -> bool:
-        """Whether the folder holds the whole data set."""
-        return self.state == "whole"
+    def is_complete(self) -> bool:
+        """Return whether the folder has the complete data set."""
+        return self.state == _COMPLETE
 
 
 def cache_folder() -> Path:
-    """The folder that data sets are unpacked into: RAVINE_CACHE, or else the user's cache."""
-    given = os.environ.get("RAVINE_CACHE")
-    if given:
-        return _absolute(given)
+    """Return the folder that data sets are unpacked into: RAVINE_CACHE, else the user's cache."""
+    variable = os.environ.get("RAVINE_CACHE")
+    if variable:
+        return _absolute(variable)
     from platformdirs import user_cache_dir
 
     return _absolute(user_cache_dir("ravine"))
 
 
 def status(data_set: DataSet, folder: Path | None = None, *, verify: bool = True) -> list[Location]:
-    """Every place of the data set, in the order in which they are asked; fetches nothing and never raises.
+    """Return every location of a data set in the order of the search. This downloads nothing and never raises.
 
-    With `verify=False` a place where all files lie counts as whole, whatever is in them.
+    With `verify=False` a location with all files counts as complete, whatever they contain.
     """
-    return list(_places(data_set, folder, verify=verify))
+    return list(_locations(data_set, folder, verify=verify))
 
 
 def find_folder(data_set: DataSet, folder: Path | None = None, *, verify: bool = True) -> Location | None:
-    """The first place that holds the whole data set, or None; fetches nothing.
+    """Return the first location with the complete data set, or None. This downloads nothing.
 
     Raises:
-        UserError: The folder given (or RAVINE_DATA) does not hold the data set.
+        UserError: The user's folder (or RAVINE_DATA) does not have the complete data set.
     """
-    for place in _places(data_set, folder, verify=verify):
-        if place.whole:
-            return place
-        if place.what in {"--data", "RAVINE_DATA"}:
-            why = place.state
-            if place.state == "absent":
-                why = "holds none of its files" if place.path.exists() else "there is no such folder"
-            raise UserError(
-                f"{place.what}: {place.path}: {why}. "
-                f"Give a folder with the whole of {data_set.name} ({_listed(data_set)}), or leave {place.what} out."
-            )
+    for location in _locations(data_set, folder, verify=verify):
+        if location.is_complete:
+            return location
+        if location.name in {"--data", "RAVINE_DATA"}:
+            problem = location.state
+            if problem == _ABSENT:
+                problem = f"has no file of {data_set.name}" if location.path.exists() else "no such folder"
+            hint = f"Give a folder with the files of {data_set.name} ({_file_names(data_set)}), or omit {location.name}"
+            raise UserError(f"{location.name}: {location.path}", problem, hint)
     return None
 
 
-def fetch(data_set: DataSet, say: Callable[[str], object] | None = None) -> Location:
-    """The data set in the cache, fetched there unless it is whole there already.
+def fetch(data_set: DataSet, notify: Callable[[str], object] | None = None) -> Location:
+    """Return the cache with the data set, which is downloaded unless it is there already.
 
     Args:
-        data_set: What to fetch.
-        say: Is told what is being fetched, a line each time; by default the line goes to stderr.
+        data_set: The data set.
+        notify: Is called with a line about each download; by default the line goes to standard error.
 
     Raises:
-        UserError: No way led to the data, or the cache cannot be written.
+        UserError: Every source failed, or the cache cannot be written to.
     """
-    say = say or _to_stderr
+    notify = notify or _to_stderr
     reasons: list[str] = []
-    with _writing(), tempfile.TemporaryDirectory(prefix="ravine-", ignore_cleanup_errors=True) as scratch:
-        cached = _look(data_set, "cache", cache_folder() / data_set.subfolder)
-        if cached.whole:  # by another process, while this one waited
+    with _locked_cache(), tempfile.TemporaryDirectory(prefix="ravine-", ignore_cleanup_errors=True) as scratch:
+        cached = _inspect(data_set, "cache", cache_folder() / data_set.subfolder)
+        if cached.is_complete:  # another process downloaded it while this one waited
             return cached
-        for way, get in data_set.ways.items():
-            why = f" ({'; '.join(reasons)})" if reasons else ""
-            say(f"{data_set.name}: fetching it by {way} into {cached.path}{why}")
+        for source, download in data_set.sources.items():
+            failures = f" ({'; '.join(reasons)})" if reasons else ""
+            notify(f"{data_set.name}: downloading from {source} into {cached.path}{failures}")
             try:
-                fetched = _look(data_set, way, get(Path(scratch, way)))
-            except (FetchError, OSError) as error:
-                reasons.append(f"{way}: {error}")
+                downloaded = _inspect(data_set, source, download(Path(scratch, source)))
+            except (DownloadError, OSError) as error:
+                reasons.append(f"{source}: {error}")
                 continue
-            if fetched.whole:
-                return _install(data_set, fetched, cached, say)
-            reasons.append(f"{way}: {fetched.state}")
-    raise UserError(
-        f"{data_set.name} was not found and could not be fetched ({'; '.join(reasons)}). "
-        f"Set RAVINE_DATA to a folder with {_listed(data_set)}."
-    )
+            if downloaded.is_complete:
+                return _install(data_set, downloaded, cached, notify)
+            reasons.append(f"{source}: {downloaded.state}")
+    hint = f"Set RAVINE_DATA to a folder with {_file_names(data_set)}"
+    raise UserError(data_set.name, f"not found, and cannot be downloaded ({'; '.join(reasons)})", hint)
 
 
 def ensure(
-    data_set: DataSet, folder: Path | None = None, say: Callable[[str], object] | None = None, *, verify: bool = True
+    data_set: DataSet, folder: Path | None = None, notify: Callable[[str], object] | None = None, *, verify: bool = True
 ) -> Path:
-    """The root of the whole, unpacked data set: found, or fetched; unpacked into the cache where need be.
+    """Return the root of the complete, unpacked data set; it is downloaded, or unpacked into the cache, if necessary.
 
     Args:
-        data_set: What is needed.
-        folder: The user's own copy: the files (.gz or unpacked), or a root with them in `data_set.subfolder`.
-        say: Is told what is being fetched, a line each time; by default the line goes to stderr.
-        verify: False takes files that lie in their places at their word: for a worker, whose coordinator verified them.
+        data_set: The data set.
+        folder: The user's copy: the files (.gz or unpacked), or a root with them in `data_set.subfolder`.
+        notify: Is called with a line about each download; by default the line goes to standard error.
+        verify: False skips the digests of files that lie in their places: for a worker, if the coordinator verified them.
 
     Raises:
-        UserError: The folder given does not hold the data set, no way led to it, or the cache cannot be written.
+        UserError: The user's folder does not have the data set, every source failed, or the cache cannot be written to.
     """
-    found = find_folder(data_set, folder, verify=verify)
-    if found is None:
-        found = fetch(data_set, say)
-    elif not _is_laid_out(data_set, found.path):
-        cached = _look(data_set, "cache", cache_folder() / data_set.subfolder, verify=verify)
-        if cached.whole:
-            found = cached
-        else:
-            with _writing():
-                cached = _look(data_set, "cache", cached.path)
-                found = cached if cached.whole else _install(data_set, found, cached, say or _to_stderr)
-    return found.path.parents[len(Path(data_set.subfolder).parts) - 1]
+    location = find_folder(data_set, folder, verify=verify)
+    if location is None:
+        location = fetch(data_set, notify)
+    elif not _is_readable(data_set, location.path):
+        cached = _inspect(data_set, "cache", cache_folder() / data_set.subfolder, verify=verify)
+        if not cached.is_complete:
+            with _locked_cache():
+                cached = _inspect(data_set, "cache", cached.path)
+                if not cached.is_complete:
+                    cached = _install(data_set, location, cached, notify or _to_stderr)
+        location = cached
+    return location.path.parents[len(Path(data_set.subfolder).parts) - 1]
 
 
 def load_fashion_mnist(root: Path) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Fashion-MNIST, read by torchvision from the root that `ensure` returned.
+    """Return Fashion-MNIST as torchvision reads it from the root that `ensure` returned.
 
     Returns:
         Training images (60000, 1, 28, 28) as bytes, training labels (60000,) as int64, test images (10000, 1, 28, 28),
-        test labels (10000,): all of them, in the files' order.
+        test labels (10000,): all of them, in the order of the files.
 
     Raises:
-        UserError: The root does not hold the files, or holds an old converted copy that torchvision would read instead.
+        UserError: The root does not have the files, or has an old converted copy that torchvision would read instead.
     """
     from torchvision.datasets import FashionMNIST
 
-    if (old := root / "FashionMNIST" / "processed").exists():
-        raise UserError(f"{old}: torchvision would read this old copy, which cannot be verified. Move it elsewhere.")
+    if (converted := root / "FashionMNIST" / "processed").exists():
+        problem = "torchvision would read this converted copy, which cannot be verified"
+        raise UserError(str(converted), problem, "Move it out of this folder")
     try:
         train, test = (FashionMNIST(root, train=train, download=False) for train in (True, False))
     except (RuntimeError, ValueError, OSError) as error:
-        raise UserError(
-            f"{root}: {' '.join(str(error).split())} `ravine data` finds, fetches and verifies it."
-        ) from error
+        problem = f"Fashion-MNIST cannot be read: {' '.join(str(error).split()).partition('. ')[0]}"
+        raise UserError(str(root), problem, "Run `ravine data` to find, download and verify it") from error
     return train.data.unsqueeze(1), train.targets, test.data.unsqueeze(1), test.targets
 
 
-_PACKAGED = Path("/usr/share/datasets/fashion-mnist")
+_FASHION_MNIST_PACKAGE = Path("/usr/share/datasets/fashion-mnist")
+_FASHION_MNIST_URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
 
 FASHION_MNIST = DataSet(
     name="Fashion-MNIST",
-    # SHA-256 of the unpacked idx files. The .gz differ from place to place: Debian repacks them.
+    # SHA-256 of the unpacked idx files. The .gz files differ between sources, because Debian repacks them.
     files={
         "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
         "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
         "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
         "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
     },
-    subfolder="FashionMNIST/raw",  # as torchvision wants it
-    ways={"torchvision": by_torchvision, "apt-get": partial(by_apt, "dataset-fashion-mnist", _PACKAGED)},
-    package_folder=_PACKAGED,
-    source="Xiao, Rasul and Vollgraf (2017), arXiv:1708.07747; MIT licence, (c) 2017 Zalando SE",
+    subfolder="FashionMNIST/raw",  # as torchvision reads it
+    sources={
+        "the Fashion-MNIST site": partial(
+            by_url,
+            {  # MD5 of the .gz files of this site, as torchvision has them
+                f"{_FASHION_MNIST_URL}/train-images-idx3-ubyte.gz": "md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+                f"{_FASHION_MNIST_URL}/train-labels-idx1-ubyte.gz": "md5:25c81989df183df01b3e8a0aad5dffbe",
+                f"{_FASHION_MNIST_URL}/t10k-images-idx3-ubyte.gz": "md5:bef4ecab320f06d8554ea6380940ec79",
+                f"{_FASHION_MNIST_URL}/t10k-labels-idx1-ubyte.gz": "md5:bb300cfdad3c16e7a12a480ee83cd310",
+            },
+        ),
+        "apt-get": partial(by_apt, "dataset-fashion-mnist", _FASHION_MNIST_PACKAGE),
+    },
+    package_folder=_FASHION_MNIST_PACKAGE,
+    citation="Xiao, Rasul and Vollgraf (2017), arXiv:1708.07747; MIT licence, (c) 2017 Zalando SE",
 )
+
+_AIRFOIL_SHA1 = "76e5be1548fd8222e5074cf0faae75edff8cf93f"
 
 AIRFOIL = DataSet(
     name="Airfoil self-noise",
-    # SHA-1, the digest that the course publishes. The line ends are CRLF.
-    files={"airfoil_self_noise.dat": "76e5be1548fd8222e5074cf0faae75edff8cf93f"},
+    # The SHA-1 that Dive into Deep Learning publishes. The line ends are CRLF.
+    files={"airfoil_self_noise.dat": _AIRFOIL_SHA1},
     subfolder="airfoil",
-    ways={
-        "the UCI archive": partial(by_url, "https://archive.ics.uci.edu/static/public/291/airfoil+self+noise.zip"),
-        "the course's mirror": partial(by_url, "https://d2l-data.s3-accelerate.amazonaws.com/airfoil_self_noise.dat"),
+    sources={
+        # no digest of the archive is published; its content is verified
+        "the UCI archive": partial(
+            by_url, {"https://archive.ics.uci.edu/static/public/291/airfoil+self+noise.zip": None}
+        ),
+        "the mirror of Dive into Deep Learning": partial(
+            by_url,
+            {"https://d2l-data.s3-accelerate.amazonaws.com/airfoil_self_noise.dat": f"sha1:{_AIRFOIL_SHA1}"},
+        ),
     },
     package_folder=None,
-    source="Brooks, Pope and Marcolini (1989), UCI, doi:10.24432/C5VW2C; CC BY 4.0",
+    citation="Brooks, Pope and Marcolini (1989), UCI, doi:10.24432/C5VW2C; CC BY 4.0",
     algorithm="sha1",
 )
 
 DATA_SETS = (FASHION_MNIST, AIRFOIL)
-"""All that are found or fetched."""
+"""The data sets that `ravine data` finds or downloads."""
 
 
 def _to_stderr(line: str) -> None:
@@ -240,50 +258,51 @@ def _to_stderr(line: str) -> None:
 
 
 def _absolute(path: str | Path) -> Path:
-    return Path(os.path.expanduser(path)).absolute()  # noqa: PTH111 - pathlib's raises where ~name is nobody's
+    return Path(os.path.expanduser(path)).absolute()  # noqa: PTH111 - pathlib raises if the user of ~name does not exist
 
 
-def _listed(data_set: DataSet) -> str:
-    """The files in words: `a.gz, b.gz and c.gz`."""
-    *most, last = (f"{name}.gz" for name in data_set.files)
-    return f"{', '.join(most)} and {last}" if most else last
+def _file_names(data_set: DataSet) -> str:
+    """Return the file names as a list: `a.gz, b.gz and c.gz`."""
+    *names, last = (f"{name}.gz" for name in data_set.files)
+    return f"{', '.join(names)} and {last}" if names else last
 
 
-def _places(data_set: DataSet, folder: Path | None, *, verify: bool) -> Iterator[Location]:
-    """The places in order, each looked at only when it is asked for."""
-    what = "--data"
+def _locations(data_set: DataSet, folder: Path | None, *, verify: bool) -> Iterator[Location]:
+    """Yield the locations in order; each is read only when it is asked for."""
+    name = "--data"
     if folder is None and os.environ.get("RAVINE_DATA"):
-        what, folder = "RAVINE_DATA", Path(os.environ["RAVINE_DATA"])
+        name, folder = "RAVINE_DATA", Path(os.environ["RAVINE_DATA"])
     if folder is not None:
         folder = _absolute(folder)
-        given = _look(data_set, what, folder, verify=verify)
-        below = _look(data_set, what, folder / data_set.subfolder, verify=verify) if given.state == "absent" else given
-        yield given if below.state == "absent" else below
-    yield _look(data_set, "cache", cache_folder() / data_set.subfolder, verify=verify)
+        location = _inspect(data_set, name, folder, verify=verify)
+        if location.state == _ABSENT:
+            below = _inspect(data_set, name, folder / data_set.subfolder, verify=verify)
+            location = location if below.state == _ABSENT else below
+        yield location
+    yield _inspect(data_set, "cache", cache_folder() / data_set.subfolder, verify=verify)
     if data_set.package_folder is not None:
-        yield _look(data_set, "package", data_set.package_folder, verify=verify)
+        yield _inspect(data_set, "package", data_set.package_folder, verify=verify)
 
 
-def _look(data_set: DataSet, what: str, folder: Path, *, verify: bool = True) -> Location:
-    """What lies in the folder: reads every file that is there, up to the first that is wrong."""
+def _inspect(data_set: DataSet, name: str, folder: Path, *, verify: bool = True) -> Location:
+    """Return the location with its state. The files are read up to the first one that is wrong."""
     try:
         present = _names(folder)
     except FileNotFoundError:
         present = set()
     except OSError as error:
-        return Location(what, folder, f"not the data: {folder}: cannot be read ({error.strerror})")
-    if not any({name, f"{name}.gz"} & present for name in data_set.files):
-        return Location(what, folder, "absent")
-    for name in data_set.files:
-        if not {name, f"{name}.gz"} & present:
-            wrong = f"{folder / name}: expected {data_set.algorithm} {data_set.files[name]}, found no such file"
+        return Location(name, folder, f"invalid: {folder}: cannot be read ({error.strerror})")
+    if not any({file, f"{file}.gz"} & present for file in data_set.files):
+        return Location(name, folder, _ABSENT)
+    for file, expected in data_set.files.items():
+        problem = ""
+        if not {file, f"{file}.gz"} & present:
+            problem = f"{folder / file}: expected {data_set.algorithm} {expected}, got no such file"
         elif verify:
-            wrong = _wrong(data_set, name, _packed_or_not(folder, name))
-        else:
-            wrong = ""
-        if wrong:
-            return Location(what, folder, f"not the data: {wrong}")
-    return Location(what, folder, "whole")
+            problem = _verify(data_set, file, _packed_or_not(folder, file))
+        if problem:
+            return Location(name, folder, f"invalid: {problem}")
+    return Location(name, folder, _COMPLETE)
 
 
 def _names(folder: Path) -> set[str]:
@@ -291,35 +310,35 @@ def _names(folder: Path) -> set[str]:
 
 
 def _packed_or_not(folder: Path, name: str) -> Path:
-    """The unpacked file where there is one, as torchvision leaves both."""
+    """Return the unpacked file if it exists, else the .gz; torchvision leaves both."""
     return folder / (name if name in _names(folder) else f"{name}.gz")
 
 
-def _is_laid_out(data_set: DataSet, folder: Path) -> bool:
-    """Whether the files lie as a reader wants them: unpacked, in the right subfolder of a root."""
+def _is_readable(data_set: DataSet, folder: Path) -> bool:
+    """Return whether the files lie as a reader needs them: unpacked, in the subfolder of a root."""
     below = Path(data_set.subfolder).parts
     return folder.parts[-len(below) :] == below and data_set.files.keys() <= _names(folder)
 
 
-def _wrong(data_set: DataSet, name: str, path: Path) -> str:
-    """What is wrong with the file: empty, or its path, the digest expected and the digest found."""
+def _verify(data_set: DataSet, name: str, path: Path) -> str:
+    """Return what is wrong with the file: its path, the expected and the computed digest; empty if it is right."""
     expected, note = data_set.files[name], ""
     try:
         try:
-            found = _digest(path, data_set.algorithm)
+            computed = _digest(path, data_set.algorithm)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            found = _digest(path, data_set.algorithm, unpack=False)
-            note = f" for a file that does not unpack ({error})"
+            computed = _digest(path, data_set.algorithm, unpack=False)
+            note = f" for a file that cannot be unpacked ({error})"
     except OSError as error:
-        return f"{path}: expected {data_set.algorithm} {expected}, found a file that cannot be read ({error.strerror})"
-    if found == expected and not note:
+        return f"{path}: expected {data_set.algorithm} {expected}, got a file that cannot be read ({error.strerror})"
+    if computed == expected and not note:
         return ""
-    note += "".join(f", which is {other}" for other, digest in data_set.files.items() if digest == found)
-    return f"{path}: expected {data_set.algorithm} {expected}, found {found}{note}"
+    note += "".join(f", the digest of {other}" for other, digest in data_set.files.items() if digest == computed)
+    return f"{path}: expected {data_set.algorithm} {expected}, got {computed}{note}"
 
 
 def _digest(path: Path, algorithm: str, *, unpack: bool = True, copy: BinaryIO | None = None) -> str:
-    """The digest of the file's content, unpacked if it is a .gz; the content also goes to `copy`."""
+    """Return the digest of the file's content, unpacked if it is a .gz; the content is written to `copy`, too."""
     total = hashlib.new(algorithm, usedforsecurity=False)
     with gzip.open(path) if unpack and path.suffix == ".gz" else path.open("rb") as content:
         while chunk := content.read(_CHUNK):
@@ -330,8 +349,8 @@ def _digest(path: Path, algorithm: str, *, unpack: bool = True, copy: BinaryIO |
 
 
 @contextmanager
-def _writing() -> Iterator[None]:
-    """Keeps the cache to this process for a while; what cannot be written is told in one line."""
+def _locked_cache() -> Iterator[None]:
+    """Lock the cache for this process; an error of the file system becomes a user error."""
     from filelock import FileLock
 
     cache = cache_folder()
@@ -340,29 +359,28 @@ def _writing() -> Iterator[None]:
         with FileLock(cache / ".lock"):
             yield
     except OSError as error:
-        raise UserError(
-            f"{cache}: the data cannot be unpacked there ({error}). "
-            "Set RAVINE_CACHE to a folder that can be written and has room."
-        ) from error
+        hint = "Set RAVINE_CACHE to a writable folder with free space"
+        raise UserError(str(cache), f"the data cannot be unpacked there ({error})", hint) from error
 
 
-def _install(data_set: DataSet, source: Location, cached: Location, say: Callable[[str], object]) -> Location:
-    """Unpacks a whole location into the cache, which `_writing` keeps; each file appears whole or not at all."""
-    if cached.state != "absent":
-        say(f"{data_set.name}: replacing the copy in the cache: {cached.state}")
+def _install(data_set: DataSet, source: Location, cached: Location, notify: Callable[[str], object]) -> Location:
+    """Unpack a complete location into the locked cache; each file appears complete or not at all."""
+    if cached.state != _ABSENT:
+        notify(f"{data_set.name}: replacing the copy in the cache: {cached.state}")
     cached.path.mkdir(parents=True, exist_ok=True)
-    for left in cached.path.glob(".*.part"):  # by a process that was killed
-        left.unlink()
+    for leftover in cached.path.glob(".*.part"):  # of a process that was killed
+        leftover.unlink()
     for name, expected in data_set.files.items():
         path = _packed_or_not(source.path, name)
         part = cached.path / f".{name}.{secrets.token_hex(4)}.part"
-        found = ""
+        computed = ""
         try:
             with part.open("xb") as copy, suppress(gzip.BadGzipFile, EOFError, zlib.error):
-                found = _digest(path, data_set.algorithm, copy=copy)
-            if found != expected:  # not verified before, or changed since
-                raise UserError(f"{_wrong(data_set, name, path) or f'{path}: changed'}. Put the whole file there.")
+                computed = _digest(path, data_set.algorithm, copy=copy)
+            if computed != expected:  # not verified before, or changed since then
+                location, _, problem = (_verify(data_set, name, path) or f"{path}: changed").partition(": ")
+                raise UserError(location, problem, "Put the complete file there")
             part.replace(cached.path / name)
         finally:
             part.unlink(missing_ok=True)
-    return Location("cache", cached.path, "whole")
+    return Location("cache", cached.path, _COMPLETE)

@@ -1,6 +1,6 @@
-"""Fetches data sets: each way downloads into an empty folder and returns where the files lie there.
+"""Download data sets: each function gets an empty folder and returns the folder of the files.
 
-Nothing here is trusted: `suite.data.datasets` verifies what was fetched.
+`suite.data.datasets` verifies what these functions return.
 """
 
 from __future__ import annotations
@@ -8,138 +8,137 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
+import zipfile
+from contextlib import suppress
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlparse
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-TIMEOUT_SECONDS = (
-    60.0  # seconds without a byte on the disk before a download is given up; a slow network may take its time
-)
+CONNECTION_TIMEOUT_SECONDS = 10.0
+"""A download from a URL fails if no byte arrives for this long."""
+TIMEOUT_SECONDS = 60.0
+"""A download by a program fails if no byte reaches the disk for this long; a slow network may take its time."""
+_MAX_REASON_LENGTH = 300
 
 
-class FetchError(Exception):
-    """One way of fetching a data set failed; the message is the reason."""
+class DownloadError(Exception):
+    """A source failed; the message is the reason."""
 
 
-def by_torchvision(folder: Path) -> Path:
-    """Downloads Fashion-MNIST with torchvision, in a process of its own: there it can be ended and kept quiet."""
-    download = (
-        "import socket, sys, torchvision\n"
-        "socket.setdefaulttimeout(10)\n"
-        "torchvision.datasets.FashionMNIST(sys.argv[1], download=True)"
-    )
-    _run([sys.executable, "-P", "-c", download, str(folder)], folder)
-    return folder / "FashionMNIST" / "raw"
+def by_url(urls: Mapping[str, str | None], folder: Path) -> Path:
+    """Download files with pooch, and unpack zip archives.
 
+    Args:
+        urls: The digest of each file by URL, with its algorithm in front, such as `md5:...`. None if it is not known.
+        folder: Where the files are written.
 
-def by_url(url: str, folder: Path) -> Path:
-    """Downloads a file, in a process of its own as above, and unpacks it where it is a zip archive."""
-    download = (
-        "import pathlib, socket, sys, urllib.parse, urllib.request, zipfile\n"
-        "socket.setdefaulttimeout(10)\n"
-        "path = pathlib.PurePosixPath(urllib.parse.urlparse(sys.argv[1]).path).name\n"
-        "urllib.request.urlretrieve(sys.argv[1], path)\n"
-        "if zipfile.is_zipfile(path):\n"
-        "    zipfile.ZipFile(path).extractall()"
-    )
-    _run([sys.executable, "-P", "-c", download, url], folder)
+    Raises:
+        DownloadError: A file is out of reach, or has another digest.
+    """
+    import pooch
+
+    pooch.get_logger().setLevel("ERROR")
+    downloader = pooch.HTTPDownloader(timeout=CONNECTION_TIMEOUT_SECONDS)
+    try:
+        for url, digest in urls.items():
+            name = unquote(PurePosixPath(urlparse(url).path).name)
+            unzip = pooch.Unzip(extract_dir=".") if name.endswith(".zip") else None
+            pooch.retrieve(url, digest, fname=name, path=folder, processor=unzip, downloader=downloader)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        cause: BaseException = error
+        while cause.__context__:  # the system's reason is short, those around it repeat the URL
+            cause = cause.__context__
+        raise DownloadError(f"{url}: {cause}"[:_MAX_REASON_LENGTH]) from error
     return folder
 
 
 def by_apt(package: str, package_folder: Path, folder: Path) -> Path:
-    """Downloads and unpacks the Debian package, without root's rights and without changing the system.
+    """Download and unpack a Debian package, without root and without changes to the system.
+
+    The package lists of the system are tried first. If they are empty or out of date, new ones are downloaded into `folder`.
 
     Args:
         package: Its name.
-        package_folder: Where its files lie once it is installed, from the root on.
+        package_folder: The absolute folder of its files after an installation.
         folder: An empty folder to work in.
 
-    Returns:
-        The folder of the files.
-
     Raises:
-        FetchError: Why it could not be had.
-
-    The machine's package lists are tried first; where they are empty or stale, fresh ones are fetched into `folder`.
+        DownloadError: apt-get or dpkg-deb does not exist or failed.
     """
     if not shutil.which("apt-get"):
-        raise FetchError("there is no apt-get on this machine")
+        raise DownloadError("there is no apt-get on this machine")
     lists, cache, conf = folder / "lists", folder / "cache", folder / "apt.conf"
     for partial in (lists / "partial", cache / "archives" / "partial"):
         partial.mkdir(parents=True)
-    # The hooks of an update act on the system (PackageKit, Docker's clean-up): this one is not the system's.
+    # The hooks of an update (PackageKit, Docker's clean-up) would change the system, so they are cleared.
     conf.write_text(
         'Debug::NoLocking "true"; APT::Sandbox::User "root"; APT::Update::Error-Mode "any";\n'
         'Acquire::Languages "none"; Acquire::Retries "0"; Acquire::http::Timeout "10"; Acquire::https::Timeout "10";\n'
         "#clear APT::Update::Pre-Invoke;\n#clear APT::Update::Post-Invoke;\n#clear APT::Update::Post-Invoke-Success;\n"
     )
-    apt = ["apt-get", "-c", str(conf), "-o", f"Dir::Cache={cache}"]
-    own = [*apt, "-o", f"Dir::State::Lists={lists}"]
+    system_apt = ["apt-get", "-c", str(conf), "-o", f"Dir::Cache={cache}"]
+    apt = [*system_apt, "-o", f"Dir::State::Lists={lists}"]
     try:
-        _run([*apt, "download", package], folder)
-    except FetchError:
-        update = ""
+        _run([*system_apt, "download", package], folder)
+    except DownloadError:
+        update_failure = ""
         try:
-            _run([*own, "update"], folder)
-        except FetchError as error:  # one source of several may be out of reach: the package may be there all the same
-            update = f"; {error}"
+            _run([*apt, "update"], folder)
+        except DownloadError as error:  # one package source may be out of reach and another one have the package
+            update_failure = f"; {error}"
         try:
-            _run([*own, "download", package], folder)
-        except FetchError as error:
-            raise FetchError(f"{error}{update}") from error
+            _run([*apt, "download", package], folder)
+        except DownloadError as error:
+            raise DownloadError(f"{error}{update_failure}") from error
     archive = next(folder.glob("*.deb"), None)
     if archive is None:
-        raise FetchError(f"apt-get download left no {package} package")
+        raise DownloadError(f"apt-get download left no package {package}")
     _run(["dpkg-deb", "-x", str(archive), str(folder / "unpacked")], folder)
     return folder / "unpacked" / package_folder.relative_to("/")
 
 
 def _run(command: list[str], folder: Path) -> None:
-    """Runs a command quietly in the folder, for as long as what lies there goes on changing.
+    """Run a command quietly in the folder, as long as the files there grow or change.
 
     Raises:
-        FetchError: It is not there, it ended with an error, or nothing changed for PATIENCE seconds.
+        DownloadError: The command does not exist, failed, or wrote nothing for `TIMEOUT_SECONDS`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not shutil.which(command[0]):
-        raise FetchError(f"there is no {command[0]} on this machine")
+        raise DownloadError(f"there is no {command[0]} on this machine")
+    environment = {**os.environ, "LC_ALL": "C"}
     with tempfile.TemporaryFile() as output:
         with subprocess.Popen(
-            command,
-            cwd=folder,
-            env={**os.environ, "LC_ALL": "C"},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
+            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         ) as process:
             try:
-                size, since = -1, time.monotonic()
+                size, changed = -1, time.monotonic()
                 while process.poll() is None:
-                    now = _bytes_in(folder)
-                    if now != size:
-                        size, since = now, time.monotonic()
-                    elif time.monotonic() - since > TIMEOUT_SECONDS:
-                        raise FetchError(f"nothing came for {TIMEOUT_SECONDS:g} seconds")
+                    if (new_size := _size(folder)) != size:
+                        size, changed = new_size, time.monotonic()
+                    elif time.monotonic() - changed > TIMEOUT_SECONDS:
+                        raise DownloadError(f"timed out: nothing was written for {TIMEOUT_SECONDS:g} seconds")
                     time.sleep(0.05)
             finally:
-                process.kill()  # does nothing where it ended by itself
+                process.kill()  # does nothing if it has exited
         if process.returncode:
             output.seek(0)
             text = output.read().decode(errors="replace").splitlines()
             lines = [" ".join(line.split()) for line in text if line.strip()] or [f"exit status {process.returncode}"]
-            told = [line for line in lines if line.startswith("E: ")] or lines[-1:]
-            raise FetchError(" ".join(told)[:300])
+            reasons = [line for line in lines if line.startswith("E: ")] or lines[-1:]
+            raise DownloadError(" ".join(reasons)[:_MAX_REASON_LENGTH])
 
 
-def _bytes_in(folder: Path) -> int:
+def _size(folder: Path) -> int:
+    """Return the bytes of all files below the folder."""
     total = 0
     for path in folder.rglob("*"):
-        try:
+        with suppress(FileNotFoundError):  # a partial file that was renamed meanwhile
             total += path.lstat().st_size
-        except FileNotFoundError:  # a partial file that just got its name
-            continue
     return total

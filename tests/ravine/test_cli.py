@@ -304,7 +304,7 @@ def test_data_prints_every_folder(call, here, monkeypatch, fashion_mnist, airfoi
     status, out, _ = call("data")
     assert status == 0
     for name in ("Fashion-MNIST", "Airfoil self-noise"):
-        assert re.search(rf"(?m)^{name}\tRAVINE_DATA\t.*\twhole$", out), name
+        assert re.search(rf"(?m)^{name}\tRAVINE_DATA\t.*\tcomplete$", out), name
     assert out.splitlines()[-1] == f"Used: {here / 'both'}"
 
 
