@@ -33,7 +33,7 @@ def expected_seconds(
     first = next(iter(trials))
     speed = None
     if not target.cluster:
-        speed = time_estimate.recorded(done.values(), first, target.device, problem.test_examples)
+        speed = time_estimate.recorded_speed(done.values(), first, target.device, problem.test_examples)
     speed = speed or _probe(study, problem, target)
     return {trial.id: speed.seconds(trial, problem.test_examples) for trial in trials}, speed.source
 

@@ -1,4 +1,4 @@
-"""Results and records of trials: the schema that all other modules share. Imports the standard library only."""
+"""Results and records of trials, the schema that all other modules share. Imports the standard library only."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ if TYPE_CHECKING:
     from suite.trials import Trial
 
 SCHEMA = 1
-"""Version of the stored record; one of a newer schema is refused where it is read (`suite.tracking.store`)."""
+"""Version of the stored record; `suite.tracking.store` refuses to read records of a newer schema."""
 
 REPRODUCIBILITY_KEYS = ("device", "device_name", "threads", "cpu_capability", "torch", "cuda", "cudnn")
-"""The keys of a record's environment that its bits may depend on. What else they depend on (the precision, compiled steps,
-the data) is part of the trial's description, so of its id."""
+"""The keys of a record's environment that may change a result in its last bits. Everything else that may (precision,
+compiled steps, data) is part of the trial's description, and so of its id."""
 
 
 class Outcome(StrEnum):
-    """How a trial ended. All but `FAILED` are results; a failed trial is run again the next time."""
+    """How a trial ended. All except `FAILED` are results; a failed trial runs again the next time."""
 
     OK = "ok"
-    """Trained to the end of its budget."""
+    """The trial used its complete budget."""
     DIVERGED = "diverged"
-    """The training loss, or a weight at the end, was not finite: stopped at once."""
+    """The training loss, or a weight at the end, was not finite; the trial stopped immediately."""
     STALLED = "stalled"
-    """The training loss was still at chance after at least 200 updates: stopped. See `suite.training.loop`."""
+    """The training loss was still at chance after at least 200 updates; the trial stopped. See `suite.training.loop`."""
     FAILED = "failed"
-    """An exception: a bug, memory that ran out, a killed worker. The reason holds its text."""
+    """An exception, for example a bug, exhausted memory or a killed worker; the reason has its text."""
 
 
 STEP_LOSS = "train/step_loss"
-"""The metric of the training loss of each update's own batch."""
+"""The metric with the training loss of each update's batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One measured value. `step` counts updates from 1; `epoch` is the one that the step belongs to, from 1."""
+    """One measured value. `step` counts updates from 1; `epoch` is the epoch of the step, from 1."""
 
     metric: str
     epoch: int
@@ -50,25 +50,25 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Wall-clock seconds. They differ from run to run and are kept apart from what must be equal."""
+    """Wall-clock seconds. They differ from run to run, so they are separate from what must be equal."""
 
     train: float = 0.0
-    """In training steps alone."""
+    """Training steps only."""
     evaluate: float = 0.0
     total: float = 0.0
-    """From the start of the trial to its end, the building of the problem and the network included."""
+    """From the start of the trial to its end, including the construction of problem and network."""
     examples: int = 0
-    """How many examples training went through in `train` seconds."""
+    """The number of examples that were trained on in `train` seconds."""
 
     @property
     def examples_per_second(self) -> float:
-        """Of training alone; NaN where nothing was trained."""
+        """Training throughput; NaN if nothing was trained."""
         return self.examples / self.train if self.train > 0 else float("nan")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialResult:
-    """What came of a trial."""
+    """The result of a trial."""
 
     trial: Trial
     outcome: Outcome
@@ -78,14 +78,14 @@ class TrialResult:
     """SHA-256 of the final parameters and buffers; empty for a failed trial."""
     timing: Timing = field(default_factory=Timing)
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Where it ran: device, threads, versions, commit. See `suite.training.provenance`."""
+    """Device, threads, versions, commit; see `suite.training.provenance`."""
     started: float = 0.0
     """Seconds since 1970, UTC."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRecord:
-    """A recorded result as the store gives it back; the points are fetched apart (`Store.points`)."""
+    """A recorded result as read from the store; the points are read separately (`Store.points`)."""
 
     run_id: str
     trial: Trial
@@ -96,75 +96,75 @@ class TrialRecord:
     environment: Mapping[str, str]
     started: float
     artifacts: str = ""
-    """Where its files are, as the store names the place."""
+    """The location of its files, as the store names it."""
     plans: str = ""
-    """The studies, overrides included, that are known to have it in their plan; see `suite.tracking.store`."""
+    """The studies, with their overrides, whose plan contains the trial; see `suite.tracking.store`."""
 
 
 class State(StrEnum):
-    """How a configuration of a tuning ended."""
+    """How a configuration of a search ended."""
 
     COMPLETE = "complete"
-    """Judged on all repeats."""
+    """Evaluated on all repeats."""
     PRUNED = "pruned"
-    """Hopeless after some repeats: it was spared the others."""
+    """Pruned after some repeats; the others were skipped."""
     DIVERGED = "diverged"
-    """A repeat diverged: the worst value."""
+    """A repeat diverged; it counts with the failure value of the search."""
     STALLED = "stalled"
-    """A repeat stayed at chance: the worst value."""
+    """A repeat stayed at chance; it counts with the failure value of the search."""
     FAILED = "failed"
-    """A repeat broke: no value. It is run again the next time."""
+    """A repeat failed; the configuration has no value and runs again the next time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
-    """One Optuna trial, finished: the hyperparameters that it tried on an optimizer, and what came of them."""
+    """A finished Optuna trial: hyperparameters of an optimizer and their result."""
 
     study: str
-    """The study of Ravine whose `[tune]` it belongs to."""
+    """The study of Ravine whose `[tune]` table it belongs to."""
     optuna: str
     """The name of the Optuna study."""
     number: int
-    """Of the Optuna trial, from 0; the first is the optimizer's own setting in the study."""
+    """The number of the Optuna trial, from 0; number 0 is the optimizer's default setting."""
     label: str
     kind: str
     hyperparameters: Mapping[str, float]
-    """The tuned ones by name, `beta1` and `beta2` apart."""
+    """The tuned hyperparameters by name; `beta1` and `beta2` are separate."""
     state: State
     reason: str = ""
     value: float | None = None
-    """The objective: the mean over the repeats that were run; None for a failed one. See `suite.tuning`."""
+    """The objective: the mean over the repeats that ran; None for a failed configuration. See `suite.tuning`."""
     objective: str
     sampler: str
     trials: tuple[str, ...]
-    """The ids of its trials, one a repeat."""
+    """The ids of its trials, one for each repeat."""
     examples: int
-    """How many training examples they went through."""
+    """The number of training examples that they used."""
     seconds: float
     space: Mapping[str, Any] = field(default_factory=dict)
-    """From hyperparameter to the range that was searched, as a study file has it; records of before may have none."""
+    """The search range of each hyperparameter, as in a study file; empty in older records."""
     run_id: str = ""
-    """Its run in the store."""
+    """Its MLflow run."""
     recorded: float = 0.0
-    """When the store was told, in seconds since 1970."""
+    """When it was recorded, in seconds since 1970."""
 
     def description(self) -> dict[str, Any]:
-        """All but where and when it was recorded, as plain JSON values."""
+        """Return everything except run and time of recording, as JSON values."""
         names = (name for name in self.__slots__ if name not in {"run_id", "recorded"})
         return {name: plain(getattr(self, name)) for name in names}
 
     @classmethod
     def from_description(cls, description: Mapping[str, Any], *, run_id: str, recorded: float = 0.0) -> Configuration:
-        """The configuration that `description` came from."""
-        exact = {"state": State(description["state"]), "trials": tuple(description["trials"])}
-        return cls(**{**description, **exact}, run_id=run_id, recorded=recorded)
+        """Return the configuration with this description."""
+        values = {"state": State(description["state"]), "trials": tuple(description["trials"])}
+        return cls(**{**description, **values}, run_id=run_id, recorded=recorded)
 
     @property
     def is_default(self) -> bool:
-        """Whether it is the optimizer's own setting in the study."""
+        """Whether it is the optimizer's default setting in the study."""
         return self.number == 0
 
     @property
     def name(self) -> str:
-        """A short name for people, such as `Adam #3`."""
+        """A short name, such as `Adam #3`."""
         return f"{self.label} #{self.number}"

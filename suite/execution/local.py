@@ -1,4 +1,4 @@
-"""Where trials run: `submit(trial)` gives a `concurrent.futures.Future` of its result."""
+"""Runs trials in worker processes of this machine: `submit(trial)` returns a `concurrent.futures.Future` of the result."""
 
 from __future__ import annotations
 
@@ -33,35 +33,35 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 BATCHING_SECONDS = 0.05
-"""Seconds that trials for a process with several slots are gathered."""
+"""Seconds to wait for further trials for a process with several slots."""
 EXIT_STATUS_ZERO = 256
 """Stands for exit status 0 of a worker, which pebble would overlook; no process can have it."""
 
 
-class WorkerLost(Exception):  # noqa: N818 (what happened is its name)
-    """A worker process ended in the middle of a trial, and so did the one that ran it again; the text says how."""
+class WorkerLostError(Exception):
+    """A worker process ended during a trial, and so did the process of its second try; the text says how."""
 
 
 class Executor(Protocol):
-    """What the runner wants of a place to run trials."""
+    """Runs trials somewhere; the interface that the runner needs."""
 
     workers: int
-    """How many trials run at a time; a few more may be submitted, so that none has to wait for the runner."""
+    """The number of trials at a time; a few more may be submitted, so that no worker has to wait for the runner."""
 
     def submit(self, trial: Trial) -> Future[TrialResult]:
-        """Run a trial some time from now; its future raises only where the worker itself was lost, time and again."""
+        """Run a trial later; its future raises only if the worker itself was lost repeatedly."""
         ...
 
 
 class LocalProcesses:
-    """Worker processes of this machine: one-thread ones on a CPU; one for each GPU otherwise, where trials take turns.
+    """Worker processes of this machine: on a CPU with one thread each; else one for each GPU, whose trials share it.
 
-    A worker that is killed costs its own trials a second try, no others. Workers end by themselves when this process dies,
-    however it dies.
+    If a worker is killed, only its own trials run a second time. Workers end by themselves when this process ends,
+    whatever the cause.
 
     Args:
-        workers: How many trials at a time; None for one a core on a CPU, one a device on CUDA.
-        device: As `suite.training.devices.resolve` gives it; `cuda` stands for every CUDA device here.
+        workers: The number of trials at a time; None for one for each core on a CPU, one for each device on CUDA.
+        device: As `suite.training.devices.resolve_device` returns it; `cuda` stands for all CUDA devices.
         data: The folder of the data set.
         folder: Where optimizers named `module:Class` are looked up besides the installed packages.
     """
@@ -70,45 +70,45 @@ class LocalProcesses:
         devices = _devices(device)
         self.workers = workers or default_workers(device)
         shares = [self.workers // len(devices) + (i < self.workers % len(devices)) for i in range(len(devices))]
-        self._places = [
+        self._pools = [
             DevicePool(share, 1, name, data, folder) if name == "cpu" else DevicePool(1, share, name, data, folder)
             for share, name in zip(shares, devices, strict=True)
             if share
         ]
 
     def submit(self, trial: Trial) -> Future[TrialResult]:
-        """Run a trial on the device that has the least to do."""
-        return min(self._places, key=lambda place: place.pending / place.capacity).submit(trial)
+        """Run a trial on the device with the lowest load."""
+        return min(self._pools, key=lambda pool: pool.pending / pool.capacity).submit(trial)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the workers, in the middle of their trials where they have some."""
-        for place in self._places:
-            place.stop()
+        """End the workers, also during trials."""
+        for pool in self._pools:
+            pool.stop()
 
 
 @dataclass(slots=True, eq=False)
 class _PendingTrial:
-    """A trial that somebody waits for."""
+    """A submitted trial whose future has no result yet."""
 
     trial: Trial
     future: Future[TrialResult] = field(default_factory=Future)
-    again: bool = False
-    """Whether it runs for the second time, and alone in its process; there is no third."""
+    second_try: bool = False
+    """Whether it runs for the second time, alone in its process; there is no third time."""
 
 
 class DevicePool:
-    """Processes of one device, each with so many trials at a time.
+    """Processes of one device, each with a number of slots for trials.
 
-    A trial gets a second try, alone in its process, where its first one says nothing about it: its process was lost, or it
-    failed among others, who share memory and the device's context with it.
+    A trial runs a second time, alone in its process, if its first run says nothing about it: its process was lost, or it
+    failed beside other trials, with which it shares memory and the device's context.
 
     Args:
-        processes: How many.
-        slots: How many trials take turns in each; see `suite.training.interleaving`. They start together, and their results come
-            together: what is submitted within a moment is gathered.
+        processes: The number of processes.
+        slots: The number of trials at a time in each process; see `suite.training.interleaving`. They start together and
+            return together: trials that are submitted within `BATCHING_SECONDS` are collected.
         device: The device.
         data: The folder of the data set.
         folder: Where optimizers named `module:Class` are looked up besides the installed packages.
@@ -120,152 +120,155 @@ class DevicePool:
         self._idle = [_WorkerProcess(device) for _ in range(processes)]
         self._processes = list(self._idle)
         self._waiting: deque[_PendingTrial] = deque()
-        self._running = 0
+        self._num_running = 0
         self._stopped = False
         self._lock = threading.RLock()
-        self._gathering: threading.Timer | None = None
+        self._timer: threading.Timer | None = None
 
     @property
     def pending(self) -> int:
-        """How many trials were submitted and have not ended."""
-        return len(self._waiting) + self._running
+        """The number of submitted trials that have not ended."""
+        return len(self._waiting) + self._num_running
 
     def submit(self, trial: Trial) -> Future[TrialResult]:
-        """Run a trial when there is a slot for it."""
-        wanted = _PendingTrial(trial)
+        """Run a trial when a slot is free."""
+        pending = _PendingTrial(trial)
         with self._lock:
             if self._stopped:
-                wanted.future.set_exception(RuntimeError("the workers were stopped"))
-                return wanted.future
-            self._waiting.append(wanted)
-        self._dispatch(whole=True)
-        return wanted.future
+                pending.future.set_exception(RuntimeError("the workers were stopped"))
+                return pending.future
+            self._waiting.append(pending)
+        self._dispatch(full_batches=True)
+        return pending.future
 
     def stop(self) -> None:
         """End the processes."""
         with self._lock:
             self._stopped = True
-            if self._gathering is not None:
-                self._gathering.cancel()
-            for wanted in self._waiting:
-                wanted.future.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
+            for pending in self._waiting:
+                pending.future.cancel()
             self._waiting.clear()
         for process in self._processes:
             process.restart()
         for process in self._processes:
             process.join()
 
-    def _dispatch(self, *, whole: bool) -> None:
-        """Hand trials to idle processes as long as there are both; `whole` waits a moment for fewer trials than slots."""
+    def _dispatch(self, *, full_batches: bool) -> None:
+        """Give trials to idle processes while there are both.
+
+        Args:
+            full_batches: Whether to wait `BATCHING_SECONDS` if there are fewer trials than slots.
+        """
         while True:
             with self._lock:
                 if self._stopped or not self._waiting or not self._idle:
                     return
-                if whole and not self._waiting[0].again and len(self._waiting) < self._slots:
-                    if self._gathering is None:
-                        self._gathering = threading.Timer(BATCHING_SECONDS, self._gathered)
-                        self._gathering.daemon = True
-                        self._gathering.start()
+                if full_batches and not self._waiting[0].second_try and len(self._waiting) < self._slots:
+                    if self._timer is None:
+                        self._timer = threading.Timer(BATCHING_SECONDS, self._on_timer)
+                        self._timer.daemon = True
+                        self._timer.start()
                     return
-                batch, process = self._batch(), self._idle.pop(0)
-                self._running += len(batch)
-                task = process.schedule(_run, [wanted.trial for wanted in batch], *self._arguments)
-            task.add_done_callback(partial(self._done, process, batch))
+                batch, process = self._next_batch(), self._idle.pop(0)
+                self._num_running += len(batch)
+                task = process.schedule(_run, [pending.trial for pending in batch], *self._arguments)
+            task.add_done_callback(partial(self._on_done, process, batch))
 
-    def _gathered(self) -> None:
+    def _on_timer(self) -> None:
         with self._lock:
-            self._gathering = None
-        self._dispatch(whole=False)
+            self._timer = None
+        self._dispatch(full_batches=False)
 
-    def _batch(self) -> list[_PendingTrial]:
-        """The next trials for a process: of one precision, which is the process's; one that runs again is alone."""
+    def _next_batch(self) -> list[_PendingTrial]:
+        """Return the next trials for a process: of one precision, which is the process's; a second try is alone."""
         batch = [self._waiting.popleft()]
-        while self._waiting and len(batch) < self._slots and not (batch[0].again or self._waiting[0].again):
+        while self._waiting and len(batch) < self._slots and not (batch[0].second_try or self._waiting[0].second_try):
             if self._waiting[0].trial.precision != batch[0].trial.precision:
                 break
             batch.append(self._waiting.popleft())
         return batch
 
-    def _done(
+    def _on_done(
         self, process: _WorkerProcess, batch: list[_PendingTrial], task: Future[tuple[list[TrialResult], bool]]
     ) -> None:
-        """Give the results to those who wait, or the trials a second try."""
-        lost = CancelledError() if task.cancelled() else task.exception()
-        results, sound = ([], False) if lost else task.result()
-        if not sound:
+        """Set the results of the futures, or put the trials back for a second try."""
+        error = CancelledError() if task.cancelled() else task.exception()
+        results, usable = ([], False) if error else task.result()
+        if not usable:
             process.restart()
-        ends: list[tuple[_PendingTrial, TrialResult | None]] = []
+        ended: list[tuple[_PendingTrial, TrialResult | None]] = []
         with self._lock:
-            for wanted, result in itertools.zip_longest(batch, results):
-                if not wanted.again and (result is None or (len(batch) > 1 and result.outcome is Outcome.FAILED)):
-                    wanted.again = True
-                    self._waiting.append(wanted)
+            for pending, result in itertools.zip_longest(batch, results):
+                if not pending.second_try and (result is None or (len(batch) > 1 and result.outcome is Outcome.FAILED)):
+                    pending.second_try = True
+                    self._waiting.append(pending)
                 else:
-                    ends.append((wanted, result))
-            self._running -= len(batch)
+                    ended.append((pending, result))
+            self._num_running -= len(batch)
             self._idle.append(process)
-        self._dispatch(whole=True)
-        for wanted, result in ends:
+        self._dispatch(full_batches=True)
+        for pending, result in ended:
             if result is None:
-                wanted.future.set_exception(WorkerLost(_how(lost)))
+                pending.future.set_exception(WorkerLostError(_describe_loss(error)))
             else:
-                wanted.future.set_result(result)
+                pending.future.set_result(result)
 
 
 class _WorkerProcess:
-    """A worker process with queues and locks of its own, so that one that is killed while it holds them stops no other."""
+    """A worker process with its own queues and locks, so that one that is killed while it has them stops no other."""
 
     def __init__(self, device: str) -> None:
         self._device = device
-        self._pool = _pool(1, device)
+        self._pool = _process_pool(device)
         self._ending: list[threading.Thread] = []
         self._lock = threading.Lock()
 
     def schedule(self, function: Callable[..., T], *arguments: object) -> Future[T]:
-        """Run a function in the process, which is started where there is none."""
-        future: Future[T] = Future()
+        """Run a function in the process, which is started if there is none."""
         for _ in range(2):  # it may have ended while it was idle
             try:
-                with _ctrl_c_later():
+                with _block_ctrl_c():
                     return self._pool.schedule(function, args=arguments)
-            except (RuntimeError, OSError) as error:
+            except (RuntimeError, OSError) as caught:
                 self.restart()
-                lost = error
-        future.set_exception(lost)
+                error = caught
+        future: Future[T] = Future()
+        future.set_exception(error)
         return future
 
     def restart(self) -> None:
-        """End the process; the next task has another. Does not wait."""
+        """End the process without waiting; the next task starts another one."""
         with self._lock:
-            pool, self._pool = self._pool, _pool(1, self._device)
-        ending = threading.Thread(target=_end, args=(pool,), daemon=True)
-        ending.start()
-        self._ending.append(ending)
+            pool, self._pool = self._pool, _process_pool(self._device)
+
+        def stop() -> None:
+            pool.stop()
+            pool.join()
+
+        self._ending.append(threading.Thread(target=stop, daemon=True))
+        self._ending[-1].start()
 
     def join(self) -> None:
-        """Wait until all processes that were ended are gone."""
+        """Wait until all processes that were ended have exited."""
         for ending in self._ending:
             ending.join()
 
 
-def _end(pool: ProcessPool) -> None:
-    pool.stop()
-    pool.join()
-
-
-def _how(lost: BaseException | None) -> str:
-    """How a worker was lost, in words, with what is likely to help."""
-    code = getattr(lost, "exitcode", None)
+def _describe_loss(error: BaseException | None) -> str:
+    """Return how a worker was lost, with a hint if memory is the likely cause."""
+    code = getattr(error, "exitcode", None)
     if code == -signal.SIGKILL:
-        return "killed twice (SIGKILL), as the system does when memory runs out: fewer --workers need less"
+        return "killed twice (SIGKILL), probably because memory ran out. Use fewer --workers"
     if isinstance(code, int):
         name = signal.Signals(-code).name if -code in set(signal.Signals) else f"exit status {code % EXIT_STATUS_ZERO}"
-        return f"it ended twice in the middle of the trial ({name})"
-    return f"{type(lost).__name__}: {' '.join(str(lost).split())}"
+        return f"the process ended twice during the trial ({name})"
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def default_workers(device: str) -> int:
-    """One process for each core that this one may use on a CPU, one for each device on CUDA."""
+    """Return the number of cores that this process may use on a CPU, the number of devices on CUDA."""
     return len(os.sched_getaffinity(0)) if device == "cpu" else len(_devices(device))
 
 
@@ -278,15 +281,15 @@ def _devices(device: str) -> list[str]:
 
 
 def start_fork_server(device: str) -> None:
-    """Start what workers will be forked from, which imports torch while this process goes on."""
+    """Start the server that workers are forked from; it imports torch while this process continues."""
     _context(device)
-    with _ctrl_c_later():
+    with _block_ctrl_c():
         forkserver.ensure_running()
 
 
 @contextlib.contextmanager
-def _ctrl_c_later() -> Iterator[None]:
-    """What is started inside never hears Ctrl-C, which would interrupt the server's imports; this process hears it after."""
+def _block_ctrl_c() -> Iterator[None]:
+    """Block Ctrl-C for processes that are started inside, whose imports it would interrupt; this process gets it after."""
     resource_tracker.ensure_running()  # its start would end the blocking
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -296,11 +299,11 @@ def _ctrl_c_later() -> Iterator[None]:
 
 
 class _Worker(ForkServerProcess):
-    """A worker process. It has no reason to end by itself, so that it is lost also where a library ends it with status 0."""
+    """A worker process. It never ends by itself, so it counts as lost even if a library ends it with status 0."""
 
     @property
     def exitcode(self) -> int | None:
-        """The exit status, `QUIET_END` for 0; minus the signal that ended it; None while it lives."""
+        """The exit status, `EXIT_STATUS_ZERO` for 0; minus the signal that ended it; None while it runs."""
         code = super().exitcode
         return EXIT_STATUS_ZERO if code == 0 else code
 
@@ -311,10 +314,10 @@ class _Context(ForkServerContext):
     Process = _Worker
 
 
-def _pool(workers: int, device: str) -> ProcessPool:
+def _process_pool(device: str) -> ProcessPool:
     from pebble import ProcessPool
 
-    return ProcessPool(max_workers=workers, initializer=prepare_worker, context=_context(device))
+    return ProcessPool(max_workers=1, initializer=prepare_worker, context=_context(device))
 
 
 def _context(device: str) -> ForkServerContext:
@@ -329,14 +332,14 @@ def _context(device: str) -> ForkServerContext:
 def _run(
     trials: list[Trial], slots: int, device: str, data: Path | None, folder: Path | None
 ) -> tuple[list[TrialResult], bool]:
-    """The results, and whether this process can go on: else whatever it ran would fail, and another takes its place."""
+    """Return the results, and whether this process is still usable; if not, every further trial in it would fail."""
     from suite.training.run_trial import run_trials
 
-    return run_trials(trials, slots, device=device, data=data, folder=folder), _sound(device)
+    return run_trials(trials, slots, device=device, data=data, folder=folder), device_works(device)
 
 
-def _sound(device: str) -> bool:
-    """Whether the device still works for this process: an illegal access on CUDA breaks it for good."""
+def device_works(device: str) -> bool:
+    """Return whether the device still works for this process: an illegal access on CUDA breaks it permanently."""
     if device == "cpu":
         return True
     import torch
@@ -349,15 +352,15 @@ def _sound(device: str) -> bool:
 
 
 def prepare_worker() -> None:
-    """What each worker process does first."""
+    """Prepare a worker process: signals, its end with the parent process, memory."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the coordinator ends the workers
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # at once, also in the middle of a long kernel
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # at once, also during a long kernel
     threading.Thread(target=_end_with_parent, daemon=True).start()
     keep_memory()
 
 
 def _end_with_parent() -> None:
-    """End this process as soon as the one that started the pool is gone, killed included."""
+    """End this process as soon as the one that started the pool has exited or was killed."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])
@@ -365,7 +368,7 @@ def _end_with_parent() -> None:
 
 
 def keep_memory() -> None:
-    """Tell glibc to keep freed memory: large activations would be page-faulted anew at each step, up to a third of it."""
+    """Make glibc keep freed memory: page faults of large activations at each step take up to a third of its time."""
     m_trim_threshold, m_top_pad, m_mmap_max = -1, -2, -4
     with contextlib.suppress(OSError, AttributeError):  # another C library has no mallopt, and needs none
         libc = ctypes.CDLL(None)

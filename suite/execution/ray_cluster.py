@@ -1,8 +1,8 @@
-"""Where trials run: the machines of a Ray cluster. The only importer of ray.
+"""Runs trials on the machines of a Ray cluster. The only importer of ray.
 
-A trial is a task of one CPU, on a GPU also of a fraction of it. It computes what it would on this machine: on one thread,
-with data that its node finds or fetches and verifies for itself, and with the modules beside the study file, which travel
-with it. A trial whose process or node is lost runs again elsewhere.
+A trial is a task that uses one CPU, and on a GPU also a share of it. It computes what it would compute on this machine: on
+one thread, with data that its node finds or fetches and verifies, and with the modules beside the study file, which are
+sent with it. A trial whose process or node is lost runs again on another one.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from suite.errors import UserError
+from suite.execution.local import device_works, keep_memory
 from suite.plugins import digest
 from suite.records import Outcome, TrialResult
 from suite.trials import TRAINING_VERSION, Trial
@@ -30,14 +31,14 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 RETRIES = 3
-"""How often a trial runs again whose process or node was lost; after that it has failed."""
+"""How often a trial runs again after its process or node was lost; after that it has failed."""
 MAX_TASKS = 4096
-"""Trials at a time where no number is given: more than any cluster has slots, so that nodes that join later have work."""
-OBJECTS = 128 * 2**20
-"""Bytes for objects of a Ray that is started here; a result has some ten thousand."""
+"""Trials at a time if no number is given: more than any cluster has slots, so that nodes that join later have work."""
+OBJECT_STORE_BYTES = 128 * 2**20
+"""Bytes for objects of a local Ray instance; a result has about ten thousand."""
 
 TIMEOUT_SECONDS = 10.0
-"""Seconds that a cluster's head has to answer in."""
+"""Seconds to wait for a connection to a cluster's head."""
 
 Modules = dict[str, bytes]
 """Python files by their path below the folder of the study."""
@@ -47,8 +48,8 @@ class Cluster:
     """A connection to Ray; one for each process.
 
     Args:
-        address: Of a cluster's head, `host:port`, or `auto` for the one that runs on this machine; None for RAY_ADDRESS,
-            and without that for a Ray of its own on this machine, which listens on 127.0.0.1 and ends with this process.
+        address: `host:port` of a cluster's head, or `auto` for the cluster of this machine. None for RAY_ADDRESS, and
+            without that for a local Ray instance, which listens on 127.0.0.1 and ends with this process.
 
     Raises:
         UserError: Ray is not installed, or no cluster answers.
@@ -56,29 +57,27 @@ class Cluster:
 
     def __init__(self, address: str | None) -> None:
         self.address = address or os.environ.get("RAY_ADDRESS") or "local"
-        local = self.address == "local"
-        quiet = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_task_oom_retries": "0"}
-        if local:
-            quiet["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # a Ray that is no cluster keeps to 127.0.0.1
-            quiet["RAY_AUTH_MODE"] = "token"  # other users of this machine cannot give it work
-        for name, value in quiet.items():
+        environment = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_task_oom_retries": "0"}
+        options: dict[str, Any] = {}
+        if self.address == "local":
+            environment["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # a local instance listens on 127.0.0.1 only
+            environment["RAY_AUTH_MODE"] = "token"  # other users of this machine cannot submit tasks
+            options = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+        for name, value in environment.items():
             os.environ.setdefault(name, value)
-        own: dict[str, Any] = {"include_dashboard": False, "object_store_memory": OBJECTS} if local else {}
         logging.getLogger("ray").setLevel(logging.ERROR)
         try:
             import ray
         except ImportError:
-            raise UserError(
-                '--executor: Ray is not installed here. Write, in a clone of Ravine: pip install ".[ray]"'
-            ) from None
+            hint = 'Run in a clone of Ravine: pip install ".[ray]"'
+            raise UserError("--executor", "Ray is not installed", hint) from None
         try:
-            _knock(self.address)  # Ray itself would go on trying for minutes
-            ray.init(self.address, log_to_driver=False, logging_level=logging.ERROR, **own)
+            _check_listening(self.address)  # Ray itself would try for minutes
+            ray.init(self.address, log_to_driver=False, logging_level=logging.ERROR, **options)
         except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-            why = " ".join(str(error).split())[:300].rstrip(".")
-            raise UserError(
-                f'--address: no Ray answers at "{self.address}": {why}. Start one (ray start --head), or leave --address out'
-            ) from error
+            reason = " ".join(str(error).split())[:300].rstrip(".")
+            hint = "Start a cluster (ray start --head), or omit --address"
+            raise UserError("--address", f'no Ray cluster answers at "{self.address}" ({reason})', hint) from error
 
     def __enter__(self) -> Self:
         return self
@@ -88,47 +87,49 @@ class Cluster:
 
         ray.shutdown()
 
-    def device(self, wanted: str) -> str:
-        """What `--device` stands for here: `cpu` or `cuda`.
+    def device(self, requested: str) -> str:
+        """Return the device that `--device` stands for: `cpu` or `cuda`.
 
         Raises:
             UserError: The cluster has no such device.
         """
-        if wanted not in {"auto", "cpu", "cuda"}:
-            raise UserError(
-                f'--device: on a cluster Ray chooses the GPU, so "{wanted}" cannot be asked for. Write cuda'
-            )
+        if requested not in {"auto", "cpu", "cuda"}:
+            raise UserError("--device", f'on a cluster Ray assigns the GPUs, got "{requested}"', "Write cuda")
         gpus, cpus = capacity("cuda"), capacity("cpu")
-        if wanted == "cuda" and not gpus:
-            raise UserError(f"--device: there is no GPU in the cluster at {self.address}. Write auto, or add a node")
-        device = "cuda" if gpus and wanted != "cpu" else "cpu"
+        if requested == "cuda" and not gpus:
+            raise UserError("--device", f"the cluster at {self.address} has no GPU", "Write auto, or add a node")
         if not cpus:
-            raise UserError(f"--address: the cluster at {self.address} has no CPU. Add a node: ray start --address=...")
-        return device
+            raise UserError(
+                "--address", f"no CPU in the cluster at {self.address}", "Run ray start --address=... on a node"
+            )
+        return "cuda" if gpus and requested != "cpu" else "cpu"
 
     def workers(self, device: str) -> int:
-        """How many trials run at a time by default: one a CPU, one a GPU on CUDA."""
+        """Return the default number of trials at a time: one for each CPU, on CUDA one for each GPU."""
         return max(capacity(device), 1)
 
-    def executor(self, workers: int | None, most: int, device: str, data: Path | None, folder: Path | None) -> RayTasks:
-        """Where trials run, at most so many; the other arguments are those of `RayTasks`."""
-        return RayTasks(workers if workers is None else min(workers, most), device, data, folder)
+    def executor(
+        self, workers: int | None, max_workers: int, device: str, data: Path | None, folder: Path | None
+    ) -> RayTasks:
+        """Return the executor of trials, at most `max_workers` at a time; the other arguments are those of `RayTasks`."""
+        return RayTasks(workers if workers is None else min(workers, max_workers), device, data, folder)
 
 
 class RayTasks:
     """Trials as tasks of the cluster that this process is connected to.
 
     Args:
-        workers: How many trials at a time; None for one a CPU of the cluster, one a GPU on CUDA, also of nodes that come later.
-        device: `cpu` or `cuda`, as `Cluster.device` gives it.
-        data: The folder of the data set on every node; None where each finds or fetches it.
-        folder: Where modules that a study names lie besides the installed packages; they are sent to the nodes.
+        workers: The number of trials at a time; None for one for each CPU of the cluster, on CUDA one for each GPU, nodes
+            that join later included.
+        device: `cpu` or `cuda`, as `Cluster.device` returns it.
+        data: The folder of the data set on every node; None if each node finds or fetches it.
+        folder: The folder of the modules that a study names besides the installed packages; they are sent to the nodes.
     """
 
     def __init__(self, workers: int | None, device: str, data: Path | None, folder: Path | None) -> None:
         import ray
 
-        self._wanted, self._device = workers, device
+        self._requested_workers, self._device = workers, device
         share = gpu_share(workers or 1, capacity("cuda")) if device == "cuda" else 0
         self._task: Any = ray.remote(num_cpus=1, num_gpus=share, max_retries=0, max_calls=0)(run_on_node)
         self._data, self._folder = data, folder
@@ -138,19 +139,19 @@ class RayTasks:
         self.workers = workers or max(capacity(device), 1)
 
     def submit(self, trial: Trial) -> Future[TrialResult]:
-        """Run a trial on a node that has room for it."""
-        self.workers = self._wanted or max(capacity(self._device), 1)  # nodes come and go
+        """Run a trial on a node with free resources."""
+        self.workers = self._requested_workers or max(capacity(self._device), 1)  # nodes join and leave
         return self._threads.submit(self._run, trial)
 
     def _run(self, trial: Trial) -> TrialResult:
         import ray
         from ray.exceptions import RayError, RayTaskError
 
-        own = any(digest(spec, self._folder) for spec in (trial.problem, trial.optimizer))
-        arguments = (trial, self._device, self._data, self._modules if own else {})
-        lost: Exception = RuntimeError("stopped")
+        needs_modules = any(digest(spec, self._folder) for spec in (trial.problem, trial.optimizer))
+        arguments = (trial, self._device, self._data, self._modules if needs_modules else {})
+        loss: Exception = RuntimeError("stopped")
         for attempt in range(1 + RETRIES):
-            time.sleep(attempt / 2)  # a node that died is for a moment still offered
+            time.sleep(attempt / 2)  # Ray offers a dead node for a moment
             if self._stopped:
                 break
             task = self._task.remote(*arguments)
@@ -159,17 +160,17 @@ class RayTasks:
                 result: TrialResult = ray.get(task)
             except RayTaskError as error:
                 return _failed(trial, f"a node cannot run it: {' '.join(str(error.cause).split())[-500:]}")
-            except RayError as error:  # Ray's own: a process, its raylet, its node or what it needed is gone
-                lost = error
+            except RayError as error:  # Ray's own: a process, its raylet, its node or an object is lost
+                loss = error
             else:
                 return result
             finally:
                 self._running.discard(task)
-        raise lost
+        raise loss
 
     @functools.cached_property
     def _modules(self) -> Any:
-        """The modules beside the study, where every node can get them."""
+        """The modules beside the study, in Ray's object store."""
         import ray
 
         return ray.put(modules(self._folder))
@@ -178,7 +179,7 @@ class RayTasks:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End what runs, in the middle of it."""
+        """End the running trials."""
         import ray
 
         self._stopped = True
@@ -188,8 +189,8 @@ class RayTasks:
         self._threads.shutdown()
 
 
-def _knock(address: str) -> None:
-    """Raise OSError or ValueError where nothing listens at `host:port`."""
+def _check_listening(address: str) -> None:
+    """Raise OSError or ValueError if nothing listens at `host:port`."""
     if address in {"local", "auto"}:
         return
     host, colon, port = address.rpartition("://")[2].rpartition(":")
@@ -200,7 +201,7 @@ def _knock(address: str) -> None:
 
 
 def capacity(device: str) -> int:
-    """How many CPUs or GPUs the nodes of the cluster have now."""
+    """Return the number of CPUs or GPUs that the cluster has now."""
     import ray
 
     resources: dict[str, float] = ray.cluster_resources()
@@ -208,87 +209,70 @@ def capacity(device: str) -> int:
 
 
 def gpu_share(workers: int, gpus: int) -> float:
-    """The part of a GPU that a trial asks for, so that so many trials run at a time: 1, 1/2, 1/3, ..., rounded down."""
+    """Return the share of a GPU for each of `workers` trials at a time: 1, 1/2, 1/3, ..., rounded down."""
     return math.floor(10_000 / max(math.ceil(workers / gpus), 1)) / 10_000
 
 
 def modules(folder: Path | None) -> Modules:
-    """The Python files that a module in the folder may import: those in it, and in packages below it."""
+    """Return the Python files that a module in the folder may import: those in it, and in packages below it."""
     if folder is None:
         return {}
-    found = sorted(folder.glob("*.py"))
+    paths = sorted(folder.glob("*.py"))
     for package in sorted(path.parent for path in folder.glob("*/__init__.py")):
-        found += sorted(package.rglob("*.py"))
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+        paths += sorted(package.rglob("*.py"))
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
 # --- on a node -------------------------------------------------------------------------------------------------------
 
 
 def run_on_node(trial: Trial, device: str, data: Path | None, sent: Modules) -> TrialResult:
-    """Run a trial in this process of a node.
+    """Run a trial in this process of a node and return its result; a failed one if the node lacks what it needs.
 
     Args:
-        trial: What to run.
-        device: `cpu`, or `cuda` for the GPU that Ray lets this process see.
+        trial: The trial.
+        device: `cpu`, or `cuda` for the GPU that Ray assigns to this process.
         data: The folder of the data set; None to find or fetch it.
         sent: The modules beside the study file.
-
-    Returns:
-        The result; a failed one where the node lacks what the trial needs.
     """
     from suite.training.run_trial import run_trial
 
-    _prepare()
-    if device == "cuda" and not _sound():
-        os._exit(1)  # whatever it ran from now on would fail; another process takes its place
+    keep_memory()
+    if device == "cuda":
+        device = "cuda:0"
+    if not device_works(device):
+        os._exit(1)  # every further trial in this process would fail; Ray starts another one
     try:
-        folder = _written(tuple(sorted(sent.items())))
-        _check(trial, folder)
-        root = _data(trial.problem, folder, data)
+        folder = _write_modules(tuple(sorted(sent.items())))
+        _check_trial(trial, folder)
+        root = _find_data(trial.problem, folder, data)
     except (UserError, OSError) as error:
         return _failed(trial, f"node {platform.node()}: {error}")
-    return run_trial(trial, device="cuda:0" if device == "cuda" else device, data=root, folder=folder)
+    return run_trial(trial, device=device, data=root, folder=folder)
 
 
-def _check(trial: Trial, folder: Path | None) -> None:
-    """Refuse a trial that would not be here what its description says."""
+def _check_trial(trial: Trial, folder: Path | None) -> None:
+    """Check that the trial would compute here what its description says.
+
+    Raises:
+        UserError: The training version or a module differs.
+    """
     if trial.contract != TRAINING_VERSION:
-        raise UserError(
-            f"its Ravine has training contract {TRAINING_VERSION}, the trial {trial.contract}. Install one version on all machines"
-        )
+        problem = f"{TRAINING_VERSION} in the installed Ravine, {trial.contract} in the trial"
+        raise UserError("training version", problem, "Install the same version of Ravine on all machines")
     for spec in (trial.problem, trial.optimizer):
-        for name, found in digest(spec, folder).items():
-            if trial.data[name] != found:
-                raise UserError(f"{name} changed after the study was planned. Give the same command again")
+        for name, current in digest(spec, folder).items():
+            if trial.data[name] != current:
+                raise UserError(name, "changed after the study was planned", "Run the same command again")
 
 
 def _failed(trial: Trial, reason: str) -> TrialResult:
     return TrialResult(trial=trial, outcome=Outcome.FAILED, reason=reason, started=time.time())
 
 
-def _sound() -> bool:
-    """Whether the GPU still works for this process: an illegal access breaks it for good."""
-    import torch
-
-    try:
-        torch.cuda.synchronize()
-    except RuntimeError:
-        return False
-    return True
-
-
 @functools.cache
-def _prepare() -> None:
-    """What a process does before its first trial."""
-    from suite.execution.local import keep_memory
-
-    keep_memory()
-
-
-@functools.cache
-def _data(problem: str, folder: Path | None, data: Path | None) -> Path | None:
-    """The folder of a problem's data set on this node, verified once for each process."""
+def _find_data(problem: str, folder: Path | None, data: Path | None) -> Path | None:
+    """Return the folder of a problem's data set on this node, verified once for each process."""
     from suite import problems
     from suite.data import datasets
 
@@ -297,8 +281,8 @@ def _data(problem: str, folder: Path | None, data: Path | None) -> Path | None:
 
 
 @functools.cache
-def _written(sent: tuple[tuple[str, bytes], ...]) -> Path | None:
-    """The folder of this node with the modules that were sent; named by their content, so all processes share it."""
+def _write_modules(sent: tuple[tuple[str, bytes], ...]) -> Path | None:
+    """Write the sent modules to a folder of this node, named by their content, which all its processes share."""
     from filelock import FileLock
 
     from suite.data.datasets import cache_folder
@@ -310,13 +294,13 @@ def _written(sent: tuple[tuple[str, bytes], ...]) -> Path | None:
         total.update(f"{name} {len(content)}\n".encode() + content)
     folder = cache_folder() / "modules" / total.hexdigest()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache_folder() / ".modules.lock"):  # what one process has written is not taken from under its import
+    with FileLock(cache_folder() / ".modules.lock"):  # no process deletes a folder that another one imports from
         if any(not (folder / name).is_file() or (folder / name).read_bytes() != content for name, content in sent):
             with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-                whole = Path(scratch, "whole")
+                complete = Path(scratch, "complete")
                 for name, content in sent:
-                    (whole / name).parent.mkdir(parents=True, exist_ok=True)
-                    (whole / name).write_bytes(content)
+                    (complete / name).parent.mkdir(parents=True, exist_ok=True)
+                    (complete / name).write_bytes(content)
                 shutil.rmtree(folder, ignore_errors=True)
-                whole.rename(folder)
+                complete.rename(folder)
     return folder

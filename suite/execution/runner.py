@@ -1,4 +1,4 @@
-"""Runs what a plan has left to do, and writes each result at once."""
+"""Runs the missing trials of a plan and records each result immediately."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TYPE_CHECKING
 
-from suite.execution.local import WorkerLost
+from suite.execution.local import WorkerLostError
 from suite.records import Outcome, TrialResult
 from suite.tracking.outbox import Outbox
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 def missing(trials: Sequence[Trial], records: Mapping[str, TrialRecord]) -> list[Trial]:
-    """The trials that have no result yet, each id once; a failed one is run again."""
-    left = {trial.id: trial for trial in trials}
-    return [t for key, t in left.items() if key not in records or records[key].outcome is Outcome.FAILED]
+    """Return the trials without a result, each id once; failed trials count as missing."""
+    by_id = {trial.id: trial for trial in trials}
+    return [t for key, t in by_id.items() if key not in records or records[key].outcome is Outcome.FAILED]
 
 
 def run(
@@ -32,34 +32,34 @@ def run(
     trials: Sequence[Trial],
     store: Store,
     executor: Executor,
-    finished: Callable[[TrialResult], object] = lambda _: None,
-    told: Callable[[str], object] = lambda _: None,
+    on_result: Callable[[TrialResult], object] = lambda _: None,
+    notify: Callable[[str], object] = lambda _: None,
 ) -> Counter[Outcome]:
-    """Run these trials and record each the moment it ends. What runs and what is recorded does not depend on the workers.
+    """Run trials, record each as soon as it ends, and return the number of trials by outcome.
+
+    The workers change neither what runs nor what is recorded.
 
     Args:
-        study: Whose experiment the trials are recorded in.
-        trials: What is missing; see `missing`.
-        store: Held by this process (`Store.held`).
-        executor: Where they run.
-        finished: Told of each result after it was recorded, or kept on disk while the store is away (`suite.tracking.outbox`).
-        told: Told in a sentence when the store goes away and comes back.
-
-    Returns:
-        How many trials ended how.
+        study: The study in whose experiment the trials are recorded.
+        trials: The missing trials; see `missing`.
+        store: Locked by this process (`Store.lock`).
+        executor: Where the trials run.
+        on_result: Called with each result after it was recorded, or written to disk while the store is unavailable
+            (`suite.tracking.outbox`).
+        notify: Called with a sentence when the store becomes unavailable and when it is available again.
     """
     outcomes: Counter[Outcome] = Counter()
-    box = Outbox(store, study, told)
+    outbox = Outbox(store, study, notify)
     for result in results(trials, executor):
-        box.add(result)
+        outbox.add(result)
         outcomes[result.outcome] += 1
-        finished(result)
-    box.flush()
+        on_result(result)
+    outbox.flush()
     return outcomes
 
 
 def results(trials: Sequence[Trial], executor: Executor) -> Iterator[TrialResult]:
-    """Run these trials; each result as it comes, a failed one where the worker was lost."""
+    """Run trials and yield each result when it is available."""
     waiting = list(reversed(trials))
     running: dict[Future[TrialResult], Trial] = {}
     while waiting or running:
@@ -67,14 +67,14 @@ def results(trials: Sequence[Trial], executor: Executor) -> Iterator[TrialResult
             trial = waiting.pop()
             running[executor.submit(trial)] = trial
         for future in wait(running, return_when=FIRST_COMPLETED).done:
-            yield settled(future, running.pop(future))
+            yield future_result(future, running.pop(future))
 
 
-def settled(future: Future[TrialResult], trial: Trial) -> TrialResult:
-    """The result, or a failed one where the worker itself was lost (out of memory, killed) and its second try, too."""
+def future_result(future: Future[TrialResult], trial: Trial) -> TrialResult:
+    """Return the result of a future; a failed one if the worker itself was lost twice (killed, out of memory)."""
     error = future.exception()
     if error is None:
         return future.result()
-    told = str(error) if isinstance(error, WorkerLost) else f"{type(error).__name__}: {error}"
-    reason = f"the worker was lost: {' '.join(told.split())}"
+    message = str(error) if isinstance(error, WorkerLostError) else f"{type(error).__name__}: {error}"
+    reason = f"the worker was lost: {' '.join(message.split())}"
     return TrialResult(trial=trial, outcome=Outcome.FAILED, reason=reason, started=time.time())

@@ -1,1 +1,1 @@
-"""Trains one trial: network, optimizer, loop, evaluation, device."""
+"""Trains one trial: network, optimizer, training loop, evaluation, device."""

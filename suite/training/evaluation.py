@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from suite.problems import Problem
     from suite.trials import Precision
 
-BATCH = {"cpu": 250, "cuda": 2500}
-"""Examples at a time: what a CPU's cache holds, what fills a GPU."""
+BATCH_SIZES = {"cpu": 250, "cuda": 2500}
+"""Examples at a time by type of device: what fits a CPU's cache, what fills a GPU."""
 
 
 class Evaluation:
-    """Evaluates a network on the same examples as often as it is asked.
+    """Evaluates a network on the same examples any number of times.
 
     Args:
         problem: Gives the loss.
         network: Any module from the problem's inputs to its outputs.
         inputs: All examples, as they are stored, on the network's device.
-        targets: Likewise.
+        targets: Their targets, on the same device.
         precision: `bfloat16` computes the forward pass under autocast.
-        captured: Whether parameters stay where they are in memory, so that the work may be captured (`suite.training.cuda_graphs`).
+        capture: Whether to capture the work as a CUDA graph; parameters must then keep their addresses.
     """
 
     def __init__(
@@ -41,27 +41,25 @@ class Evaluation:
         targets: Tensor,
         precision: Precision,
         *,
-        captured: bool = False,
+        capture: bool = False,
     ) -> None:
         self._problem, self._network, self._precision = problem, network, precision
         self._inputs, self._targets = inputs, targets
         self._loss = torch.zeros((), dtype=torch.float64, device=inputs.device)
         self._correct = torch.zeros((), dtype=torch.int64, device=inputs.device)
-        work = partial(
-            Evaluation._evaluate, proxy(self)
-        )  # by proxy: a graph and its memory go as soon as the trial does
-        self._work = CapturableWork(work, inputs.device, captured=captured)
+        work = partial(Evaluation._evaluate, proxy(self))  # a proxy, so that a graph is freed as soon as the trial ends
+        self._work = CapturableWork(work, inputs.device, capture=capture)
 
-    def begin(self) -> None:
-        """Evaluate the network as it is; a GPU works on after this returns."""
+    def start(self) -> None:
+        """Evaluate the network in its current state; a GPU may still be working when this returns."""
         self._network.eval()
         with torch.no_grad():
             self._work()
 
-    def read(self) -> tuple[float, float]:
-        """Mean loss and accuracy over all examples, of the evaluation that was begun last; waits for it.
+    def result(self) -> tuple[float, float]:
+        """Return mean loss and accuracy over all examples of the evaluation that was started last; wait for it.
 
-        Without an accuracy in the problem's metrics the second number is 0 and means nothing.
+        The accuracy is 0 and has no meaning if the problem's metrics do not include it.
         """
         count = len(self._inputs)
         return self._loss.item() / count, self._correct.item() / count
@@ -69,8 +67,8 @@ class Evaluation:
     def _evaluate(self) -> None:
         self._loss.zero_()
         self._correct.zero_()
-        size = BATCH.get(self._inputs.device.type, BATCH["cpu"])
-        for x, y in zip(self._inputs.split(size), self._targets.split(size), strict=True):  # the last as large as it is
+        size = BATCH_SIZES.get(self._inputs.device.type, BATCH_SIZES["cpu"])
+        for x, y in zip(self._inputs.split(size), self._targets.split(size), strict=True):  # the last may be smaller
             with autocast(self._precision, self._inputs.device.type):
                 outputs = self._network(self._problem.prepare(x))
                 self._loss += self._problem.loss(outputs, y) * len(y)

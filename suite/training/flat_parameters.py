@@ -1,4 +1,4 @@
-"""The parameters of a network side by side in one tensor, which an optimizer moves in one short chain of kernels."""
+"""The parameters of a network in one flat tensor, which an optimizer updates with few kernels."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 ALIGNMENT = 512
-"""Bytes. Each parameter starts at a multiple, so kernels find it aligned as if it had been allocated alone."""
+"""Bytes. Each parameter starts at a multiple, so it is aligned as if it had been allocated by itself."""
 
 
 def flatten(parameters: Iterable[Parameter]) -> list[Parameter]:
-    """Lay parameters side by side: one tensor for each dtype, of which they become views, and their gradients likewise.
+    """Move parameters into one tensor for each dtype and make them views of it; likewise their gradients.
 
-    Give the result to an optimizer whose rule is element by element (`suite.optimizers.base.Rule`) in place of the
-    parameters: it moves them all. Gradients stay where they are, so they are to be filled with zeros and not dropped:
-    `optimizer.zero_grad(set_to_none=False)`. A parameter that the loss does not reach has the gradient zero.
+    Give the result to an optimizer with an elementwise rule (`suite.optimizers.base.Rule`) instead of the parameters: it
+    then updates them all. Gradients keep their addresses, so fill them with zeros instead of dropping them:
+    `optimizer.zero_grad(set_to_none=False)`. A parameter that the loss does not depend on has the gradient zero.
 
     Args:
-        parameters: Of one device. Those that want no gradient stay as they are.
+        parameters: Parameters of one device. Those that require no gradient are not changed.
 
     Returns:
-        One-dimensional parameters with their gradients, zeros between and behind the values.
+        One-dimensional parameters with their gradients, zero between and behind the values.
     """
-    kinds: dict[torch.dtype, list[Parameter]] = {}
+    groups: dict[torch.dtype, list[Parameter]] = {}
     for parameter in parameters:
         if parameter.requires_grad:
-            kinds.setdefault(parameter.dtype, []).append(parameter)
-    return [_lay(alike) for alike in kinds.values()]
+            groups.setdefault(parameter.dtype, []).append(parameter)
+    return [_flatten_group(group) for group in groups.values()]
 
 
-def _lay(parameters: list[Parameter]) -> Parameter:
+def _flatten_group(parameters: list[Parameter]) -> Parameter:
     first = parameters[0]
     unit = ALIGNMENT // first.element_size()
-    places, total = [], 0
+    offsets, total = [], 0
     for parameter in parameters:
-        places.append(total)
+        offsets.append(total)
         total += -(-parameter.numel() // unit) * unit
     flat = Parameter(torch.zeros(total, dtype=first.dtype, device=first.device))
     flat.grad = torch.zeros_like(flat)
-    for parameter, place in zip(parameters, places, strict=True):
-        strides = torch.empty_like(parameter).stride()  # its own, channels last included
-        values, grad = (x.as_strided(parameter.shape, strides, place) for x in (flat.data, flat.grad))
+    for parameter, offset in zip(parameters, offsets, strict=True):
+        strides = torch.empty_like(parameter).stride()  # those of the parameter, channels last included
+        values, grad = (x.as_strided(parameter.shape, strides, offset) for x in (flat.data, flat.grad))
         values.copy_(parameter.data)
         parameter.data, parameter.grad = values, grad
     return flat

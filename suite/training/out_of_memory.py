@@ -1,4 +1,4 @@
-"""When memory runs out: how that is recognised, and how many examples at a time would have fitted."""
+"""Recognises errors of exhausted memory, and finds how many examples at a time would have fitted."""
 
 from __future__ import annotations
 
@@ -16,44 +16,45 @@ OUT_OF_MEMORY_MESSAGES = (
     "CUDA error: out of memory",  # a graph, a context
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
-    "unable to find an engine",  # of cuDNN: each that there is wants more workspace than is left
+    "unable to find an engine",  # cuDNN: every engine needs more workspace than is free
 )
-"""What a RuntimeError says where memory ran out."""
+"""Parts of the text of a RuntimeError if memory is exhausted."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that memory ran out: torch's own, Python's own, or a library's in words."""
-    told = isinstance(error, RuntimeError) and any(saying in str(error) for saying in OUT_OF_MEMORY_MESSAGES)
-    return told or isinstance(error, torch.OutOfMemoryError | MemoryError)
+    """Return whether an exception means that memory is exhausted: torch's, Python's, or a library's by its text."""
+    if isinstance(error, RuntimeError) and any(message in str(error) for message in OUT_OF_MEMORY_MESSAGES):
+        return True
+    return isinstance(error, torch.OutOfMemoryError | MemoryError)
 
 
-def largest_fitting_batch(step: Callable[[int], object], most: int) -> int | None:
-    """The largest of `most`, `most`/2, `most`/4, ... with which a step has the memory that it needs; found by trying.
+def largest_fitting_batch(step: Callable[[int], object], max_examples: int) -> int | None:
+    """Return the largest of `max_examples`, `max_examples`/2, `max_examples`/4, ... for which a step has enough memory.
 
     Args:
-        step: Makes one training step on so many examples.
-        most: What was asked for.
+        step: Makes one training step on the given number of examples.
+        max_examples: The first number that is tried.
 
     Returns:
-        The number of examples; None where even one is too many, or where a step breaks for another reason.
+        The number of examples; None if even one is too many, or if a step fails for another reason.
     """
-    size = most
+    size = max_examples
     while size >= 1:
-        release()
+        free_memory()
         try:
             step(size)
-        except Exception as error:  # noqa: BLE001 (a problem of the user's own may raise anything)
+        except Exception as error:  # noqa: BLE001 (a user's problem may raise anything)
             if not is_out_of_memory(error):
                 return None
         else:
-            release()
+            free_memory()
             return size
         size //= 2
     return None
 
 
-def release() -> None:
-    """Give back what nothing refers to any more."""
+def free_memory() -> None:
+    """Free what is no longer referenced."""
     gc.collect()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()

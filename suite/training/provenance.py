@@ -1,8 +1,9 @@
-"""Where a trial ran: versions, device, commit. Recorded beside every result, never part of a trial's identity."""
+"""The environment of a trial: versions, device, commit. It is recorded with every result and is not part of `Trial.id`."""
 
 from __future__ import annotations
 
 import functools
+import itertools
 import platform
 import subprocess
 from importlib import metadata
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 
 @functools.cache
 def environment(device: str) -> dict[str, str]:
-    """What may explain a difference between two runs of the same trial, as text.
+    """Return what may explain a difference between two runs of the same trial, as text.
 
     Keys: device, device_name, threads, cpu_capability, python, torch, torchvision, numpy, cuda, cudnn, ravine,
-    commit, platform. A trial adds `packed`, how many trials took turns in its process, where these were several.
+    commit, platform. A trial adds `packed`, the number of slots of its process, if it is more than one.
     """
     import torch
 
@@ -42,45 +43,48 @@ def environment(device: str) -> dict[str, str]:
     }
 
 
-def changed(then: Mapping[str, str], now: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """What is different between two environments, those of `BITS` first; empty text where one says nothing about it."""
-    keys = dict.fromkeys([*REPRODUCIBILITY_KEYS, *then, *now])
-    return {key: (then.get(key, ""), now.get(key, "")) for key in keys if then.get(key, "") != now.get(key, "")}
+def environment_changes(recorded: Mapping[str, str], current: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Return the recorded and the current value of each key that differs, `REPRODUCIBILITY_KEYS` first.
+
+    The value of a key that one environment lacks is empty.
+    """
+    keys = dict.fromkeys([*REPRODUCIBILITY_KEYS, *recorded, *current])
+    pairs = {key: (recorded.get(key, ""), current.get(key, "")) for key in keys}
+    return {key: (old, new) for key, (old, new) in pairs.items() if old != new}
 
 
-def check_same_environment(records: Iterable[TrialRecord], here: Mapping[str, str]) -> None:
-    """Refuse to add to a study that has trials from another environment: one that differs in any of `BITS`.
+def check_same_environment(records: Iterable[TrialRecord], current: Mapping[str, str]) -> None:
+    """Check that all trials ran in the current environment: the same values of `REPRODUCIBILITY_KEYS`.
 
     Raises:
-        UserError: There are such trials; says how many, what differs, and what to do.
+        UserError: Some did not; it has their number and the keys that differ.
     """
-    found = list(records)
-    others = [
-        {key: values for key, values in changed(record.environment, here).items() if key in REPRODUCIBILITY_KEYS}
-        for record in found
+    trials = list(records)
+    changes = [
+        [
+            f"{key}: {f'{old} recorded' if old else 'not recorded'}, {new or 'none'} here"
+            for key, (old, new) in environment_changes(record.environment, current).items()
+            if key in REPRODUCIBILITY_KEYS
+        ]
+        for record in trials
     ]
-    others = [other for other in others if other]
-    if not others:
-        return
-    told = dict.fromkeys(
-        f"{key} {then or 'not recorded'} there, {now or 'none'} here"
-        for other in others
-        for key, (then, now) in other.items()
-    )
-    raise UserError(
-        f"--strict: {len(others)} of {len(found)} recorded trials of this study are from another environment "
-        f"({'; '.join(told)}). Run it there, begin anew with --store, or leave --strict away: the report then says that "
-        "the study is mixed"
-    )
+    if any(changes):
+        raise UserError(
+            "--strict",
+            f"{sum(map(bool, changes))} of {len(trials)} recorded trials of this study ran in another environment "
+            f"({'; '.join(dict.fromkeys(itertools.chain(*changes)))})",
+            "Run it in that environment, use a new --store, or omit --strict. The report will then state that the study "
+            "mixes environments",
+        )
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """The versions of Python, of Ravine and of some packages."""
+    """Return the versions of Python, of Ravine and of the given packages."""
     return {"python": platform.python_version(), **{name: version(name) for name in ("ravine", *packages)}}
 
 
 def version(package: str) -> str:
-    """The installed version of a package; `not installed` where it is absent."""
+    """Return the installed version of a package, or `not installed`."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -89,9 +93,9 @@ def version(package: str) -> str:
 
 @functools.cache
 def commit() -> str:
-    """The commit of the checkout that runs, `+` where it has changes; of an installed package, the working folder's.
+    """Return the commit of the checkout that runs, with `+` if files are changed; else that of the current directory.
 
-    Only a checkout of Ravine itself counts: empty anywhere else.
+    Only a checkout of Ravine itself counts; without one the result is empty.
     """
     for folder in (Path(__file__).resolve().parents[2], Path.cwd()):
         if (folder / ".git").exists() and (folder / "suite" / "training" / "provenance.py").is_file():

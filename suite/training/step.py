@@ -1,4 +1,4 @@
-"""One update after the other: the gradient of a batch, then the optimizer's step, on tensors that stay where they are."""
+"""One update of the weights: the gradient of a batch, then the optimizer's step, on tensors that keep their addresses."""
 
 from __future__ import annotations
 
@@ -24,16 +24,22 @@ if TYPE_CHECKING:
 
 
 class TrainingStep:
-    """The updates of a trial. Nothing here waits for the device: losses and counts gather there until they are read.
+    """The updates of a trial. No method waits for the device: losses and counts stay there until they are read.
 
     Args:
         trial: Batch size, chunk, precision, number of training examples.
         problem: Gives the loss.
         data: On the device of the network.
         network: Any module from the problem's inputs to its outputs.
-        optimizer: Over the network's parameters, as they are or flat (`suite.training.flat_parameters`). Where its class says
-            `requires_loss_fn = True`, its `step` is handed the loss of the batch as a function of the parameters.
+        optimizer: Over the network's parameters, as they are or flat (`suite.training.flat_parameters`). If its class has
+            `requires_loss_fn = True`, its `step` receives the loss of the batch as a function of the parameters.
         scheduler: Stepped after every update; None for a constant learning rate.
+
+    Attributes:
+        capturable: Whether parameters and gradients keep their addresses, so that work on them may be captured.
+        batch_sizes: The number of examples of each update of an epoch; the last batch has the remaining examples.
+        losses: The loss of each update's batch in this epoch.
+        correct: The number of correct predictions in this epoch, each made when its batch is trained on.
     """
 
     def __init__(
@@ -48,62 +54,59 @@ class TrainingStep:
         self._trial, self._problem, self._data, self._network = trial, problem, data, network
         self._optimizer, self._scheduler = optimizer, scheduler
         device = data.train_inputs.device
-        examples, self._batch = trial.train_examples, _batch(trial)
-        # A rule of ours steps within the captured work, and writes in place. Another's optimizer may put new tensors in
-        # the place of parameters and gradients, or read numbers from Python: with it nothing is captured.
-        self.captured = isinstance(optimizer, Rule)
-        """Whether parameters and gradients stay where they are in memory, so that work on them may be captured."""
+        examples = trial.train_examples
+        self._batch_size = examples if trial.batch_size == "full" else trial.batch_size
+        # A `Rule` steps within the captured work, and writes in place. Another optimizer may replace parameters and
+        # gradients by new tensors, or read numbers from Python: nothing is captured with it.
+        self.capturable = isinstance(optimizer, Rule)
         self._names = [name for name, _ in network.named_parameters()]
         self._order = torch.zeros(examples, dtype=torch.int64, device=device)
-        self._within = torch.arange(self._batch, device=device)
-        self._numbers = torch.arange(trial.updates_per_epoch, device=device)
-        self._number = torch.zeros((), dtype=torch.int64, device=device)
+        self._positions = torch.arange(self._batch_size, device=device)
+        self._updates = torch.arange(trial.updates_per_epoch, device=device)
+        self._update = torch.zeros((), dtype=torch.int64, device=device)
         self.losses = torch.zeros(trial.updates_per_epoch, device=device)
-        """The loss of each update's batch in this epoch."""
         self.correct = torch.zeros((), dtype=torch.int64, device=device)
-        """How many predictions were right in this epoch, each made when its batch was trained on."""
-        self.sizes = [self._batch] * (examples // self._batch)
-        """The number of examples of each update: the last batch of an epoch holds what is left."""
-        if examples % self._batch:
-            self.sizes.append(examples % self._batch)
+        self.batch_sizes = [self._batch_size] * (examples // self._batch_size)
+        if examples % self._batch_size:
+            self.batch_sizes.append(examples % self._batch_size)
         self._work = {
-            size: CapturableWork(partial(TrainingStep._update, proxy(self), size), device, captured=self.captured)
-            for size in set(self.sizes)  # by proxy: a graph and its memory go as soon as the trial does
+            size: CapturableWork(partial(TrainingStep._run, proxy(self), size), device, capture=self.capturable)
+            for size in set(self.batch_sizes)  # a proxy, so that a graph is freed as soon as the trial ends
         }
 
-    def begin(self, order: Tensor) -> None:
-        """Begin an epoch.
+    def start_epoch(self, order: Tensor) -> None:
+        """Start an epoch.
 
         Args:
             order: A permutation of the training examples; the batches follow it.
         """
         self._order.copy_(order)
-        for gathered in (self._number, self.losses, self.correct):
-            gathered.zero_()
+        for tensor in (self._update, self.losses, self.correct):
+            tensor.zero_()
 
-    def update(self, number: int) -> None:
-        """Do the update of this number, from 0, of the epoch; they come in order."""
-        self._work[self.sizes[number]]()
+    def run(self, update: int) -> None:
+        """Make one update of the epoch; they are counted from 0 and made in order."""
+        self._work[self.batch_sizes[update]]()
         if self._scheduler is not None:
             self._scheduler.step()
 
-    def _update(self, size: int) -> None:
-        """The work of an update of `size` examples."""
+    def _run(self, size: int) -> None:
+        """Do the work of an update of `size` examples."""
         data, trial = self._data, self._trial
-        self._optimizer.zero_grad(set_to_none=not self.captured)  # flat gradients stay where they are
-        batch = self._order.index_select(0, self._number * self._batch + self._within[:size])
+        self._optimizer.zero_grad(set_to_none=not self.capturable)  # flat gradients keep their addresses
+        batch = self._order.index_select(0, self._update * self._batch_size + self._positions[:size])
         total = torch.zeros((), device=batch.device)
-        for part in batch.split(_part(trial, size)):
-            targets = data.train_targets.index_select(0, part)
+        for chunk in batch.split(_chunk_size(trial, size)):
+            targets = data.train_targets.index_select(0, chunk)
             with autocast(trial.precision, batch.device.type):
-                outputs = self._network(self._problem.prepare(data.train_inputs.index_select(0, part)))
-                loss = self._problem.loss(outputs, targets) * (len(part) / size)
+                outputs = self._network(self._problem.prepare(data.train_inputs.index_select(0, chunk)))
+                loss = self._problem.loss(outputs, targets) * (len(chunk) / size)
             loss.backward()
             total += loss.detach()
             if "accuracy" in self._problem.metrics:
                 self.correct += self._problem.correct(outputs.detach(), targets)
-        torch.where(self._numbers == self._number, total, self.losses, out=self.losses)  # masked_fill_ would wait
-        self._number += 1
+        torch.where(self._updates == self._update, total, self.losses, out=self.losses)  # masked_fill_ would wait
+        self._update += 1
         step: Callable[..., object] = self._optimizer.step
         if getattr(self._optimizer, "requires_loss_fn", False):
             step(partial(self._loss, batch))
@@ -111,30 +114,25 @@ class TrainingStep:
             step()
 
     def _loss(self, batch: Tensor, *theta: Tensor) -> Tensor:
-        """The loss of a batch as a function of the parameters, in the network's order; the buffers stay as they are."""
+        """Return the loss of a batch at parameters `theta`, given in the network's order; the buffers do not change."""
         data, trial = self._data, self._trial
         total = torch.zeros((), device=batch.device)
-        for part in batch.split(_part(trial, len(batch))):
+        for chunk in batch.split(_chunk_size(trial, len(batch))):
             values = dict(zip(self._names, theta, strict=True))
             values |= {name: buffer.clone() for name, buffer in self._network.named_buffers()}
             with autocast(trial.precision, batch.device.type):
-                inputs = self._problem.prepare(data.train_inputs.index_select(0, part))
+                inputs = self._problem.prepare(data.train_inputs.index_select(0, chunk))
                 outputs = functional_call(self._network, values, (inputs,))
-                loss = self._problem.loss(outputs, data.train_targets.index_select(0, part))
-            total = total + loss * (len(part) / len(batch))
+                loss = self._problem.loss(outputs, data.train_targets.index_select(0, chunk))
+            total = total + loss * (len(chunk) / len(batch))
         return total
 
 
 def autocast(precision: Precision, device: str) -> torch.autocast:
-    """What the forward pass runs under: bfloat16 autocast on the type of device, or nothing for the other precisions."""
+    """Return the context of the forward pass on a type of device: bfloat16 autocast, disabled for other precisions."""
     return torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16")
 
 
-def _batch(trial: Trial) -> int:
-    """How many examples an update sees."""
-    return trial.train_examples if trial.batch_size == "full" else trial.batch_size
-
-
-def _part(trial: Trial, size: int) -> int:
-    """How many examples go through the network at a time."""
+def _chunk_size(trial: Trial, size: int) -> int:
+    """Return how many of the `size` examples of an update go through the network at a time."""
     return trial.chunk if trial.batch_size == "full" and isinstance(trial.chunk, int) else size

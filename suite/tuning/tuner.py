@@ -278,7 +278,7 @@ def tune(
             return failed
         for future in wait(running, return_when=FIRST_COMPLETED).done:
             each, tried = running.pop(future)
-            result = runner.settled(future, tried.next)
+            result = runner.future_result(future, tried.next)
             name = each.search.names(tried.number)[len(tried.judged)]
             run_id = box.write(result, name)
             finished(result, name)

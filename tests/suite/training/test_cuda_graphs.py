@@ -1,7 +1,7 @@
-"""`suite.training.cuda_graphs` and what is made to be captured: a recording that plays operations again, as a CUDA graph does.
+"""`suite.training.cuda_graphs` and the work that is captured: a recording replays operations on a CPU, as a CUDA graph does.
 
-A recording keeps what a graph keeps: the operations, the tensors that they read and wrote, and every number that Python
-had in its hands. Playing it runs no line of Python of the work. So what would be wrong as a graph is wrong here, too.
+A recording keeps what a graph keeps: the operations, the tensors that they read and wrote, and every number from Python.
+A replay runs no Python code of the work. So what would be wrong as a graph is wrong here, too.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ import suite.training.step
 from suite.optimizers import OPTIMIZERS
 from suite.optimizers.base import Rule
 from suite.optimizers.schedules import scheduler
-from suite.training.cuda_graphs import WARM_UP, CapturableWork
+from suite.training.cuda_graphs import WARM_UP_CALLS, CapturableWork
 from suite.training.interleaving import InterleavedRun, run_interleaved
 from suite.training.loop import train
 from suite.trials import Trial
@@ -41,7 +41,7 @@ SCHEDULE = {"kind": "linear", "warmup": 0.1, "final": 0.0, "gamma": 0.1, "milest
 
 
 class Recording(TorchDispatchMode):
-    """Operations as they are done, to be done again on the same tensors."""
+    """Records operations, to repeat them on the same tensors."""
 
     def __init__(self):
         super().__init__()
@@ -53,7 +53,7 @@ class Recording(TorchDispatchMode):
         self.operations.append((function, args, kwargs or {}, result))
         return result
 
-    def play(self):
+    def replay(self):
         with torch.no_grad():
             for function, args, kwargs, result in self.operations:
                 again = function(*args, **kwargs)
@@ -63,24 +63,24 @@ class Recording(TorchDispatchMode):
 
 
 def record(work, device):
-    """As `suite.training.cuda_graphs.capture`: the work's operations, played. Recording does the work; the first call is that one."""
+    """Return a replay of the work, as `capture_cuda_graph` does. Recording does the work, which counts as the first call."""
     recording = Recording()
     with recording:
         work()
     first = iter([True])
-    return lambda: None if next(first, False) else recording.play()
+    return lambda: None if next(first, False) else recording.replay()
 
 
-def _end(kind, problem=BLOBS, schedule=None, trial=TRIAL, capturable=True):
+def _train(kind, problem=BLOBS, schedule=None, trial=TRIAL, capturable=True):
     torch.manual_seed(1)
     network = problem.network()
     optimizer = OPTIMIZERS[kind](network.parameters(), weight_decay=0.01)
-    steps = scheduler(schedule, optimizer, trial.updates)
+    lr_scheduler = scheduler(schedule, optimizer, trial.updates)
     if capturable:
         optimizer.capturable()
-    run = train(trial, problem, problem.load(None), network, optimizer, steps, torch.Generator().manual_seed(2))
-    (end,) = run_interleaved([InterleavedRun(run, 0, "cpu")], 1)
-    return [p.detach().clone() for p in network.parameters()], end.points
+    run = train(trial, problem, problem.load(None), network, optimizer, lr_scheduler, torch.Generator().manual_seed(2))
+    (result,) = run_interleaved([InterleavedRun(run, 0, "cpu")], 1)
+    return [p.detach().clone() for p in network.parameters()], result.points
 
 
 def _equal(a, b):
@@ -88,11 +88,11 @@ def _equal(a, b):
 
 
 @pytest.mark.parametrize("kind", [kind for kind, cls in OPTIMIZERS.items() if issubclass(cls, Rule)])
-def test_played_training_is_plain_training(kind, monkeypatch):
-    """Every rule, under a schedule, batches of two sizes and evaluations: the same weights and metrics to the bit."""
-    plain = _end(kind, schedule=SCHEDULE)
-    monkeypatch.setattr(suite.training.cuda_graphs, "capture", record)
-    assert _equal(_end(kind, schedule=SCHEDULE), plain)
+def test_replayed_training_equals_plain_training(kind, monkeypatch):
+    """Every rule, with a schedule, batches of two sizes and evaluations: weights and metrics are bit-for-bit identical."""
+    plain = _train(kind, schedule=SCHEDULE)
+    monkeypatch.setattr(suite.training.cuda_graphs, "capture_cuda_graph", record)
+    assert _equal(_train(kind, schedule=SCHEDULE), plain)
 
 
 @pytest.mark.parametrize(
@@ -104,22 +104,22 @@ def test_played_training_is_plain_training(kind, monkeypatch):
     ],
     ids=["full batch in chunks", "bfloat16", "even batches"],
 )
-def test_played_training_of_other_budgets(trial, monkeypatch):
-    """Full batches in chunks, autocast, and epochs without a smaller batch: the same to the bit."""
-    plain = _end("adam", DROPOUT_BLOBS, trial=trial)
-    monkeypatch.setattr(suite.training.cuda_graphs, "capture", record)
-    assert _equal(_end("adam", DROPOUT_BLOBS, trial=trial), plain)
+def test_replayed_training_of_other_budgets(trial, monkeypatch):
+    """Full batches in chunks, autocast, and epochs without a smaller batch are bit-for-bit identical."""
+    plain = _train("adam", DROPOUT_BLOBS, trial=trial)
+    monkeypatch.setattr(suite.training.cuda_graphs, "capture_cuda_graph", record)
+    assert _equal(_train("adam", DROPOUT_BLOBS, trial=trial), plain)
 
 
-def test_a_recording_shows_what_a_graph_would_get_wrong(monkeypatch):
-    """With step counts and learning rates as Python's numbers a played rule goes astray: the tests above can fail."""
-    plain = _end("adam", schedule=SCHEDULE, capturable=False)
-    monkeypatch.setattr(suite.training.cuda_graphs, "capture", record)
-    assert not _equal(_end("adam", schedule=SCHEDULE, capturable=False), plain)
+def test_a_recording_shows_the_errors_of_a_graph(monkeypatch):
+    """With step counts and learning rates as Python numbers, a replayed rule gives other weights: the tests above can fail."""
+    plain = _train("adam", schedule=SCHEDULE, capturable=False)
+    monkeypatch.setattr(suite.training.cuda_graphs, "capture_cuda_graph", record)
+    assert not _equal(_train("adam", schedule=SCHEDULE, capturable=False), plain)
 
 
-def test_anothers_optimizer_is_never_captured(monkeypatch):
-    """It may put new tensors in the place of parameters, which a graph would not see: training and evaluation are plain."""
+def test_an_optimizer_that_is_no_rule_is_never_captured(monkeypatch):
+    """It may replace parameters by new tensors, which a graph would not use: training and evaluation are not captured."""
 
     class Replaces(torch.optim.SGD):
         @torch.no_grad()
@@ -127,7 +127,7 @@ def test_anothers_optimizer_is_never_captured(monkeypatch):
             for param in self.param_groups[0]["params"]:
                 param.data = param.data - 0.1 * param.grad
 
-    def end():
+    def weights():
         torch.manual_seed(1)
         network = BLOBS.network()
         order = torch.Generator().manual_seed(2)
@@ -135,36 +135,36 @@ def test_anothers_optimizer_is_never_captured(monkeypatch):
             pass
         return [p.detach() for p in network.parameters()]
 
-    plain = end()
-    monkeypatch.setattr(suite.training.cuda_graphs, "capture", record)
-    assert all(torch.equal(x, y) for x, y in zip(end(), plain, strict=True))
+    plain = weights()
+    monkeypatch.setattr(suite.training.cuda_graphs, "capture_cuda_graph", record)
+    assert all(torch.equal(x, y) for x, y in zip(weights(), plain, strict=True))
 
 
 @pytest.mark.parametrize("size", [256, 60], ids=["even batches", "a smaller last batch"])
-def test_a_trial_leaves_nothing_behind(size, monkeypatch):
-    """Its graphs, and the memory that they hold, go with it at once, and not when garbage is next looked for."""
-    made = []
+def test_a_trial_frees_its_graphs(size, monkeypatch):
+    """Its graphs and their memory are freed when it ends, without a garbage collection."""
+    references = []
 
-    class Kept(CapturableWork):
+    class Tracked(CapturableWork):
         def __init__(self, *args, **more):
             super().__init__(*args, **more)
-            made.append(weakref.ref(self))
+            references.append(weakref.ref(self))
 
     for module in (suite.training.step, suite.training.evaluation):
-        monkeypatch.setattr(module, "Repeated", Kept)
+        monkeypatch.setattr(module, "CapturableWork", Tracked)
     gc.collect()
     gc.disable()
     try:
-        _end("adam", trial=dataclasses.replace(TRIAL, batch_size=size, epochs=1))
-        assert len(made) == (2 if size == 256 else 3)
-        assert [reference() for reference in made] == [None] * len(made)
+        _train("adam", trial=dataclasses.replace(TRIAL, batch_size=size, epochs=1))
+        assert len(references) == (2 if size == 256 else 3)
+        assert [reference() for reference in references] == [None] * len(references)
     finally:
         gc.enable()
 
 
-@pytest.mark.parametrize("own", [True, False], ids=["of the work", "of the capture"])
-def test_what_broke_a_capture_is_what_is_told(monkeypatch, own):
-    """CUDA raises an error of its own where a broken capture ends; the user's is the one that helps."""
+@pytest.mark.parametrize("work_fails", [True, False], ids=["work", "capture"])
+def test_the_error_of_a_broken_capture_is_its_cause(monkeypatch, work_fails):
+    """CUDA raises another error when a broken capture ends; the error of the work is raised instead."""
 
     @contextlib.contextmanager
     def graph(*args, **more):
@@ -178,31 +178,33 @@ def test_what_broke_a_capture_is_what_is_told(monkeypatch, own):
     monkeypatch.setattr(torch.cuda, "current_stream", lambda _: None)
 
     def work():
-        if own:
+        if work_fails:
             raise ValueError("the user's line")
 
-    with pytest.raises(ValueError if own else RuntimeError, match="the user's line" if own else "a previous error"):
-        suite.training.cuda_graphs.capture(work, SimpleNamespace(type="cuda"))
+    with pytest.raises(
+        ValueError if work_fails else RuntimeError, match="the user's line" if work_fails else "a previous error"
+    ):
+        suite.training.cuda_graphs.capture_cuda_graph(work, SimpleNamespace(type="cuda"))
 
 
-def test_a_number_read_from_a_tensor_is_told():
+def test_a_number_read_from_a_tensor_is_an_error():
     """What would break a capture on CUDA breaks a recording."""
     work = CapturableWork(lambda: torch.ones(()).item(), torch.device("cpu"))
     with pytest.raises(AssertionError, match="a number was read"), Recording():
         work()
 
 
-def test_work_is_done_once_a_call(monkeypatch):
-    """Plain calls first, one capture, and then only plays."""
-    captures, done = [], torch.zeros(())
+def test_work_is_done_once_for_each_call(monkeypatch):
+    """The first calls are plain, then there is one capture, and then only replays."""
+    captures, total = [], torch.zeros(())
 
     def capture(work, device):
         captures.append(device)
         return record(work, device)
 
-    monkeypatch.setattr(suite.training.cuda_graphs, "capture", capture)
-    repeated = CapturableWork(lambda: done.add_(1), torch.device("cpu"))
-    for count in range(1, WARM_UP + 4):
-        repeated()
-        assert done.item() == count
-        assert len(captures) == (count > WARM_UP)
+    monkeypatch.setattr(suite.training.cuda_graphs, "capture_cuda_graph", capture)
+    work = CapturableWork(lambda: total.add_(1), torch.device("cpu"))
+    for count in range(1, WARM_UP_CALLS + 4):
+        work()
+        assert total.item() == count
+        assert len(captures) == (count > WARM_UP_CALLS)

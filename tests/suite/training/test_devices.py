@@ -1,4 +1,4 @@
-"""`suite.training.devices`: the device, its arithmetic, and what is refused."""
+"""`suite.training.devices`: the device, its arithmetic, and invalid choices."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from suite.errors import UserError
 from suite.training import devices
 
 
-def test_auto_is_cuda_where_there_is_one(monkeypatch):
+def test_auto_is_cuda_if_there_is_one(monkeypatch, wording):
     """`auto` takes the GPU if there is one, else the CPU."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert devices.resolve_device("auto") == "cpu"
@@ -15,22 +15,22 @@ def test_auto_is_cuda_where_there_is_one(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert devices.resolve_device("auto") == "cuda"
     assert devices.resolve_device("cuda:1") == "cuda:1"
-    with pytest.raises(
-        UserError, match=r'unknown device: "cuda:2". Here are: cpu, cuda, cuda:0, cuda:1; or write auto'
-    ):
+    with pytest.raises(UserError) as error:
         devices.resolve_device("cuda:2")
+    wording(error.value)
 
 
-@pytest.mark.parametrize(("device", "why"), [("cuda", "there is no CUDA device here"), ("tpu", "unknown device")])
-def test_a_device_that_is_not_here_is_refused(monkeypatch, device, why):
-    """The message says why, and what there is."""
+@pytest.mark.parametrize("device", ["cuda", "tpu"])
+def test_a_device_that_does_not_exist_is_an_error(monkeypatch, device, wording):
+    """The message has the reason and the devices of this machine."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(UserError, match=f'--device: {why}: "{device}". Here are: cpu; or write auto'):
+    with pytest.raises(UserError) as error:
         devices.resolve_device(device)
+    wording(error.value)
 
 
-def test_arithmetic_sets_and_restores():
-    """Inside: one thread, deterministic, IEEE float32 on CUDA, or TF32 where asked; after it all is as before."""
+def test_deterministic_mode_sets_and_restores():
+    """Inside: one thread, deterministic algorithms, IEEE float32 on CUDA, or TF32 on request; at the end all is restored."""
 
     def state():
         cudnn = torch.backends.cudnn
@@ -65,30 +65,34 @@ def test_arithmetic_sets_and_restores():
         ("", False),
     ],
 )
-def test_fast_bfloat16_is_read_from_the_cpus_flags(tmp_path, text, fast):
-    """Only flags count, not a name that holds the word."""
+def test_fast_bfloat16_depends_on_the_flags_of_the_cpu(tmp_path, text, fast):
+    """Only flags count, not a model name that contains the word."""
     path = tmp_path / "cpuinfo"
     path.write_text(text, encoding="utf-8")
     assert devices.has_fast_bfloat16(path) is fast
     assert devices.has_fast_bfloat16(tmp_path / "absent") is False
 
 
-def test_precisions_that_a_device_lacks():
-    """tf32 off CUDA is refused; the others pass without a word where they are quick."""
-    with pytest.raises(UserError, match=r'"tf32" exists on CUDA only, and this run is on cpu. Write "float32"'):
+def test_precisions_that_a_device_does_not_have(monkeypatch, wording):
+    """tf32 off CUDA is an error, and emulated bfloat16 a warning; the others pass."""
+    with pytest.raises(UserError) as error:
         devices.check_precision("tf32", "cpu")
+    wording(error.value)
+    monkeypatch.setattr(devices, "has_fast_bfloat16", lambda: False)
+    wording(devices.check_precision("bfloat16", "cpu"))
     assert devices.check_precision("tf32", "cuda") is None
     assert devices.check_precision("float32", "cpu") is None
     assert devices.check_precision("bfloat16", "cuda") is None
 
 
-def test_a_missing_compiler_is_told(monkeypatch, tmp_path):
-    """Compiled steps without the compiler that torch would call end in one line; with it nothing is said."""
+def test_a_missing_compiler_is_an_error(monkeypatch, tmp_path, wording):
+    """Compiled steps require the compiler that torch would call."""
     monkeypatch.setenv("CXX", str(tmp_path / "no-such-compiler"))
-    with pytest.raises(UserError, match=r"compiled: there is no C\+\+ compiler .*no-such-compiler here. Install it"):
+    with pytest.raises(UserError) as error:
         devices.check_compiler("cpu")
-    there = tmp_path / "compiler"
-    there.write_text("#!/bin/sh\n")
-    there.chmod(0o755)
-    monkeypatch.setenv("CXX", str(there))
+    wording(error.value)
+    compiler = tmp_path / "compiler"
+    compiler.write_text("#!/bin/sh\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CXX", str(compiler))
     devices.check_compiler("cpu")

@@ -1,4 +1,4 @@
-"""`suite.training.flat_parameters`: parameters side by side, which move as they would alone."""
+"""`suite.training.flat_parameters`: flat parameters get the same updates as separate ones."""
 
 import pytest
 import torch
@@ -27,34 +27,34 @@ def _train(network, optimizer, steps=4):
 
 @pytest.mark.parametrize("kind", [kind for kind, cls in OPTIMIZERS.items() if issubclass(cls, Rule)])
 def test_flat_parameters_move_as_they_would_one_by_one(kind):
-    """Every rule, with weight decay: the same weights but for rounding, and the same memory layouts."""
+    """Every rule, with weight decay: the same weights except for rounding, and the same memory layouts."""
     plain, other = _network(), _network()
     cls, strides = OPTIMIZERS[kind], [p.stride() for p in other.parameters()]
     expected = _train(plain, cls(plain.parameters(), weight_decay=0.1))
     flat = flatten(other.parameters())
     assert len(flat) == 1
-    found = _train(other, cls(flat, weight_decay=0.1))
-    assert all(torch.allclose(x, y, rtol=1e-9, atol=1e-15) for x, y in zip(found, expected, strict=True))
+    weights = _train(other, cls(flat, weight_decay=0.1))
+    assert all(torch.allclose(x, y, rtol=1e-9, atol=1e-15) for x, y in zip(weights, expected, strict=True))
     assert [p.stride() for p in other.parameters()] == strides
-    assert not torch.equal(found[0], next(iter(_network().parameters())))
+    assert not torch.equal(weights[0], next(iter(_network().parameters())))
 
 
 def test_values_stay_and_start_aligned():
-    """Nothing changes by laying out, each parameter starts at a multiple of 512 bytes, and what lies between is zero."""
+    """The values do not change, each parameter starts at a multiple of 512 bytes, and the gaps are zero."""
     network, before = _network(), _network()
     (flat,) = flatten(network.parameters())
     assert all(torch.equal(x, y) for x, y in zip(network.parameters(), before.parameters(), strict=True))
     start = flat.data_ptr()
-    places = [p.data_ptr() - start for p in network.parameters()]
-    assert all(place % ALIGNMENT == 0 for place in places)
-    assert places == sorted(set(places))
+    offsets = [p.data_ptr() - start for p in network.parameters()]
+    assert all(offset % ALIGNMENT == 0 for offset in offsets)
+    assert offsets == sorted(set(offsets))
     assert flat.abs().sum().item() == pytest.approx(sum(p.abs().sum().item() for p in network.parameters()))
     network[3].weight.grad.fill_(1.0)
     assert flat.grad.sum().item() == network[3].weight.numel()
 
 
-def test_one_tensor_for_each_dtype_and_none_for_what_is_frozen():
-    """Parameters of two dtypes lie in two tensors; one that wants no gradient stays where it is."""
+def test_one_tensor_for_each_dtype_without_frozen_parameters():
+    """Parameters of two dtypes are in two tensors; one that requires no gradient keeps its address."""
     network = nn.ModuleList([nn.Linear(2, 2), nn.Linear(2, 2).double(), nn.Linear(2, 2)])
     network[2].requires_grad_(requires_grad=False)
     frozen = network[2].weight.data_ptr()

@@ -1,4 +1,4 @@
-"""`suite.training.interleaving`: trials that take turns compute what they would alone."""
+"""`suite.training.interleaving`: trials that share a process give the results of trials alone."""
 
 import dataclasses
 
@@ -17,24 +17,24 @@ def _bits(result):
 
 
 @pytest.mark.parametrize("slots", [1, 2, 8])
-def test_packed_trials_give_the_bits_of_lone_ones(write_study, slots):
-    """With dropout, budgets of different lengths and one that diverges, so many at a time or all at once."""
+def test_interleaved_trials_are_identical_to_trials_alone(write_study, slots):
+    """With dropout, budgets of different lengths and one that diverges, for several numbers of slots."""
     path = write_study("DROPOUT_BLOBS")
     trials = [dataclasses.replace(t, epochs=1 + i) for i, t in enumerate(plan(load_study(path)))]
     trials.append(dataclasses.replace(trials[0], hyperparameters={**trials[0].hyperparameters, "lr": 1e30}, epochs=3))
     alone = [run_trial(trial, folder=path.parent) for trial in trials]
     state = torch.random.get_rng_state()
-    packed = run_trials(trials, slots, folder=path.parent)
+    interleaved = run_trials(trials, slots, folder=path.parent)
     assert torch.equal(torch.random.get_rng_state(), state)
-    assert [_bits(r) for r in packed] == [_bits(r) for r in alone]
-    assert [r.trial for r in packed] == trials
-    assert {r.environment.get("packed") for r in packed} == {str(slots) if slots > 1 else None}
-    assert packed[-1].outcome is Outcome.DIVERGED
-    assert len({r.weights for r in packed}) == len(trials)
+    assert [_bits(r) for r in interleaved] == [_bits(r) for r in alone]
+    assert [r.trial for r in interleaved] == trials
+    assert {r.environment.get("packed") for r in interleaved} == {str(slots) if slots > 1 else None}
+    assert interleaved[-1].outcome is Outcome.DIVERGED
+    assert len({r.weights for r in interleaved}) == len(trials)
 
 
-def test_one_that_breaks_leaves_the_others_alone(write_study):
-    """An exception is the outcome of its trial alone."""
+def test_a_failure_does_not_affect_the_other_trials(write_study):
+    """An exception is the outcome of its own trial only."""
     path = write_study()
     good, other, *_ = plan(load_study(path))
     results = run_trials([good, dataclasses.replace(other, problem="toy:BUGGY_BLOBS"), other], 3, folder=path.parent)
@@ -43,8 +43,8 @@ def test_one_that_breaks_leaves_the_others_alone(write_study):
     assert _bits(results[2]) == _bits(run_trial(other, folder=path.parent))
 
 
-def test_the_initial_weights_are_drawn_from_the_cpus_generator_alone(write_study, monkeypatch):
-    """On CUDA the present generator of the device is the trial's noise, which drawing a network must not seed."""
+def test_the_initial_weights_come_from_the_generator_of_the_cpu(write_study, monkeypatch):
+    """On CUDA the current generator of the device is the trial's noise; drawing a network must not seed it."""
     path = write_study()
     trial, *_ = plan(load_study(path))
     alone = run_trial(trial, folder=path.parent)
@@ -53,15 +53,15 @@ def test_the_initial_weights_are_drawn_from_the_cpus_generator_alone(write_study
 
 
 def test_precisions_are_not_mixed(write_study):
-    """Precision is the process's: two of them in one pack are refused."""
+    """Precision is a setting of the process, so two of them at a time are an error."""
     path = write_study()
     first, second, *_ = plan(load_study(path))
     with pytest.raises(ValueError, match="expected one precision, got"):
         run_trials([first, dataclasses.replace(second, precision="bfloat16")], 2, folder=path.parent)
 
 
-def test_turns_are_taken_in_order():
-    """Each goes on from yield to yield in turn; the next begins where one ends; results keep the order of the lanes."""
+def test_runs_advance_in_turn():
+    """Each run advances to its next yield in turn; the next run begins when one ends; results keep the order of the runs."""
     log = []
 
     def run(name, steps):
@@ -70,11 +70,11 @@ def test_turns_are_taken_in_order():
             yield
         return name
 
-    lanes = (InterleavedRun(run(name, steps), 0, "cpu") for name, steps in (("a", 3), ("b", 1), ("c", 1), ("d", 0)))
-    assert run_interleaved(lanes, 2) == ["a", "b", "c", "d"]
+    runs = (InterleavedRun(run(name, steps), 0, "cpu") for name, steps in (("a", 3), ("b", 1), ("c", 1), ("d", 0)))
+    assert run_interleaved(runs, 2) == ["a", "b", "c", "d"]
     assert log == ["a0", "b0", "a1", "a2", "c0"]
 
 
-def test_no_lane_is_no_result():
-    """Nothing to run comes to nothing."""
+def test_no_runs_have_no_results():
+    """Without runs the list of results is empty."""
     assert run_interleaved([], 3) == []

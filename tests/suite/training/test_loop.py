@@ -1,4 +1,4 @@
-"""`suite.training.loop`: the loop. A small problem, held against an independent loop written as in a textbook."""
+"""`suite.training.loop`: a small problem, compared with an independent textbook loop."""
 
 import dataclasses
 import math
@@ -40,9 +40,9 @@ def _run(trial, problem=BLOBS, kind=SGD, lr=0.1, schedule=None):
     torch.manual_seed(1)
     network = problem.network()
     optimizer = kind(network.parameters(), lr=lr)
-    steps = scheduler(schedule, optimizer, trial.updates)
+    lr_scheduler = scheduler(schedule, optimizer, trial.updates)
     order = torch.Generator().manual_seed(2)
-    run = train(trial, problem, problem.load(None), network, optimizer, steps, order)
+    run = train(trial, problem, problem.load(None), network, optimizer, lr_scheduler, order)
     return run_interleaved([InterleavedRun(run, 0, "cpu")], 1)[0], network
 
 
@@ -50,8 +50,8 @@ def _values(run, metric):
     return [point.value for point in run.points if point.metric == metric]
 
 
-def test_the_loop_is_the_textbooks():
-    """Weights, running training metrics and test metrics equal those of a plain loop, to the last bit for the weights."""
+def test_the_loop_equals_the_textbook_loop():
+    """Running training metrics and test metrics equal those of a plain loop, and the weights are bit-for-bit identical."""
     run, network = _run(TRIAL, kind=Momentum)
     torch.manual_seed(1)
     plain, data, order = BLOBS.network(), BLOBS.load(None), torch.Generator().manual_seed(2)
@@ -86,23 +86,23 @@ def test_the_loop_is_the_textbooks():
 
 
 def test_every_update_has_its_loss_and_every_metric_its_step():
-    """Five updates an epoch give fifteen step losses; epoch metrics stand at steps 5, 10, 15 and epochs 1, 2, 3."""
+    """Three epochs of five updates give fifteen step losses; epoch metrics are at steps 5, 10, 15 and epochs 1, 2, 3."""
     run, _ = _run(TRIAL)
     steps = [(p.epoch, p.step) for p in run.points if p.metric == "train/step_loss"]
     assert steps == [(1 + i // 5, 1 + i) for i in range(15)]
     assert [(p.epoch, p.step) for p in run.points if p.metric == "test/accuracy"] == [(1, 5), (2, 10), (3, 15)]
 
 
-def test_examples_are_counted_whole():
-    """Three epochs of 256 examples are 768, the small last batches included."""
+def test_all_examples_are_counted():
+    """Three epochs of 256 examples are 768, including the smaller last batches."""
     run, _ = _run(TRIAL)
     assert run.timing.examples == 768
     assert run.timing.train > 0
     assert run.timing.evaluate > 0
 
 
-def test_a_part_of_the_training_set_is_its_first_examples():
-    """With 64 training examples, the weights are those of a problem that has no others."""
+def test_a_training_subset_is_the_first_examples():
+    """With 64 training examples, the weights equal those of a problem that has no others."""
 
     class Small(Blobs):
         def load(self, root):
@@ -110,18 +110,18 @@ def test_a_part_of_the_training_set_is_its_first_examples():
             return dataclasses.replace(data, train_inputs=data.train_inputs[:64], train_targets=data.train_targets[:64])
 
     trial = dataclasses.replace(TRIAL, train_examples=64)
-    (_, ours), (_, theirs) = _run(trial), _run(trial, Small())
-    assert torch.equal(ours[0].weight, theirs[0].weight)
+    (_, subset), (_, small) = _run(trial), _run(trial, Small())
+    assert torch.equal(subset[0].weight, small[0].weight)
 
 
-def test_a_test_every_so_many_epochs():
+def test_an_evaluation_every_two_epochs():
     """With an evaluation every second epoch of three, epochs 2 and 3 are evaluated."""
     run, _ = _run(dataclasses.replace(TRIAL, eval_every=2))
     assert [p.epoch for p in run.points if p.metric == "test/loss"] == [2, 3]
 
 
-def test_training_yields_where_it_would_wait():
-    """Every 128 updates, at the end of an epoch, and between the work of an evaluation and its result."""
+def test_training_yields_when_it_would_wait():
+    """It yields every 128 updates, at the end of an epoch, and between the start and the result of an evaluation."""
     trial = dataclasses.replace(TRIAL, batch_size=2, epochs=2, eval_every=2, train_examples=256)  # 128 updates an epoch
     torch.manual_seed(1)
     network = BLOBS.network()
@@ -131,14 +131,14 @@ def test_training_yields_where_it_would_wait():
 
 
 def test_a_full_batch_is_one_update_with_the_gradient_of_the_mean_loss():
-    """Chunk by chunk, the update equals that of one pass over all examples, where nothing couples the examples."""
+    """In chunks, the update equals that of one pass over all examples, if nothing couples the examples."""
 
     class Linear(Blobs):
         def network(self):
             return nn.Linear(2, 4)
 
     full = dataclasses.replace(TRIAL, batch_size="full", epochs=2, chunk=100)  # chunks of 100, 100 and 56
-    (run, ours), (_, whole) = _run(full, Linear()), _run(dataclasses.replace(full, chunk="full"), Linear())
+    (run, chunked), (_, at_once) = _run(full, Linear()), _run(dataclasses.replace(full, chunk="full"), Linear())
     torch.manual_seed(1)
     plain, data = nn.Linear(2, 4), BLOBS.load(None)
     for _ in range(2):
@@ -148,42 +148,42 @@ def test_a_full_batch_is_one_update_with_the_gradient_of_the_mean_loss():
         with torch.no_grad():
             for parameter in plain.parameters():
                 parameter.sub_(0.1 * parameter.grad)
-    assert torch.allclose(ours.weight, plain.weight, rtol=1e-5)
-    assert torch.allclose(whole.weight, plain.weight, rtol=1e-5)
+    assert torch.allclose(chunked.weight, plain.weight, rtol=1e-5)
+    assert torch.allclose(at_once.weight, plain.weight, rtol=1e-5)
     assert len(_values(run, "train/step_loss")) == 2
     assert _values(run, "train/step_loss")[1] == pytest.approx(loss.item(), rel=1e-5)
     assert run.timing.examples == 512
 
 
-@pytest.mark.parametrize(("chunk", "moves"), [(64, 4), ("full", 1)])
-def test_the_running_statistics_move_once_for_each_chunk(chunk, moves):
-    """Batch norm counts one batch for each chunk of a full batch: what the top of the file says of its test accuracy."""
+@pytest.mark.parametrize(("chunk", "updates"), [(64, 4), ("full", 1)])
+def test_each_chunk_updates_the_running_statistics_once(chunk, updates):
+    """Batch norm counts one batch for each chunk of a full batch, as the docstring of the module says."""
     _, network = _run(dataclasses.replace(TRIAL, batch_size="full", epochs=1, chunk=chunk))
-    assert network[1].num_batches_tracked.item() == moves
+    assert network[1].num_batches_tracked.item() == updates
 
 
 def test_batches_of_two_train():
-    """The paper's stochastic gradient descent: 128 updates an epoch, the check within the epoch included."""
+    """Stochastic gradient descent with batches of two: 128 updates an epoch, with a check within the epoch."""
     run, _ = _run(dataclasses.replace(TRIAL, batch_size=2, epochs=1), lr=0.01)
     assert run.outcome is Outcome.OK
     assert len(_values(run, "train/step_loss")) == 128
 
 
 def test_a_loss_that_is_not_finite_ends_the_trial_as_diverged():
-    """The trial stops in that epoch, says at which update, and records no epoch metrics for it."""
+    """The trial stops in that epoch, the reason has the update, and the epoch has no epoch metrics."""
     run, _ = _run(TRIAL, lr=1e30)
     assert run.outcome is Outcome.DIVERGED
     assert run.reason.startswith("the training loss was nan at update ")
-    bad = int(run.reason.rsplit(" ", 1)[1])
+    update = int(run.reason.rsplit(" ", 1)[1])
     losses = _values(run, "train/step_loss")
-    assert not math.isfinite(losses[bad - 1])
-    assert all(map(math.isfinite, losses[: bad - 1]))
+    assert not math.isfinite(losses[update - 1])
+    assert all(map(math.isfinite, losses[: update - 1]))
     assert len(losses) < TRIAL.updates
-    assert len(_values(run, "train/loss")) == (bad - 1) // 5
+    assert len(_values(run, "train/loss")) == (update - 1) // 5
 
 
-def test_a_long_epoch_is_left_early_when_it_diverges():
-    """Not-finite losses are looked for every 128 updates, so an epoch of 128 batches of 2 does not run on for ever."""
+def test_a_long_epoch_ends_early_if_it_diverges():
+    """The losses are checked every 128 updates, so an epoch of 512 batches of 2 ends after 128."""
     trial = dataclasses.replace(TRIAL, batch_size=2, epochs=9)
 
     class Many(Blobs):
@@ -196,8 +196,8 @@ def test_a_long_epoch_is_left_early_when_it_diverges():
     assert len(_values(run, "train/step_loss")) == 128
 
 
-def test_weights_that_are_not_finite_at_the_end_are_divergence_too():
-    """A last update that breaks the weights is not hidden by the finite loss before it."""
+def test_weights_that_are_not_finite_at_the_end_are_divergence():
+    """The finite loss of the last update does not hide weights that it made infinite."""
 
     class Last(SGD):
         def step(self, closure=None):
@@ -206,11 +206,11 @@ def test_weights_that_are_not_finite_at_the_end_are_divergence_too():
                 self.param_groups[0]["params"][0].fill_(math.inf)
 
     run, _ = _run(dataclasses.replace(TRIAL, batch_size="full", epochs=1, chunk="full"), kind=Last)
-    assert (run.outcome, run.reason) == (Outcome.DIVERGED, "a weight was not finite after the last update, 1")
+    assert (run.outcome, run.reason) == (Outcome.DIVERGED, "a weight was not finite after the last update (1)")
 
 
 def test_a_network_that_never_leaves_chance_is_stalled():
-    """Where nothing can be learnt, the trial stops at the end of the first epoch after 200 updates, not before."""
+    """If nothing can be learnt, the trial stops at the end of the first epoch after 200 updates, not before."""
     trial = dataclasses.replace(TRIAL, epochs=100)
     run, _ = _run(trial, NOISE, lr=0.001)
     assert run.outcome is Outcome.STALLED
@@ -218,8 +218,8 @@ def test_a_network_that_never_leaves_chance_is_stalled():
     assert len(_values(run, "train/step_loss")) == 200
 
 
-def test_the_warm_up_is_not_held_against_a_trial():
-    """200 updates are counted from the end of the warm-up."""
+def test_the_warm_up_does_not_count_as_a_stall():
+    """The 200 updates are counted from the end of the warm-up."""
     trial = dataclasses.replace(TRIAL, epochs=100, schedule={"kind": "constant", "warmup": 0.1})
     schedule = {"kind": "constant", "warmup": 0.1, "final": 0.0, "gamma": 0.1, "milestones": (0.5, 0.75)}
     run, _ = _run(trial, NOISE, lr=0.001, schedule=schedule)
@@ -227,7 +227,7 @@ def test_the_warm_up_is_not_held_against_a_trial():
 
 
 def test_a_loss_that_once_left_chance_is_not_stalled():
-    """A late rise of the loss is a bad result, but a result of training to the end."""
+    """A late rise of the loss is a bad result, but the outcome is ok."""
 
     class Rises(SGD):
         def step(self, closure=None):
@@ -244,8 +244,8 @@ def test_a_loss_that_once_left_chance_is_not_stalled():
     assert _values(run, "train/loss")[-1] > 0.99 * math.log(4)
 
 
-def test_the_schedule_moves_the_learning_rate_every_update():
-    """A rate that falls to zero over the run leaves smaller last steps than a constant one: the factors are applied."""
+def test_the_schedule_changes_the_learning_rate_every_update():
+    """A rate that falls to 1e-9 of its value after the first update leaves the weights of that update."""
     schedule = {"kind": "step", "warmup": 0.0, "final": 0.0, "gamma": 1e-9, "milestones": (1 / 15,)}
     _, stopped = _run(TRIAL, schedule=schedule)
     _, one = _run(dataclasses.replace(TRIAL, train_examples=60, epochs=1))
@@ -259,7 +259,7 @@ def test_the_schedule_moves_the_learning_rate_every_update():
 
 
 def test_bfloat16_computes_under_autocast():
-    """In bfloat16 the weights stay float32, and the losses are those of rounded arithmetic: near, and not equal."""
+    """In bfloat16 the weights stay float32, and the losses are near those of float32 but not equal."""
     (exact, _), (rounded, network) = _run(TRIAL), _run(dataclasses.replace(TRIAL, precision="bfloat16"))
     assert network[0].weight.dtype == torch.float32
     a, b = _values(exact, "train/loss"), _values(rounded, "train/loss")
@@ -267,10 +267,10 @@ def test_bfloat16_computes_under_autocast():
     assert b == pytest.approx(a, rel=0.02)
 
 
-def test_the_papers_network_is_as_printed():
-    """474,670 parameters, sides 28, 26, 13, 11, 5, 3, 1, and the scale [0, 1] of ToTensor."""
+def test_the_cnn_has_the_published_shapes():
+    """The network has 474,670 parameters, sides 28, 26, 13, 11, 5, 3, 1, and the scale [0, 1] of ToTensor."""
     problem = PROBLEMS["fashion_mnist_cnn"]
-    network, (inputs, _) = problem.network(), problem.sample(2)
+    network, (inputs, _) = problem.network(), problem.synthetic_batch(2)
     assert sum(p.numel() for p in network.parameters()) == 474_670
     x, shapes = problem.prepare(inputs), []
     for layer in network:
@@ -283,13 +283,13 @@ def test_the_papers_network_is_as_printed():
 
 
 def test_pooling_before_the_relu_gives_the_same_values_and_gradients():
-    """The paper's order and ours agree to the last bit, forward and backward."""
+    """Pooling before and after the ReLU is bit-for-bit identical, forward and backward."""
     torch.manual_seed(0)
     x = torch.randn(8, 3, 6, 6)
     a, b = x.clone().requires_grad_(), x.clone().requires_grad_()
-    theirs, ours = nn.MaxPool2d(2)(nn.ReLU()(a)), nn.ReLU()(nn.MaxPool2d(2)(b))
-    weights = torch.randn_like(ours)
-    (theirs * weights).sum().backward()
-    (ours * weights).sum().backward()
-    assert torch.equal(theirs, ours)
+    relu_first, pool_first = nn.MaxPool2d(2)(nn.ReLU()(a)), nn.ReLU()(nn.MaxPool2d(2)(b))
+    weights = torch.randn_like(pool_first)
+    (relu_first * weights).sum().backward()
+    (pool_first * weights).sum().backward()
+    assert torch.equal(relu_first, pool_first)
     assert torch.equal(a.grad, b.grad)

@@ -1,4 +1,4 @@
-"""`suite.training.out_of_memory`: how it is told that memory ran out."""
+"""`suite.training.out_of_memory`: errors of exhausted memory are recognised."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from suite.training.out_of_memory import is_out_of_memory
 
 
 @pytest.mark.parametrize(
-    ("error", "short"),
+    ("error", "expected"),
     [
         (torch.OutOfMemoryError("CUDA out of memory"), True),
         (MemoryError(), True),
@@ -20,6 +20,6 @@ from suite.training.out_of_memory import is_out_of_memory
         (ValueError("can't allocate memory"), False),
     ],
 )
-def test_the_ways_in_which_memory_runs_out(error, short):
-    """torch, Python, and the libraries below torch, each in its own words; other errors are other errors."""
-    assert is_out_of_memory(error) == short
+def test_errors_of_exhausted_memory(error, expected):
+    """The errors of torch, of Python and of the libraries below torch are recognised; others are not."""
+    assert is_out_of_memory(error) == expected

@@ -1,4 +1,4 @@
-"""`suite.training.provenance`: where a result comes from."""
+"""`suite.training.provenance`: the environment of a result."""
 
 import subprocess
 
@@ -6,13 +6,14 @@ from suite.training import provenance
 
 
 def test_the_commit_and_its_changes(tmp_path, monkeypatch):
-    """In a checkout of Ravine the commit is told, with a + where files were changed; elsewhere nothing is claimed."""
+    """A checkout of Ravine has a commit, with a + if files were changed; any other folder has none."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "site" / "suite" / "provenance.py"))
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "site" / "suite" / "training" / "provenance.py"))
     provenance.commit.cache_clear()
     assert provenance.commit() == ""
-    (tmp_path / "suite").mkdir()
-    (tmp_path / "suite" / "provenance.py").write_text("x\n", encoding="utf-8")
+    module = tmp_path / "suite" / "training" / "provenance.py"
+    module.parent.mkdir(parents=True)
+    module.write_text("x\n", encoding="utf-8")
 
     def git(*arguments):
         identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
@@ -26,12 +27,12 @@ def test_the_commit_and_its_changes(tmp_path, monkeypatch):
     head = git("rev-parse", "--short=12", "HEAD").strip()
     provenance.commit.cache_clear()
     assert provenance.commit() == head
-    (tmp_path / "suite" / "provenance.py").write_text("y\n", encoding="utf-8")
+    module.write_text("y\n", encoding="utf-8")
     provenance.commit.cache_clear()
     assert provenance.commit() == f"{head}+"
     provenance.commit.cache_clear()
 
 
-def test_a_package_that_is_absent_is_said_to_be():
-    """Versions never raise."""
+def test_the_version_of_a_missing_package():
+    """A package that is not installed does not raise."""
     assert provenance.version("no-such-package-here") == "not installed"
