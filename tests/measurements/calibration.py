@@ -1,7 +1,7 @@
-"""Measures what the statistics of `reports` promise: coverage, family error, power. `tox -e calibration` runs it.
+"""Measures coverage, family-wise error rate and power of the statistics of `reports`: `tox -e calibration`.
 
-Studies are simulated from known truths and judged by the functions that a report uses; the shares of right and wrong answers
-go into the tables of `docs/statistics.md`, between the marks that name them. Every number depends on the seeds below alone.
+Studies with known truth are simulated and analysed by the functions that a report uses. The shares of correct results are
+written to the tables of `docs/statistics.md`, between the marks with their names. Every number depends only on the seeds below.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ROOT = 2026
 
 @cache
 def residuals() -> np.ndarray:
-    """Scores of real runs, those of `paper` that come with Ravine, each less the mean of its optimizer: a column of each."""
+    """Return the scores of the shipped runs of `paper`, centred by optimizer: shape (repeats, optimizers)."""
     from reports.frames import scores, study_frames
     from suite.transfer import archive
 
@@ -43,42 +43,42 @@ def residuals() -> np.ndarray:
 
 @cache
 def measured() -> np.ndarray:
-    """What real runs vary by, all optimizers together, each in its own standard deviations."""
+    """Return the same scores scaled to unit standard deviation by optimizer, in one dimension."""
     return (residuals() / residuals().std(axis=0, ddof=1)).ravel()
 
 
-def own(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Studies in which each optimizer varies as it did in those runs, and all have one mean."""
+def each_from_itself(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Return a study that resamples each optimizer from its own runs, with equal means."""
     return np.column_stack([rng.choice(column, size=n) for column in residuals().T])
 
 
 def normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Normal scores."""
+    """Return normal scores."""
     return rng.normal(size=shape)
 
 
 def discrete(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Shares of 100 test images, so with many ties."""
+    """Return fractions of 100 test images, with many ties."""
     return rng.binomial(100, 0.88, size=shape) / 100
 
 
 def skewed(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Exponential: skewness 2."""
+    """Return exponential scores, of skewness 2."""
     return rng.exponential(size=shape)
 
 
 def bimodal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """A fifth of the runs ends six standard deviations lower."""
+    """Return scores of which one in five is six standard deviations lower."""
     return rng.normal(size=shape) - 6 * (rng.random(shape) < 0.2)
 
 
 def contaminated(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """One run in twenty is ten times as noisy."""
+    """Return scores of which one in twenty has ten times the standard deviation."""
     return rng.normal(size=shape) * np.where(rng.random(shape) < 0.05, 10.0, 1.0)
 
 
 def resampled(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Resamples of measured runs."""
+    """Return resamples of the shipped runs."""
     return rng.choice(measured(), size=shape)
 
 
@@ -88,12 +88,12 @@ KINDS: dict[str, Draw] = {
     "skewed": skewed,
     "bimodal": bimodal,
     "contaminated": contaminated,
-    "measured": resampled,
+    "resampled": resampled,
 }
 
 
 def truths(draw: Draw) -> tuple[float, float]:
-    """Mean and median of a kind of score."""
+    """Return mean and median of a distribution."""
     known = {
         "normal": (0.0, 0.0),
         "discrete": (0.88, float(stats.binom.ppf(0.5, 100, 0.88)) / 100),
@@ -111,18 +111,18 @@ def truths(draw: Draw) -> tuple[float, float]:
 
 
 def share(value: float, n: int) -> str:
-    """A share in percent with its Monte Carlo standard error."""
+    """Return a share in percent with its Monte Carlo standard error."""
     return f"{100 * value:.1f} ± {100 * np.sqrt(value * (1 - value) / n):.1f}"
 
 
 def covered(low: np.ndarray, high: np.ndarray, truth: float) -> float:
-    """The share of intervals that hold the truth, but for rounding."""
+    """Return the share of intervals that cover the truth, up to rounding."""
     close = 1e-12 * max(1.0, abs(truth))
     return float(np.mean((low <= truth + close) & (truth - close <= high)))
 
 
 def coverage_of_means(draw: Draw, n: int, seed: int, many: int = INTERVALS) -> tuple[float, float]:
-    """Of the t interval and the studentised bootstrap."""
+    """Return the coverage of the t interval and of the studentised bootstrap."""
     rng, truth = np.random.default_rng([ROOT, seed, n]), truths(draw)[0]
     scores = draw(rng, (n, many))
     t = intervals.t_band(scores)
@@ -135,7 +135,7 @@ def coverage_of_means(draw: Draw, n: int, seed: int, many: int = INTERVALS) -> t
 
 
 def coverage_of_medians(draw: Draw, n: int, seed: int, many: int = 4000) -> float:
-    """Of the interval of order statistics; NaN where there is none."""
+    """Return the coverage of the interval of order statistics; NaN if there is none."""
     rng, truth = np.random.default_rng([ROOT, seed, n, 1]), truths(draw)[1]
     found = [intervals.median_interval(scores) for scores in draw(rng, (many, n))]
     if not np.isfinite(found[0].low):
@@ -144,7 +144,7 @@ def coverage_of_medians(draw: Draw, n: int, seed: int, many: int = 4000) -> floa
 
 
 def curves(draw: Draw, rng: np.random.Generator, n: int, epochs: int = 25) -> np.ndarray:
-    """Curves around 0 of which neighbours correlate by 0.9: each repeat has a level of its own and drifts."""
+    """Return curves around 0 whose neighbouring epochs have correlation 0.9."""
     noise = draw(rng, (n, epochs)) - truths(draw)[0]
     found = noise.copy()
     for epoch in range(1, epochs):
@@ -153,7 +153,7 @@ def curves(draw: Draw, rng: np.random.Generator, n: int, epochs: int = 25) -> np
 
 
 def coverage_of_bands(draw: Draw, n: int, seed: int, many: int = BANDS) -> tuple[float, float]:
-    """How often the whole curve lies inside: of the pointwise and of the simultaneous band."""
+    """Return the share of curves completely inside the pointwise band, and inside the simultaneous band."""
     rng = np.random.default_rng([ROOT, seed, n, 2])
     hits = np.zeros(2)
     for _ in range(many):
@@ -164,7 +164,7 @@ def coverage_of_bands(draw: Draw, n: int, seed: int, many: int = BANDS) -> tuple
 
 
 def coverage_of_rates(p: float, n: int) -> float:
-    """Of the Clopper-Pearson interval, exactly: the sum over all counts."""
+    """Return the coverage of the Clopper-Pearson interval, as the exact sum over all counts."""
     inside = 0.0
     for count in range(n + 1):
         found = intervals.success_interval(count, n)
@@ -174,32 +174,32 @@ def coverage_of_rates(p: float, n: int) -> float:
 
 UNEQUAL = np.geomspace(0.2, 5, 9)
 NULLS: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
-    "equal spreads": lambda rng, n: rng.normal(size=(n, 9)),
-    "equal spreads, shared seeds (correlation 0.8)": lambda rng, n: (
+    "equal variances": lambda rng, n: rng.normal(size=(n, 9)),
+    "equal variances, shared seeds (correlation 0.8)": lambda rng, n: (
         2 * rng.normal(size=(n, 1)) + rng.normal(size=(n, 9))
     ),
-    "unequal spreads, from 1 to 25": lambda rng, n: rng.normal(size=(n, 9)) * UNEQUAL,
-    "unequal spreads, one of nine ten times": lambda rng, n: rng.normal(size=(n, 9)) * np.r_[10, np.ones(8)],
-    "skewed alike (exponential)": lambda rng, n: rng.exponential(size=(n, 9)) - 1,
+    "unequal variances (SD ratio 25)": lambda rng, n: rng.normal(size=(n, 9)) * UNEQUAL,
+    "unequal variances (one SD ten times larger)": lambda rng, n: rng.normal(size=(n, 9)) * np.r_[10, np.ones(8)],
+    "same skewness (exponential)": lambda rng, n: rng.exponential(size=(n, 9)) - 1,
     "heavy tails (t with 3 degrees of freedom)": lambda rng, n: rng.standard_t(3, size=(n, 9)),
     "discrete (of 100 images)": lambda rng, n: rng.binomial(100, 0.88, size=(n, 9)) / 100,
-    "measured runs, all optimizers alike": lambda rng, n: resampled(rng, (n, 9)),
+    "resampled runs, one distribution for all": lambda rng, n: resampled(rng, (n, 9)),
     "three groups of three, 6 standard errors apart": lambda rng, n: (
         rng.normal(size=(n, 9)) + np.repeat([0, 1, 2], 3) * 6 * np.sqrt(2 / n)
     ),
-    "three groups of three, unequal spreads": lambda rng, n: (
+    "three groups of three, unequal variances": lambda rng, n: (
         rng.normal(size=(n, 9)) * np.tile([0.5, 1, 2], 3) + np.repeat([0, 1, 2], 3) * 6 * np.sqrt(2 / n)
     ),
-    "outside: skewed and unequal, from 1 to 4": lambda rng, n: (
+    "violated: skewed, unequal variances (SD ratio 4)": lambda rng, n: (
         (rng.exponential(size=(n, 9)) - 1) * np.geomspace(0.5, 2, 9)
     ),
-    "outside: skewed and unequal, from 1 to 25": lambda rng, n: (rng.exponential(size=(n, 9)) - 1) * UNEQUAL,
-    "outside: measured runs, each optimizer like itself": own,
+    "violated: skewed, unequal variances (SD ratio 25)": lambda rng, n: (rng.exponential(size=(n, 9)) - 1) * UNEQUAL,
+    "violated: resampled runs, each optimizer from itself": each_from_itself,
 }
 
 
 def family_error(name: str, test: pairwise_tests.Test, n: int = 10, many: int = ERRORS) -> float:
-    """The share of studies with any true difference of zero that is called one."""
+    """Return the share of studies in which a true null hypothesis is rejected."""
     rng = np.random.default_rng([ROOT, list(NULLS).index(name), n])
     k = NULLS[name](rng, n).shape[1]
     first, second = pairwise_tests.pairs(k)
@@ -214,13 +214,13 @@ def family_error(name: str, test: pairwise_tests.Test, n: int = 10, many: int = 
 
 DIFFERENCES: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
     **{name: lambda rng, n, draw=draw: draw(rng, (n, 9)) for name, draw in KINDS.items()},
-    "skewed and unequal, from 1 to 4": NULLS["outside: skewed and unequal, from 1 to 4"],
-    "measured, each optimizer like itself": own,
+    "skewed, unequal variances (SD ratio 4)": NULLS["violated: skewed, unequal variances (SD ratio 4)"],
+    "resampled, each optimizer from itself": each_from_itself,
 }
 
 
 def coverage_of_differences(name: str, n: int, many: int = STUDIES) -> tuple[float, float]:
-    """Of each pair's own interval, on average, and of the joint ones: how often those of all pairs hold; means are equal."""
+    """Return the mean pointwise coverage of the pairs, and the simultaneous coverage of all pairs; means are equal."""
     rng = np.random.default_rng([ROOT, list(DIFFERENCES).index(name), n, 3])
     alone = together = 0.0
     for _ in range(many):
@@ -235,11 +235,11 @@ TIMES: dict[str, tuple[Callable[[np.random.Generator, int], np.ndarray], float]]
     "whole epochs, 29% miss": (lambda rng, n: rng.geometric(0.22, size=n).astype(float), 5.0),
     "whole epochs, 1% miss": (lambda rng, n: rng.geometric(0.6, size=n).astype(float), 5.0),
 }
-"""Times to a target, and the horizon τ at which those who are not there are censored."""
+"""Times to a target, and the horizon τ at which misses are censored."""
 
 
 def coverage_of_times(name: str, n: int, many: int = STUDIES) -> float:
-    """Of the restricted mean; studies of which all runs have one time have no interval and do not count."""
+    """Return the coverage of the restricted mean; studies whose runs all have the same time are not counted."""
     rng, (draw, horizon) = np.random.default_rng([ROOT, list(TIMES).index(name), n, 4]), TIMES[name]
     truth = float(np.minimum(draw(np.random.default_rng(ROOT), 4_000_000), horizon).mean())
     found = []
@@ -251,7 +251,7 @@ def coverage_of_times(name: str, n: int, many: int = STUDIES) -> float:
 
 
 def power(away: float, k: int, n: int, test: pairwise_tests.Test = "max-t", many: int = STUDIES) -> float:
-    """How often a true difference is found: one optimizer of k lies `away` standard errors of a difference from the rest."""
+    """Return the share of significant true differences: one optimizer of k is `away` standard errors from the others."""
     rng = np.random.default_rng([ROOT, round(1000 * away), k, n])
     found = 0.0
     for _ in range(many):
@@ -262,12 +262,12 @@ def power(away: float, k: int, n: int, test: pairwise_tests.Test = "max-t", many
 
 
 def studies(k: int, n: int, test: pairwise_tests.Test = "max-t") -> int:
-    """All of them where the promise is made, a quarter around it; fewer where a test takes its time."""
+    """Return the number of studies: all for two optimizers and for nine at n = 10, else a quarter."""
     return STUDIES if (k, n, test) == (9, 10, "max-t") or k == 2 else STUDIES // 4
 
 
 def ties(away: float, margin: float, n: int, many: int = STUDIES) -> float:
-    """How often a pair of nine is called tied: its true difference and the margin in standard errors of a difference."""
+    """Return the share of ties of a pair of nine; its true difference and the margin are in standard errors of a difference."""
     rng = np.random.default_rng([ROOT, round(10 * away), round(10 * margin), n])
     unit, hits = np.sqrt(2 / n), 0
     for _ in range(many):
@@ -280,21 +280,21 @@ def ties(away: float, margin: float, n: int, many: int = STUDIES) -> float:
 
 
 def means_table() -> str:
-    """Coverage of the intervals of means."""
+    """Return the coverage of the intervals of means."""
     rows = []
     for seed, (name, draw) in enumerate(KINDS.items()):
         found = [coverage_of_means(draw, n, seed) for n in SIZES]
         for method, at in (("Student t", 0), ("studentised bootstrap", 1)):
-            told = [
+            cells = [
                 share(pair[at], INTERVALS) if at == 0 or n >= 5 else "none"
                 for n, pair in zip(SIZES, found, strict=True)
             ]
-            rows.append([f"{name}, {method}", *told])
+            rows.append([f"{name}, {method}", *cells])
     return grid(["scores and interval", *(f"n = {n}" for n in SIZES)], rows)
 
 
 def medians_table() -> str:
-    """Coverage of the intervals of medians."""
+    """Return the coverage of the intervals of medians."""
     rows = []
     for seed, (name, draw) in enumerate(KINDS.items()):
         found = [coverage_of_medians(draw, n, seed) for n in SIZES]
@@ -303,7 +303,7 @@ def medians_table() -> str:
 
 
 def bands_table() -> str:
-    """Simultaneous coverage of the bands of curves."""
+    """Return the simultaneous coverage of the bands of curves."""
     rows = []
     for seed, (name, draw) in enumerate(KINDS.items()):
         found = [coverage_of_bands(draw, n, seed) for n in SIZES]
@@ -313,37 +313,37 @@ def bands_table() -> str:
 
 
 def rates_table() -> str:
-    """Coverage of the interval of the success rate."""
+    """Return the coverage of the interval of the success rate."""
     rates = (0.5, 0.8, 0.9, 0.95)
     rows = [[f"{p:.0%}", *(f"{100 * coverage_of_rates(p, n):.1f}" for n in SIZES)] for p in rates]
     return grid(["true rate", *(f"n = {n}" for n in SIZES)], rows)
 
 
 def differences_table() -> str:
-    """Coverage of the intervals of differences."""
+    """Return the coverage of the intervals of differences."""
     rows = []
     for name in DIFFERENCES:
         found = [coverage_of_differences(name, n) for n in SIZES[1:]]
-        for at, method in enumerate(("each pair's own", "all pairs together")):
+        for at, method in enumerate(("pointwise", "simultaneous")):
             rows.append([f"{name}, {method}", *(share(pair[at], STUDIES) for pair in found)])
     return grid(["scores and interval", *(f"n = {n}" for n in SIZES[1:])], rows)
 
 
 def times_table() -> str:
-    """Coverage of the restricted mean time to a target."""
+    """Return the coverage of the restricted mean time to a target."""
     rows = [[name, *(share(coverage_of_times(name, n), STUDIES) for n in SIZES[1:])] for name in TIMES]
     return grid(["times", *(f"n = {n}" for n in SIZES[1:])], rows)
 
 
 def errors_table() -> str:
-    """Family error under many nulls."""
+    """Return the family-wise error rate of each scenario."""
     tests: tuple[pairwise_tests.Test, ...] = ("max-t", "holm-t", "welch")
     rows = [[name, *(share(family_error(name, test), ERRORS) for test in tests)] for name in NULLS]
     return grid(["scores", *tests], rows)
 
 
 def power_table() -> str:
-    """Power against n and the difference, in families of nine and two."""
+    """Return the power against n and the difference, for nine and two optimizers."""
     aways = (2, 3, 4, 5, 6, 8)
     sizes = (6, 8, 10, 15, 20)
     rows = [
@@ -362,7 +362,7 @@ def power_table() -> str:
 
 
 def promises_table() -> str:
-    """The two powers that are promised, from more studies."""
+    """Return two powers from more studies."""
     rows = []
     for name, away, k, many in (("nine, 6 standard errors", 6, 9, ERRORS), ("two, 3 standard errors", 3, 2, 40_000)):
         rows.append([name, *(share(power(away, k, 10, test, many), many) for test in ("max-t", "holm-t"))])
@@ -370,7 +370,7 @@ def promises_table() -> str:
 
 
 def ties_table() -> str:
-    """How often a pair is called tied."""
+    """Return the share of ties."""
     margins = (4, 6, 8)
     rows = [
         ["none", *(share(ties(0, m, 10), STUDIES) for m in margins)],
@@ -394,7 +394,7 @@ TABLES = {
 
 
 def main() -> None:
-    """Measure the tables named on the command line, or all, and write them into the document."""
+    """Measure the tables named on the command line, default all, and write them into the document."""
     for name in sys.argv[1:] or TABLES:
         found = TABLES[name]()
         DOCUMENT.write_text(put(DOCUMENT.read_text(encoding="utf-8"), name, found), encoding="utf-8")

@@ -1,6 +1,7 @@
 """Turns a report into a page of the documents.
 
-`python tests/measurements/report_to_docs.py out/reports/claims` writes docs/claims.md and its figures. The page is the Markdown of the report without its section on each optimizer.
+`python tests/measurements/report_to_docs.py out/reports/claims` writes docs/claims.md and its figures. The page
+is the Markdown of the report without its section on each optimizer.
 """
 
 import argparse
@@ -28,7 +29,7 @@ def write(report, name, documents=DOCUMENTS):
         The page.
     """
     text = (report / "report.md").read_text(encoding="utf-8")
-    text = re.sub(r"\n## Each optimizer\n.*?(?=\n## )", "", text, flags=re.DOTALL)
+    text = re.sub(r"\n## Individual optimizers\n.*?(?=\n## )", "", text, flags=re.DOTALL)
     figures = documents / "figures" / name
     shutil.rmtree(figures, ignore_errors=True)
     figures.mkdir(parents=True)

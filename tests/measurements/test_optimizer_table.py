@@ -25,7 +25,7 @@ OPTIONS = {  # a symbol of an option, where a class has it
 }
 EQUAL, CLOSE = 1e-11, 1e-5
 
-pytestmark = pytest.mark.skipif(not TEXT, reason="the documents are not here")
+pytestmark = pytest.mark.skipif(not TEXT, reason="the documents are missing")
 
 
 def _rows(heading, columns):
@@ -203,11 +203,11 @@ def test_the_registrys_table_is_the_registrys():
     assert f"<!-- registry -->\n{optimizer_table.registry()}\n<!-- end of registry -->" in TEXT
 
 
-def test_the_defaults_that_the_page_speaks_of():
-    """The ε values named as ours, and AdaDelta's η and RMSProp's α, are the registry's."""
+def test_the_defaults_that_the_page_states():
+    """The stated ε of AdaGrad and Adam, η of AdaDelta and α of RMSProp are those of the registry."""
     of = {key: describe(key)["defaults"] for key in OPTIMIZERS}
-    assert "L has 1e-10 (Ravine's default)" in TEXT
+    assert "L 1e-10 (Ravine's default)" in TEXT
     assert of["adagrad"]["eps"] == 1e-10
-    assert "P has ε = 1e-8" in TEXT
+    assert "P gives ε = 1e-8" in TEXT
     assert of["adam"]["eps"] == 1e-8
     assert (of["adadelta"]["lr"], of["rmsprop"]["alpha"]) == (1.0, 0.9)

@@ -64,7 +64,7 @@ def test_results_without_a_benchmark_leave_its_table():
     assert all(table({"benchmarks": []}) is None for name, table in speed.TABLES.items() if name != "machine")
 
 
-@pytest.mark.skipif(not DOCUMENT.is_file(), reason="the documents are not here")
+@pytest.mark.skipif(not DOCUMENT.is_file(), reason="the documents are missing")
 def test_the_document_keeps_its_promises():
     """Twice 1.5 in float32 and 3 in bfloat16; no rule slower than foreach, none compiled beyond 1.1 of fused; overheads."""
     text = DOCUMENT.read_text(encoding="utf-8")

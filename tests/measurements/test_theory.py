@@ -19,7 +19,7 @@ def _rows(text):
     return text.splitlines()[2:]
 
 
-@pytest.mark.skipif(not DOCUMENT.is_file(), reason="the documents are not here")
+@pytest.mark.skipif(not DOCUMENT.is_file(), reason="the documents are missing")
 @pytest.mark.parametrize("name", theory.TABLES)
 def test_the_document_has_what_is_measured_now_and_theory_agrees(name):
     """Each row of a table is that of a fresh measurement, to the last of its five digits, and predicted is measured."""
