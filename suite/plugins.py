@@ -38,7 +38,7 @@ def load_object(spec: str, folder: Path | None, *, key: str, base: type, example
     module = _load_module(module_name, folder, key)
     path = getattr(module, "__file__", None) or module.__name__
     suitable = [other for other, value in vars(module).items() if _is_suitable(value, base)]
-    hint = f"Choose from: {', '.join(suitable)}" if suitable else f"Define one in {path}"
+    hint = f"Choose from: {', '.join(suitable)}" if suitable else "Define one there"
     if not hasattr(module, name):
         raise UserError(key, f'{path} has no "{name}"', did_you_mean(name, suitable), hint)
     value = getattr(module, name)
@@ -68,8 +68,9 @@ def _is_suitable(value: object, base: type) -> bool:
 def _load_module(name: str, folder: Path | None, key: str) -> ModuleType:
     with _IMPORT_LOCK:
         if folder is not None and _file(name, folder):
+            package = _package_of(folder)
             with _importable(folder):
-                return _import(f"{_package_of(folder)}.{name}", name, key)
+                return _import(f"{package}.{name}", name, key)
         try:
             return _import(name, name, key)
         except ModuleNotFoundError as error:
