@@ -1,1 +1,1 @@
-"""Turns recorded trials into tables, figures and one page. Never imports torch."""
+"""Turn recorded trials into tables, figures and HTML pages; never import torch."""

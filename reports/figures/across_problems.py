@@ -1,13 +1,14 @@
-"""Several problems in pictures: the critical-difference diagram and performance profiles."""
+"""Plots over several problems: the critical-difference diagram and performance profiles."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator, NullFormatter, PercentFormatter
 
-from reports.figures.style import INK, QUIET, short
+from reports.figures.style import INK, QUIET, plain_text, shorten
 from reports.statistics.letter_display import tiers
 
 if TYPE_CHECKING:
@@ -19,54 +20,46 @@ if TYPE_CHECKING:
     from reports.statistics.across_problems import Profiles, Ranks
 
 
-def critical_difference(found: Ranks, labels: Sequence[str], ax: Axes, styles: Mapping[str, Style]) -> Axes:
-    """Mean ranks on a line, the best at the left; a bar joins optimizers that lie less than the critical difference apart.
+def critical_difference(ranks: Ranks, labels: Sequence[str], ax: Axes, styles: Mapping[str, Style]) -> Axes:
+    """Plot mean ranks on a line, the best at the left; a bar joins those within the critical difference.
 
     Args:
-        found: The ranks, in the order of `labels`.
-        labels: Of the optimizers.
-        ax: Where to draw.
-        styles: A style per label.
+        ranks: The ranks, in the order of `labels`.
+        labels: The optimizers.
+        ax: The axes.
+        styles: The style of each label.
     """
-    k = len(labels)
-    order = sorted(range(k), key=lambda at: (found.mean[at], at))
-    apart = [
-        (one, other)
-        for one in order
-        for other in order
-        if one < other and abs(found.mean[one] - found.mean[other]) > found.critical
+    k, mean = len(labels), ranks.mean
+    order = sorted(range(k), key=lambda index: (mean[index], index))
+    distinguished = [
+        (first, second)
+        for first in order
+        for second in order
+        if first < second and abs(mean[first] - mean[second]) > ranks.critical
     ]
-    groups = [tier for tier in tiers(order, apart) if len(tier) > 1]
-    half = -(-k // 2)
-    level = 0.0
-    for tier in groups:  # bars beneath the line, each in a row of its own
-        level -= 0.32
-        low, high = (found.mean[at] for at in (tier[0], tier[-1]))
-        ax.plot([low - 0.04, high + 0.04], [level, level], color=INK, lw=3.2, solid_capstyle="butt", zorder=3)
-    below = level - 0.25
-    for place, at in enumerate(order):
-        left = place < half
-        row = place if left else k - 1 - place
-        height, edge = below - 0.5 * (row + 1), 0.8 if left else k + 0.2
-        style, rank = styles[labels[at]], float(found.mean[at])
-        ax.plot([rank, rank, edge], [0, height, height], color=style.color, lw=1.1, zorder=2)
+    y = 0.0
+    for tier in tiers(order, distinguished):  # bars below the line, each in its own row
+        if len(tier) > 1:
+            y -= 0.32
+            ends = [mean[tier[0]] - 0.04, mean[tier[-1]] + 0.04]
+            ax.plot(ends, [y, y], color=INK, lw=3.2, solid_capstyle="butt", zorder=3)
+    top, half = y - 0.25, -(-k // 2)
+    text_options: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 8, "parse_math": False}
+    for position, index in enumerate(order):
+        is_left = position < half
+        row = position if is_left else k - 1 - position
+        y, x_text = top - 0.5 * (row + 1), 0.8 if is_left else k + 0.2
+        style, rank, name = styles[labels[index]], float(mean[index]), shorten(labels[index])
+        ax.plot([rank, rank, x_text], [0, y, y], color=style.color, lw=1.1, zorder=2)
         ax.plot([rank], [0], style.marker, color=style.color, ms=5.6, mec="white", mew=0.6, zorder=6, clip_on=False)
-        gap: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 8}
-        text = f"{short(labels[at])}  {rank:.2f}" if left else f"{rank:.2f}  {short(labels[at])}"
-        ax.annotate(
-            text, (edge, height), (-4 if left else 4, 0), ha="right" if left else "left", parse_math=False, **gap
-        )
-    ax.plot([1, 1 + found.critical], [0.75, 0.75], color=QUIET, lw=1.2, marker="|", ms=7)
-    ax.annotate(
-        f"critical difference {found.critical:.2f}",
-        (1 + found.critical / 2, 0.75),
-        (0, 5),
-        textcoords="offset points",
-        ha="center",
-        fontsize=7.5,
-    )
+        text = f"{name}  {rank:.2f}" if is_left else f"{rank:.2f}  {name}"
+        ax.annotate(text, (x_text, y), (-4 if is_left else 4, 0), ha="right" if is_left else "left", **text_options)
+    ax.plot([1, 1 + ranks.critical], [0.75, 0.75], color=QUIET, lw=1.2, marker="|", ms=7)
+    middle = (1 + ranks.critical / 2, 0.75)
+    text = f"critical difference {ranks.critical:.2f}"
+    ax.annotate(text, middle, (0, 5), textcoords="offset points", ha="center", fontsize=7.5)
     ax.set_xlim(0.7, k + 0.3)
-    ax.set_ylim(below - 0.5 * half - 0.3, 1.15)
+    ax.set_ylim(top - 0.5 * half - 0.3, 1.15)
     ax.spines["bottom"].set_visible(False)
     ax.spines["left"].set_visible(False)
     ax.spines["top"].set_visible(True)
@@ -77,58 +70,37 @@ def critical_difference(found: Ranks, labels: Sequence[str], ax: Axes, styles: M
     ax.set_xticks(range(1, k + 1))
     ax.set_yticks([])
     ax.grid(visible=False)
-    ax.set_title(f"Mean rank over {found.problems} problems", pad=8)
+    ax.set_title(f"Mean rank over {ranks.problems} problems", pad=8)
     return ax
 
 
-def profiles(found: Profiles, labels: Sequence[str], ax: Axes, styles: Mapping[str, Style]) -> Axes:
-    """The share of cases solved within τ times the best cost, with its band, on a logarithmic axis.
+def performance_profiles(profiles: Profiles, labels: Sequence[str], ax: Axes, styles: Mapping[str, Style]) -> Axes:
+    """Plot the share of cases that are solved within τ times the best cost, with its band, on a logarithmic axis.
 
     Args:
-        found: The profiles, in the order of `labels`.
-        labels: Of the optimizers.
-        ax: Where to draw.
-        styles: A style per label.
+        profiles: The profiles, in the order of `labels`.
+        labels: The optimizers.
+        ax: The axes.
+        styles: The style of each label.
     """
-    for at, label in enumerate(labels):
-        style = styles[label]
-        ax.fill_between(
-            found.ratio, found.low[:, at], found.high[:, at], step="post", color=style.color, alpha=0.1, lw=0
-        )
-        ax.step(
-            found.ratio, found.share[:, at], where="post", color=style.color, ls=style.line, lw=1.5, label=short(label)
-        )
+    ratio = profiles.ratio
+    for index, label in enumerate(labels):
+        style, low, high = styles[label], profiles.low[:, index], profiles.high[:, index]
+        ax.fill_between(ratio, low, high, step="post", color=style.color, alpha=0.1, lw=0)
+        ax.step(ratio, profiles.share[:, index], where="post", color=style.color, ls=style.line, lw=1.5)
     ax.set_xscale("log")
-    wide = found.ratio[-1] / found.ratio[0] > 100
-    ax.xaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
+    powers_only = ratio[-1] / ratio[0] > 100
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0,) if powers_only else (1.0, 2.0, 5.0)))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
     ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set_xlim(float(found.ratio[0]), float(found.ratio[-1]))
+    ax.set_xlim(float(ratio[0]), float(ratio[-1]))
     ax.set_ylim(-0.02, 1.02)
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
     ax.set_xlabel("Cost as a multiple of the best, τ")
-    ax.set_ylabel(f"Share of {found.cases} cases within τ")
-    _name_profiles(found, labels, ax, styles)
+    ax.set_ylabel(f"Share of {profiles.cases} cases within τ")
+    by_area = [labels[index] for index in np.argsort(-profiles.share.sum(axis=0), kind="stable")]
+    handles = [Line2D([], [], color=styles[n].color, ls=styles[n].line, label=shorten(n)) for n in by_area]
+    position: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
+    legend = ax.legend(handles=handles, **position, frameon=False, fontsize=7.5, handlelength=3)
+    plain_text(legend.get_texts())
     return ax
-
-
-def _name_profiles(found: Profiles, labels: Sequence[str], ax: Axes, styles: Mapping[str, Style]) -> None:
-    """A legend in the order of the curves' ends."""
-    from matplotlib.lines import Line2D
-
-    order = np.argsort(-found.share.sum(axis=0), kind="stable")
-    handles = [
-        Line2D([], [], color=styles[labels[at]].color, ls=styles[labels[at]].line, label=short(labels[at]))
-        for at in order
-    ]
-    box = ax.legend(
-        handles=handles,
-        loc="upper left",
-        bbox_to_anchor=(1.01, 1.0),
-        borderaxespad=0.0,
-        frameon=False,
-        fontsize=7.5,
-        handlelength=3,
-    )
-    for text in box.get_texts():
-        text.set_parse_math(False)

@@ -1,4 +1,4 @@
-"""Verdicts become pictures: differences from the best with their tiers, and the matrix of all pairs."""
+"""Plots of verdicts: differences from the best with the tiers, the matrix of all pairs, and changes between versions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from reports.analysis.verdicts import BETTER, TIED, UNDECIDED, WORSE
 from reports.figures.axis_scales import STEPS
-from reports.figures.style import FAINT, INK, QUIET, mark, short
+from reports.figures.style import FAINT, INK, QUIET, format_difference, label_rows, plain_text, plot_marker, shorten
 from reports.frames.scores import title
 from reports.statistics.letter_display import names_of
 from reports.text import notes
@@ -26,172 +26,151 @@ if TYPE_CHECKING:
     from reports.figures.style import Style
 
 FILLS: Mapping[str, str] = {BETTER: "#bcd9ee", WORSE: "#f9d3b4", TIED: "#e3e6ea", UNDECIDED: "#ffffff"}
-"""The colour of a verdict: blue against orange, which the colour-blind tell apart; the text says it as well."""
+"""The colour of each verdict: blue and orange are distinguishable for colour-blind readers; the text differs as well."""
 
 SIGNS: Mapping[str, str] = {BETTER: "▲", WORSE: "▼", TIED: "=", UNDECIDED: ""}
 
 
-def differences_from_best(found: Comparison, ax: Axes, styles: Mapping[str, Style]) -> Axes:
-    """How far each optimizer lies from the best, with the interval of the difference; at the right its tiers.
+def differences_from_best(comparison: Comparison, ax: Axes, styles: Mapping[str, Style]) -> Axes:
+    """Plot the difference of each optimizer from the best with its simultaneous interval, and the tiers at the right.
 
-    The intervals are made for all pairs together, so that all of them hold with the level of the family. The shaded strip is
-    the margin, within which a difference does not count. A line at the right joins the optimizers of a tier.
+    The shaded strip is the equivalence margin. A line at the right joins the optimizers of a tier. The difference of an
+    outlier is an arrow with a number at the edge.
 
     Args:
-        found: The verdicts.
-        ax: Where to draw.
-        styles: A style per label.
+        comparison: The verdicts.
+        ax: The axes.
+        styles: The style of each label.
     """
-    order = list(found.means)
-    best, heights = order[0], {label: len(order) - 1 - at for at, label in enumerate(order)}
-    rows = {label: _towards(found, label, best) for label in order[1:]}
-    distances = [abs(middle) for middle, *_ in rows.values()]
-    cut = 4 * float(np.median(distances)) if len(distances) > 3 and np.median(distances) > 0 else math.inf
-    beyond = False
-    digits = notes.decimals((high - low) / 2 for _, low, high, _ in rows.values())
-    beside = ax.get_yaxis_transform()
-    for label, height in heights.items():
-        style = styles[label]
-        if label == best:
-            mark(ax, 0, height, style)
-            continue
-        middle, low, high, verdict = rows[label]
-        if abs(middle) > cut:
-            beyond = True
-            at, side, arrow = (0.0, "left", "◂ {}") if middle < 0 else (1.0, "right", "{} ▸")
-            told = arrow.format(notes.number(middle, digits))
-            ax.text(at, height, told, transform=beside, ha=side, va="center", fontsize=7, color=style.color)
-            continue
-        _interval(ax, height, (middle, low, high), verdict, style)
-    _tiers(ax, found, heights)
-    _dress(ax, heights, found.margin)
-    edge = f"  ({'◂' if found.higher else '▸'} beyond the axis)" if beyond else ""
-    ax.set_xlabel(f"{title(found.score)}: difference from {short(best)}{edge}", parse_math=False)
+    best, *others = comparison.means
+    rows = {label: (len(others) - 1 - index) for index, label in enumerate(others)}
+    differences = {label: _difference_from_best(comparison, label, best) for label in others}
+    distances = [abs(difference) for difference, *_ in differences.values()]
+    median = float(np.median(distances))
+    cutoff = 4 * median if len(distances) > 3 and median > 0 else math.inf
+    digits = notes.decimals((high - low) / 2 for _, low, high, _ in differences.values())
+    plot_marker(ax, 0, len(others), styles[best])
+    for label, (difference, low, high, verdict) in differences.items():
+        y, style = rows[label], styles[label]
+        if abs(difference) > cutoff:
+            x, align, arrow = (0.0, "left", "◂ {}") if difference < 0 else (1.0, "right", "{} ▸")
+            text, edge = arrow.format(notes.number(difference, digits)), ax.get_yaxis_transform()
+            ax.text(x, y, text, transform=edge, ha=align, va="center", fontsize=7, color=style.color)
+        else:
+            _plot_interval(ax, y, (difference, low, high), verdict, style)
+    rows = {best: len(others)} | rows
+    _plot_tiers(ax, comparison, rows)
+    _format_axes(ax, rows, comparison.margin)
+    has_outlier = max(distances, default=0.0) > cutoff
+    arrow = f"  ({'◂' if comparison.higher else '▸'} beyond the axis)" if has_outlier else ""
+    ax.set_xlabel(f"{title(comparison.score)}: difference from {shorten(best)}{arrow}", parse_math=False)
     return ax
 
 
-def pair_matrix(found: Comparison, ax: Axes) -> Axes:
-    """All pairs: the row's mean minus the column's, its verdict on the row as colour and sign, and the adjusted p beneath.
+def pair_matrix(comparison: Comparison, ax: Axes) -> Axes:
+    """Plot all pairs: the row's mean minus the column's, the verdict on the row as colour and sign, and the adjusted p.
 
     Args:
-        found: The verdicts.
-        ax: Where to draw.
+        comparison: The verdicts.
+        ax: The axes.
     """
-    order = list(found.means)
+    order, pairs = list(comparison.means), comparison.pairs
     k = len(order)
-    digits = min(notes.decimals((found.pairs["simultaneous_high"] - found.pairs["simultaneous_low"]) / 2), 4)
+    digits = min(notes.decimals((pairs["simultaneous_high"] - pairs["simultaneous_low"]) / 2), 4)
     size = 7.2 if k <= 9 else max(4.2, 7.2 * 9 / k)
+    centered: dict[str, Any] = {"ha": "center", "va": "center"}
     for y, row in enumerate(order):
         for x, column in enumerate(order):
             if x == y:
                 ax.add_patch(_square(x, y, FAINT))
                 continue
-            verdict, pair = found.verdict(row, column), found.pair(row, column)
+            verdict, pair = comparison.verdict(row, column), comparison.pair(row, column)
             ax.add_patch(_square(x, y, FILLS[verdict]))
             difference = float(pair["difference"]) * (1 if pair["first"] == row else -1)
-            shown = notes.number(difference, digits)
-            shown = f"+{shown}" if difference > 0 else shown
-            bold = "bold" if verdict in {BETTER, WORSE} else "normal"
-            ax.text(
-                x, y - 0.13, f"{SIGNS[verdict]} {shown}".strip(), ha="center", va="center", fontsize=size, weight=bold
-            )
-            told = f"p {p_value(float(pair['adjusted_p']))}"
-            ax.text(x, y + 0.23, told, ha="center", va="center", fontsize=0.8 * size, color=QUIET)
+            text = f"{SIGNS[verdict]} {'+' * (difference > 0)}{notes.number(difference, digits)}".strip()
+            weight = "bold" if verdict in {BETTER, WORSE} else "normal"
+            ax.text(x, y - 0.13, text, fontsize=size, weight=weight, **centered)
+            text = f"p {p_value(float(pair['adjusted_p']))}"
+            ax.text(x, y + 0.23, text, fontsize=0.8 * size, color=QUIET, **centered)
     ax.xaxis.tick_top()
-    ax.set_xticks(range(k), [short(label) for label in order], rotation=35, ha="left", rotation_mode="anchor")
-    ax.set_yticks(range(k), [f"{short(label)}  {found.letters[label]}" for label in order])
-    for tick in [*ax.get_yticklabels(), *ax.get_xticklabels()]:
-        tick.set_parse_math(False)
+    ax.set_xticks(range(k), [shorten(label) for label in order], rotation=35, ha="left", rotation_mode="anchor")
+    ax.set_yticks(range(k), [f"{shorten(label)}  {comparison.letters[label]}" for label in order])
+    plain_text([*ax.get_yticklabels(), *ax.get_xticklabels()])
     ax.set_xlim(-0.5, k - 0.5)
     ax.set_ylim(k - 0.5, -0.5)
     ax.tick_params(length=0)
     ax.grid(visible=False)
     for spine in ax.spines.values():
         spine.set_visible(False)
-    key = "row against column:  ▲ better   ▼ worse   = tied   plain: undecided"
-    ax.text(0, -0.02, key, transform=ax.transAxes, ha="left", va="top", fontsize=7.2, color=INK)
+    legend = "row against column:  ▲ better   ▼ worse   = tied   no sign: undecided"
+    ax.text(0, -0.02, legend, transform=ax.transAxes, ha="left", va="top", fontsize=7.2, color=INK)
     return ax
 
 
-def _towards(found: Comparison, label: str, best: str) -> tuple[float, float, float, str]:
-    """The difference `label` − `best`, its joint interval, and the verdict on `label`."""
-    row = found.pair(label, best)
-    ends = [float(row[name]) for name in ("difference", "simultaneous_low", "simultaneous_high")]
-    if row["first"] == label:
-        return ends[0], ends[1], ends[2], found.verdict(label, best)
-    return -ends[0], -ends[2], -ends[1], found.verdict(label, best)
+def changes(comparison: BeforeAfter, ax: Axes, styles: Mapping[str, Style]) -> Axes:
+    """Plot the change of each optimizer's mean from one version to the other with simultaneous intervals.
+
+    Args:
+        comparison: The changes.
+        ax: The axes.
+        styles: The style of each label.
+    """
+    table = comparison.changes
+    positions = range(len(table) - 1, -1, -1)
+    for y, (_, row) in zip(positions, table.iterrows(), strict=True):
+        difference, low, high = (float(row[name]) for name in ("difference", "simultaneous_low", "simultaneous_high"))
+        _plot_interval(ax, y, (difference, low, high), row["verdict"], styles[row["label"]])
+        text = f"{SIGNS[row['verdict']]} {row['verdict']}".strip()
+        ax.text(1.01, y, text, transform=ax.get_yaxis_transform(), va="center", fontsize=7.5, color=INK)
+    _format_axes(ax, dict(zip(table["label"], positions, strict=True)), comparison.margin)
+    change = f"{shorten(comparison.after)} minus {shorten(comparison.before)}"
+    better = "▸ better" if comparison.higher else "◂ better"
+    ax.set_xlabel(f"{title(comparison.score)}: {change}  ({better})", parse_math=False)
+    return ax
 
 
-def _interval(ax: Axes, height: int, ends: tuple[float, float, float], verdict: str, style: Style) -> None:
-    """A difference as a mark with its interval (middle, low, high): a whole line where there is a verdict on who is better."""
-    middle, low, high = ends
+def _difference_from_best(comparison: Comparison, label: str, best: str) -> tuple[float, float, float, str]:
+    """Return the difference `label` − `best`, its simultaneous interval, and the verdict on `label`."""
+    pair, verdict = comparison.pair(label, best), comparison.verdict(label, best)
+    difference, low, high = (float(pair[name]) for name in ("difference", "simultaneous_low", "simultaneous_high"))
+    return (difference, low, high, verdict) if pair["first"] == label else (-difference, -high, -low, verdict)
+
+
+def _plot_interval(ax: Axes, y: int, estimate: tuple[float, float, float], verdict: str, style: Style) -> None:
+    """Plot a difference and its interval (difference, low, high): dashed unless the difference is significant."""
+    difference, low, high = estimate
     if math.isfinite(low) and math.isfinite(high):
         line = "-" if verdict in {BETTER, WORSE} else (0, (2.2, 1.2))
-        ax.plot([low, high], [height, height], color=style.color, lw=1.6, ls=line, solid_capstyle="butt", zorder=4)
-    mark(ax, middle, height, style)
+        ax.plot([low, high], [y, y], color=style.color, lw=1.6, ls=line, solid_capstyle="butt", zorder=4)
+    plot_marker(ax, difference, y, style)
 
 
-def _dress(ax: Axes, heights: Mapping[str, int], margin: float) -> None:
-    """The axes of differences: a label at each height, a line at 0, and the strip within which a difference does not count."""
+def _format_axes(ax: Axes, rows: Mapping[str, int], margin: float) -> None:
+    """Add labels, the line at 0 and the strip of the equivalence margin to an axis of differences."""
     ax.axvspan(-margin, margin, color=FAINT, alpha=0.45, lw=0, zorder=0)
     ax.axvline(0, color=QUIET, lw=0.8, zorder=1)
-    ax.set_yticks(list(heights.values()), [short(label) for label in heights])
-    for tick in ax.get_yticklabels():
-        tick.set_parse_math(False)
-    ax.set_ylim(-0.65, len(heights) - 0.45)
+    label_rows(ax, rows.values(), rows)
+    ax.set_ylim(-0.65, len(rows) - 0.45)
     ax.margins(x=0.06)
-    ax.tick_params(axis="y", length=0)
-    ax.grid(visible=False, axis="y")
-    ax.spines["left"].set_visible(False)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=STEPS))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+.6g}".replace("-", "−") if value else "0"))
+    ax.xaxis.set_major_formatter(FuncFormatter(format_difference))
 
 
-def _tiers(ax: Axes, found: Comparison, heights: Mapping[str, int]) -> None:
-    """A column at the right for each tier: a dot for each member, joined by a line, its letter on top."""
+def _plot_tiers(ax: Axes, comparison: Comparison, rows: Mapping[str, int]) -> None:
+    """Plot a column at the right for each tier: a dot per member, joined by a line, with the tier's letter on top."""
     beside = ax.get_yaxis_transform()
-    step, names = min(0.035, 0.5 / max(len(found.tiers), 1)), list(names_of(len(found.tiers)))
-    for at, tier in enumerate(found.tiers):
-        x, own = 1.03 + at * step, [heights[label] for label in tier]
-        lines: dict[str, Any] = {"transform": beside, "clip_on": False, "color": INK, "zorder": 5}
-        ax.plot([x, x], [min(own), max(own)], lw=1.4, **lines)
-        ax.plot([x] * len(own), own, "o", ms=3.4, **lines)
-        ax.annotate(
-            names[at],
-            (x, max(own)),
-            (0, 5),
-            xycoords=beside,
-            textcoords="offset points",
-            ha="center",
-            va="bottom",
-            fontsize=7.5,
-        )
+    num_tiers = len(comparison.tiers)
+    step = min(0.035, 0.5 / max(num_tiers, 1))
+    line: dict[str, Any] = {"transform": beside, "clip_on": False, "color": INK, "zorder": 5}
+    text: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "bottom", "fontsize": 7.5}
+    for index, (tier, name) in enumerate(zip(comparison.tiers, names_of(num_tiers), strict=True)):
+        x, members = 1.03 + index * step, [rows[label] for label in tier]
+        ax.plot([x, x], [min(members), max(members)], lw=1.4, **line)
+        ax.plot([x] * len(members), members, "o", ms=3.4, **line)
+        ax.annotate(name, (x, max(members)), (0, 5), xycoords=beside, **text)
 
 
 def _square(x: int, y: int, color: str) -> Any:
     from matplotlib.patches import Rectangle
 
     return Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=color, edgecolor="#c9ced6", lw=0.6)
-
-
-def changes(found: BeforeAfter, ax: Axes, styles: Mapping[str, Style]) -> Axes:
-    """How each optimizer's mean changed from one version to the other, with intervals that hold for all together.
-
-    Args:
-        found: The changes.
-        ax: Where to draw.
-        styles: A style per label.
-    """
-    table = found.changes
-    heights = range(len(table) - 1, -1, -1)
-    for height, (_, row) in zip(heights, table.iterrows(), strict=True):
-        middle, low, high = (float(row[name]) for name in ("difference", "simultaneous_low", "simultaneous_high"))
-        _interval(ax, height, (middle, low, high), row["verdict"], styles[row["label"]])
-        told = f"{SIGNS[row['verdict']]} {row['verdict']}".strip()
-        ax.text(1.01, height, told, transform=ax.get_yaxis_transform(), va="center", fontsize=7.5, color=INK)
-    _dress(ax, dict(zip(table["label"], heights, strict=True)), found.margin)
-    better = "▸ better" if found.higher else "◂ better"
-    ax.set_xlabel(
-        f"{title(found.score)}: {short(found.after)} minus {short(found.before)}  ({better})", parse_math=False
-    )
-    return ax

@@ -1,4 +1,4 @@
-"""Whole figures with a panel for each metric: all labels together, and one label by itself."""
+"""Figures with a panel per metric: all labels together, and one label alone."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from reports.figures.style import Style
 
+_MAX_TITLE_LENGTH, _MAX_LINE_LENGTH = 60, 100
+
 
 def overview(
     panels: Mapping[str, pd.DataFrame],
@@ -27,15 +29,15 @@ def overview(
     scores: pd.DataFrame,
     styles: Mapping[str, Style],
 ) -> Figure:
-    """All labels side by side, a panel per metric, with one legend beneath in the order of the table.
+    """Return a figure of all labels with a panel per metric and one legend below, in the order of the table.
 
-    A metric that was measured once in a run gets a dot plot of its final values instead of a curve of one point.
+    A metric that was measured once per trial gets a dot plot of its final values.
 
     Args:
-        panels: Mean curves by metric, in the order of the panels.
+        panels: The mean curves by metric, in the order of the panels.
         estimates: A row per label.
         scores: A row per trial.
-        styles: A style per label.
+        styles: The style of each label.
     """
     rows = -(-len(styles) // 5)
     figure = Figure(figsize=(7.6, 2.75 + 0.17 * rows), layout="constrained")
@@ -61,15 +63,15 @@ def one_optimizer(
     label: str,
     settings: str,
 ) -> Figure:
-    """One label's repeats, a panel per metric."""
+    """Return a figure of the repeats of one label with a panel per metric; long settings are omitted."""
     figure = Figure(figsize=(7.6, 2.45), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, len(panels)))
     for ax, (metric, curves) in zip(axes, panels.items(), strict=True):
         repeats(points, curves, ax, style, label=label, metric=metric)
         ax.set_ylabel("")
         ax.set_title(title(metric))
-    name = label if len(label) <= 60 else label[:59] + "…"
+    name = label if len(label) <= _MAX_TITLE_LENGTH else label[: _MAX_TITLE_LENGTH - 1] + "…"
     figure.suptitle(name, x=0.008, ha="left", fontsize=9.5, fontweight="bold", color=style.color, parse_math=False)
-    if len(name) + len(settings) < 100:
+    if len(name) + len(settings) < _MAX_LINE_LENGTH:
         figure.text(0.992, 0.98, settings, ha="right", va="top", fontsize=8, color=QUIET, parse_math=False)
     return figure

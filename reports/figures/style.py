@@ -1,4 +1,4 @@
-"""The style of all figures: colours, dashes and markers, a label's own style, and the small things that figures share."""
+"""The style of all figures: colours, dashes and markers, the style of each label, and shared elements."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from reports.frames.scores import title
 from reports.frames.study_frames import TUNED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from matplotlib.axes import Axes
+    from matplotlib.text import Text
 
 INK, QUIET, FAINT = "#1c2430", "#5b6470", "#d5d9df"
 
@@ -46,25 +47,25 @@ STYLE: Mapping[str, Any] = {
     "lines.linewidth": 1.5,
     "lines.markersize": 4.2,
     "figure.facecolor": "white",
-    "figure.dpi": 300,  # as saved, so that the layout measures the text at the size it gets
+    "figure.dpi": 300,  # as saved, so that the layout measures text at its final size
     "savefig.facecolor": "white",
     "savefig.dpi": 300,
     "svg.fonttype": "path",
     "svg.hashsalt": "ravine",
     "pdf.fonttype": 42,
 }
-"""The style of all figures, on top of matplotlib's default style, so that a reader's own settings change nothing."""
+"""The style of all figures, on top of matplotlib's defaults, so that the settings of the user have no effect."""
 
 Dash = tuple[float, ...]
 _SOLID: Dash = ()
 _DASHED: Dash = (5, 1.8)
 _DOTTED: Dash = (1.3, 1.5)
 _MIXED: Dash = (5, 1.5, 1.2, 1.5)
-_OF_TUNED = {_SOLID: _DOTTED, _DASHED: _SOLID, _MIXED: _SOLID, _DOTTED: _SOLID}
+_TUNED_DASHES = {_SOLID: _DOTTED, _DASHED: _SOLID, _MIXED: _SOLID, _DOTTED: _SOLID}
 
 _STYLES: tuple[tuple[str, Dash, str], ...] = (
-    ("#0072b2", _SOLID, "o"),  # the first seven hues: Okabe and Ito, their yellow left out and the light ones deepened,
-    ("#d55e00", _SOLID, "s"),  # since a line on white needs contrast
+    ("#0072b2", _SOLID, "o"),  # The first seven hues are those of Okabe and Ito without their yellow.
+    ("#d55e00", _SOLID, "s"),  # Light ones are darker, because a line on white needs contrast.
     ("#008f68", _SOLID, "^"),
     ("#b8528f", _DASHED, "D"),
     ("#c88400", _DASHED, "v"),
@@ -76,12 +77,12 @@ _STYLES: tuple[tuple[str, Dash, str], ...] = (
     ("#16807f", _DOTTED, "s"),
     ("#a05a2c", _DOTTED, "D"),
 )
-_LONG = 26
+_MAX_LABEL_LENGTH = 26
 
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How a label styles wherever it appears: hue, and dash and marker for eyes and printers without hues."""
+    """The style of a label in every figure: colour, and dash and marker for readers and printers without colour."""
 
     color: str
     dash: Dash
@@ -89,63 +90,83 @@ class Style:
 
     @property
     def line(self) -> Any:
-        """The dash as matplotlib takes it."""
+        """The dash as a line style of matplotlib."""
         return (0, self.dash) if self.dash else "-"
 
 
 def assign_styles(labels: Sequence[str]) -> dict[str, Style]:
-    """A style for each label, by its place in the plan; from the thirteenth on, hues return with other dashes.
+    """Return the style of each label by its position in the plan; from the 13th on, colours repeat with other dashes.
 
-    A tuned entry has the hue and the marker of the entry that it was tuned from, with another dash.
+    A tuned entry has the colour and the marker of the entry that it was tuned from, with another dash.
     """
     styles: dict[str, Style] = {}
-    first = [label for label in labels if not (label.endswith(TUNED) and label.removesuffix(TUNED) in labels)]
-    for at, label in enumerate(first):
-        color, _, marker = _STYLES[at % len(_STYLES)]
-        _, dash, _ = _STYLES[(at + 3 * (at // len(_STYLES))) % len(_STYLES)]
+    untuned = [label for label in labels if not (label.endswith(TUNED) and label.removesuffix(TUNED) in labels)]
+    for index, label in enumerate(untuned):
+        color, _, marker = _STYLES[index % len(_STYLES)]
+        _, dash, _ = _STYLES[(index + 3 * (index // len(_STYLES))) % len(_STYLES)]
         styles[label] = Style(color, dash, marker)
     for label in labels:
         if label not in styles:
-            untuned = styles[label.removesuffix(TUNED)]
-            styles[label] = Style(untuned.color, _OF_TUNED[untuned.dash], untuned.marker)
+            default = styles[label.removesuffix(TUNED)]
+            styles[label] = Style(default.color, _TUNED_DASHES[default.dash], default.marker)
     return {label: styles[label] for label in labels}
 
 
-def short(label: str) -> str:
-    """A label that fits beside a line."""
-    return label if len(label) <= _LONG else label[: _LONG - 1].rstrip() + "…"
+def shorten(label: str) -> str:
+    """Return a label that fits beside a line."""
+    return label if len(label) <= _MAX_LABEL_LENGTH else label[: _MAX_LABEL_LENGTH - 1].rstrip() + "…"
 
 
 def axis_title(metric: str, *, along: str = "epoch") -> str:
-    """The name of a metric with what its numbers are."""
+    """Return the name of a metric, with its unit if it needs one."""
     if along == "update":
         return f"{title('train/loss')} (of the update's batch)"
     return f"{title(metric)} (fraction correct)" if metric.endswith("accuracy") else title(metric)
 
 
 def single_panel(width: float = 6.4, height: float = 3.7) -> tuple[Figure, Axes]:
-    """An empty figure of one panel."""
+    """Return an empty figure with one panel; width and height in inches."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots()
 
 
 def shared_legend(figure: Figure, labels: Sequence[str], styles: Mapping[str, Style]) -> None:
-    """One legend beneath all panels of a figure."""
-    handles = [
-        Line2D(
-            [], [], color=styles[n].color, ls=styles[n].line, marker=styles[n].marker, mec="white", mew=0.4, label=short(n)
-        )
-        for n in labels
-    ]
-    widest = max(len(short(name)) for name in labels)
-    columns = max(2, min(len(labels), 6, int(108 / (widest + 8))))
-    legend = figure.legend(
-        handles=handles, loc="outside lower left", ncols=columns, frameon=False, fontsize=7.5, handlelength=3
-    )
-    for text in legend.get_texts():
+    """Add one legend below all panels of a figure."""
+    handles = []
+    for label in labels:
+        style: dict[str, Any] = {"color": styles[label].color, "ls": styles[label].line, "marker": styles[label].marker}
+        handles.append(Line2D([], [], **style, mec="white", mew=0.4, label=shorten(label)))
+    max_length = max(len(shorten(label)) for label in labels)
+    columns = max(2, min(len(labels), 6, int(108 / (max_length + 8))))
+    position: dict[str, Any] = {"loc": "outside lower left", "ncols": columns}
+    plain_text(figure.legend(handles=handles, **position, frameon=False, fontsize=7.5, handlelength=3).get_texts())
+
+
+def plain_text(texts: Iterable[Text]) -> None:
+    """Draw texts with labels as they are: a dollar sign begins no formula."""
+    for text in texts:
         text.set_parse_math(False)
 
 
-def mark(ax: Axes, x: float, y: float, style: Style) -> None:
-    """One value of a label, on top of all else."""
+def label_rows(ax: Axes, positions: Iterable[float], labels: Iterable[str]) -> None:
+    """Name the rows of a plot, and remove the line, ticks and grid of the vertical axis."""
+    ax.set_yticks(list(positions), [shorten(label) for label in labels])
+    plain_text(ax.get_yticklabels())
+    hide_row_axis(ax)
+
+
+def hide_row_axis(ax: Axes) -> None:
+    """Remove the line, ticks and grid of a vertical axis whose values are names."""
+    ax.tick_params(axis="y", length=0)
+    ax.grid(visible=False, axis="y")
+    ax.spines["left"].set_visible(False)
+
+
+def format_difference(value: float, _: object = None) -> str:
+    """Return a tick of an axis of differences, with its sign."""
+    return f"{value:+.6g}".replace("-", "−") if value else "0"
+
+
+def plot_marker(ax: Axes, x: float, y: float, style: Style) -> None:
+    """Plot one value of a label in front of everything else."""
     ax.plot([x], [y], style.marker, color=style.color, ms=5.6, mec="white", mew=0.6, zorder=6)

@@ -1,4 +1,4 @@
-"""Paths on surfaces become pictures, over contour lines and as height over steps. Nothing to cite is computed here."""
+"""Plots of trajectories on test functions: over contour lines, and f minus minimum over steps."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from matplotlib.path import Path
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from reports.figures.convergence import convergence
-from reports.figures.style import INK, QUIET, single_panel
+from reports.figures.style import INK, QUIET, plain_text, single_panel
 from reports.frames.study_frames import SURFACES
-from reports.frames.trajectories import best_label, rows_by_label, clip_far_points, ends_outside, window
+from reports.frames.trajectories import best_label, clip_far_points, ends_outside, rows_by_label, window
 from reports.text import notes
 
 if TYPE_CHECKING:
@@ -35,47 +35,48 @@ Array = np.ndarray[Any, Any]
 
 LEVELS = 14
 CONTOUR = "#c3c9d1"
-ALARM = "#a3341f"
-_GRID = 141
-_ROW, _TOP, _BOTTOM, _LEFT, _WIDTH = 1.05, 0.34, 0.45, 1.34, 7.6
-_FEW = 61
+_ALARM = "#a3341f"
+_GRID_POINTS = 141
+_ROW, _TOP, _BOTTOM, _LEFT, _WIDTH = 1.05, 0.34, 0.45, 1.34, 7.6  # inches
+_MAX_POINTS_WITH_DOTS = 61
 _FLOOR = 1e-14
-"""Heights below are drawn here: what is left of a minimum is rounding."""
+"""Smaller values are drawn at this one, because they are rounding errors."""
+_Y_LABEL = "f − minimum"
 
 
 @functools.lru_cache(maxsize=8)
 def contours(surface: Surface, shown: Window) -> tuple[Array, ...]:
-    """Contour lines of a surface; each of shape (places, 2), the lowest first.
+    """Return the contour lines of a surface, each of shape (points, 2), the lowest first.
 
-    They have as few places as can be without moving the line by more than what is seen in a figure of 1,000 dots.
+    Points that do not move a line by a visible distance, at 1,000 dots per axis, are omitted.
     """
-    x1, x2 = np.meshgrid(np.linspace(*shown[:2], _GRID), np.linspace(*shown[2:], _GRID))
+    x1, x2 = np.meshgrid(np.linspace(*shown[:2], _GRID_POINTS), np.linspace(*shown[2:], _GRID_POINTS))
     height = surface.formula(x1, x2) - surface.lowest
     drawn = Figure().subplots().contour(x1, x2, height, levels=levels(height))
     corner, size = np.array([shown[0], shown[2]]), np.array([shown[1] - shown[0], shown[3] - shown[2]]) / 1_000
     lines = (np.asarray(line) for level in drawn.allsegs for line in level if len(line) > 1)
-    return tuple(_fewer((line - corner) / size) * size + corner for line in lines)
+    return tuple(_simplify((line - corner) / size) * size + corner for line in lines)
 
 
-def _fewer(line: Array) -> Array:
-    """The line without places that say nothing, by matplotlib's own simplification; in dots."""
-    whole = Path(line)
-    whole.simplify_threshold = 1.0
-    drawn = whole.cleaned(simplify=True)
-    kept = np.asarray(drawn.vertices)[np.isin(np.asarray(drawn.codes), (Path.MOVETO, Path.LINETO))]
+def _simplify(line: Array) -> Array:
+    """Return the line, in dots, without redundant points (matplotlib's simplification)."""
+    path = Path(line)
+    path.simplify_threshold = 1.0
+    cleaned = path.cleaned(simplify=True)
+    kept = np.asarray(cleaned.vertices)[np.isin(np.asarray(cleaned.codes), (Path.MOVETO, Path.LINETO))]
     return kept if np.array_equal(kept[-1], line[-1]) else np.vstack([kept, line[-1:]])
 
 
 def levels(height: Array) -> list[float]:
-    """The levels of contour lines: below the i-th of n lies (i/n)² of all that is shown, so a bowl's are evenly far apart."""
+    """Return the levels of contour lines: a share (i/n)² of the values is below level i of n, so a bowl's are equidistant."""
     return [float(level) for level in np.quantile(height, (np.arange(1, LEVELS) / LEVELS) ** 2)]
 
 
 def contour_plot(surface: Surface, ax: Axes, shown: Window) -> Axes:
-    """What paths are drawn over: contour lines, and a star at each known minimum."""
+    """Plot contour lines, and a star at each known minimum."""
     lines = LineCollection(contours(surface, shown), colors=CONTOUR, linewidths=0.6, zorder=1)
     ax.add_collection(lines, autolim=False)
-    inside = [at for at in surface.minima if shown[0] <= at[0] <= shown[1] and shown[2] <= at[1] <= shown[3]]
+    inside = [(x, y) for x, y in surface.minima if shown[0] <= x <= shown[1] and shown[2] <= y <= shown[3]]
     ax.plot(*np.transpose(inside), "*", color=INK, ms=6.5, mec="white", mew=0.5, zorder=4)
     ax.set(xlim=shown[:2], ylim=shown[2:])
     ax.grid(visible=False)
@@ -84,76 +85,54 @@ def contour_plot(surface: Surface, ax: Axes, shown: Window) -> Axes:
     return ax
 
 
-def trajectory(way: pd.DataFrame, ax: Axes, style: Style, shown: Window, *, dashed: bool = False) -> Axes:
-    """One path with dots (`marker_interval`), a ring at the start; a path that leaves is drawn as far as it stays in the window.
+def trajectory(points: pd.DataFrame, ax: Axes, style: Style, shown: Window, *, dashed: bool = False) -> Axes:
+    """Plot one trajectory with dots (`marker_interval`) and a ring at the start; points far outside are clipped.
 
     Args:
-        way: `x1`, `x2` of one label, in the order of its steps.
-        ax: Where to draw.
-        style: The label's style.
+        points: `x1`, `x2` of one label, in the order of the steps.
+        ax: The axes.
+        style: The style of the label.
         shown: The limits of the axes.
-        dashed: Whether the line has the label's dash, so that two of one way are both seen.
+        dashed: Whether the line has the dash of the label, so that coinciding trajectories are visible.
     """
-    x1, x2 = clip_far_points(way, shown).T
-    dash = style.line if dashed else "-"
-    ax.plot(
-        x1, x2, color=style.color, ls=dash, lw=1.0, marker="o", ms=2.4, mec="none", markevery=marker_interval(len(x1)), zorder=3
-    )
+    x1, x2 = clip_far_points(points, shown).T
+    line: dict[str, Any] = {"color": style.color, "ls": style.line if dashed else "-", "lw": 1.0}
+    ax.plot(x1, x2, **line, marker="o", ms=2.4, mec="none", markevery=marker_interval(len(x1)), zorder=3)
     ax.plot(x1[:1], x2[:1], "o", mfc="white", mec=style.color, ms=4.2, zorder=4)
     ax.set(xlim=shown[:2], ylim=shown[2:])
     return ax
 
 
-def marker_interval(places: int) -> int:
-    """A dot at every so many steps of a path."""
-    return 1 if places <= _FEW else 10
+def marker_interval(num_points: int) -> int:
+    """Return N if a trajectory has a dot at every Nth step."""
+    return 1 if num_points <= _MAX_POINTS_WITH_DOTS else 10
 
 
 def small_multiples(
     paths: pd.DataFrame, ended: pd.DataFrame, families: Sequence[Family], styles: Mapping[str, Style]
 ) -> Figure:
-    """A row for each optimizer and a column for each learning rate, all with the same limits; each says how it ended.
+    """Return a figure with a row per optimizer, a column per learning rate, common limits and the final values.
 
     Args:
-        paths: `paths.places`, of one surface.
-        ended: `paths.ends` of the same.
+        paths: The points on one surface (`trajectories.trajectory_points`).
+        ended: The final points on it (`trajectories.final_points`).
         families: The optimizers on it.
-        styles: A style per label.
+        styles: The style of each label.
     """
     rates = sorted({rate for family in families for rate in family.labels})
-    figure = Figure(figsize=(_WIDTH, _TOP + _BOTTOM + _ROW * len(families)))
-    high = figure.get_figheight()
-    axes = figure.subplots(
-        len(families),
-        len(rates),
-        squeeze=False,
-        gridspec_kw={
-            "left": _LEFT / _WIDTH,
-            "right": 0.995,
-            "top": 1 - _TOP / high,
-            "bottom": _BOTTOM / high,
-            "wspace": 0.06,
-            "hspace": 0.1,
-        },
-    )
+    inches = _TOP + _BOTTOM + _ROW * len(families)
+    figure = Figure(figsize=(_WIDTH, inches))
+    left, right, top, bottom = _LEFT / _WIDTH, 0.995, 1 - _TOP / inches, _BOTTOM / inches
+    grid = {"left": left, "right": right, "top": top, "bottom": bottom, "wspace": 0.06, "hspace": 0.1}
+    axes = figure.subplots(len(families), len(rates), squeeze=False, gridspec_kw=grid)
     surface = SURFACES[families[0].surface]
     shown = window(surface, paths)
-    ways = dict(iter(paths.groupby("label")))
-    told = rows_by_label(ended)
+    by_label, final = dict(iter(paths.groupby("label"))), rows_by_label(ended)
+    title: dict[str, Any] = {"weight": "bold", "va": "center", "fontsize": 8, "parse_math": False}
     for row, family in enumerate(families):
-        style = styles[next(iter(family.labels.values()))]
-        middle = axes[row, 0].get_position()
-        name = textwrap.fill(family.name, 15)
-        figure.text(
-            0.006,
-            (middle.y0 + middle.y1) / 2,
-            name,
-            color=style.color,
-            weight="bold",
-            va="center",
-            fontsize=8,
-            parse_math=False,
-        )
+        position, name = axes[row, 0].get_position(), textwrap.fill(family.name, 15)
+        color = styles[next(iter(family.labels.values()))].color
+        figure.text(0.006, (position.y0 + position.y1) / 2, name, color=color, **title)
         lowest = best_label(family, ended)
         for column, rate in enumerate(rates):
             ax, label = axes[row, column], family.labels.get(rate)
@@ -164,150 +143,144 @@ def small_multiples(
                 continue
             contour_plot(surface, ax, shown)
             ax.tick_params(labelleft=column == 0, labelbottom=row == len(families) - 1, labelsize=6.5, length=2)
-            if label in ways:
-                trajectory(ways[label], ax, styles[label], shown)
-                _tell(ax, told[label], lowest=label == lowest, away=ends_outside(ways[label], shown))
+            if label in by_label:
+                points = by_label[label]
+                trajectory(points, ax, styles[label], shown)
+                is_outside = ends_outside(points, shown)
+                _write_final_value(ax, final[label], is_lowest=label == lowest, is_outside=is_outside)
             else:
                 ax.text(0.5, 0.5, "not recorded", transform=ax.transAxes, ha="center", color=QUIET, fontsize=6.5)
-    figure.text((_LEFT / _WIDTH + 0.995) / 2, 0.08 / high, "$x_1$", ha="center", fontsize=8)
-    figure.text(1.0 / _WIDTH, (1 - _TOP / high + _BOTTOM / high) / 2, "$x_2$", va="center", fontsize=8)
+    figure.text((left + right) / 2, 0.08 / inches, "$x_1$", ha="center", fontsize=8)
+    figure.text(1.0 / _WIDTH, (top + bottom) / 2, "$x_2$", va="center", fontsize=8)
     return figure
 
 
-def trajectory_map(paths: pd.DataFrame, racers: Sequence[tuple[str, str]], styles: Mapping[str, Style]) -> tuple[Figure, Axes]:
-    """All racers' whole paths over one ground, with a legend beside it.
+def trajectory_map(
+    paths: pd.DataFrame, optimizers: Sequence[tuple[str, str]], styles: Mapping[str, Style]
+) -> tuple[Figure, Axes]:
+    """Return a figure of the complete trajectories of several optimizers over contour lines, with a legend.
 
     Args:
-        paths: `paths.places`, of one surface, of the racers or more.
-        racers: Names with labels; at least one.
-        styles: A style per label.
+        paths: The points on one surface, of these labels or more.
+        optimizers: The name and the label of each; at least one.
+        styles: The style of each label.
     """
-    figure, ax, shown = trajectory_axes(paths, racers, styles)
-    for _, label in racers:
+    figure, ax, shown = trajectory_axes(paths, optimizers, styles)
+    for _, label in optimizers:
         trajectory(paths[paths["label"] == label], ax, styles[label], shown, dashed=True)
     return figure, ax
 
 
 def trajectory_axes(
-    paths: pd.DataFrame, racers: Sequence[tuple[str, str]], styles: Mapping[str, Style]
+    paths: pd.DataFrame, optimizers: Sequence[tuple[str, str]], styles: Mapping[str, Style]
 ) -> tuple[Figure, Axes, Window]:
-    """The ground of a race with its legend, and what it shows."""
-    own = paths[paths["label"].isin([label for _, label in racers])]
-    surface = SURFACES[own["surface"].iloc[0]]
-    shown = window(surface, own)
+    """Return a figure with contour lines and a legend, its axes and their limits, for the trajectories of optimizers."""
+    points = paths[paths["label"].isin([label for _, label in optimizers])]
+    surface = SURFACES[points["surface"].iloc[0]]
+    shown = window(surface, points)
     figure = Figure(figsize=(7.2, 4.05))
     ax = figure.add_axes((0.05, 0.1, 0.675, 0.84))
     contour_plot(surface, ax, shown)
     ax.set_xlabel("$x_1$", labelpad=1)
     ax.set_title("$x_2$", fontsize=8, pad=3)
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=styles[label].color,
-            ls=styles[label].line,
-            marker="o",
-            ms=4,
-            mec="none",
-            label=textwrap.fill(name, 24),
-        )
-        for name, label in racers
-    ]
-    legend = figure.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(0.735, 0.97), frameon=False, fontsize=7.5, handlelength=1.6
-    )
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    handles = []
+    for name, label in optimizers:
+        line: dict[str, Any] = {"color": styles[label].color, "ls": styles[label].line}
+        handles.append(Line2D([], [], **line, marker="o", ms=4, mec="none", label=textwrap.fill(name, 24)))
+    position: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0.735, 0.97)}
+    legend = figure.legend(handles=handles, **position, frameon=False, fontsize=7.5, handlelength=1.6)
+    plain_text(legend.get_texts())
     return figure, ax, shown
 
 
-def objective_panels(paths: pd.DataFrame, ended: pd.DataFrame, families: Sequence[Family], styles: Mapping[str, Style]) -> Figure:
-    """Height over steps on a logarithmic scale: a panel for each optimizer, a line for each learning rate, the darkest highest.
+def objective_panels(
+    paths: pd.DataFrame, ended: pd.DataFrame, families: Sequence[Family], styles: Mapping[str, Style]
+) -> Figure:
+    """Return a figure of f minus minimum over steps: a panel per optimizer, a line per learning rate, the highest darkest.
 
     Args:
-        paths: `paths.places`, of one surface.
-        ended: `paths.ends` of the same.
+        paths: The points on one surface (`trajectories.trajectory_points`).
+        ended: The final points on it (`trajectories.final_points`).
         families: The optimizers on it.
-        styles: A style per label.
+        styles: The style of each label.
     """
     rates = sorted({rate for family in families for rate in family.labels})
     columns = min(4, len(families))
     rows = math.ceil(len(families) / columns)
-    high = 0.8 + 1.45 * rows
-    figure = Figure(figsize=(_WIDTH, high))
-    room = {"left": 0.085, "right": 0.99, "top": 1 - 0.5 / high, "bottom": 0.45 / high, "wspace": 0.1, "hspace": 0.32}
-    axes = np.atleast_1d(figure.subplots(rows, columns, sharex=True, sharey=True, gridspec_kw=room)).ravel()
-    begin = float(paths["height"].iloc[0])
-    ways = dict(iter(paths.groupby("label")))
+    inches = 0.8 + 1.45 * rows
+    figure = Figure(figsize=(_WIDTH, inches))
+    grid = {
+        "left": 0.085,
+        "right": 0.99,
+        "top": 1 - 0.5 / inches,
+        "bottom": 0.45 / inches,
+        "wspace": 0.1,
+        "hspace": 0.32,
+    }
+    axes = np.atleast_1d(figure.subplots(rows, columns, sharex=True, sharey=True, gridspec_kw=grid)).ravel()
+    by_label = dict(iter(paths.groupby("label")))
     for ax, family in zip(axes, families, strict=False):
         for rate, label in family.labels.items():
-            if label not in ways:
-                continue
-            shade = _shade(styles[label].color, rates.index(rate), len(rates))
-            ax.plot(ways[label]["step"], np.clip(ways[label]["height"], _FLOOR, 1e30), color=shade, lw=1.4)
+            if label in by_label:
+                color = _shade(styles[label].color, rates.index(rate), len(rates))
+                points = by_label[label]
+                ax.plot(points["step"], np.clip(points["height"], _FLOOR, 1e30), color=color, lw=1.4)
         ax.set_title(family.name, color=styles[next(iter(family.labels.values()))].color, parse_math=False)
     for ax in axes[len(families) :]:
         ax.remove()
     for ax in axes[max(0, len(families) - columns) : len(families)]:
         ax.tick_params(labelbottom=True)
-    lowest = ended.loc[~ended["diverges"], "height"]
+    finite = ended.loc[~ended["diverges"], "height"]
+    lowest = float(finite.min()) / 3 if len(finite) else _FLOOR
     axes[0].set_yscale("log")
-    axes[0].set_ylim(max(float(lowest.min()) / 3 if len(lowest) else _FLOOR, _FLOOR / 2), 30 * begin)
+    axes[0].set_ylim(max(lowest, _FLOOR / 2), 30 * float(paths["height"].iloc[0]))
     axes[0].yaxis.set_major_locator(LogLocator(numticks=6))
     axes[0].yaxis.set_minor_locator(NullLocator())
     axes[0].xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
+    shades = [_shade(INK, index, len(rates)) for index in range(len(rates))]
     handles = [
-        Line2D([], [], color=_shade(INK, at, len(rates)), lw=1.6, label=_rate(rate)) for at, rate in enumerate(rates)
+        Line2D([], [], color=shade, lw=1.6, label=_rate(rate)) for shade, rate in zip(shades, rates, strict=True)
     ]
     figure.legend(handles=handles, loc="upper center", ncols=len(rates), frameon=False, fontsize=7.5)
-    figure.text(0.54, 0.06 / high, "Step", ha="center", fontsize=8)
-    figure.text(0.008, 0.5, "f − lowest", va="center", rotation=90, fontsize=8)
+    figure.text(0.54, 0.06 / inches, "Step", ha="center", fontsize=8)
+    figure.text(0.008, 0.5, _Y_LABEL, va="center", rotation=90, fontsize=8)
     return figure
 
 
-def objective_curves(paths: pd.DataFrame, racers: Sequence[tuple[str, str]], styles: Mapping[str, Style]) -> Figure:
-    """Height over steps of all racers on one logarithmic scale, each named at its end."""
-    own = paths[paths["label"].isin([label for _, label in racers])]
-    names = {label: name for name, label in racers}
-    curves = own.assign(label=own["label"].map(names), mean=own["height"].clip(lower=_FLOOR), low=np.nan, high=np.nan)
-    figure, ax = single_panel(width=7.2, height=4.2)
-    by_name = {name: styles[label] for name, label in racers}
-    convergence(curves.rename(columns={"step": "update"}), ax, by_name, metric="test/loss", along="update").set_ylabel(
-        "f − lowest"
+def objective_curves(paths: pd.DataFrame, optimizers: Sequence[tuple[str, str]], styles: Mapping[str, Style]) -> Figure:
+    """Return a figure of f minus minimum over steps for several optimizers, each labelled at its end."""
+    names = {label: name for name, label in optimizers}
+    points = paths[paths["label"].isin(names)]
+    curves = points.assign(
+        label=points["label"].map(names), mean=points["height"].clip(lower=_FLOOR), low=np.nan, high=np.nan
     )
+    figure, ax = single_panel(width=7.2, height=4.2)
+    by_name = {name: styles[label] for name, label in optimizers}
+    convergence(curves.rename(columns={"step": "update"}), ax, by_name, metric="test/loss", along="update")
+    ax.set_ylabel(_Y_LABEL)
     ax.set_xlabel("Step")
     return figure
 
 
-def _tell(ax: Axes, end: Mapping[str, Any], *, lowest: bool, away: bool) -> None:
-    """How a path ended: its height, in bold where it is the lowest of its row, or that it diverges."""
-    text, color = (
-        ("diverges", ALARM) if end["diverges"] else (notes.compact(float(end["height"])), INK if lowest else QUIET)
-    )
-    text += ", ends outside" if away and not end["diverges"] else ""
-    backed = {"facecolor": "white", "edgecolor": "none", "pad": 1.2, "alpha": 0.85}
-    weight = "bold" if lowest or end["diverges"] else "normal"
-    ax.text(
-        0.985,
-        0.03,
-        text,
-        transform=ax.transAxes,
-        ha="right",
-        va="bottom",
-        fontsize=6.5,
-        color=color,
-        weight=weight,
-        bbox=backed,
-        zorder=5,
-    )
+def _write_final_value(ax: Axes, final: Mapping[str, Any], *, is_lowest: bool, is_outside: bool) -> None:
+    """Write the final value into a panel, in bold if it is the lowest of its row, or that the trajectory diverges."""
+    if final["diverges"]:
+        text, color = "diverges", _ALARM
+    else:
+        text = notes.compact(float(final["height"])) + (", ends outside" if is_outside else "")
+        color = INK if is_lowest else QUIET
+    options: dict[str, Any] = {"ha": "right", "va": "bottom", "fontsize": 6.5, "color": color, "zorder": 5}
+    options["weight"] = "bold" if is_lowest or final["diverges"] else "normal"
+    options["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 1.2, "alpha": 0.85}
+    ax.text(0.985, 0.03, text, transform=ax.transAxes, **options)
 
 
 def _rate(rate: float) -> str:
     return f"η = {rate:g}" if math.isfinite(rate) else "no η"
 
 
-def _shade(color: str, at: int, many: int) -> tuple[float, float, float]:
-    """A colour nearer to white the lower the learning rate."""
-    light = 0.8 * (1 - (at + 1) / many)
-    red, green, blue = (part + (1 - part) * light for part in to_rgb(color))
+def _shade(color: str, index: int, num_shades: int) -> tuple[float, float, float]:
+    """Return a shade of a colour: the lower the index, the closer to white."""
+    white = 0.8 * (1 - (index + 1) / num_shades)
+    red, green, blue = (part + (1 - part) * white for part in to_rgb(color))
     return red, green, blue

@@ -1,1 +1,1 @@
-"""Writes the pages of a report and their files."""
+"""Build the pages of reports and write their files."""

@@ -7,96 +7,86 @@ from typing import TYPE_CHECKING, Any
 
 from reports.pages import files
 from reports.pages.json_summary import plain, records
-from reports.sections import before_after as versus_section
+from reports.sections import before_after as before_after_section
 from reports.sections import comparison as comparison_section
-from reports.text import notes, tables
+from reports.text import notes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from reports.analysis.before_after import BeforeAfter
     from reports.sections import Section
+    from reports.text.tables import Table
 
-CROWDED = 12
-"""Above so many columns the matrix of all pairs has no room for its numbers; the table has them."""
+MAX_LABELS_IN_MATRIX = 12
+"""With more labels the figure of all pairs has no room for its numbers; the table has them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What was built: its address, the answer, and the table of changes for a terminal (None without a common label)."""
+    """A built page: its path, its answer, and the table of changes (None if the versions share no label)."""
 
     page: Path
     answer: str
-    table: tables.Table | None
+    table: Table | None
 
 
-def build(found: BeforeAfter, folder: Path, command: str) -> Page:
+def build(comparison: BeforeAfter, folder: Path, command: str) -> Page:
     """Build the page; an older one there is replaced.
 
     Args:
-        found: The comparison.
-        folder: Where it goes.
-        command: The command line that builds it again.
+        comparison: The comparison of the two versions.
+        folder: The destination.
+        command: The command line that builds the page again.
 
     Raises:
-        UserError: `folder` holds something that is no report.
+        UserError: `folder` is not the folder of a report.
     """
     from reports.figures.style import assign_styles
 
-    files.check_place(folder)
-    change, whole = versus_section.section(found), _all(found)
-    sections = [change, *([whole] if whole else [])]
-    looks = assign_styles(list(dict.fromkeys([*found.changes["label"], *found.all_pairs.means])))
-    pictures = list(files.draw_sections(sections, looks))
-    answer = versus_section.answer(found)
-    texts = files.section_texts(sections)
-    values: dict[str, Any] = {
-        "before": found.before,
-        "after": found.after,
-        "answer": answer,
-        "sections": sections,
-        "figures": pictures,
-        "styles": looks,
-        "command": command,
-    }
-    with files.replacing(folder) as fresh:
-        files.save(pictures, fresh)
-        values["files"] = sorted([*texts, "index.html", files.MANIFEST])
-        texts["index.html"] = files.render("before_after.html.j2", values)
-        files.save_texts(texts, fresh)
-        files.finish(fresh, {"before": found.before, "after": found.after, "command": command, "test": found.test})
-    return Page(folder / "index.html", answer, change.tables[0] if len(found.changes) else None)
+    files.check_destination(folder)
+    change, pairs = before_after_section.section(comparison), _all_pairs(comparison)
+    sections = [change, *([pairs] if pairs else [])]
+    styles = assign_styles(list(dict.fromkeys([*comparison.changes["label"], *comparison.all_pairs.means])))
+    answer = before_after_section.answer(comparison)
+    names = {"before": comparison.before, "after": comparison.after, "command": command}
+    figures = list(files.draw_sections(sections, styles))
+    values = {**names, "answer": answer, "sections": sections, "figures": figures, "styles": styles}
+    files.write_report(folder, values, {}, names | {"test": comparison.test}, index="before_after.html.j2")
+    return Page(folder / "index.html", answer, change.tables[0] if len(comparison.changes) else None)
 
 
-def summary(found: BeforeAfter) -> dict[str, Any]:
-    """The numbers of a comparison for scripts; a number that does not exist is null."""
+def summary(comparison: BeforeAfter) -> dict[str, Any]:
+    """Return what `ravine compare --json` prints; NaN is null, and infinity the text "Infinity"."""
+    changes = comparison.changes
     return {
-        "before": found.before,
-        "after": found.after,
-        "score": found.score,
-        "higher_is_better": found.higher,
-        "answer": versus_section.answer(found),
-        "paired": not found.unpaired_reason,
-        "unpaired_reason": found.unpaired_reason,
-        "test": found.test,
-        "level": found.level,
-        "margin": found.margin,
-        "min_repeats": found.min_repeats,
-        "verdicts": found.has_verdicts,
-        "changes": records(found.changes),
-        "left_out": list(found.excluded),
-        "same_trials": list(found.identical),
-        "pairs": records(found.all_pairs.pairs),
-        "tiers": found.all_pairs.tiers,
-        "differs": records(found.setup_differences),
-        "detectable_change": plain(float(found.changes["minimum_detectable_difference"].median())) if len(found.changes) else None,
+        "before": comparison.before,
+        "after": comparison.after,
+        "score": comparison.score,
+        "higher_is_better": comparison.higher,
+        "answer": before_after_section.answer(comparison),
+        "paired": not comparison.unpaired_reason,
+        "unpaired_reason": comparison.unpaired_reason,
+        "test": comparison.test,
+        "level": comparison.level,
+        "margin": comparison.margin,
+        "min_repeats": comparison.min_repeats,
+        "has_verdicts": comparison.has_verdicts,
+        "changes": records(changes),
+        "left_out": list(comparison.excluded),
+        "same_trials": list(comparison.identical),
+        "pairs": records(comparison.all_pairs.pairs),
+        "tiers": comparison.all_pairs.tiers,
+        "setup_differences": records(comparison.setup_differences),
+        "detectable_change": plain(float(changes["minimum_detectable_difference"].median())) if len(changes) else None,
     }
 
 
-def _all(found: BeforeAfter) -> Section | None:
-    """All pairs of both versions as one family, with its figures where they have room."""
-    if len(found.all_pairs.means) < 2:
+def _all_pairs(comparison: BeforeAfter) -> Section | None:
+    """Return the section on all pairs of both versions as one family; figures only if there is room."""
+    if len(comparison.all_pairs.means) < 2:
         return None
-    whole = comparison_section.comparison(found.all_pairs, varied=notes.varied(imported=found.imported))
-    whole = replace(whole, anchor="all", heading="All pairs of both")
-    return whole if len(found.all_pairs.means) <= CROWDED else replace(whole, draw=lambda _: iter(()))
+    section = comparison_section.comparison(comparison.all_pairs, variation=notes.variation_note(imported=comparison.imported))
+    section = replace(section, anchor="all", heading="All pairs of both versions")
+    too_many = len(comparison.all_pairs.means) > MAX_LABELS_IN_MATRIX
+    return replace(section, draw=lambda _: iter(())) if too_many else section

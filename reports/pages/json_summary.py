@@ -1,4 +1,4 @@
-"""A report's numbers for scripts: estimates, pairs, tiers and times to targets as plain JSON values."""
+"""The numbers of a report for scripts: estimates, pairs, tiers, times to targets and claims as plain JSON values."""
 
 from __future__ import annotations
 
@@ -15,64 +15,61 @@ if TYPE_CHECKING:
 
 
 def summary(report: Report, study: str) -> dict[str, Any]:
-    """What `ravine report STUDY --json` prints; a number that does not exist is null, "never" is the text Infinity."""
-    found = report.comparison
+    """Return what `ravine report STUDY --json` prints; NaN is null, and infinity the text "Infinity"."""
+    comparison = report.comparison
     claims = {"claims": claims_as_dict(report.claims)} if report.claims else {}
     return claims | {
         "study": study,
-        "score": found.score,
-        "higher_is_better": found.higher,
+        "score": comparison.score,
+        "higher_is_better": comparison.higher,
         "answer": report.answer,
-        "level": found.level,
-        "margin": found.margin,
-        "test": found.test,
-        "test_described": conclusions.method_statement(found) if len(found.pairs) else "",
-        "min_repeats": found.min_repeats,
-        "verdicts": found.has_verdicts,
+        "level": comparison.level,
+        "margin": comparison.margin,
+        "test": comparison.test,
+        "test_described": conclusions.method_statement(comparison) if len(comparison.pairs) else "",
+        "min_repeats": comparison.min_repeats,
+        "has_verdicts": comparison.has_verdicts,
         "estimates": records(report.estimates),
-        "pairs": records(found.pairs),
-        "tiers": found.tiers,
-        "letters": found.letters,
-        "not_significantly_worse_than_best": list(found.not_significantly_worse),
-        "left_out": list(found.excluded),
-        "detectable_difference": plain(found.minimum_detectable_difference),
-        "repeats_to_separate_top_two": plain(found.repeats_to_separate_top_two),
+        "pairs": records(comparison.pairs),
+        "tiers": comparison.tiers,
+        "letters": comparison.letters,
+        "not_significantly_worse_than_best": list(comparison.not_significantly_worse),
+        "left_out": list(comparison.excluded),
+        "minimum_detectable_difference": plain(comparison.minimum_detectable_difference),
+        "repeats_to_separate_top_two": plain(comparison.repeats_to_separate_top_two),
         "targets": records(report.targets) if report.targets is not None else [],
         "report": str(report.page),
     }
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a table as plain JSON values; a blank in a name becomes `_`."""
+    """Return the rows of a frame as plain JSON values; a space in a column name becomes `_`."""
     rows = frame.to_dict(orient="records")
     return [{str(key).replace(" ", "_"): plain(value) for key, value in row.items()} for row in rows]
 
 
-def claims_as_dict(found: Findings) -> list[dict[str, Any]]:
-    """The claims for scripts, as plain JSON values."""
-    told = []
-    for each in found.claims:
-        claim = each.claim
-        told.append(
-            {
-                "claim": claim.key,
-                "text": claim.text,
-                "source": claim.source,
-                "how": claim.how,
-                "verdict": each.verdict,
-                "halves": {half: verdict for half, verdict in each.sub_claims.items() if half},
-                "repeats_needed": plain(each.repeats_needed),
-                "measurements": [
-                    {name: plain(getattr(one, name)) for name in one.__slots__ if not name.startswith("size")}
-                    for one in each.measurements
-                ],
-            }
-        )
-    return told
+def claims_as_dict(findings: Findings) -> list[dict[str, Any]]:
+    """Return the claims with their measurements as plain JSON values."""
+    return [
+        {
+            "claim": finding.claim.key,
+            "text": finding.claim.text,
+            "source": finding.claim.source,
+            "how": finding.claim.how,
+            "verdict": finding.verdict,
+            "sub_claims": {name: verdict for name, verdict in finding.sub_claims.items() if name},
+            "repeats_needed": plain(finding.repeats_needed),
+            "measurements": [
+                {name: plain(getattr(measurement, name)) for name in measurement.__slots__ if name[:4] != "size"}
+                for measurement in finding.measurements
+            ],
+        }
+        for finding in findings.claims
+    ]
 
 
 def plain(value: Any) -> Any:
-    """JSON has neither NaN nor infinity."""
+    """Return a value that JSON has: no NumPy scalar, no NaN, no infinity."""
     value = value.item() if hasattr(value, "item") else value
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

@@ -1,6 +1,6 @@
-"""Builds the report of one study: a folder that a person can open, cite, and build again.
+"""Build the report of one study: a folder with a page, tables, figures, numbers and a manifest.
 
-The same records give the same bytes: nothing here asks for the time, the machine or a random number.
+The same records give the same bytes: no function reads the time, the machine or a random number.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from reports.analysis import claim_measurements, claims, verdicts
-from reports.analysis import estimates as estimating
+from reports.analysis import claim_measurements, claims, estimates, verdicts
 from reports.analysis.ranking import ProblemResults
 from reports.frames import scores
 from reports.frames.study_frames import (
@@ -24,17 +23,17 @@ from reports.frames.study_frames import (
     load_reference,
     settings,
 )
-from reports.pages import files as writing
+from reports.pages import files
 from reports.sections import claims as claims_section
 from reports.sections import comparison as comparison_section
-from reports.sections import other_intervals as robustness_section
+from reports.sections import other_intervals as other_intervals_section
 from reports.sections import speed as speed_section
-from reports.sections import time_to_target as target_section
-from reports.sections import trajectories as path_section
+from reports.sections import time_to_target as time_to_target_section
+from reports.sections import trajectories as trajectories_section
 from reports.text import conclusions, notes, tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -49,22 +48,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was built.
+    """A built report.
 
     Attributes:
-        folder: Where it lies.
+        folder: Its folder.
         page: The page to open in a browser.
         frames: The plan and its records.
         scores: A row per trial.
         estimates: A row per label.
         table: The table of estimates, for `tables.screen`.
-        reference: The table of printed numbers beside ours, where the study has a reference.
-        answer: The sentence on top of the page.
+        reference: The table of published values and ours, if the study has a reference.
+        answer: The first sentences of the page.
         comparison: The verdicts on all pairs.
-        targets: A row per target and label with its time to the target; None where nothing was followed over time.
-        times: The same with a row per target and trial.
-        emblem: A figure that stands for the report on a page about several; None where it has none.
-        claims: What became of the sources' claims, where the study asks; the report on the whole has those of a part.
+        targets: A row per target and label with its time to the target; None if no metric was recorded over time.
+        times: A row per target and trial with its time to the target; None like `targets`.
+        thumbnail: The figure that represents a report on test functions on the page of several parts; else None.
+        claims: The findings on the claims, if the study tests them. The report on all parts has those of a part.
     """
 
     folder: Path
@@ -78,7 +77,7 @@ class Report:
     comparison: Comparison
     targets: pd.DataFrame | None
     times: pd.DataFrame | None
-    emblem: RenderedFigure | None = None
+    thumbnail: RenderedFigure | None = None
     claims: Findings | None = None
 
     def results(self, study: Study) -> ProblemResults:
@@ -88,26 +87,36 @@ class Report:
 
 @dataclass(slots=True)
 class _Contents:
-    """All that the writers need, gathered once."""
+    """The content of a report.
+
+    Attributes:
+        reference: Published values beside ours, if the study has a reference.
+        settings: The settings of each label in words.
+        data: The digest of each file of the data set.
+        curves: The mean curves with their bands by metric; none for test functions.
+        tables: The estimates, then the published values, if any.
+        surfaces: The trajectories, if all trials are on test functions. These are deterministic: no pair is compared.
+    """
 
     study: Study
     frames: Frames
     scores: pd.DataFrame
     estimates: pd.DataFrame
-    compared: pd.DataFrame | None
-    metrics: tuple[str, ...]
+    reference: pd.DataFrame | None
     settings: dict[str, str]
     data: dict[str, str]
     styles: dict[str, Style]
     comparison: Comparison
     curves: dict[str, pd.DataFrame] = field(default_factory=dict)
-    """From metric to its mean curves with both bands; of surfaces there are none."""
     sections: list[Section] = field(default_factory=list)
     tables: list[tables.Table] = field(default_factory=list)
     figures: list[RenderedFigure] = field(default_factory=list)
-    surfaces: tuple[path_section.SurfaceResults, ...] = ()
-    """The paths, where all trials are on surfaces: there is no chance, so nothing is compared by repeats."""
+    surfaces: tuple[trajectories_section.SurfaceResults, ...] = ()
     claims: Findings | None = None
+
+    def section_data(self, name: str) -> pd.DataFrame | None:
+        """Return the raw numbers with this name, if a section has them."""
+        return next((section.data[name] for section in self.sections if name in section.data), None)
 
 
 def build(
@@ -122,69 +131,63 @@ def build(
 ) -> Report:
     """Build the report of a study: page, tables, figures and manifest.
 
-    The folder is written beside its place and then put there, so an interrupted build leaves the old report whole.
+    An interrupted build leaves an older report intact.
 
     Args:
-        study: The study, for its words, its score and its reference.
+        study: The study.
         trials: The plan; the report covers exactly these.
         store: Where the records are.
-        folder: Where the report goes. An older report there is replaced.
+        folder: The destination. An older report there is replaced.
         tuning: A row per Optuna trial of the run that the study's settings come from (see `reports.analysis.tuning`).
-        test: How pairs are compared (`comparison.TESTS`); default: `max-t`, and `welch` for imported results.
-        more: Further parts of the report, to stand first.
+        test: The test of pairs (`pairwise_tests.TESTS`). Default: `max-t`, and `welch` for imported results.
+        more: Further sections, which come first.
 
     Raises:
-        UserError: Nothing is recorded yet, the study's reference does not exist, or `folder` holds something that is
-            no report.
+        UserError: No trial is recorded, the study's reference does not exist, or `folder` is not the folder of a report.
     """
-    writing.check_place(folder)
+    files.check_destination(folder)
     frames = load(store, trials)
     if not frames.recorded:
-        raise UserError(f"nothing is recorded for the study {study.name} yet. Run `{command(study)}` first")
+        problem = f"nothing is recorded for the study {study.name}"
+        raise UserError("STUDY", problem, f"Run it first: {command(study)}")
     test = test or ("welch" if study.imported else "max-t")
     contents = _gather(study, trials, frames, test, None if tuning is None or tuning.empty else tuning)
     contents.sections[:0] = [replace(section, position="first") for section in more]
-    contents.figures += [*_draw(contents), *writing.draw_sections(contents.sections, contents.styles)]
-    with writing.replacing(folder) as fresh:
-        _write(contents, fresh)
-    sheets = contents.tables
+    contents.figures += [*_draw_study_figures(contents), *files.draw_sections(contents.sections, contents.styles)]
+    answer = _answer(contents)
+    templates = {"index": "index.html.j2", "report": "report.md.j2"}
+    files.write_report(folder, _template_values(contents, answer), _texts(contents), _manifest(contents), **templates)
     return Report(
         folder=folder,
         page=folder / "index.html",
         frames=frames,
         scores=contents.scores,
         estimates=contents.estimates,
-        table=sheets[0],
-        reference=sheets[1] if len(sheets) > 1 else None,
-        answer=_answer(contents),
+        table=contents.tables[0],
+        reference=contents.tables[1] if len(contents.tables) > 1 else None,
+        answer=answer,
         comparison=contents.comparison,
-        targets=_raw(contents, "targets"),
-        times=_raw(contents, "times"),
-        emblem=next((drawn for drawn in contents.figures if contents.surfaces), None),
+        targets=contents.section_data("targets"),
+        times=contents.section_data("times"),
+        thumbnail=next((figure for figure in contents.figures if contents.surfaces), None),
         claims=contents.claims,
     )
-
-
-def _raw(contents: _Contents, name: str) -> pd.DataFrame | None:
-    """The raw numbers of this name that a part of the report has."""
-    return next((section.data[name] for section in contents.sections if name in section.data), None)
 
 
 def _gather(
     study: Study, trials: Sequence[Trial], frames: Frames, test: Test, tuning: pd.DataFrame | None
 ) -> _Contents:
+    """Return the content of a report, without its figures."""
     from reports.figures.style import assign_styles
-    from reports.sections.tuning import tuning_section
 
     metrics = scores.measured(frames, study.score)
     final = scores.final(frames, metrics)
-    told = settings(study, trials)
-    book = load_reference(study.reference) if study.reference else {}
-    printed = {label: numbers for label, numbers in book.get("results", {}).items() if label in frames.planned}
-    table = estimating.by_label(frames, final, metrics, study.score, settings=told, published=printed)
-    wide = verdicts.wide(final, study.score, frames.labels)
-    compared = verdicts.compare(
-        wide,
+    label_settings = settings(study, trials)
+    reference = load_reference(study.reference) if study.reference else {}
+    published = {label: values for label, values in reference.get("results", {}).items() if label in frames.planned}
+    table = estimates.by_label(frames, final, metrics, study.score, settings=label_settings, published=published)
+    comparison = verdicts.compare(
+        verdicts.wide(final, study.score, frames.labels),
         score=study.score,
         higher=scores.higher_is_better(study.score),
         margin=study.margin,
@@ -196,83 +199,94 @@ def _gather(
         frames=frames,
         scores=final,
         estimates=table,
-        compared=estimating.against_reference(table, final, printed, metrics) if printed else None,
-        metrics=metrics,
-        settings=told,
+        reference=estimates.against_reference(table, final, published, metrics) if published else None,
+        settings=label_settings,
         data={name: digest for trial in trials for name, digest in trial.data.items()},
         styles=assign_styles([*dict.fromkeys([*frames.labels, *(() if tuning is None else tuning["optimizer"])])]),
-        comparison=compared,
+        comparison=comparison,
     )
-    contents.surfaces = path_section.surface_results(frames) if frames.on_surfaces else ()
+    if frames.on_surfaces:
+        contents.surfaces = trajectories_section.surface_results(frames)
     if contents.surfaces:
-        return _on_surfaces(contents)
-    if tuning is not None:
-        contents.sections.append(tuning_section(tuning, final, study.score, frames.labels))
-    varied = notes.varied(imported=frames.imported)
-    if len(compared.means) > 1:
-        contents.sections.append(comparison_section.comparison(compared, varied=varied))
-    timed = target_section.time_to_target(frames, study.score, list(table["label"]))
-    contents.sections += [timed] if timed else []
-    fast = speed_section.speed(final, list(table["label"]), packed=notes.packed(frames))
-    contents.sections += [fast] if fast else []
-    contents.curves = {metric: estimating.by_epoch(frames.points, metric, simultaneous=True) for metric in metrics}
-    robust = robustness_section.robustness(final, study.score, list(table["label"]), contents.curves, varied=varied)
-    contents.sections += [robust] if robust else []
-    if study.claims and not study.part:
-        contents.claims = claims.evaluate_claims([claim_measurements.evidence(study, frames)])
-        contents.sections += claims_section.sections(contents.claims)
-    level = float(table["level"].iloc[0])
+        _add_surfaces(contents)
+        return contents
+    contents.curves = {metric: estimates.by_epoch(frames.points, metric, simultaneous=True) for metric in metrics}
+    _add_sections(contents, tuning)
     remarks = (
         *notes.table_notes(frames, table, study.score),
-        *conclusions.success(table, level),
-        *conclusions.distribution_warning(compared),
-        *conclusions.power_statement(compared),
+        *conclusions.success_rates(table, float(table["level"].iloc[0])),
+        *conclusions.distribution_warning(comparison),
+        *conclusions.power_statement(comparison),
         *([conclusions.COVERAGE] if (table["ok"] > 1).any() else []),
     )
-    contents.tables.append(tables.overview(table, metrics, study.score, heading=study.title, remarks=remarks))
-    if contents.compared is not None:
-        sources = (
-            f"Printed: {book.get('source', study.reference)}.",
-            *([" ".join(str(book["note"]).split())] if book.get("note") else []),
-            f"Our repeats: from the lowest to the highest. {_one_more(contents.compared)}",
-            "Examples/s belong to their device and are no comparison of optimizers.",
-        )
-        heading = "Printed numbers beside ours"
-        contents.tables.append(tables.printed(contents.compared, table, heading=heading, remarks=sources))
+    contents.tables.append(tables.estimates_table(table, metrics, study.score, heading=study.title, remarks=remarks))
+    if contents.reference is not None:
+        sources = _reference_notes(study, reference, contents.reference)
+        heading = "Published values and ours"
+        contents.tables.append(tables.reference_table(contents.reference, table, heading=heading, remarks=sources))
     return contents
 
 
-def _one_more(compared: pd.DataFrame) -> str:
-    """What lying outside the range of our repeats says of a printed run."""
-    chances = ", ".join(
-        f"{(n - 1) / (n + 1):.0%} for n = {n}" for n in sorted({int(n) for n in compared["n"] if n > 1})
-    )
-    if not chances:
-        return "A single repeat has no range."
-    return (
-        f"One more run like ours lies within their range with probability (n − 1)/(n + 1), {chances}, so some printed numbers "
-        "lie outside by chance; the interval of the mean is narrower and says nothing of a single run."
-    )
+def _add_sections(contents: _Contents, tuning: pd.DataFrame | None) -> None:
+    """Add the sections of a study that is not on test functions."""
+    study, frames, final = contents.study, contents.frames, contents.scores
+    order, variation = list(contents.estimates["label"]), notes.variation_note(imported=frames.imported)
+    sections: list[Section | None] = []
+    if tuning is not None:
+        from reports.sections.tuning import tuning_section
+
+        sections.append(tuning_section(tuning, final, study.score, frames.labels))
+    if len(contents.comparison.means) > 1:
+        sections.append(comparison_section.comparison(contents.comparison, variation=variation))
+    sections += [
+        time_to_target_section.time_to_target(frames, study.score, order),
+        speed_section.speed(final, order, shared_device=notes.shared_device_note(frames)),
+        other_intervals_section.interval_sensitivity(final, study.score, order, contents.curves, variation=variation),
+    ]
+    if study.claims and not study.part:
+        contents.claims = claims.evaluate_claims([claim_measurements.evidence(study, frames)])
+        sections += claims_section.sections(contents.claims)
+    contents.sections += [section for section in sections if section]
 
 
-def _on_surfaces(contents: _Contents) -> _Contents:
-    """What the report on a study holds whose trials are all on surfaces."""
-    contents.styles |= path_section.trajectory_styles(contents.frames)
+def _add_surfaces(contents: _Contents) -> None:
+    """Add the tables and the section of trajectories on test functions."""
+    contents.styles |= trajectories_section.trajectory_styles(contents.frames)
     first, *others = contents.surfaces
     remarks = notes.table_notes(contents.frames, contents.estimates, contents.study.score)
-    contents.tables.append(path_section.surface_table(first, name="estimates", heading=contents.study.title, remarks=remarks))
-    sheets = tuple(path_section.surface_table(on, name=f"heights-{on.key}", heading=f"On {on.key}") for on in others)
-    contents.sections.append(replace(path_section.section(contents.surfaces), tables=sheets))
-    return contents
+    to_table = trajectories_section.surface_table
+    contents.tables.append(to_table(first, name="estimates", heading=contents.study.title, remarks=remarks))
+    more = tuple(to_table(surface, name=f"heights-{surface.key}", heading=f"On {surface.key}") for surface in others)
+    contents.sections.append(replace(trajectories_section.section(contents.surfaces), tables=more))
 
 
-def _draw(contents: _Contents) -> Iterator[RenderedFigure]:
-    """The figures of the whole; those of surfaces are their section's."""
+def _reference_notes(study: Study, reference: Mapping[str, Any], compared: pd.DataFrame) -> list[str]:
+    """Return the notes of the table of published values: their source, and what the range of our repeats means."""
+    counts = sorted({int(n) for n in compared["n"] if n > 1})
+    probabilities = ", ".join(f"{(n - 1) / (n + 1):.0%} for n = {n}" for n in counts)
+    note = " ".join(str(reference.get("note", "")).split())
+    meaning = (
+        "A further run of ours would fall within the range of our n repeats with probability (n − 1)/(n + 1), that is "
+        f"{probabilities}; some published values therefore lie outside it by chance. The interval of the mean is narrower "
+        "and does not apply to a single run."
+        if counts
+        else "A single repeat has no range."
+    )
+    return [
+        f"Published: {reference.get('source', study.reference)}.",
+        *([note] if note else []),
+        f"Our repeats: from the lowest to the highest. {meaning}",
+        "Throughput depends on the hardware and does not compare optimizers.",
+    ]
+
+
+def _draw_study_figures(contents: _Contents) -> Iterator[RenderedFigure]:
+    """Return the figures that belong to no section; reports on test functions have none."""
     if contents.surfaces:
         return iter(())
-    from reports.pages.study_figures import FigureInputs, figure_specs
+    from reports.pages.study_figures import FigureInputs, study_figures
 
-    return figure_specs(
+    return study_figures(
         FigureInputs(
             frames=contents.frames,
             scores=contents.scores,
@@ -286,77 +300,64 @@ def _draw(contents: _Contents) -> Iterator[RenderedFigure]:
 
 
 def _answer(contents: _Contents) -> str:
-    """The verdict, then the best mean of those compared, with its interval; on surfaces, who came nearest to a minimum."""
+    """Return the verdicts and the best mean with its interval; on test functions, which optimizer ended lowest."""
     if contents.surfaces:
-        return path_section.answer(contents.surfaces)
+        return trajectories_section.answer(contents.surfaces)
     table, compared = contents.estimates, contents.comparison.means
     table = table[table["label"].isin(list(compared))] if compared else table
-    told = (conclusions.verdict(contents.comparison), notes.headline(table, contents.study.score))
-    return " ".join(text for text in told if text)
+    sentences = (conclusions.conclusion(contents.comparison), notes.headline(table, contents.study.score))
+    return " ".join(filter(None, sentences))
 
 
-def _write(contents: _Contents, folder: Path) -> None:
-    """Every file of the report, the manifest last: it holds the digests of all others."""
-    writing.save(contents.figures, folder)
+def _texts(contents: _Contents) -> dict[str, str]:
+    """Return the files of the report besides its pages and the files of its sections, by name."""
     texts = {"table.csv": tables.csv(contents.estimates), "scores.csv": tables.csv(contents.scores)}
-    if contents.compared is not None:
-        texts["reference.csv"] = tables.csv(contents.compared)
-    texts |= writing.section_texts(contents.sections)
-    sheets = {"table" if sheet.name == "estimates" else sheet.name: sheet for sheet in contents.tables}
-    for stem, sheet in sheets.items():
-        texts |= {f"{stem}.md": tables.markdown(sheet), f"{stem}.tex": tables.latex(sheet)}
-    sheets |= {sheet.name: sheet for section in contents.sections for sheet in section.tables}
-    texts |= {f"{stem}.html": writing.render("table.html.j2", {"table": sheet}) for stem, sheet in sheets.items()}
-    told = _told(contents)
-    texts["report.md"] = writing.render("report.md.j2", told)
-    files = sorted([*texts, "index.html", writing.MANIFEST])
-    texts["index.html"] = writing.render("index.html.j2", told | {"files": files})
-    writing.save_texts(texts, folder)
-    writing.finish(folder, _manifest(contents))
+    if contents.reference is not None:
+        texts["reference.csv"] = tables.csv(contents.reference)
+    by_stem = {"table" if table.name == "estimates" else table.name: table for table in contents.tables}
+    for stem, table in by_stem.items():
+        texts |= files.table_texts(table, stem)
+    by_stem |= {table.name: table for section in contents.sections for table in section.tables}
+    texts |= {f"{stem}.html": files.render("table.html.j2", {"table": table}) for stem, table in by_stem.items()}
+    return texts
 
 
-def _told(contents: _Contents) -> dict[str, Any]:
-    """What the report's two texts, Markdown and page, are made of."""
-    study, frames, table = contents.study, contents.frames, contents.estimates
+def _template_values(contents: _Contents, answer: str) -> dict[str, Any]:
+    """Return the values of the report's two templates, HTML and Markdown."""
+    study, frames, surfaces = contents.study, contents.frames, contents.surfaces
+    caution = notes.caution(imported=frames.imported)
+    with_figure = {figure.label for figure in contents.figures}
     return {
         "study": study,
         "tables": contents.tables,
         "figures": contents.figures,
-        "answer": _answer(contents),
+        "answer": answer,
         "sections": contents.sections,
-        "caution": _caution(contents),
-        "animations": path_section.animations(contents.surfaces, contents.styles),
-        "on_surfaces": bool(contents.surfaces),
-        "diverged": sum(int(ground.ended["diverges"].sum()) for ground in contents.surfaces),
+        "caution": trajectories_section.CAUTION if surfaces else caution,
+        "animations": trajectories_section.animations(surfaces, contents.styles),
+        "on_surfaces": bool(surfaces),
+        "diverged": sum(int(surface.ended["diverges"].sum()) for surface in surfaces),
+        "num_trajectories": sum(len(surface.ended) for surface in surfaces),
         "incomplete": notes.incomplete(frames),
         "mixed": notes.mixed(frames),
         "failures": notes.failures(frames),
         "setup": notes.experimental_setup(study, frames, contents.data),
-        "settings": _settings(contents),
+        "settings": _settings(frames),
         "styles": contents.styles,
         "labels": frames.labels,
-        "without_figure": [label for label in frames.labels if label not in {p.label for p in contents.figures}],
+        "without_figure": [label for label in frames.labels if label not in with_figure],
         "command": command(study),
         "score": scores.title(study.score),
         "higher": scores.higher_is_better(study.score),
-        "num_trajectories": sum(len(ground.ended) for ground in contents.surfaces),
         "planned": len(frames.trials),
-        "ok": int(table["ok"].sum()),
+        "ok": int(contents.estimates["ok"].sum()),
     }
 
 
-def _caution(contents: _Contents) -> str:
-    """What the answer must not be taken for."""
-    if contents.surfaces:
-        return path_section.CAUTION
-    return notes.ON_IMPORTED if contents.frames.imported else notes.CAUTION
-
-
-def _settings(contents: _Contents) -> list[dict[str, Any]]:
-    """For each label: its kind, its budget, and every option of its optimizer, defaults included; unknown if imported."""
-    if contents.frames.imported:
+def _settings(frames: Frames) -> list[dict[str, Any]]:
+    """Return each label's kind, budget and options of its optimizer, defaults included; nothing if imported."""
+    if frames.imported:
         return []
-    first = contents.frames.trials.drop_duplicates("label")
     return [
         {
             "label": row["label"],
@@ -368,11 +369,12 @@ def _settings(contents: _Contents) -> list[dict[str, Any]]:
                 f"{name} = {json.dumps(value, default=str)}" for name, value in sorted(row["hyperparameters"].items())
             ],
         }
-        for _, row in first.iterrows()
+        for _, row in frames.trials.drop_duplicates("label").iterrows()
     ]
 
 
 def _manifest(contents: _Contents) -> dict[str, Any]:
+    """Return the manifest without the digests: the study, its command, the methods, the environment, every trial."""
     study, frames = contents.study, contents.frames
     trials = frames.trials[["trial_id", "label", "repeat", "outcome", "reason", "weights"]]
     return {

@@ -1,4 +1,4 @@
-"""What the tests of figures share: axes, estimates to draw, looks."""
+"""Axes, estimates and styles for the tests of figures."""
 
 import matplotlib as mpl
 import pandas as pd
@@ -12,14 +12,14 @@ from reports.sections import trajectories
 
 @pytest.fixture
 def ax():
-    """Axes of a figure without a window, in the reports' style."""
+    """Axes in the style of the reports, without a window."""
     with mpl.rc_context(dict(style.STYLE)):
         yield Figure().subplots()
 
 
 @pytest.fixture
 def curves():
-    """Mean curves with bounds a tenth away."""
+    """A function: mean curves with bounds at ± 0.1."""
 
     def make(**series) -> pd.DataFrame:
         rows = [
@@ -34,7 +34,7 @@ def curves():
 
 @pytest.fixture
 def estimates():
-    """Estimates with bounds a hundredth away."""
+    """A function: estimates with bounds at ± 0.01."""
 
     def make(metric="test/accuracy", **means) -> pd.DataFrame:
         table = pd.DataFrame({"label": list(means), metric: list(means.values())})
@@ -44,18 +44,18 @@ def estimates():
 
 
 @pytest.fixture
-def looks():
+def styles():
     """A style for each of four labels."""
     return style.assign_styles(["A", "B", "C", "D"])
 
 
 @pytest.fixture
-def ground():
-    """Paths that come in, run off, leave the numbers and come back on the valley."""
+def surface():
+    """Trajectories on the valley that converge, leave the window, overflow and return."""
     return trajectories.surface_results(of(WAYS))[0]
 
 
 @pytest.fixture
-def racing():
-    """A look for each label and each optimizer of those paths."""
+def trajectory_styles():
+    """A style for each label and each optimizer of these trajectories."""
     return trajectories.trajectory_styles(of(WAYS))

@@ -8,13 +8,13 @@ from reports.figures.panels import one_optimizer, overview
 METRIC = "test/accuracy"
 
 
-def test_a_panel_for_each_metric_and_one_legend_in_the_order_of_the_table(curves, estimates, looks) -> None:
-    """A metric that was measured once in a run gets its final values as dots; who is in no panel is in no legend."""
+def test_a_panel_for_each_metric_and_one_legend_in_the_order_of_the_table(curves, estimates, styles) -> None:
+    """A metric that was measured once per trial has dots; a label in no panel is not in the legend."""
     final = estimates(B=0.9, A=0.8, C=0.7)
     once = curves(A=[0.8], B=[0.9])
     scores = pd.DataFrame({"label": ["A", "B"], "repeat": 0, "outcome": "ok", METRIC: [0.8, 0.9]})
     panels = {"train/loss": curves(A=[2.0, 1.0], B=[2.0, 0.9]), METRIC: once}
-    figure = overview(panels, final, scores, looks)
+    figure = overview(panels, final, scores, styles)
     assert [ax.get_title() for ax in figure.axes] == ["Training loss", "Test accuracy"]
     assert [ax.get_xlabel() for ax in figure.axes] == ["Epoch", "After the last epoch"]
     (legend,) = figure.legends
@@ -24,12 +24,12 @@ def test_a_panel_for_each_metric_and_one_legend_in_the_order_of_the_table(curves
 @pytest.mark.parametrize(
     ("label", "settings", "texts"), [("A", "lr 0.1", ["A", "lr 0.1"]), ("A" * 70, "x" * 50, ["A" * 59 + "…"])]
 )
-def test_one_optimizer_is_named_as_far_as_there_is_room(curves, looks, label, settings, texts) -> None:
-    """A long label is cut, and settings that do not fit beside it are left to the table."""
+def test_a_long_label_is_shortened_in_the_title(curves, styles, label, settings, texts) -> None:
+    """Settings that do not fit beside it are omitted."""
     points = pd.DataFrame(
         {"label": label, "repeat": 0, "epoch": [1, 2], "metric": METRIC, "value": [0.5, 0.6], "outcome": "ok"}
     )
     panels = {METRIC: curves(**{label: [0.5, 0.6]})}
-    figure = one_optimizer(points, panels, looks["A"], label=label, settings=settings)
+    figure = one_optimizer(points, panels, styles["A"], label=label, settings=settings)
     shown = [figure.get_suptitle(), *(text.get_text() for text in figure.texts if text is not figure._suptitle)]
     assert shown == texts

@@ -6,7 +6,7 @@ from reports.figures.repeats import repeats
 from reports.figures.style import QUIET, assign_styles
 
 
-def test_repeats_that_did_not_end_ok_are_drawn_apart(ax, curves) -> None:
+def test_repeats_that_did_not_end_ok_are_drawn_spread(ax, curves) -> None:
     """A diverged repeat is a dashed grey line that ends in a cross at its last finite value."""
     points = pd.DataFrame(
         [
@@ -15,15 +15,15 @@ def test_repeats_that_did_not_end_ok_are_drawn_apart(ax, curves) -> None:
             for e, value in enumerate(values, 1)
         ]
     )
-    look = assign_styles(["Adam"])["Adam"]
-    repeats(points, curves(Adam=[2.0, 1.5, 1.0]), ax, look, label="Adam", metric="train/loss")
+    style = assign_styles(["Adam"])["Adam"]
+    repeats(points, curves(Adam=[2.0, 1.5, 1.0]), ax, style, label="Adam", metric="train/loss")
     crosses = [line for line in ax.get_lines() if line.get_marker() == "x"]
     assert [list(line.get_ydata()) for line in crosses] == [[3.0]]
     assert [line.get_color() for line in ax.get_lines() if list(line.get_ydata()) == [2.0, 3.0]] == [QUIET]
 
 
-def test_where_no_repeat_ended_ok_all_are_drawn(ax) -> None:
-    """Without a mean curve of any optimizer each repeat is a dashed line with its cross, and no empty axes."""
+def test_repeats_are_plotted_without_any_mean(ax) -> None:
+    """If no repeat of any optimizer completed, each repeat is a dashed line with a cross."""
     points = pd.DataFrame(
         [
             {

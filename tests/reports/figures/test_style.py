@@ -1,4 +1,4 @@
-"""Tests of `reports.figures.style`, and of what holds for every figure."""
+"""Tests of `reports.figures.style`, and of properties of every figure."""
 
 import itertools
 
@@ -31,70 +31,70 @@ XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1
 
 
 def linear(color: str) -> np.ndarray:
-    """A colour without the gamma of sRGB."""
+    """Return a colour in linear RGB."""
     values = np.array([int(color[at : at + 2], 16) for at in (1, 3, 5)]) / 255
     return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
 
 
 def lab(values: np.ndarray) -> np.ndarray:
-    """CIELAB under D65, in which distances are about as large as they look."""
+    """Return CIELAB under D65, in which distances approximate perceived differences."""
     ratio = XYZ @ np.clip(values, 0, 1) / np.array([0.9505, 1.0, 1.089])
     f = np.where(ratio > 0.008856, np.cbrt(ratio), 7.787 * ratio + 16 / 116)
     return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
 
 
 @pytest.mark.parametrize("vision", VISIONS)
-def test_twelve_looks_can_be_told_apart_without_full_colour_vision(vision) -> None:
-    """Any two looks with the same dash, or with the same marker, differ in hue by at least 10 in CIELAB."""
-    looks = assign_styles([str(at) for at in range(12)]).values()
-    assert len(set(looks)) == 12
-    for one, two in itertools.combinations(looks, 2):
+def test_twelve_styles_are_distinguishable_without_full_colour_vision(vision) -> None:
+    """Any two styles with the same dash, or with the same marker, differ by at least 10 in CIELAB."""
+    styles = assign_styles([str(at) for at in range(12)]).values()
+    assert len(set(styles)) == 12
+    for one, two in itertools.combinations(styles, 2):
         if one.dash == two.dash or one.marker == two.marker:
             apart = lab(VISIONS[vision] @ linear(one.color)) - lab(VISIONS[vision] @ linear(two.color))
             assert np.linalg.norm(apart) >= 10, (one, two)
 
 
 def test_every_hue_stands_out_from_white() -> None:
-    """Contrast of at least 3 : 1, which WCAG asks of graphics."""
-    for look in assign_styles([str(at) for at in range(12)]).values():
-        assert 1.05 / (XYZ[1] @ linear(look.color) + 0.05) >= 3
+    """The contrast is at least 3 : 1, as WCAG requires for graphics."""
+    for style in assign_styles([str(at) for at in range(12)]).values():
+        assert 1.05 / (XYZ[1] @ linear(style.color) + 0.05) >= 3
 
 
 def test_more_than_twelve_labels_still_differ() -> None:
-    """Hues return with another dash."""
-    looks = assign_styles([str(at) for at in range(30)])
-    assert len(set(looks.values())) == 30
+    """Colours repeat with another dash."""
+    styles = assign_styles([str(at) for at in range(30)])
+    assert len(set(styles.values())) == 30
 
 
 def test_a_label_has_the_same_colour_in_every_figure(ax, curves) -> None:
-    """A figure that shows a part of the labels keeps their looks."""
-    looks = assign_styles(["Adam", "SGD", "AdaGrad"])
-    convergence(curves(AdaGrad=[0.5, 0.6]), ax, looks, metric="test/accuracy", named=False)
-    assert {line.get_color() for line in ax.get_lines() if len(line.get_xdata())} == {looks["AdaGrad"].color}
+    """A figure with some of the labels has the same styles."""
+    styles = assign_styles(["Adam", "SGD", "AdaGrad"])
+    convergence(curves(AdaGrad=[0.5, 0.6]), ax, styles, metric="test/accuracy", named=False)
+    assert {line.get_color() for line in ax.get_lines() if len(line.get_xdata())} == {styles["AdaGrad"].color}
 
 
-def test_labels_are_no_mathematics(ax, curves, estimates) -> None:
-    r"""Dollars and underscores in a label are printed as they are; matplotlib would raise on `$\bad$`."""
+def test_labels_are_plain_text(ax, curves, estimates) -> None:
+    r"""Dollar signs and underscores are drawn as they are; matplotlib would raise on `$\bad$`."""
     label = r"$\bad$ a_b"
-    looks = assign_styles([label])
-    convergence(curves(**{label: [0.4, 0.5]}), ax, looks, metric="test/accuracy")
-    dot_plot(estimates(**{label: 0.5}), Figure().subplots(), looks, metric="test/accuracy")
+    styles = assign_styles([label])
+    convergence(curves(**{label: [0.4, 0.5]}), ax, styles, metric="test/accuracy")
+    dot_plot(estimates(**{label: 0.5}), Figure().subplots(), styles, metric="test/accuracy")
     ax.get_figure().draw_without_rendering()
     assert label in [text.get_text() for text in ax.texts]
 
 
 def test_drawing_leaves_the_global_style_alone(ax, curves) -> None:
-    """No figure changes what the caller's own figures look like."""
+    """No figure changes the settings of the caller."""
     before = dict(mpl.rcParams)
     convergence(curves(A=[0.1, 0.2]), ax, assign_styles(["A"]), metric="test/accuracy")
     assert dict(mpl.rcParams) == before
 
 
-def test_labels_are_no_mathematics_here_either() -> None:
-    r"""`$\bad$` is printed as it is in every new figure."""
-    odd = [r"$\bad$ a_b", "B", "C"]
-    rng, looks = np.random.default_rng(3), assign_styles(odd)
-    table = pd.DataFrame({label: rng.normal(size=6) for label in odd})
+def test_labels_are_plain_text_in_plots_of_verdicts_and_ranks() -> None:
+    r"""`$\bad$` is drawn as it is."""
+    labels = [r"$\bad$ a_b", "B", "C"]
+    rng, styles = np.random.default_rng(3), assign_styles(labels)
+    table = pd.DataFrame({label: rng.normal(size=6) for label in labels})
     found = verdicts.compare(table, score="x", higher=True, margin=0.0)
     ranks = across_problems.mean_ranks(rng.normal(size=(8, 3)), higher=True)
     profiles = across_problems.performance_profiles(
@@ -102,12 +102,12 @@ def test_labels_are_no_mathematics_here_either() -> None:
     )
     curve = time_to_target.survival([1.0, 2.0], [True, False])
     draws = [
-        lambda ax: pairs.differences_from_best(found, ax, looks),
+        lambda ax: pairs.differences_from_best(found, ax, styles),
         lambda ax: pairs.pair_matrix(found, ax),
-        lambda ax: several_figures.critical_difference(ranks, odd, ax, looks),
-        lambda ax: several_figures.profiles(profiles, odd, ax, looks),
+        lambda ax: several_figures.critical_difference(ranks, labels, ax, styles),
+        lambda ax: several_figures.performance_profiles(profiles, labels, ax, styles),
         lambda ax: share_reached(
-            {odd[0]: time_to_target.survival([2.0], [False]), "B": curve}, ax, looks, unit="epoch", horizon=2
+            {labels[0]: time_to_target.survival([2.0], [False]), "B": curve}, ax, styles, unit="epoch", horizon=2
         ),
     ]
     for draw in draws:

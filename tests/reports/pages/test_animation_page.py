@@ -53,14 +53,16 @@ def race(browser, valley):
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
         browser.get_log("browser")
         browser.get(valley.page.as_uri())
-        browser.execute_script("document.querySelector('.race').scrollIntoView({behavior: 'instant', block: 'center'})")
+        browser.execute_script(
+            "document.querySelector('.animation').scrollIntoView({behavior: 'instant', block: 'center'})"
+        )
         return browser
 
     return open_
 
 
 def _step(page):
-    return int(page.execute_script("return document.querySelector('.race input').value"))
+    return int(page.execute_script("return document.querySelector('.animation input').value"))
 
 
 def _until(page, reached, seconds=20):
@@ -76,7 +78,7 @@ def _click(page, selector):
 
 def _points(page, at):
     text = page.execute_script(
-        "return document.querySelectorAll('.race .way polyline')[arguments[0]].getAttribute('points')", at
+        "return document.querySelectorAll('.animation .trajectory polyline')[arguments[0]].getAttribute('points')", at
     )
     return [float(part) for part in re.split(r"[ ,]+", text.strip()) if part]
 
@@ -117,12 +119,12 @@ def test_the_slider_shows_a_step_with_its_heights(race, valley):
     """At step 3 a path has four places, and the height beside each name is that of step 3."""
     page = race(motion="reduce")
     page.execute_script(
-        "const s = document.querySelector('.race input'); s.value = 3; s.dispatchEvent(new Event('input'))"
+        "const s = document.querySelector('.animation input'); s.value = 3; s.dispatchEvent(new Event('input'))"
     )
-    assert page.find_element("css selector", ".race output").text == "step 3 of 20"
+    assert page.find_element("css selector", ".animation output").text == "step 3 of 20"
     assert len(_points(page, 0)) == 8
-    data = json.loads(page.execute_script("return document.querySelector('.race').dataset.race"))
-    told = page.find_elements("css selector", ".race .height")
+    data = json.loads(page.execute_script("return document.querySelector('.animation').dataset.animation"))
+    told = page.find_elements("css selector", ".animation .value")
     assert told[0].text == data["ways"]["GD 0.4"]["f"][3]
 
 
@@ -131,12 +133,12 @@ def test_the_slider_shows_a_step_with_its_heights(race, valley):
 def test_another_learning_rate_shows_what_diverges(race):
     """All at η = 0.6: gradient descent diverges, momentum does not, and Adam, which has no such rate, is not there."""
     page = race(motion="reduce")
-    texts = [option.text for option in page.find_elements("css selector", ".race option")]
+    texts = [option.text for option in page.find_elements("css selector", ".animation option")]
     assert texts == ["each at its best learning rate", "all at η = 0.4", "all at η = 0.6"]
     page.execute_script(
-        "const s = document.querySelector('.race select'); s.value = '2'; s.dispatchEvent(new Event('change'))"
+        "const s = document.querySelector('.animation select'); s.value = '2'; s.dispatchEvent(new Event('change'))"
     )
-    told = [each.text for each in page.find_elements("css selector", ".race .height")]
+    told = [each.text for each in page.find_elements("css selector", ".animation .value")]
     assert told == ["diverges", "1.8e−5", "–"]
     assert _points(page, 2) == []
     assert max(map(abs, _points(page, 0))) > 1000
@@ -147,11 +149,11 @@ def test_another_learning_rate_shows_what_diverges(race):
 def test_a_click_on_a_name_hides_its_path(race):
     """And the next one shows it again."""
     page = race(motion="reduce")
-    shown = "return getComputedStyle(document.querySelector('.race .way')).display"
+    shown = "return getComputedStyle(document.querySelector('.animation .trajectory')).display"
     assert page.execute_script(shown) != "none"
-    _click(page, ".racers button")
+    _click(page, ".optimizers button")
     assert page.execute_script(shown) == "none"
-    _click(page, ".racers button")
+    _click(page, ".optimizers button")
     assert page.execute_script(shown) != "none"
 
 
@@ -162,24 +164,31 @@ def test_the_page_of_a_race_fits(race, width):
     """Nothing is wider than a phone or a desk, nothing is loaded or complained of, no label runs as a script."""
     page = race(width)
     assert page.execute_script("return document.documentElement.scrollWidth") <= width
-    inner = "const f = document.querySelector('.race'); return f.scrollWidth <= f.clientWidth"
+    inner = "const f = document.querySelector('.animation'); return f.scrollWidth <= f.clientWidth"
     assert page.execute_script(inner)
     assert page.get_log("browser") == []
     assert page.title == "On the valley · Ravine"
-    assert HOSTILE in [each.text for each in page.find_elements("css selector", ".race .who")]
+    assert HOSTILE in [each.text for each in page.find_elements("css selector", ".animation .name")]
 
 
 def test_a_report_on_surfaces_speaks_of_no_chance(valley):
     """No interval, no comparison of pairs, no word of seeds; every figure is there, the race also as a GIF."""
     text = valley.page.read_text(encoding="utf-8")
-    for wrong in ("initial weights", "Student t", "No verdict", "needs at least", "same seeds", "Each optimizer</h2>"):
+    for wrong in (
+        "initial weights",
+        "Student t",
+        "No verdict",
+        "needs at least",
+        "same seeds",
+        "Individual optimizers</h2>",
+    ):
         assert wrong not in text, wrong
-    assert "Nothing varies between repeats" in text
-    assert valley.answer.startswith("Momentum at η\u00a0=\u00a00.6 ends lowest after 20 steps")
+    assert "Repeats are identical" in text
+    assert valley.answer.startswith("Momentum at η\u00a0=\u00a00.6 reaches the lowest value after 20 steps")
     figures = {path.name for path in (valley.folder / "figures").iterdir()}
-    stems = ("race", "paths", "descent", "descents")
-    assert figures == {f"{stem}.{ending}" for stem in stems for ending in ("svg", "png", "pdf")} | {"race.gif"}
-    assert "(figures/race.gif)" in (valley.folder / "report.md").read_text(encoding="utf-8")
+    stems = ("trajectories", "trajectories-by-rate", "objective-by-rate", "objective")
+    assert figures == {f"{stem}.{ending}" for stem in stems for ending in ("svg", "png", "pdf")} | {"trajectories.gif"}
+    assert "(figures/trajectories.gif)" in (valley.folder / "report.md").read_text(encoding="utf-8")
 
 
 def test_the_page_shows_the_whole_race_without_its_script(valley):

@@ -1,7 +1,8 @@
-"""Whatever is missing, diverged or failed in a store: a report that says so, and no number that is not its trials' own."""
+"""Reports on stores with missing, diverged and failed trials: the report names them, and no number includes them."""
 
 import json
 import math
+import re
 from itertools import pairwise
 from statistics import fmean
 
@@ -33,75 +34,75 @@ FEW = settings(max_examples=15, derandomize=True, database=None, deadline=None, 
 @example(table=[["ok"] * 3 + ["missing"] * 3, ["missing"] * 3 + ["ok"] * 3])
 @pytest.mark.usefixtures("no_figures")
 def test_every_number_is_that_of_its_ok_trials(sample, tmp_path_factory, table):
-    """Means, counts, pairs and tiers follow from the ok trials alone; who has none is never ranked, and it is said."""
+    """Means, counts, pairs and tiers follow from the ok trials alone; an optimizer without any is listed and not ranked."""
     labels = LABELS[: len(table)]
     study = sample.study(labels, repeats=len(table[0]), epochs=2, batch_size=64, train_examples=128)
     trials = sample.plan(study, apart=True)
-    store, own = sample.Store(), {label: {} for label in labels}
+    store, scores_by_label = sample.Store(), {label: {} for label in labels}
     for trial in trials:
         outcome = table[labels.index(trial.label)][trial.repeat]
         points = sample.curve(trial, until=None if outcome == "ok" else 3)
         if outcome == "ok":
-            own[trial.label][trial.repeat] = [p.value for p in points if p.metric == "test/accuracy"][-1]
+            scores_by_label[trial.label][trial.repeat] = [p.value for p in points if p.metric == "test/accuracy"][-1]
         if outcome != "missing":
-            store.add(trial, points, Outcome(outcome), reason="" if outcome == "ok" else "why it ended")
+            store.add(trial, points, Outcome(outcome), reason="" if outcome == "ok" else "the reason")
     if not store.all:
-        with pytest.raises(
-            UserError, match=r"^nothing is recorded for the study sample yet\. Run `ravine run sample` first$"
-        ):
+        with pytest.raises(UserError, match="nothing is recorded for the study sample"):
             build(study, trials, store, tmp_path_factory.mktemp("none") / "report")
         return
     report = build(study, trials, store, tmp_path_factory.mktemp("bad") / "report")
-    told = json.loads(json.dumps(summary(report, "sample"), allow_nan=False))
-    _check_estimates(told, table, own)
-    _check_pairs(told, own)
-    _check_words(report, told, table, own)
-    none = {label for label in labels if not own[label]}
-    assert not {label for tier in told["tiers"] for label in tier} & none
-    assert not set(told["not_significantly_worse_than_best"]) & none
+    values = json.loads(json.dumps(summary(report, "sample"), allow_nan=False))
+    _check_estimates(values, table, scores_by_label)
+    _check_pairs(values, scores_by_label)
+    _check_text(report, values, table, scores_by_label)
+    none = {label for label in labels if not scores_by_label[label]}
+    assert not {label for tier in values["tiers"] for label in tier} & none
+    assert not set(values["not_significantly_worse_than_best"]) & none
 
 
-def _check_estimates(told, table, own):
-    """Counts, means and intervals, and the best mean first."""
-    rows = {row["label"]: row for row in told["estimates"]}
-    assert set(rows) == set(own)
-    for (label, scores), counts in zip(own.items(), table, strict=True):
+def _check_estimates(values, table, scores_by_label):
+    """Counts, means and intervals are correct, and the best mean is first."""
+    rows = {row["label"]: row for row in values["estimates"]}
+    assert set(rows) == set(scores_by_label)
+    for (label, scores), counts in zip(scores_by_label.items(), table, strict=True):
         row, run = rows[label], sum(outcome != "missing" for outcome in counts)
         assert (row["ok"], row["run"], row["planned"]) == (len(scores), run, len(counts))
         mean = row["test/accuracy"]
         assert math.isclose(mean, fmean(scores.values()), rel_tol=1e-12) if scores else mean is None
         assert (row["test/accuracy_low"] is None) == (len(scores) < 2)
-    ranked = [row["test/accuracy"] for row in told["estimates"] if row["test/accuracy"] is not None]
-    assert all(one >= other for one, other in pairwise(ranked)), "the best is not first"
+    ranked = [row["test/accuracy"] for row in values["estimates"] if row["test/accuracy"] is not None]
+    assert all(one >= other for one, other in pairwise(ranked)), "the best mean is not first"
 
 
-def _check_pairs(told, own):
-    """Differences over the repeats that both have, and no verdict from too few."""
-    for pair in told["pairs"]:
-        first, second = own[pair["first"]], own[pair["second"]]
+def _check_pairs(values, scores_by_label):
+    """Differences are over the repeats that both have; too few give no verdict."""
+    for pair in values["pairs"]:
+        first, second = scores_by_label[pair["first"]], scores_by_label[pair["second"]]
         shared = first.keys() & second.keys()
         assert pair["n"] == len(shared)
         if shared:
             assert math.isclose(pair["difference"], fmean(first[r] - second[r] for r in shared), abs_tol=1e-12)
-        if len(shared) < told["min_repeats"]:
+        if len(shared) < values["min_repeats"]:
             assert pair["verdict"] not in {"better", "worse"}
 
 
-def _check_words(report, told, table, own):
-    """What has no score, what did not end ok and what is missing stands on the page."""
+def _check_text(report, values, table, scores_by_label):
+    """Optimizers without a score, failures and missing trials are on the page."""
     page, text = report.page.read_text(encoding="utf-8"), (report.folder / "table.md").read_text(encoding="utf-8")
-    if not any(own.values()):
-        assert "No optimizer has a test accuracy: no trial reached the end of its budget." in report.answer
-    for (label, scores), counts, row in zip(own.items(), table, sorted(told["estimates"], key=_at), strict=True):
+    if not any(scores_by_label.values()):
+        assert "No optimizer has a test accuracy" in report.answer
+    for (label, scores), counts, row in zip(
+        scores_by_label.items(), table, sorted(values["estimates"], key=_label_index), strict=True
+    ):
         assert row["label"] == label
         if set(counts) - {"ok", "missing"}:
             assert f"{label}: " in page
-            assert "why it ended" in page
+            assert "the reason" in page
         if row["run"] and not scores:
-            assert "No score: no repeat ended ok" in text
+            assert re.search(rf"No score[^|]*{label}|No score[^|]*each optimizer", text)
     assert ("Incomplete: " in page) == any("missing" in counts for counts in table)
     assert "nan" not in text.casefold()
 
 
-def _at(row):
+def _label_index(row):
     return LABELS.index(row["label"])

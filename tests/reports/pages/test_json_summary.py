@@ -7,16 +7,28 @@ import pytest
 from reports.pages.json_summary import summary
 
 
-def test_the_numbers_for_scripts_are_plain_json(large) -> None:
-    """Estimates, pairs, tiers and targets; what does not exist is null and what never happens Infinity, as text."""
-    report = large
-    told = json.loads(json.dumps(summary(report, "large"), allow_nan=False))
-    assert [row["label"] for row in told["estimates"]] == list(report.estimates["label"])
-    assert told["estimates"][-1]["test/accuracy"] is None
-    assert len(told["pairs"]) == 55
-    row = told["pairs"][0]
+def test_the_summary_is_plain_json(large) -> None:
+    """It has estimates, pairs, tiers and targets; NaN is null, and infinity is a text."""
+    comparison = large.comparison
+    values = json.loads(json.dumps(summary(large, "large"), allow_nan=False))
+    assert [row["label"] for row in values["estimates"]] == list(large.estimates["label"])
+    assert values["estimates"][-1]["test/accuracy"] is None
+    assert len(values["pairs"]) == 55
+    row = values["pairs"][0]
     assert {"p", "adjusted_p", "low", "high", "simultaneous_low", "simultaneous_high", "verdict"} <= row.keys()
-    assert row["difference"] == pytest.approx(float(report.comparison.pairs["difference"].iloc[0]))
-    assert told["tiers"] == report.comparison.tiers
-    assert told["not_significantly_worse_than_best"] == ["AdaGrad", "AdaMax"]
-    assert {row["target"] for row in told["targets"]} == {"easy", "middle", "hard"}
+    assert row["difference"] == pytest.approx(float(comparison.pairs["difference"].iloc[0]))
+    assert values["tiers"] == comparison.tiers
+    assert values["not_significantly_worse_than_best"] == ["AdaGrad", "AdaMax"]
+    assert {row["target"] for row in values["targets"]} == {"easy", "middle", "hard"}
+
+
+def test_the_keys_are_stable(small) -> None:
+    """Scripts read these keys."""
+    values = summary(small, "small")
+    assert sorted(values) == [
+        *("answer", "estimates", "has_verdicts", "higher_is_better", "left_out", "letters", "level", "margin"),
+        *("min_repeats", "minimum_detectable_difference", "not_significantly_worse_than_best", "pairs"),
+        *("repeats_to_separate_top_two", "report", "score", "study", "targets", "test", "test_described", "tiers"),
+    ]
+    assert values["has_verdicts"] is False
+    assert values["min_repeats"] == 6

@@ -127,7 +127,7 @@ def test_what_has_no_value_stays_last_whichever_way_a_table_is_sorted(browser, s
     trials = sample.plan(study)
     store = sample.fill(sample.Store(), trials, diverges=lambda trial: trial.label == "SGD, lr 10")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("reports.pages.study._draw", lambda _: iter(()))
+        patch.setattr("reports.pages.study._draw_study_figures", lambda _: iter(()))
         report = build(study, trials, store, tmp_path / "report")
     opened(browser, report.page)
     button = browser.find_elements("css selector", "thead th:nth-child(3) button")[0]

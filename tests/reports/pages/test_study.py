@@ -18,6 +18,7 @@ from reports.pages import study as building
 from reports.pages.json_summary import summary
 from reports.pages.study import build
 from reports.pages.study_figures import slugs
+from reports.text import notes
 from suite.records import Outcome
 
 SAMPLE = Path(__file__).parents[2] / "support" / "sample.py"
@@ -28,10 +29,10 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_report_is_the_files_that_it_promises(small) -> None:
+def test_a_report_has_its_files(small) -> None:
     """Page, tables, scores and manifest; each figure as PNG, SVG and PDF; a figure for each optimizer."""
     names = set(contents(small.folder))
-    wanted = {
+    expected = {
         "index.html",
         "report.md",
         "table.csv",
@@ -47,9 +48,9 @@ def test_a_report_is_the_files_that_it_promises(small) -> None:
         "speed.csv",
         *(f"{name}.{ending}" for name in ("pairs", "speed", "time_to_target") for ending in ("md", "tex", "html")),
     }
-    assert wanted <= names
+    assert expected <= names
     figures = {name for name in names if name.startswith("figures/")}
-    assert names - figures == wanted
+    assert names - figures == expected
     stems = {name.rpartition(".")[0] for name in figures}
     assert figures == {f"{stem}.{ending}" for stem in stems for ending in ("png", "svg", "pdf")}
     assert {f"figures/optimizer-{name}" for name in ("mbsgd", "adam", "adagrad")} <= stems
@@ -59,7 +60,7 @@ def test_a_report_is_the_files_that_it_promises(small) -> None:
 
 
 def test_the_same_records_give_the_same_bytes(small, tmp_path) -> None:
-    """Another process with another hash seed, time zone and matplotlib settings writes the same files, byte for byte."""
+    """A process with another hash seed, time zone and matplotlib settings writes bit-for-bit identical files."""
     (tmp_path / "matplotlibrc").write_text("axes.facecolor: red\nfont.size: 13\nsvg.fonttype: none\n")
     environment = os.environ | {"PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo", "MATPLOTLIBRC": str(tmp_path)}
     environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
@@ -70,19 +71,19 @@ def test_the_same_records_give_the_same_bytes(small, tmp_path) -> None:
     assert [name for name in one if one[name] != two[name]] == []
 
 
-def test_the_manifest_holds_the_digest_of_every_other_file(small) -> None:
-    """A reader can check the folder."""
+def test_the_manifest_has_the_digest_of_every_other_file(small) -> None:
+    """With it a reader can verify the folder."""
     manifest = json.loads((small.folder / "manifest.json").read_text())
     others = {name: data for name, data in contents(small.folder).items() if name != "manifest.json"}
     assert manifest["files"] == {name: hashlib.sha256(data).hexdigest() for name, data in others.items()}
 
 
-def test_the_manifest_says_what_was_run_and_where(sample, small) -> None:
-    """The study with all its keys, defaults included; versions, commit, device, data; every trial with its digest."""
+def test_the_manifest_describes_the_study_and_the_environment(sample, small) -> None:
+    """It has the study with defaults, versions, commit, device, data and every trial with its digest."""
     manifest = json.loads((small.folder / "manifest.json").read_text())
     study, trials, store = sample.small()
     assert manifest["study"]["optimizer"][0] == {"name": "MBSGD", "kind": "sgd", "lr": 0.01} | dict.fromkeys(
-        ("batch_size", "chunk", "epochs", "train_examples", "test_every", "schedule", "problem_options")
+        ("batch_size", "chunk", "epochs", "train_examples", "eval_every", "schedule", "problem_options")
     )
     assert manifest["study"]["margin"] == 0.002
     assert (manifest["name"], manifest["overrides"], manifest["complete"]) == ("small", [], True)
@@ -94,45 +95,45 @@ def test_the_manifest_says_what_was_run_and_where(sample, small) -> None:
     assert manifest["study"]["title"] == study.title == "A sample of made-up numbers"
 
 
-def test_nothing_recorded_is_told_in_one_line(sample, tmp_path) -> None:
-    """The message names the study and the command that mends it, and no folder is left."""
+def test_a_study_without_records_is_an_error(sample, tmp_path, wording) -> None:
+    """The message has the study and the command to run, and no folder is created."""
     study = sample.study(["Adam"], name="quick")
-    with pytest.raises(
-        UserError, match=r"^nothing is recorded for the study quick yet\. Run `ravine run quick` first$"
-    ):
+    with pytest.raises(UserError) as error:
         build(study, sample.plan(study), sample.Store(), tmp_path / "report")
+    wording(error.value)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_an_incomplete_study_says_so_on_every_page(sample, tmp_path) -> None:
-    """4 of 6 trials: the page, the Markdown report and the table tell it, and which optimizer lacks how many."""
+def test_an_incomplete_study_is_reported_on_every_page(sample, tmp_path, wording) -> None:
+    """With 4 of 6 trials, every page and table has the number of missing trials of each optimizer."""
     study, trials, _ = sample.small()
     trials = trials[:6]
     store = sample.fill(sample.Store(), trials[:4])
     report = build(study, trials, store, tmp_path / "report")
+    sentence = notes.incomplete(report.frames)
+    wording(sentence)
     for name in ("index.html", "report.md", "table.md", "table.html", "table.tex"):
-        text = (report.folder / name).read_text()
-        assert "Incomplete: 4 of 6 trials recorded. Missing: Adam 2." in text, name
-    assert "No interval: 1 repeat (Adam)." in (report.folder / "table.md").read_text()
+        assert sentence in (report.folder / name).read_text(), name
+    wording(next(note for note in report.table.notes if "No interval" in note))
     assert json.loads((report.folder / "manifest.json").read_text())["complete"] is False
 
 
-def test_one_repeat_and_an_optimizer_that_always_diverged_make_a_report(sample, tmp_path) -> None:
-    """No interval and no score are shown as such, figures included; the failure is told with its reason."""
+def test_a_report_with_one_repeat_and_an_optimizer_that_always_diverges(sample, tmp_path, wording) -> None:
+    """Missing intervals and scores are shown as missing, also in figures; the failure has its reason."""
     study = sample.study(["Adam", "SGD, lr 10"], repeats=1, epochs=2, batch_size=64, train_examples=256)
     trials = sample.plan(study)
     store = sample.fill(sample.Store(), trials, diverges=lambda trial: trial.label == "SGD, lr 10")
     report = build(study, trials, store, tmp_path / "report")
     table = (report.folder / "table.md").read_text()
     assert "| SGD, lr 10 | 0/1 | – | – | – | – | – | lr 10 |" in table
-    assert "SGD, lr 10: 1 of 1 diverged (the training loss was not finite at update 18)" in table
+    wording(next(note for note in report.table.notes if "1 of 1 diverged" in note))
     assert "±" not in table.split("\n\n")[0]
-    assert "no interval: 1 repeat" in report.answer
+    wording(report.answer)
 
 
-def test_a_study_where_everything_failed_still_has_a_report(sample, tmp_path) -> None:
-    """Diverged is a result: no figure, no score, and the page says why."""
+def test_a_study_whose_trials_all_failed_has_a_report(sample, tmp_path, wording) -> None:
+    """There is no figure and no score, and the page has the reason."""
     study = sample.study(["Adam"], repeats=2, epochs=1)
     trials = sample.plan(study)
     store = sample.Store()
@@ -140,38 +141,40 @@ def test_a_study_where_everything_failed_still_has_a_report(sample, tmp_path) ->
         store.add(trial, [], Outcome.FAILED, reason="out of memory", weights="")
     report = build(study, trials, store, tmp_path / "report")
     page = report.page.read_text()
-    assert "No optimizer has a test accuracy: no trial reached the end of its budget." in page
+    wording(report.answer)
+    assert report.answer in page
     assert "out of memory" in page
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_printed_numbers_get_a_table_of_their_own(sample, tmp_path) -> None:
-    """A study with a reference prints its source, and each number beside ours."""
+def test_published_values_have_a_table(sample, tmp_path, wording) -> None:
+    """A study with a reference has a table with each published value beside ours, and the source."""
     study = sample.study(["Momentum", "Adam"], reference="paper", batch_size=64, train_examples=256)
     trials = sample.plan(study)
     report = build(study, trials, sample.fill(sample.Store(), trials), tmp_path / "report")
     text = (report.folder / "reference.md").read_text()
     assert report.reference is not None
     assert re.search(r"\| Momentum \| Test accuracy \| .* \| 0\.874 \|", text)
-    assert "Printed: The paper's table of results" in text
-    assert "Printed numbers beside ours" in report.page.read_text()
+    for note in report.reference.notes:
+        wording(note)
+    assert report.reference.title in report.page.read_text()
     assert {"reference.csv", "reference.tex", "reference.html"} <= set(contents(report.folder))
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_an_interrupted_build_leaves_the_old_report(sample, tmp_path, monkeypatch) -> None:
-    """Neither an error nor Ctrl-C in the middle of writing harms the report that is there, or leaves scraps."""
+def test_an_interrupted_build_leaves_the_old_report_intact(sample, tmp_path, monkeypatch) -> None:
+    """Neither an error nor Ctrl-C during writing changes the existing report, and no temporary folder remains."""
     study, trials, store = sample.small()
     folder = tmp_path / "report"
     build(study, trials, store, folder)
     before = contents(folder)
     for error in (OSError("disk full"), KeyboardInterrupt()):
 
-        def broken(contents, fresh, error=error):
-            (fresh / "index.html").write_text("half")
+        def fail(folder, manifest, error=error):
+            assert (folder / "index.html").is_file()
             raise error
 
-        monkeypatch.setattr(building, "_write", broken)
+        monkeypatch.setattr(files, "_write_manifest", fail)
         with pytest.raises(type(error)):
             build(study, trials, store, folder)
         assert contents(folder) == before
@@ -179,8 +182,8 @@ def test_an_interrupted_build_leaves_the_old_report(sample, tmp_path, monkeypatc
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_an_old_report_comes_back_where_the_new_one_cannot_take_its_place(sample, tmp_path, monkeypatch) -> None:
-    """The old folder has been moved aside when the new one fails to move in: it is put back."""
+def test_the_old_report_is_restored_if_the_new_one_cannot_be_renamed(sample, tmp_path, monkeypatch) -> None:
+    """The old folder has been renamed before the new one fails to replace it; its name is restored."""
     study, trials, store = sample.small()
     folder = tmp_path / "report"
     build(study, trials, store, folder)
@@ -199,17 +202,17 @@ def test_an_old_report_comes_back_where_the_new_one_cannot_take_its_place(sample
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
 
 
-def test_panels_take_the_width_of_the_page_and_single_figures_less(small) -> None:
-    """By the width that a figure was drawn with, whatever its name."""
+def test_panels_take_the_full_width_of_the_page_and_single_plots_less(small) -> None:
+    """The width of the drawn figure decides, not its name."""
     page = small.page.read_text(encoding="utf-8")
-    told = dict(re.findall(r'alt="(\w+ ?\w*):[^"]*"( class="narrow")?>', page))
-    assert told["Dot plot"] == told["Curves"] == ' class="narrow"'
-    assert told["Panels"] == ""
+    css_class = dict(re.findall(r'alt="(\w+ ?\w*):[^"]*"( class="narrow")?>', page))
+    assert css_class["Dot plot"] == css_class["Curves"] == ' class="narrow"'
+    assert css_class["Panels"] == ""
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_a_new_build_replaces_the_whole_folder(sample, tmp_path) -> None:
-    """No file of an older report stays behind."""
+def test_a_new_build_replaces_the_complete_folder(sample, tmp_path) -> None:
+    """No file of an older report remains."""
     study, trials, store = sample.small()
     folder = tmp_path / "deep" / "report"
     build(study, trials, store, folder)
@@ -220,32 +223,41 @@ def test_a_new_build_replaces_the_whole_folder(sample, tmp_path) -> None:
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_a_folder_of_the_users_own_is_not_replaced(sample, tmp_path) -> None:
-    """Only an empty folder or an older report gives way."""
+def test_a_folder_with_other_files_is_not_replaced(sample, tmp_path, wording) -> None:
+    """Only an empty folder or an older report is replaced."""
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(UserError, match="holds something that is no report"):
+    with pytest.raises(UserError) as error:
         build(*sample.small(), tmp_path)
+    wording(error.value)
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
 
-def test_what_killed_builds_left_is_swept_and_nothing_of_others(tmp_path) -> None:
-    """Of a process that is gone the unfinished folder goes and the one put aside comes back; living ones and others stay."""
+def test_a_file_in_place_of_a_folder_is_an_error(tmp_path, wording) -> None:
+    """The reason of the operating system is in the message."""
+    (tmp_path / "out").write_text("")
+    with pytest.raises(UserError) as error:
+        files.check_destination(tmp_path / "out" / "reports")
+    wording(error.value)
+
+
+def test_leftovers_of_killed_builds_are_cleaned_up(tmp_path) -> None:
+    """The new folder of a process that has exited is deleted and its old folder restored; others are kept."""
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     folder = tmp_path / "all"
     kept = [tmp_path / name for name in (f".all.{os.getppid()}.new", f".all.valley.{gone.pid}.new", ".all.mine.new")]
-    aside, unfinished = tmp_path / f".all.{gone.pid}.old", tmp_path / f".all.{gone.pid}.new"
-    for each in (*kept, aside, unfinished):
-        each.mkdir()
-    (aside / "index.html").write_text("the only copy")
+    old, new = tmp_path / f".all.{gone.pid}.old", tmp_path / f".all.{gone.pid}.new"
+    for path in (*kept, old, new):
+        path.mkdir()
+    (old / "index.html").write_text("the only copy")
     with pytest.raises(KeyboardInterrupt), files.replacing(folder):
         raise KeyboardInterrupt
     assert (folder / "index.html").read_text() == "the only copy"
     assert sorted(tmp_path.iterdir()) == sorted([folder, *kept])
 
 
-def test_file_names_come_from_labels_safely_and_stay_unique() -> None:
-    """Letters, digits and hyphens only, whatever the label; equal names are counted."""
+def test_file_names_from_labels_are_safe_and_unique() -> None:
+    """They have only letters, digits and hyphens; equal names get a number."""
     labels = ["Adam", "ADAM!", "../../etc/passwd", "SGD, batch 2", "Ω", "中", "é" * 80, "adam-2"]
     names = slugs(labels)
     assert list(names) == labels
@@ -257,7 +269,7 @@ def test_file_names_come_from_labels_safely_and_stay_unique() -> None:
 
 @pytest.mark.usefixtures("no_figures")
 def test_labels_titles_and_reasons_are_inert_in_html(sample, tmp_path) -> None:
-    """What a user writes never becomes an element of a page."""
+    """Text of a user never becomes an element of a page."""
     nasty = '<img src=x onerror="alert(1)">{{ 7 * 7 }}'
     study = sample.study([nasty], title=f"</title>{nasty}", repeats=2, epochs=1)
     trials = sample.plan(study)
@@ -272,21 +284,21 @@ def test_labels_titles_and_reasons_are_inert_in_html(sample, tmp_path) -> None:
         assert text.count("</title>") == 1
 
 
-def test_no_file_names_a_folder_of_this_machine(small) -> None:
-    """Neither the place of the report nor that of the program is in any text."""
+def test_no_file_has_a_path_of_this_machine(small) -> None:
+    """Neither the folder of the report nor that of the program is in any text."""
     here = {str(small.folder.parent), str(Path(building.__file__).parent), str(Path.home()), sys.prefix} - {"/"}
     for name, data in contents(small.folder).items():
         if not name.endswith((".png", ".pdf")):
             text = data.decode()
-            assert not [place for place in here if place in text], name
+            assert not [path for path in here if path in text], name
 
 
-def test_a_report_answers_with_the_verdict_first(large) -> None:
-    """Page, Markdown and table: the tiers' sentence, the pairs, what could be found; a failed optimizer's rate and place."""
+def test_a_report_begins_with_the_verdicts(large, wording) -> None:
+    """The answer precedes the results; the sections have their order; failed optimizers have their success rate."""
     report = large
     text = (report.folder / "report.md").read_text()
-    assert report.answer.startswith("By test accuracy, AdaMax cannot be told from the best, AdaGrad; ")
-    assert text.index("cannot be told from the best") < text.index("## Results")
+    wording(report.answer)
+    assert text.index("AdaGrad") < text.index("## Results")
     page = (report.folder / "index.html").read_text()
     assert '<h2 id="comparison">Comparison</h2>' in page
     assert (
@@ -295,20 +307,21 @@ def test_a_report_answers_with_the_verdict_first(large) -> None:
         < page.index('id="targets"')
         < page.index('id="each"')
     )
-    assert "Not compared, with fewer than 6 scores: SGD, lr 10 (0)." in page
-    assert "SGD, lr 10 0 of 10 (0% to 31%)" in (report.folder / "table.md").read_text()
-    assert "this study finds with probability 80%" in (report.folder / "table.md").read_text()
+    table = (report.folder / "table.md").read_text()
+    assert "SGD, lr 10 0 of 10 (0% to 31%)" in table
+    for pattern in (r"Not compared[^.]*SGD, lr 10 \(0\)", "80%"):
+        assert re.search(pattern, page)
     pairs = pd.read_csv(report.folder / "pairs.csv")
     assert len(pairs) == 55
     assert set(pairs["verdict"]) <= {"better", "worse", "tied", "undecided"}
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_one_optimizer_makes_a_report_without_a_comparison(sample, tmp_path) -> None:
-    """Nothing is compared, and nothing says otherwise."""
+def test_a_report_on_one_optimizer_has_no_comparison(sample, tmp_path) -> None:
+    """There is no section, no verdict and no pair."""
     study = sample.study(["Adam"], name="alone", train_examples=256)
     trials = sample.plan(study)
     report = build(study, trials, sample.fill(sample.Store(), trials), tmp_path / "report")
     assert 'id="comparison"' not in report.page.read_text()
-    assert report.answer.startswith("Adam has the highest mean test accuracy")
+    assert report.answer.startswith("Adam has the ")
     assert summary(report, "alone")["pairs"] == []
