@@ -1,4 +1,4 @@
-"""What a part of the report is made of: sentences, tables, figures, raw numbers."""
+"""The sections of a report: each has notes, tables, figures and raw numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,16 @@ SectionPosition = Literal["first", "results", "end"]
 
 @dataclass(frozen=True, slots=True)
 class FigureSpec:
-    """A figure that is not written yet: its file's name, its caption, what it shows, and files of it in further formats."""
+    """A figure that is not rendered yet.
+
+    Attributes:
+        figure: The figure.
+        name: Its file name without a suffix.
+        caption: Its caption.
+        alt: Its alternative text.
+        extra_files: Its content in further formats, by suffix.
+        below_table: The name of the table that it stands below; empty to stand before all tables of its section.
+    """
 
     figure: Figure
     name: str
@@ -27,12 +36,23 @@ class FigureSpec:
     alt: str
     extra_files: Mapping[str, bytes] = field(default_factory=dict)
     below_table: str = ""
-    """The name of the table that it stands under; without one it comes before all tables of its part."""
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of the page: its anchor, heading, sentences, tables, the figures it draws when asked."""
+    """A section of a page.
+
+    Attributes:
+        anchor: Its id on the page.
+        heading: Its heading.
+        description: The paragraphs below the heading, the conclusion first.
+        tables: Its tables.
+        draw: Takes the style of each label and yields the figures.
+        data: Raw numbers by file name without a suffix.
+        position: Before all else, after the study's results, or at the end.
+        warnings: Sentences to stand at the top of the page.
+        caution: A sentence to stand beside the conclusion of the page.
+    """
 
     anchor: str
     heading: str
@@ -40,10 +60,6 @@ class Section:
     tables: tuple[Table, ...] = ()
     draw: Callable[[Mapping[str, Style]], Iterator[FigureSpec]] = field(default=lambda _: iter(()))
     data: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    """Raw numbers by file name, without an ending."""
     position: SectionPosition = "end"
-    """Before all else, after the study's results, or at the end."""
     warnings: tuple[str, ...] = ()
-    """What nobody may overlook: it stands on top of the page."""
     caution: str = ""
-    """What stands beside the page's answer."""

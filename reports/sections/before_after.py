@@ -1,18 +1,16 @@
-"""The part of a report that sets two versions of a study side by side: did the change help?"""
+"""Make the section that compares two versions of a study: did the change help?"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from reports.analysis import verdicts
 from reports.frames.scores import title
 from reports.sections import FigureSpec, Section
-from reports.sections.comparison import EFFECTS
+from reports.sections.comparison import EFFECTS, format_share
 from reports.statistics import pairwise_tests
 from reports.text import conclusions, notes
-from reports.text.tables import Cell, Column, Table
+from reports.text.tables import NO_VALUE, Cell, Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,78 +19,85 @@ if TYPE_CHECKING:
     from reports.figures.style import Style
 
 
-def section(found: BeforeAfter) -> Section:
-    """The answer, the change of each optimizer with its interval and verdict, and what differs between the two."""
+def section(comparison: BeforeAfter) -> Section:
+    """Return the section: the answer, the change of each optimizer, and the differences between the two setups."""
+    name, count = title(comparison.score).lower(), len(comparison.changes)
 
-    def draw(looks: Mapping[str, Style]) -> Iterator[FigureSpec]:
+    def draw(styles: Mapping[str, Style]) -> Iterator[FigureSpec]:
         from reports.figures import pairs
         from reports.figures.style import single_panel
 
-        if not len(found.changes):
+        if not count:
             return
-        figure, ax = single_panel(height=1.3 + 0.26 * len(found.changes))
-        pairs.changes(found, ax, looks)
+        figure, ax = single_panel(height=1.3 + 0.26 * count)
+        pairs.changes(comparison, ax, styles)
         caption = (
-            f"Change in {title(found.score).lower()} from {found.before} to {found.after}, with intervals that hold for all "
-            f"optimizers together ({found.level:.0%}). Dashed: no change was found. Shaded: the margin."
+            f"Change in {name} from {comparison.before} to {comparison.after}, with simultaneous {comparison.level:.0%} "
+            "confidence intervals over all optimizers. Dashed: no significant change. Shaded: equivalence margin."
         )
-        yield FigureSpec(
-            figure,
-            "changes",
-            caption,
-            f"Interval plot: change in {title(found.score).lower()} of {len(found.changes)} optimizers.",
-        )
+        yield FigureSpec(figure, "changes", caption, f"Interval plot: change in {name} of {count} optimizers.")
 
-    sheets = ((changes_table(found),) if len(found.changes) else ()) + (
-        (_differs(found),) if len(found.setup_differences) else ()
+    tables = [changes_table(comparison)] if count else []
+    if len(comparison.setup_differences):
+        tables.append(_setup_differences(comparison))
+    return Section(
+        "change",
+        f"{comparison.after} against {comparison.before}",
+        tuple(description(comparison)),
+        tuple(tables),
+        draw,
+        {"changes": comparison.changes, "differs": comparison.setup_differences},
     )
-    data = {"changes": found.changes, "differs": found.setup_differences}
-    return Section("change", f"{found.after} against {found.before}", tuple(description(found)), sheets, draw, data)
 
 
-def description(found: BeforeAfter) -> list[str]:
-    """The answer and what it rests on."""
-    told = [answer(found)]
-    if found.unpaired_reason:
-        told.append(f"Repeats count as independent (Welch), since {found.unpaired_reason}.")
-    elif found.test == "welch":
-        told.append("Repeats count as independent (Welch), as was asked for.")
+def description(comparison: BeforeAfter) -> list[str]:
+    """Return the answer, how repeats are compared, and what is not compared."""
+    sentences = [answer(comparison)]
+    if comparison.unpaired_reason:
+        sentences.append(f"Repeats are treated as independent (Welch t test), because {comparison.unpaired_reason}.")
+    elif comparison.test == "welch":
+        sentences.append("Repeats are treated as independent (Welch t test), as requested.")
     else:
-        told.append("Repeats are paired: repeat r starts from the same weights and sees the same batches in both.")
-    if found.identical:
-        told.append(f"The very same trials on both sides, so no change by construction: {', '.join(found.identical)}.")
-    if found.excluded:
-        told.append(f"Not compared, for want of two scores on each side: {', '.join(found.excluded)}.")
-    return told
-
-
-def answer(found: BeforeAfter) -> str:
-    """One sentence: which optimizers are better, worse, tied, undecided after the change."""
-    if not len(found.changes):
-        return f"{found.before} and {found.after} have no optimizer of one name with two scores on each side; see all pairs."
-    name = title(found.score).lower()
-    if not found.has_verdicts:
-        most = int(found.changes["n"].max())
-        return (
-            f"No verdict on {found.after} against {found.before} yet: {most} repeat{'s' * (most != 1)} "
-            f"count, and a comparison needs at least {found.min_repeats}."
+        sentences.append(
+            "Repeats are paired. Repeat r has the same initial weights and the same batches in both versions."
         )
-    by = {
-        verdict: [str(label) for label in found.changes.loc[found.changes["verdict"] == verdict, "label"]]
-        for verdict in (verdicts.BETTER, verdicts.WORSE, verdicts.TIED, verdicts.UNDECIDED)
+    if comparison.identical:
+        sentences.append(f"Identical trials in both versions, so without a change: {', '.join(comparison.identical)}.")
+    if comparison.excluded:
+        sentences.append(f"Not compared (fewer than two scores in a version): {', '.join(comparison.excluded)}.")
+    return sentences
+
+
+def answer(comparison: BeforeAfter) -> str:
+    """Return which optimizers are better, worse, tied or undecided after the change, in one sentence."""
+    before, after = comparison.before, comparison.after
+    if not len(comparison.changes):
+        return f"{before} and {after} have no common optimizer with two scores in each version. See the table of all pairs."
+    if not comparison.has_verdicts:
+        repeats = notes.counted(int(comparison.changes["n"].max()), "repeat")
+        return (
+            f"No verdict on {after} against {before} yet, because at most {repeats} can be compared and a comparison requires "
+            f"at least {comparison.min_repeats}."
+        )
+    meanings = {
+        verdicts.BETTER: "significantly better",
+        verdicts.WORSE: "significantly worse",
+        verdicts.TIED: f"equivalent within ±{comparison.margin:g}",
+        verdicts.UNDECIDED: "not significantly different",
     }
-    parts = [
-        f"{conclusions.join_labels(labels)} {'are' if len(labels) > 1 else 'is'} {verdict}"
-        for verdict, labels in by.items()
-        if labels
-    ]
-    return f"From {found.before} to {found.after}, by {name}: {'; '.join(parts)}."
+    parts = []
+    for verdict, meaning in meanings.items():
+        labels = [str(label) for label in comparison.changes.loc[comparison.changes["verdict"] == verdict, "label"]]
+        if labels:
+            parts.append(f"{meaning} for {notes.join_labels(labels)}")
+    return f"From {before} to {after}, the mean {title(comparison.score).lower()} is {'; '.join(parts)}."
 
 
-def changes_table(found: BeforeAfter) -> Table:
-    """A row per optimizer that both have."""
-    table = found.changes
-    digits = notes.decimals((table["high"] - table["low"]) / 2)
+def changes_table(comparison: BeforeAfter) -> Table:
+    """Return the table of changes: a row per optimizer of both versions."""
+    changes = comparison.changes
+    digits = notes.decimals((changes["high"] - changes["low"]) / 2)
+    independent = comparison.test == "welch"
     columns = (
         Column("Optimizer", "left"),
         Column("Verdict", "left"),
@@ -102,49 +107,51 @@ def changes_table(found: BeforeAfter) -> Table:
         Column("Adjusted p"),
         Column("n", rank=2),
         Column("Effect (g)", rank=2),
-        Column("Better in", rank=3),
-        Column("Detectable", rank=3),
+        Column("Win rate", rank=3),
+        Column("Minimum detectable change", rank=3),
     )
     rows = []
-    for _, row in table.iterrows():
-        often = float(row["superiority"])
-        counts = f"{row['n_before']}, {row['n_after']}" if found.test == "welch" else f"{row['n']}"
-        told = row["verdict"] in {verdicts.BETTER, verdicts.WORSE}
+    for _, row in changes.iterrows():
+        significant = row["verdict"] in {verdicts.BETTER, verdicts.WORSE}
         rows.append(
             (
                 Cell(str(row["label"]), str(row["label"])),
-                Cell(str(row["verdict"]), str(row["verdict"]), best=told),
+                Cell(str(row["verdict"]), str(row["verdict"]), best=significant),
                 Cell(notes.plus_minus(row["difference"], row["low"], row["high"], digits), float(row["difference"])),
                 Cell(notes.number(float(row["before"]), digits), float(row["before"])),
                 Cell(notes.number(float(row["after"]), digits), float(row["after"])),
                 Cell(conclusions.p_value(float(row["adjusted_p"])), float(row["adjusted_p"])),
-                Cell(counts, float(row["n"])),
+                Cell(f"{row['n_before']}, {row['n_after']}" if independent else f"{row['n']}", float(row["n"])),
                 Cell(notes.number(float(row["effect"]), 2), float(row["effect"])),
-                Cell(f"{often:.0%}" if np.isfinite(often) else "–", often),
-                Cell(notes.number(float(row["minimum_detectable_difference"]), digits), float(row["minimum_detectable_difference"])),
+                Cell(format_share(float(row["superiority"])), float(row["superiority"])),
+                Cell(
+                    notes.number(float(row["minimum_detectable_difference"]), digits),
+                    float(row["minimum_detectable_difference"]),
+                ),
             )
         )
-    count = f"{len(table)} optimizer{'s' * (len(table) != 1)}, one family"
+    shared = "" if independent else " Before, after and change are over the repeats that both versions have."
     remarks = (
         (
-            f"{count}: {pairwise_tests.NAMES[found.test]}; family error at most {1 - found.level:.0%}. Tied: the interval made for "
-            f"all together lies within ±{found.margin:g}."
+            f"{notes.counted(len(changes), 'optimizer')}; {pairwise_tests.NAMES[comparison.test]}; family-wise error rate "
+            f"(FWER) at most {1 - comparison.level:.0%}. Tied: the simultaneous interval of the change lies within the "
+            f"equivalence margin of ±{comparison.margin:g}."
         ),
         (
-            f"Before: {found.before}. After: {found.after}. Change: after − before, ± half of its own {found.level:.0%} "
-            f"interval.{'' if found.test == 'welch' else ' All three over the repeats that both have.'}"
+            f"Before: {comparison.before}. After: {comparison.after}. Change: after − before, ± half-width of its own "
+            f"{comparison.level:.0%} interval (not adjusted).{shared}"
         ),
-        EFFECTS[found.test == "welch"],
-        "Detectable: the true change found with probability 80%, by t tests.",
-        notes.varied(imported=found.imported),
+        EFFECTS[independent],
+        "Minimum detectable change: at 80% power, computed for t tests.",
+        notes.variation_note(imported=comparison.imported),
     )
-    return Table("changes", f"{found.after} against {found.before}", columns, tuple(rows), remarks)
+    return Table("changes", f"{comparison.after} against {comparison.before}", columns, tuple(rows), remarks)
 
 
-def _differs(found: BeforeAfter) -> Table:
-    columns = (Column("What differs", "left"), Column("Before", "left"), Column("After", "left"))
+def _setup_differences(comparison: BeforeAfter) -> Table:
+    columns = (Column("Setting", "left"), Column("Before", "left"), Column("After", "left"))
     rows = [
-        tuple(Cell(text or "–", text) for text in (str(row["what"]), str(row["before"]), str(row["after"])))
-        for _, row in found.setup_differences.iterrows()
+        tuple(Cell(text or NO_VALUE, text) for text in (str(row["what"]), str(row["before"]), str(row["after"])))
+        for _, row in comparison.setup_differences.iterrows()
     ]
-    return Table("differs", "What differs in how they were measured", columns, tuple(rows))
+    return Table("differs", "Differences in setup and environment", columns, tuple(rows))

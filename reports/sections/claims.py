@@ -1,4 +1,4 @@
-"""The part of a report that settles claims: a table of verdicts, a paragraph for each claim, a figure of all effects."""
+"""Make the sections on claims: a table of verdicts, a figure of all effects, and each claim with its measurements."""
 
 from __future__ import annotations
 
@@ -19,232 +19,242 @@ if TYPE_CHECKING:
     from reports.analysis.claims import Finding, Findings, Measurement, Verdict
     from reports.figures.style import Style
 
-HEADING = "Claims"
-_FEW = 3
-"""So many measurements of a kind are named in a paragraph; the rest are counted."""
+_MAX_NAMED = 3
+"""A paragraph names this many measurements with the same verdict, and counts the others."""
 
 
-def sections(found: Findings) -> tuple[Section, Section]:
-    """The claims with their verdicts, and then one by one with every measurement."""
+def sections(findings: Findings) -> tuple[Section, Section]:
+    """Return the section of verdicts, and the section with the measurements of each claim."""
 
     def draw(_: Mapping[str, Style]) -> Iterator[FigureSpec]:
         from reports.figures.claims import forest_plot
 
-        if any(math.isfinite(each.size) for finding in found.claims for each in finding.measurements):
-            figure = forest_plot(found)
+        shown = [any(math.isfinite(m.size) for m in finding.measurements) for finding in findings.claims]
+        if any(shown):
             caption = (
-                "Every measurement that varies between repeats: the effect in standard deviations of its paired differences, "
-                f"with its interval, all of a family together ({found.level:.0%}); at the right of 0 it speaks for the claim, "
-                "which is at the margin where no difference is claimed. "
-                "Circle: supported; square: refuted; ring: undecided. Beyond ±1 the axis is logarithmic."
+                "Every measurement that varies between repeats: effect in standard deviations of its paired differences, "
+                f"with its simultaneous {findings.level:.0%} confidence interval. Positive values support the claim; for "
+                "claims of no difference, 0 is the equivalence margin. Circle: supported. Square: refuted. Ring: "
+                "undecided. Beyond ±1 the axis is logarithmic."
             )
-            yield FigureSpec(figure, "claims", caption, f"Forest plot: the effects behind {_many(found)} claims.")
+            alt = f"Forest plot: the effects behind {sum(shown)} claims."
+            yield FigureSpec(forest_plot(findings), "claims", caption, alt)
 
-    first = Section("claims", HEADING, (answer(found),), (claims_table(found),), draw)
-    words = (*(paragraph(each) for each in found.claims), misprints(found))
-    second = Section(
-        "claims-one-by-one",
-        "Claims, one by one",
-        tuple(word for word in words if word),
-        (measurements_table(found),),
-        data={"claims": claims.rows(found)},
+    paragraphs = (*(paragraph(finding) for finding in findings.claims), misprints(findings))
+    return (
+        Section("claims", "Claims", (answer(findings),), (claims_table(findings),), draw),
+        Section(
+            "claims-one-by-one",
+            "Measurements of each claim",
+            tuple(text for text in paragraphs if text),
+            (measurements_table(findings),),
+            data={"claims": claims.rows(findings)},
+        ),
     )
-    return first, second
 
 
-def answer(found: Findings) -> str:
-    """How many of the ten claims have which verdict."""
-    told = []
+def answer(findings: Findings) -> str:
+    """Return how many of the ten claims have which verdict."""
+    counts = []
     for verdict in (SUPPORTED, REFUTED, MIXED, OPEN, UNMEASURED):
-        own = [each.claim.key for each in found.claims if each.verdict == verdict and each.claim.key.isdigit()]
-        if own:
-            told.append(f"{len(own)} {verdict} ({', '.join(own)})")
-    return f"Of the ten claims of the source documents: {'; '.join(told)}."
+        keys = [f.claim.key for f in findings.claims if f.verdict == verdict and f.claim.key.isdigit()]
+        if keys:
+            counts.append(f"{len(keys)} {verdict} ({', '.join(keys)})")
+    return f"Verdicts on the ten claims of the source documents: {'; '.join(counts)}."
 
 
-def claims_table(found: Findings) -> Table:
-    """The table of claims: a row each, with the measurement that decided it."""
+def claims_table(findings: Findings) -> Table:
+    """Return the table of claims: a row each, with the measurement that decided it."""
     columns = (
         Column("Claim", "left"),
-        Column("What is claimed", "left", rank=1),
+        Column("Statement", "left", rank=1),
         Column("Source", "left", rank=3),
-        Column("What was measured", "left", rank=2),
+        Column("Measurement", "left", rank=2),
         Column("Effect"),
         Column("n"),
-        Column("For, against, open"),
+        Column("Supports / refutes / undecided"),
         Column("Verdict", "left"),
     )
     rows = []
-    for each in found.claims:
-        key = each.claim.key
-        one = deciding(each)
-        marks = {
-            verdict: sum(m.verdict == verdict for m in each.measurements) for verdict in (SUPPORTED, REFUTED, OPEN)
-        }
+    for finding in findings.claims:
+        claim, best = finding.claim, deciding(finding)
+        counts = [sum(m.verdict == verdict for m in finding.measurements) for verdict in (SUPPORTED, REFUTED, OPEN)]
+        if best:
+            cells = [
+                Cell(f"{best.what} ({best.part})", best.what),
+                Cell(effect(best), best.effect),
+                Cell(str(best.n), float(best.n)),
+                Cell(" / ".join(map(str, counts)), float(len(finding.measurements))),
+            ]
+        else:
+            cells = [Cell(tables.NO_VALUE, value) for value in ("", math.nan, math.nan, 0.0)]
+        decided = finding.verdict in {SUPPORTED, REFUTED, MIXED}
         rows.append(
             (
-                Cell(key, key),
-                Cell(each.claim.text, each.claim.text),
-                Cell(each.claim.source, each.claim.source),
-                Cell(f"{one.what} ({one.part})" if one else tables.NO_VALUE, one.what if one else ""),
-                Cell(effect(one) if one else tables.NO_VALUE, one.effect if one else math.nan),
-                Cell(str(one.n) if one else tables.NO_VALUE, float(one.n) if one else math.nan),
-                Cell(" / ".join(map(str, marks.values())) if one else tables.NO_VALUE, float(len(each.measurements))),
-                Cell(verdict(each), each.verdict, best=each.verdict in {SUPPORTED, REFUTED, MIXED}),
+                Cell(claim.key, claim.key),
+                Cell(claim.text, claim.text),
+                Cell(claim.source, claim.source),
+                *cells,
+                Cell(format_verdict(finding), finding.verdict, best=decided),
             )
         )
-    return Table("claims", "Claims and verdicts", columns, tuple(rows), _remarks(found))
+    return Table("claims", "Claims and verdicts", columns, tuple(rows), _remarks(findings))
 
 
-def measurements_table(found: Findings) -> Table:
-    """The table of all measurements."""
+def measurements_table(findings: Findings) -> Table:
+    """Return the table of all measurements."""
     columns = (
         Column("Claim", "left"),
-        Column("Half", "left", rank=2),
+        Column("Sub-claim", "left", rank=2),
         Column("Part", "left"),
-        Column("What was measured", "left", rank=1),
+        Column("Measurement", "left", rank=1),
         Column("Effect"),
         Column("Adjusted p", rank=2),
         Column("n", rank=2),
-        Column("Verdict here", "left"),
+        Column("Verdict", "left"),
         Column("Repeats needed", rank=3),
     )
     rows = [
         (
-            Cell(each.claim, each.claim),
-            Cell(each.sub_claim, each.sub_claim),
-            Cell(each.part, each.part),
-            Cell(each.what, each.what),
-            Cell(effect(each), each.effect),
-            Cell(conclusions.p_value(each.adjusted), each.adjusted),
-            Cell(str(each.n), float(each.n)),
-            Cell(each.verdict, each.verdict, best=each.verdict != OPEN),
-            Cell(_repeats(each.repeats_needed), each.repeats_needed),
+            Cell(m.claim, m.claim),
+            Cell(m.sub_claim, m.sub_claim),
+            Cell(m.part, m.part),
+            Cell(m.what, m.what),
+            Cell(effect(m), m.effect),
+            Cell(conclusions.p_value(m.adjusted), m.adjusted),
+            Cell(str(m.n), float(m.n)),
+            Cell(m.verdict, m.verdict, best=m.verdict != OPEN),
+            Cell(_repeats(m.repeats_needed), m.repeats_needed),
         )
-        for finding in found.claims
-        for each in finding.measurements
+        for finding in findings.claims
+        for m in finding.measurements
     ]
-    return Table("claims-measured", "Measurements of the claims", columns, tuple(rows), _remarks(found)[:2])
+    return Table("claims-measured", "All measurements", columns, tuple(rows), _remarks(findings)[:3])
 
 
 def deciding(finding: Finding) -> Measurement | None:
-    """The measurement that says most about a verdict.
+    """Return the measurement that decides a verdict.
 
-    Of a refuted claim, or one that holds partly, the clearest counterexample; of a supported one the weakest support; of an
-    open one that which is furthest from a verdict.
+    For a refuted or mixed claim it is the clearest counterexample, for a supported claim the weakest support, and for an
+    undecided claim the measurement that is furthest from a verdict.
     """
     if not finding.measurements:
         return None
-    against = [each for each in finding.measurements if each.verdict == REFUTED]
+    against = [m for m in finding.measurements if m.verdict == REFUTED]
     if finding.verdict in {REFUTED, MIXED} and against:
-        return max(against, key=lambda each: (not each.exact, _strength(each)))
-    wanted = OPEN if finding.verdict == OPEN else SUPPORTED
-    own = [each for each in finding.measurements if each.verdict == wanted] or list(finding.measurements)
-    return min(own, key=lambda each: (each.exact, _strength(each)))
+        return max(against, key=lambda m: (not m.exact, _strength(m)))
+    verdict = OPEN if finding.verdict == OPEN else SUPPORTED
+    matching = [m for m in finding.measurements if m.verdict == verdict] or list(finding.measurements)
+    return min(matching, key=lambda m: (m.exact, _strength(m)))
 
 
-def effect(each: Measurement) -> str:
-    """A measurement's effect with its interval; where nothing varies, the number and what was claimed of it."""
-    if each.exact:
-        text = _plain(each.effect)
-        return f"{text} (claimed: {each.expected})" if each.expected else text
-    digits = notes.decimals([(each.high - each.low) / 2], fallback=3)
-    ends = f"[{notes.number(each.low, digits)}, {notes.number(each.high, digits)}]" if math.isfinite(each.low) else ""
-    return f"{'×' if each.ratio else ''}{notes.number(each.effect, digits)} {ends}".strip()
+def effect(measurement: Measurement) -> str:
+    """Return an effect with its interval; for a deterministic measurement the number and what was claimed of it."""
+    m = measurement
+    if m.exact:
+        text = _plain(m.effect)
+        return f"{text} (claimed: {m.expected})" if m.expected else text
+    digits = notes.decimals([(m.high - m.low) / 2], fallback=3)
+    bounds = f"[{notes.number(m.low, digits)}, {notes.number(m.high, digits)}]" if math.isfinite(m.low) else ""
+    return f"{'×' if m.ratio else ''}{notes.number(m.effect, digits)} {bounds}".strip()
 
 
-def verdict(finding: Finding) -> str:
-    """The verdict, with the repeats that an open one needs."""
+def format_verdict(finding: Finding) -> str:
+    """Return the verdict, with the repeats that an undecided claim needs."""
     needed = _repeats(finding.repeats_needed)
     return f"{finding.verdict} (n ≈ {needed} needed)" if needed != tables.NO_VALUE else str(finding.verdict)
 
 
 def paragraph(finding: Finding) -> str:
-    """A claim, its verdict, how it was measured, and what came out, half by half."""
+    """Return a claim with its source, verdict and measurements, by sub-claim."""
     claim = finding.claim
-    head = f"{claim.key}. {claim.text} ({claim.source}): {verdict(finding)}."
+    head = f"{claim.key}. {claim.text} Source: {claim.source}. Verdict: {format_verdict(finding)}."
     if finding.verdict == UNMEASURED:
-        return f"{head} It takes: {claim.how}."
-    told = [head, f"Measured: {claim.how}."]
-    for half in finding.sub_claims:
-        own = [each for each in finding.measurements if each.sub_claim == half]
-        name = f"{half[0].upper()}{half[1:]}: {finding.sub_claims[half]}. " if half else ""
-        told.append(name + " ".join(_listed(own, each) for each in (SUPPORTED, REFUTED, OPEN)).strip())
-    return " ".join(" ".join(told).split())
+        return f"{head} Required measurement: {claim.how}."
+    sentences = [head, f"Measured: {claim.how}."]
+    for sub_claim, verdict in finding.sub_claims.items():
+        measurements = [m for m in finding.measurements if m.sub_claim == sub_claim]
+        if sub_claim:
+            sentences.append(f"Sub-claim “{sub_claim}”: {verdict}.")
+        sentences += [_with_verdict(measurements, each) for each in (SUPPORTED, REFUTED, OPEN)]
+    return " ".join(" ".join(sentences).split())
 
 
-def misprints(found: Findings) -> str:
-    """What the two misprints of the paper did to its numbers, from the records; empty where the printed rules were not run."""
+def misprints(findings: Findings) -> str:
+    """Return what two misprints in document P did to its results; empty if the published rules were not run."""
     by_key: dict[str, list[Measurement]] = {}
-    for each in found.misprints:
-        by_key.setdefault(each.claim, []).append(each)
-    own = {finding.claim.key: [each for each in finding.measurements if not each.exact] for finding in found.claims}
-    as_printed = own["2, as printed"]
-    if not as_printed and not by_key:
+    for m in findings.misprints:
+        by_key.setdefault(m.claim, []).append(m)
+    varying = {finding.claim.key: [m for m in finding.measurements if not m.exact] for finding in findings.claims}
+    published_nag = varying["2, as printed"]
+    if not published_nag and not by_key:
         return ""
-    told = ["What the misprints did to the paper's numbers."]
-    if as_printed:
-        told.append(
-            "The printed NAG drops a term of the change of variable and is momentum with the learning rate (1+γ)η, so the "
-            f"paper compares η = 0.019 with 0.01: {_effects(as_printed)}."
+    sentences = ["Effect of two misprints in document P on its results."]
+    if published_nag:
+        results = load_reference("paper")["results"]
+        gap = results["NAG (as printed)"]["train/loss"] - results["Momentum"]["train/loss"]
+        sentences.append(
+            "The published NAG omits a term of the change of variable and equals momentum with the learning rate (1+γ)η. So P "
+            f"compares η = 0.019 with η = 0.01: {_effects(published_nag)}. P published a difference of {notes.number(gap, 3)} "
+            "between the two, from one run each."
         )
-        book = load_reference("paper")["results"]
-        gap = book["NAG (as printed)"]["train/loss"] - book["Momentum"]["train/loss"]
-        told.append(f"The paper printed a gap of {notes.number(gap, 3)} between these two, from one run each.")
     rates, twins = (by_key.get(key, []) for key in ("momentum's two rates", "printed NAG and its twin"))
     if rates:
-        told.append(f"Momentum itself with that larger rate: {_effects(rates)}.")
-    most = max((max(abs(each.low), abs(each.high)) for each in twins), default=math.nan)
-    if math.isfinite(most):
-        told.append(
-            f"The printed NAG and momentum at (1+γ)η end within {_plain(most)} of each other in training loss (intervals "
-            "included)."
+        sentences.append(f"Momentum with that larger learning rate: {_effects(rates)}.")
+    largest = max((max(abs(m.low), abs(m.high)) for m in twins), default=math.nan)
+    if math.isfinite(largest):
+        sentences.append(
+            f"The final training losses of the published NAG and of momentum at (1+γ)η differ by at most {_plain(largest)} "
+            "(intervals included)."
         )
-    if own["2"]:
-        told.append(f"The true NAG against momentum: {_effects(own['2'])}.")
+    if varying["2"]:
+        sentences.append(f"The corrected NAG against momentum: {_effects(varying['2'])}.")
     nadam = by_key.get("printed NAdam and true", [])
     if nadam:
-        book = load_reference("paper")["results"]
-        ours, adams = (book[label]["train/loss"] for label in ("NAdam (as printed)", "Adam"))
-        told.append(
-            f"The printed NAdam corrects the bias of its first moment twice: {_effects(nadam)}. The paper printed a training "
-            f"loss of {ours:g} for it and of {adams:g} for Adam, a gap of {notes.number(ours - adams, 3)}, from one run each."
+        results = load_reference("paper")["results"]
+        nadam_loss, adam_loss = (results[label]["train/loss"] for label in ("NAdam (as printed)", "Adam"))
+        sentences.append(
+            f"The published NAdam corrects the bias of its first moment twice: {_effects(nadam)}. P published a training "
+            f"loss of {nadam_loss:g} for it and of {adam_loss:g} for Adam, a difference of "
+            f"{notes.number(nadam_loss - adam_loss, 3)}, from one run each."
         )
     steps = by_key.get("printed NAdam's steps", [])
     if steps:
-        sizes = ", ".join(notes.number(each.effect, 2) for each in steps)
-        told.append(f"On a constant gradient its first steps are {sizes} times η.")
-    return " ".join(told)
+        sizes = ", ".join(notes.number(m.effect, 2) for m in steps)
+        sentences.append(f"On a constant gradient its first steps are {sizes} times η.")
+    return " ".join(sentences)
 
 
 def _effects(measurements: Sequence[Measurement]) -> str:
-    return "; ".join(f"{each.what} {effect(each)} ({each.part}, n = {each.n})" for each in measurements)
+    return "; ".join(f"{m.what} {effect(m)} ({m.part}, n = {m.n})" for m in measurements)
 
 
-def _listed(measurements: Sequence[Measurement], wanted: Verdict) -> str:
-    own = sorted((each for each in measurements if each.verdict == wanted), key=_strength, reverse=True)
-    if not own:
+def _with_verdict(measurements: Sequence[Measurement], verdict: Verdict) -> str:
+    """Return the strongest measurements with a verdict as a list, and the number of further ones."""
+    matching = sorted((m for m in measurements if m.verdict == verdict), key=_strength, reverse=True)
+    if not matching:
         return ""
-    word = {SUPPORTED: "For it", REFUTED: "Against it", OPEN: "Open"}[wanted]
-    more = f"; and {len(own) - _FEW} more" if len(own) > _FEW else ""
-    return f"{word}: {'; '.join(_told(each) for each in own[:_FEW])}{more}."
+    word = {SUPPORTED: "Supporting", REFUTED: "Refuting", OPEN: "Undecided"}[verdict]
+    more = f"; and {len(matching) - _MAX_NAMED} more" if len(matching) > _MAX_NAMED else ""
+    return f"{word}: {'; '.join(_with_effect(m) for m in matching[:_MAX_NAMED])}{more}."
 
 
-def _told(each: Measurement) -> str:
-    where = f"{each.part}, " + ("nothing varies" if each.exact else f"n = {each.n}")
-    needs = _repeats(each.repeats_needed)
-    more = f", n ≈ {needs} needed" if needs != tables.NO_VALUE else ""
-    return f"{each.what} {effect(each)} ({where}{more})"
+def _with_effect(measurement: Measurement) -> str:
+    conditions = [measurement.part, "deterministic" if measurement.exact else f"n = {measurement.n}"]
+    needed = _repeats(measurement.repeats_needed)
+    if needed != tables.NO_VALUE:
+        conditions.append(f"n ≈ {needed} needed")
+    return f"{measurement.what} {effect(measurement)} ({', '.join(conditions)})"
 
 
-def _strength(each: Measurement) -> float:
-    return abs(each.size) if math.isfinite(each.size) else 0.0
+def _strength(measurement: Measurement) -> float:
+    return abs(measurement.size) if math.isfinite(measurement.size) else 0.0
 
 
 def _repeats(needed: float) -> str:
     if math.isnan(needed):
         return tables.NO_VALUE
-    return f"{needed:,.0f}" if math.isfinite(needed) else "more than can be run"
+    return f"{needed:,.0f}" if math.isfinite(needed) else "not feasible"
 
 
 def _plain(value: float) -> str:
@@ -253,31 +263,33 @@ def _plain(value: float) -> str:
     return f"{value:.4g}".replace("-", "−") if math.isfinite(value) else "∞"
 
 
-def _many(found: Findings) -> int:
-    return sum(any(math.isfinite(each.size) for each in finding.measurements) for finding in found.claims)
-
-
-def _remarks(found: Findings) -> tuple[str, ...]:
-    share = f"{1 - found.level:.0%}"
+def _remarks(findings: Findings) -> tuple[str, ...]:
     return (
         (
-            f"Two families, each with an error of at most {share}, by step-down max-|t| over joint sign flips of whole "
-            f"repeats: the {found.tests} measurements of all claims but the eighth and on the misprints; and, for the eighth, "
-            f"{found.pairs} differences, of all pairs of optimizers on {found.problems} problems. An interval holds together "
-            "with all others of its family. Where a claim asks for a difference the test decides, which steps down and so may "
-            "find one where the interval still holds none. Where it asks for none the interval decides, against the margin, "
-            f"and the p of equality stands beside it. Fewer than {MIN_REPEATS} shared repeats give no verdict, and their interval "
-            "stands alone."
+            f"There are two families of tests, each with a family-wise error rate of at most {1 - findings.level:.0%} "
+            f"(step-down max-|t| over joint sign-flip permutations of complete repeats). One has the {findings.tests} "
+            f"measurements of all claims but the eighth, and of the misprints. The other has the {findings.pairs} "
+            f"differences of all pairs of optimizers on {findings.problems} problems, for the eighth claim. Intervals are "
+            "simultaneous within a family."
         ),
         (
-            "Of one part a claim speaks of all its measurements, and one counterexample refutes it there; partly: it holds in "
-            "one half or on one part and not in another. On surfaces nothing varies, so a number has no interval and n = 1."
+            "Claims of a difference are decided by the step-down test, which can be significant although the simultaneous "
+            "interval contains 0. Claims of no difference are decided by the interval and the equivalence margin; their p "
+            f"value is that of the test of equality. With fewer than {MIN_REPEATS} shared repeats there is no verdict, and "
+            "the interval is not simultaneous."
         ),
         (
-            "Effect: the clearest counterexample where there is one, of an undecided claim what is furthest from a verdict, "
-            "else the weakest support. Verdicts speak of these "
-            "problems and settings, each rule at its part's learning rate unless its name says another, and of other seeds; of "
-            "no other data."
+            "Within one problem a claim is refuted by a single counterexample. “Mixed”: supported for one sub-claim or problem "
+            "and refuted for another. Test functions are deterministic, so their numbers have no interval and n = 1."
         ),
-        "P: the paper; B: a blog page; N: a note; L: lecture notes; D: Dive into Deep Learning, 11.6 to 11.10.",
+        (
+            "Effect: the clearest counterexample if there is one; of an undecided claim, the measurement furthest from a "
+            "verdict; else the weakest support. Verdicts hold for these problems and settings and for other seeds, but "
+            "not for other data. Each rule has the learning rate of its part, unless its name gives another."
+        ),
+        (
+            "Sources: P, an unpublished study of eleven optimizers; B, a blog page; N, a note; L, lecture notes (all "
+            "unpublished course material); D, Zhang, Lipton, Li and Smola (2021), Dive into Deep Learning, arXiv "
+            "2106.11342, sections 11.6 to 11.10. See docs/sources.md."
+        ),
     )

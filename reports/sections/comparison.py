@@ -1,10 +1,9 @@
-"""The part of the report that compares: the answer, differences and tiers, and every pair."""
+"""Make the section that compares all pairs of optimizers: the conclusion, two figures and the table of pairs."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from reports.analysis import verdicts
 from reports.frames.scores import title
@@ -21,112 +20,118 @@ if TYPE_CHECKING:
 
 EFFECTS = (
     (
-        "Effect: Hedges' g of paired differences (g_z), in standard deviations of the differences. Better in: the share of "
-        "shared repeats, ties counting half."
+        "Effect: Hedges' g of paired differences (g_z), in standard deviations of the differences. Win rate: share of shared "
+        "repeats with a better score; ties count half."
     ),
     (
-        "Effect: Hedges' g of two independent groups, in their pooled standard deviation. Better in: the share of all "
-        "combinations of a repeat of each, ties counting half."
+        "Effect: Hedges' g of two independent groups, in pooled standard deviations. Win rate: share of all combinations of a "
+        "repeat of each with a better score; ties count half."
     ),
 )
-"""What two columns of pairs hold: of paired repeats, and of unpaired ones."""
+"""The notes on effect and win rate, for paired and for independent repeats."""
 
-GAIN = "Gain of pairing: so many times the repeats would be needed without shared seeds, roughly; below 1 it cost some."
+PAIRING = (
+    "Variance reduction from pairing: approximate factor by which the repeats would have to increase for the same precision "
+    "without shared seeds. Below 1, pairing increased the variance."
+)
 
 
-def comparison(found: Comparison, *, varied: str = notes.VARIED) -> Section:
-    """Verdicts: the answer, differences from the best with tiers, the matrix of all pairs, and the table of pairs.
+def comparison(compared: Comparison, *, variation: str = notes.VARIATION) -> Section:
+    """Return the section: the conclusion, differences from the best with tiers, the matrix and the table of pairs.
 
     Args:
-        found: The verdicts.
-        varied: What varies between repeats, in a sentence.
+        compared: The verdicts.
+        variation: What differs between repeats (`notes.variation_note`).
     """
 
-    def draw(looks: Mapping[str, Style]) -> Iterator[FigureSpec]:
+    def draw(styles: Mapping[str, Style]) -> Iterator[FigureSpec]:
         from reports.figures import pairs
         from reports.figures.style import single_panel
 
-        k, name = len(found.means), title(found.score).lower()
+        k, name = len(compared.means), title(compared.score).lower()
         figure, ax = single_panel(height=1.1 + 0.24 * k)
-        pairs.differences_from_best(found, ax, looks)
+        pairs.differences_from_best(compared, ax, styles)
+        tied = " or tied" if (compared.pairs["verdict"] == verdicts.TIED).any() else ""
         caption = (
-            f"Difference in {name} from the best, with intervals that hold for all pairs together ({found.level:.0%}). "
-            "Dashed: not told from it. Shaded: the margin. At the right: optimizers that share a line share a tier."
-            f"{conclusions.step_down_note(found)}"
+            f"Difference in {name} from the best, with simultaneous {compared.level:.0%} confidence intervals over all pairs. "
+            f"Dashed: not significantly different from the best{tied}. Shaded: equivalence margin. Optimizers joined by a line "
+            f"on the right are not significantly different from each other{tied}.{conclusions.step_down_note(compared)}"
         )
         yield FigureSpec(
             figure, "differences", caption, f"Interval plot: difference in {name} of {k - 1} optimizers from the best."
         )
         side = max(3.6, 1.6 + 0.62 * k)
         figure, ax = single_panel(width=min(side + 1.0, 9.5), height=min(0.72 * side + 0.6, 8.0))
-        pairs.pair_matrix(found, ax)
-        caption = f"All pairs: mean {name} of the row minus that of the column, and the p adjusted for all pairs."
+        pairs.pair_matrix(compared, ax)
+        caption = f"Mean {name} of the row minus that of the column, and the p value adjusted for all pairs."
         yield FigureSpec(figure, "pairs", caption, f"Matrix: differences in {name} and verdicts of {k} optimizers.")
 
-    words = [conclusions.verdict(found), *conclusions.power_statement(found)]
     return Section(
         "comparison",
         "Comparison",
-        tuple(words),
-        (pairs_table(found, varied),),
+        (conclusions.conclusion(compared), *conclusions.power_statement(compared)),
+        (pairs_table(compared, variation),),
         draw,
-        {"pairs": found.pairs},
-        caution=" ".join(conclusions.distribution_warning(found)),
+        {"pairs": compared.pairs},
+        caution=" ".join(conclusions.distribution_warning(compared)),
     )
 
 
-def pairs_table(found: Comparison, varied: str = notes.VARIED) -> Table:
-    """The table of pairs: a row per pair, in the order of `Comparison.means`."""
-    pairs = found.pairs
+def pairs_table(compared: Comparison, variation: str = notes.VARIATION) -> Table:
+    """Return the table of pairs: a row per pair, in the order of `Comparison.means`."""
+    pairs = compared.pairs
     digits = notes.decimals((pairs["high"] - pairs["low"]) / 2)
     columns = (
         Column("Optimizer", "left"),
-        Column("Against", "left"),
+        Column("Compared with", "left"),
         Column("Verdict", "left"),
         Column("Difference", rank=0),
         Column("Adjusted p"),
         Column("p", rank=2),
         Column("n", rank=2),
         Column("Effect (g)", rank=1),
-        Column("Better in", rank=2),
-        Column("Detectable", rank=3),
-        *([Column("Gain of pairing", rank=3)] if found.seeded else []),
+        Column("Win rate", rank=2),
+        Column("Minimum detectable difference", rank=3),
+        *([Column("Variance reduction from pairing", rank=3)] if compared.seeded else []),
     )
     rows = []
     for _, row in pairs.iterrows():
+        significant = row["verdict"] in {verdicts.BETTER, verdicts.WORSE}
         gain = float(row["variance_reduction"])
+        gain_text = f"×{notes.number(gain, 1)}" if math.isfinite(gain) else tables.NO_VALUE
         rows.append(
             (
                 Cell(str(row["first"]), str(row["first"])),
                 Cell(str(row["second"]), str(row["second"])),
-                Cell(
-                    str(row["verdict"]), str(row["verdict"]), best=row["verdict"] in {verdicts.BETTER, verdicts.WORSE}
-                ),
+                Cell(str(row["verdict"]), str(row["verdict"]), best=significant),
                 Cell(notes.plus_minus(row["difference"], row["low"], row["high"], digits), float(row["difference"])),
                 Cell(conclusions.p_value(float(row["adjusted_p"])), float(row["adjusted_p"])),
                 Cell(conclusions.p_value(float(row["p"])), float(row["p"])),
                 Cell(str(row["n"]), float(row["n"])),
                 Cell(notes.number(float(row["effect"]), 2), float(row["effect"])),
-                Cell(_percent(float(row["superiority"])), float(row["superiority"])),
-                Cell(notes.number(float(row["minimum_detectable_difference"]), digits), float(row["minimum_detectable_difference"])),
-                *(
-                    [Cell(f"×{notes.number(gain, 1)}" if np.isfinite(gain) else tables.NO_VALUE, gain)]
-                    if found.seeded
-                    else []
+                Cell(format_share(float(row["superiority"])), float(row["superiority"])),
+                Cell(
+                    notes.number(float(row["minimum_detectable_difference"]), digits),
+                    float(row["minimum_detectable_difference"]),
                 ),
+                *([Cell(gain_text, gain)] if compared.seeded else []),
             )
         )
     remarks = (
-        conclusions.method_statement(found),
-        f"Difference: mean of the optimizer minus mean of the other, ± half of the pair's own {found.level:.0%} interval.",
-        EFFECTS[found.test == "welch"],
-        "Detectable: the true difference found with probability 80%, by t tests.",
-        *([GAIN] if found.seeded else []),
-        f"{conclusions.FWER_ASSUMPTIONS}{conclusions.step_down_note(found)}",
-        varied,
+        conclusions.method_statement(compared),
+        (
+            f"Difference: mean of the optimizer − mean of the other, ± half-width of the pair's own {compared.level:.0%} "
+            "interval (not adjusted)."
+        ),
+        EFFECTS[compared.test == "welch"],
+        "Minimum detectable difference: at 80% power, computed for t tests.",
+        *([PAIRING] if compared.seeded else []),
+        f"{conclusions.FWER_ASSUMPTIONS}{conclusions.step_down_note(compared)}",
+        variation,
     )
     return Table("pairs", "All pairs", columns, tuple(rows), remarks)
 
 
-def _percent(share: float) -> str:
-    return f"{share:.0%}" if np.isfinite(share) else tables.NO_VALUE
+def format_share(share: float) -> str:
+    """Return a share in percent; a dash if there is none."""
+    return f"{share:.0%}" if math.isfinite(share) else tables.NO_VALUE

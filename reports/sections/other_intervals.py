@@ -1,4 +1,4 @@
-"""The part of the report on how much hangs on the kind of interval: the score under three of them, whole curves."""
+"""Make the section on the interval method: the score with three kinds of interval, and curves with two kinds of band."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 from reports.analysis import estimates as estimating
 from reports.frames.scores import title
 from reports.sections import Section
-from reports.statistics.intervals import MIN_REPEATS_BOOTSTRAP, LEVEL
+from reports.statistics.intervals import LEVEL, MIN_REPEATS_BOOTSTRAP
 from reports.text import notes
 from reports.text.tables import NO_VALUE, Cell, Column, Table
 
@@ -18,51 +18,50 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
 
-def robustness(
+def interval_sensitivity(
     scores: pd.DataFrame,
     score: str,
     order: Sequence[str],
     curves: Mapping[str, pd.DataFrame],
     *,
-    varied: str = notes.VARIED,
+    variation: str = notes.VARIATION,
 ) -> Section | None:
-    """The score of each optimizer under three intervals, and files of them and of all mean curves with both bands.
+    """Return the score of each optimizer with three intervals, and files of these and of all mean curves.
 
     Args:
         scores: A row per trial.
-        score: The metric that the study is judged by.
+        score: The study's score.
         order: The labels, the best first.
-        curves: From metric to its mean curves with both bands (`estimates.by_epoch`), for the file.
-        varied: What varies between repeats, in a sentence.
+        curves: The mean curves of each metric with both bands (`estimates.by_epoch`).
+        variation: What differs between repeats (`notes.variation_note`).
 
     Returns:
-        None where no optimizer has the repeats that a second interval takes.
+        None if no optimizer has enough repeats for a second interval.
     """
-    found = estimating.score_under_other_intervals(scores, score, order)
-    if not (found["n"] >= MIN_REPEATS_BOOTSTRAP).any():
+    intervals = estimating.score_under_other_intervals(scores, score, order)
+    if not (intervals["n"] >= MIN_REPEATS_BOOTSTRAP).any():
         return None
-    every = [curve.assign(metric=metric) for metric, curve in curves.items()]
-    kinds = (
-        f"How much hangs on the kind of interval, for the {title(score).lower()}: Student's t, as everywhere else here; the "
-        "studentised bootstrap, which is nearer to its level for skewed scores and falls short for contaminated ones; and "
-        f"the median with the interval of order statistics, which holds for any distribution with at least {LEVEL:.0%}. An "
-        "en dash: too few repeats. How often each holds the truth is measured (docs/statistics.md)."
+    all_curves = [curve.assign(metric=metric) for metric, curve in curves.items()]
+    methods = (
+        f"The table has the {title(score).lower()} with three interval methods. Student's t is used in all other tables. The "
+        "studentised bootstrap has a coverage closer to nominal for skewed scores, and too low for contaminated ones. The "
+        f"order-statistic interval of the median covers with at least {LEVEL:.0%} for any distribution. An en dash marks too "
+        "few repeats. docs/statistics.md has the measured coverage."
     )
     files = (
-        "curves.csv has every mean curve with its pointwise band, as the figures show it, and with the band that holds the "
-        "whole curve."
+        "curves.csv has each mean curve with its pointwise band, which the figures show, and with a simultaneous band for the "
+        "complete curve."
     )
     return Section(
         "robustness",
-        "Other intervals",
-        (kinds, files),
-        (_sheet(found, score, varied),),
-        data={"intervals": found, "curves": pd.concat(every, ignore_index=True)},
+        "Sensitivity to the interval method",
+        (methods, files),
+        (_table(intervals, score, variation),),
+        data={"intervals": intervals, "curves": pd.concat(all_curves, ignore_index=True)},
     )
 
 
-def _sheet(found: pd.DataFrame, score: str, varied: str) -> Table:
-    name = title(score)
+def _table(intervals: pd.DataFrame, score: str, variation: str) -> Table:
     columns = (
         Column("Optimizer", "left"),
         Column("n"),
@@ -72,10 +71,10 @@ def _sheet(found: pd.DataFrame, score: str, varied: str) -> Table:
         Column("Median", rank=1),
         Column("Order statistics", rank=1),
     )
-    digits = notes.decimals((found["high"] - found["low"]) / 2)
+    digits = notes.decimals((intervals["high"] - intervals["low"]) / 2)
 
-    def bounds(row: Mapping[Hashable, Any], kind: str) -> Cell:
-        low, high = float(row[f"{kind}low"]), float(row[f"{kind}high"])
+    def bounds(row: Mapping[Hashable, Any], method: str) -> Cell:
+        low, high = float(row[f"{method}low"]), float(row[f"{method}high"])
         text = f"{notes.number(low, digits)} to {notes.number(high, digits)}"
         return Cell(text if math.isfinite(low) else NO_VALUE, low)
 
@@ -85,10 +84,11 @@ def _sheet(found: pd.DataFrame, score: str, varied: str) -> Table:
             Cell(str(row["n"]), row["n"]),
             Cell(notes.number(row["mean"], digits), row["mean"]),
             bounds(row, ""),
-            bounds(row, "bootstrap "),
+            bounds(row, "bootstrap_"),
             Cell(notes.number(row["median"], digits), row["median"]),
-            bounds(row, "median "),
+            bounds(row, "median_"),
         )
-        for row in found.to_dict(orient="records")
+        for row in intervals.to_dict(orient="records")
     ]
-    return Table("intervals", f"{name} under three intervals", columns, tuple(rows), (varied,))
+    heading = f"{title(score)} with three {LEVEL:.0%} intervals"
+    return Table("intervals", heading, columns, tuple(rows), (variation,))

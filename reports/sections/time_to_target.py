@@ -1,4 +1,4 @@
-"""The part of the report about time: how long each optimizer takes to reach targets that are set from the data."""
+"""Make the section on time to target: how long each optimizer takes to reach targets that are set from the data."""
 
 from __future__ import annotations
 
@@ -21,143 +21,131 @@ if TYPE_CHECKING:
 
 
 def time_to_target(frames: Frames, score: str, order: Sequence[str]) -> Section | None:
-    """How long it takes to reach three targets that are set from the data; None where no metric was measured over time.
+    """Return the times to up to three targets that are set from the data; None if no metric was measured over time.
 
-    The metric is the score where it was measured more than once in a run, else the training loss.
+    The metric is the score if it was measured more than once in a run, else the training loss.
     """
-    metric = _followed(frames, score)
+    metric = _metric_over_time(frames, score)
     if metric is None:
         return None
     higher = higher_is_better(metric)
-    levels = targeting.choose_targets(frames.points, metric, higher=higher)
-    if not levels:
+    targets = targeting.choose_targets(frames.points, metric, higher=higher)
+    if not targets:
         return None
     parts = [
-        targeting.times(frames.points, frames.trials, metric, level, higher=higher, updates=frames.updates).assign(
-            target=name, value=level
+        targeting.times(frames.points, frames.trials, metric, value, higher=higher, updates=frames.updates).assign(
+            target=name, value=value
         )
-        for name, level in levels.items()
+        for name, value in targets.items()
     ]
     times = pd.concat(parts, ignore_index=True)
     units: tuple[targeting.Unit, ...] = targeting.UNITS if not frames.imported else ("epoch",)
-    summary = _summary(times, order, units)
+    summary, name = _summary(times, order, units), title(metric).lower()
 
-    def draw(looks: Mapping[str, Style]) -> Iterator[FigureSpec]:
+    def draw(styles: Mapping[str, Style]) -> Iterator[FigureSpec]:
         from reports.figures.time_to_target import target_panels
 
         curves = targeting.survivals(times, "epoch", order)
-        figure = target_panels(curves, levels, looks, metric=metric, unit="epoch", order=order)
+        figure = target_panels(curves, targets, styles, metric=metric, unit="epoch", order=order)
         caption = (
-            f"Share of runs that have reached a {title(metric).lower()}, over epochs (Kaplan-Meier); curves are drawn a little "
-            "apart, so that those that agree are seen. A cross: runs that were left without having reached it."
+            f"Share of runs that have reached a {name}, over epochs (Kaplan-Meier). Curves are shifted slightly so that equal "
+            "ones remain visible. Cross: some runs were censored before they reached the target."
         )
-        yield FigureSpec(
-            figure,
-            "time-to-target",
-            caption,
-            f"Panels: share of runs that have reached {len(levels)} targets, of {len(order)} optimizers.",
-        )
+        alt = f"Panels: share of runs that have reached {len(targets)} targets, of {len(order)} optimizers."
+        yield FigureSpec(figure, "time-to-target", caption, alt)
 
-    name = title(metric).lower()
     rule = (
-        f"Targets are quantiles of the median final {name} of the optimizers whose median run ended ok: about a quarter of "
-        "them ends beyond the hard one in that run, half beyond the middle one, three quarters beyond the easy one."
-        if len(levels) > 1
-        else f"The target is the median final {name} of the only optimizer whose median run ended ok."
+        f"Targets are quantiles of the median final {name} of the optimizers whose median run completed. In that run, about a "
+        "quarter of them end beyond the hard target, half beyond the middle one, and three quarters beyond the easy one."
+        if len(targets) > 1
+        else f"The target is the median final {name} of the only optimizer whose median run completed."
     )
-    words = (
-        f"{rule} A run that misses a target is censored: it counts as under way for as long as it was watched, for ever where "
-        "it diverged or stalled, and is given no time."
+    censoring = (
+        "A run that misses a target is right-censored at its last measurement. A run that diverged or stalled is treated as "
+        "never reaching the target."
     )
     return Section(
         "targets",
         "Time to target",
-        (words, "reached.csv has the curves with their pointwise 95% bounds (log-log)."),
-        (_targets_sheet(summary, metric, frames),),
+        (f"{rule} {censoring}", "reached.csv has the curves with their pointwise 95% bounds (log-log)."),
+        (_table(summary, metric, frames),),
         draw,
         {"targets": summary, "times": times, "reached": targeting.shares(times, units, order)},
     )
 
 
-def _followed(frames: Frames, score: str) -> str | None:
+def _metric_over_time(frames: Frames, score: str) -> str | None:
     for metric in (score, "train/loss"):
-        own = frames.points[frames.points["metric"] == metric]
-        if len(own) and own.groupby(["label", "repeat"])["epoch"].nunique().max() > 1:
+        points = frames.points[frames.points["metric"] == metric]
+        if len(points) and points.groupby(["label", "repeat"])["epoch"].nunique().max() > 1:
             return metric
     return None
 
 
 def _summary(times: pd.DataFrame, order: Sequence[str], units: Sequence[str]) -> pd.DataFrame:
-    """A row per target and label: `reached`, `n`, and for each unit the restricted mean with its bounds and its horizon."""
-    ends = {unit: _horizon(times, unit) for unit in units}
+    """Return a row per target and label: `reached`, `n`, and per unit the restricted mean, its bounds and its horizon."""
+    horizons = {unit: _horizon(times, unit) for unit in units}
     rows = []
     for name in times["target"].unique():
         for label in order:
-            own = times[(times["target"] == name) & (times["label"] == label)]
-            if own.empty:
+            runs = times[(times["target"] == name) & (times["label"] == label)]
+            if runs.empty:
                 continue
-            row: dict[str, Any] = {"target": name, "value": own["value"].iloc[0], "label": label}
-            row |= {"reached": int(own["reached"].sum()), "n": len(own)}
-            for unit, horizon in ends.items():
-                found = targeting.restricted_mean(own[unit], own["reached"], horizon)
-                row |= {
-                    unit: found.value,
-                    f"{unit}_low": found.low,
-                    f"{unit}_high": found.high,
-                    f"{unit}_horizon": horizon,
-                }
+            row: dict[str, Any] = {"target": name, "value": runs["value"].iloc[0], "label": label}
+            row |= {"reached": int(runs["reached"].sum()), "n": len(runs)}
+            for unit, horizon in horizons.items():
+                mean = targeting.restricted_mean(runs[unit], runs["reached"], horizon)
+                row |= {unit: mean.value, f"{unit}_low": mean.low, f"{unit}_high": mean.high}
+                row |= {f"{unit}_horizon": horizon}
             rows.append(row)
     return pd.DataFrame(rows)
 
 
 def _horizon(times: pd.DataFrame, unit: str) -> float:
-    """Up to when means are restricted: the median, over labels, of how long each one's longest run was watched."""
-    whole = times[np.isfinite(times[unit])]  # of a run that diverged or stalled on its way no time is known
-    longest = whole.groupby("label")[f"{unit}_followed"].max().dropna()
+    """Return the horizon of restricted means: the median, over labels, of how long the longest run was followed."""
+    finite = times[np.isfinite(times[unit])]  # without runs that diverged or stalled before the target
+    longest = finite.groupby("label")[f"{unit}_followed"].max().dropna()
     return float(longest.median()) if len(longest) else 1.0
 
 
-def _whole(value: float, digits: int) -> str:
-    """A number without decimals where it has none."""
-    return f"{value:,.{0 if value == round(value) else digits}f}"
-
-
-def _targets_sheet(summary: pd.DataFrame, metric: str, frames: Frames) -> Table:
-    heads = {"epoch": "Epochs", "step": "Updates", "second": "Seconds"}
-    heads = {unit: head for unit, head in heads.items() if unit in summary}
+def _table(summary: pd.DataFrame, metric: str, frames: Frames) -> Table:
+    titles = {"epoch": "Epochs", "step": "Updates", "second": "Seconds"}
+    titles = {unit: text for unit, text in titles.items() if unit in summary}
     columns = (
         Column("Optimizer", "left"),
         Column("Target", "left"),
         Column(title(metric)),
         Column("Reached"),
-        *(Column(head, rank=rank) for rank, head in enumerate(heads.values())),
+        *(Column(text, rank=rank) for rank, text in enumerate(titles.values())),
     )
-    digits = {unit: notes.decimals((summary[f"{unit}_high"] - summary[f"{unit}_low"]) / 2, 1) for unit in heads}
+    digits = {unit: notes.decimals((summary[f"{unit}_high"] - summary[f"{unit}_low"]) / 2, 1) for unit in titles}
     rows = []
     for _, row in summary.iterrows():
         cells = [Cell(row["label"], row["label"]), Cell(row["target"], row["target"])]
         cells.append(Cell(notes.number(row["value"], 4), float(row["value"])))
         cells.append(Cell(f"{row['reached']}/{row['n']}", row["reached"] / row["n"]))
-        for unit in heads:
+        for unit in titles:
             never = row["reached"] == 0
             text = notes.plus_minus(row[unit], row[f"{unit}_low"], row[f"{unit}_high"], digits[unit])
             cells.append(Cell("not reached" if never else text, float("inf") if never else float(row[unit])))
         rows.append(tuple(cells))
+    horizons = {unit: float(summary[f"{unit}_horizon"].iloc[0]) for unit in titles}
     limits = ", ".join(
-        f"{_whole(float(summary[f'{unit}_horizon'].iloc[0]), digits[unit])} {head.lower()}"
-        for unit, head in heads.items()
+        f"{horizon:,.{0 if horizon.is_integer() else digits[unit]}f} {titles[unit].lower()}"
+        for unit, horizon in horizons.items()
     )
     remarks = [
         (
-            "Restricted mean time of Kaplan-Meier's curve with its 95% interval (t): a run that is not there by then counts "
-            f"{limits}. Intervals end at 0 and there; all at one time have none. {tables.NO_VALUE}: some are still under "
-            "way, and none was watched that long."
+            "Restricted mean time (Kaplan-Meier) with its 95% t interval. Runs that have not reached the target by "
+            f"{limits} count with that time. Intervals are clipped to the range from 0 to that time. There is no interval "
+            f"if all times are equal. {tables.NO_VALUE}: some runs are censored, and no run was followed that long."
         ),
-        "Reached: runs that reached it, of those that ended ok, diverged or stalled.",
+        "Reached: runs that reached the target, of those that completed, diverged or stalled.",
     ]
-    if "second" in heads:
-        told = "as if each update of a run took equally long; they belong to their device."
-        remarks.append(f"Seconds: of training alone, {told}{notes.packed(frames)}")
-    return Table(
-        "time_to_target", "Time to target", columns, tuple(rows), (*remarks, notes.varied(imported=frames.imported))
-    )
+    if "second" in titles:
+        remarks.append(
+            "Seconds: training only, as if all updates of a run took equally long. They depend on the device."
+            f"{notes.shared_device_note(frames)}"
+        )
+    remarks.append(notes.variation_note(imported=frames.imported))
+    return Table("time_to_target", "Time to target", columns, tuple(rows), tuple(remarks))

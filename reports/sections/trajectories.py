@@ -1,4 +1,4 @@
-"""The part of the report on paths: where optimizers went on a surface, at which learning rates, and how fast."""
+"""Make the section on test functions: the trajectories of optimizers at each learning rate, and f over the steps."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reports.frames.study_frames import SURFACES
-from reports.frames.trajectories import NEAR, best_label, rows_by_label, final_points, families, trajectory_points
+from reports.frames.trajectories import NEAR, best_label, families, final_points, rows_by_label, trajectory_points
 from reports.sections import FigureSpec, Section
 from reports.text import notes
-from reports.text.conclusions import join_labels
 from reports.text.tables import NO_VALUE, Cell, Column, Table
 
 if TYPE_CHECKING:
@@ -25,22 +24,22 @@ if TYPE_CHECKING:
     from reports.frames.trajectories import Family
 
 CAUTION = (
-    "Nothing here is left to chance: the start, the function and the rule fix each path, so one run says all there is and "
-    "there are no intervals. It speaks of this function, this start, so many steps and these learning rates alone, and a best "
-    "learning rate is the best of those tried."
+    "These runs are deterministic, because function, starting point and update rule determine each trajectory. So there is one "
+    "run and no interval. The results hold only for this function, starting point, number of steps and these learning rates. A "
+    "best learning rate is the best of those tried."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class SurfaceResults:
-    """The paths on one surface.
+    """The results on one test function.
 
     Attributes:
-        key: Of the surface.
-        paths: `paths.places` on it.
-        ended: `paths.ends` on it.
+        key: The key of the function.
+        paths: The points of its trajectories (`trajectories.trajectory_points`).
+        ended: The final points (`trajectories.final_points`).
         families: The optimizers on it.
-        failed: The labels of which a trial broke.
+        failed: The labels with a failed trial.
     """
 
     key: str
@@ -49,184 +48,200 @@ class SurfaceResults:
     families: tuple[Family, ...]
     failed: frozenset[str]
 
-    def racers(self) -> list[tuple[str, str]]:
-        """Each optimizer with its best label; those without are left out."""
-        found = [(family.name, best_label(family, self.ended)) for family in self.families]
-        return [(name, label) for name, label in found if label]
+    def best_labels(self) -> list[tuple[str, str]]:
+        """Return the name of each optimizer with its best label; without those whose every trajectory diverges."""
+        labels = [(family.name, best_label(family, self.ended)) for family in self.families]
+        return [(name, label) for name, label in labels if label]
 
     def ranked(self) -> list[tuple[Family, dict[str, Any]]]:
-        """Each optimizer that has a best label with where that ended, the lowest first."""
-        end = rows_by_label(self.ended)
-        found = [(family, best_label(family, self.ended)) for family in self.families]
-        told = [(family, end[label]) for family, label in found if label]
-        return sorted(told, key=lambda pair: float(pair[1]["height"]))
+        """Return each optimizer that has a best label with the final point of it, the lowest value first."""
+        rows = rows_by_label(self.ended)
+        labels = [(family, best_label(family, self.ended)) for family in self.families]
+        final = [(family, rows[label]) for family, label in labels if label]
+        return sorted(final, key=lambda pair: float(pair[1]["height"]))
 
 
 def surface_results(frames: Frames) -> tuple[SurfaceResults, ...]:
-    """What is recorded on each surface of a plan, in its order."""
+    """Return the recorded results on each test function of a plan, in its order."""
     paths = trajectory_points(frames)
     ended = final_points(paths, frames)
-    known = families(frames)
+    planned = families(frames)
     failed = frozenset(frames.trials.loc[frames.trials["outcome"] == "failed", "label"])
     return tuple(
         SurfaceResults(
             key,
             paths[paths["surface"] == key],
             ended[ended["surface"] == key],
-            tuple(family for family in known if family.surface == key),
+            tuple(family for family in planned if family.surface == key),
             failed,
         )
-        for key in dict.fromkeys(family.surface for family in known)
+        for key in dict.fromkeys(family.surface for family in planned)
         if (paths["surface"] == key).any()
     )
 
 
 def trajectory_styles(frames: Frames) -> dict[str, Style]:
-    """A look for each optimizer, by its name and by each of its labels."""
+    """Return a style for each optimizer, by its name and by each of its labels."""
     from reports.figures.style import assign_styles
 
-    known = families(frames)
-    of_names = assign_styles(list(dict.fromkeys(family.name for family in known)))
-    return of_names | {label: of_names[family.name] for family in known for label in family.labels.values()}
+    planned = families(frames)
+    by_name = assign_styles(list(dict.fromkeys(family.name for family in planned)))
+    return by_name | {label: by_name[family.name] for family in planned for label in family.labels.values()}
 
 
-def answer(on: tuple[SurfaceResults, ...]) -> str:
-    """Who came nearest to a minimum of each surface, and how many paths diverge."""
-    return " ".join(_answer(ground, named=len(on) > 1) for ground in on)
+def answer(surfaces: tuple[SurfaceResults, ...]) -> str:
+    """Return which optimizer reached the lowest value of each function, and how many trajectories diverge."""
+    return " ".join(_answer(surface, named=len(surfaces) > 1) for surface in surfaces)
 
 
-def _answer(ground: SurfaceResults, *, named: bool) -> str:
-    ranked, steps = ground.ranked(), int(ground.ended["steps"].max())
-    where = f" of the {ground.key}" if named else ""
+def _answer(surface: SurfaceResults, *, named: bool) -> str:
+    ranked, steps = surface.ranked(), int(surface.ended["steps"].max())
+    place = f"On {surface.key}, " if named else ""
     if not ranked:
-        return f"Every path{where} diverges."
+        return f"{place}every trajectory diverges." if place else "Every trajectory diverges."
     family, first = ranked[0]
-    text = f"{_at(family, first)} ends lowest{where} after {steps} steps, {notes.compact(first['height'])} above the minimum"
-    if len(ranked) > 2:
-        text += f"; then {', '.join(_at(f, e) + ' (' + notes.compact(e['height']) + ')' for f, e in ranked[1:3])}"
-    if any(len(family.labels) > 1 for family in ground.families):
-        text += "; each at the best of its learning rates"
-    lost = int(ground.ended["diverges"].sum())
-    text += (
-        f". {lost} of {len(ground.ended)} paths diverge{'s' if lost == 1 else ''}." if lost else ". No path diverges."
+    text = (
+        f"{place}{_at(family, first)} reaches the lowest value after {steps} steps, {notes.compact(first['height'])} above the "
+        "minimum."
     )
-    return text
+    if len(ranked) > 2:
+        following = [f"{_at(family, end)} ({notes.compact(end['height'])})" for family, end in ranked[1:3]]
+        text += f" Next are {' and '.join(following)}."
+    if any(len(family.labels) > 1 for family in surface.families):
+        text += " Each optimizer has the best of its learning rates."
+    diverging, total = int(surface.ended["diverges"].sum()), len(surface.ended)
+    if not diverging:
+        return f"{text} No trajectory diverges."
+    return f"{text} {diverging} of {total} trajectories diverge{'s' if diverging == 1 else ''}."
 
 
 def _at(family: Family, end: Mapping[str, Any]) -> str:
     return f"{family.name} at η\u00a0=\u00a0{end['lr']:g}" if math.isfinite(end["lr"]) else family.name
 
 
-def section(on: tuple[SurfaceResults, ...]) -> Section:
-    """The paths: a race, every learning rate, and the height over steps."""
+def section(surfaces: tuple[SurfaceResults, ...]) -> Section:
+    """Return the section: the trajectories, animated and at every learning rate, and f over the steps."""
+    import pandas as pd
+
     return Section(
-        "paths",
-        "Paths",
-        tuple(_words(ground) for ground in on),
-        draw=functools.partial(_draw, on),
-        data={"paths": _joined([ground.paths for ground in on]), "ends": _joined([ground.ended for ground in on])},
+        "trajectories",
+        "Trajectories",
+        tuple(_definition(surface) for surface in surfaces),
+        draw=functools.partial(_draw, surfaces),
+        data={
+            "trajectories": pd.concat([surface.paths for surface in surfaces], ignore_index=True),
+            "final-values": pd.concat([surface.ended for surface in surfaces], ignore_index=True),
+        },
         position="first",
     )
 
 
-def animations(on: tuple[SurfaceResults, ...], styled: Mapping[str, Style]) -> dict[str, Animation]:
-    """From the name of a figure to the race that the page plays in its place."""
+def animations(surfaces: tuple[SurfaceResults, ...], styles: Mapping[str, Style]) -> dict[str, Animation]:
+    """Return the animations that the page shows instead of figures, by the name of the figure."""
     from reports.figures.animation import animation
 
-    found = {_name("race", ground, on): animation(ground.paths, ground.ended, ground.families, styled) for ground in on}
-    return {name: each for name, each in found.items() if each}
+    found = {
+        _name("trajectories", surface, surfaces): animation(surface.paths, surface.ended, surface.families, styles)
+        for surface in surfaces
+    }
+    return {name: animated for name, animated in found.items() if animated}
 
 
-def surface_table(ground: SurfaceResults, *, name: str, heading: str, remarks: tuple[str, ...] = ()) -> Table:
-    """A row for each optimizer, a column for each learning rate: the height at the end, the lowest of a row in bold."""
-    rates = sorted({rate for family in ground.families for rate in family.labels})
-    end = rows_by_label(ground.ended)
+def surface_table(surface: SurfaceResults, *, name: str, heading: str, remarks: tuple[str, ...] = ()) -> Table:
+    """Return the final f − minimum: a row for each optimizer, a column for each learning rate, the best of a row bold."""
+    rates = sorted({rate for family in surface.families for rate in family.labels})
+    final = rows_by_label(surface.ended)
     columns = [
         Column("Optimizer", "left"),
         *(Column(f"η={rate:g}" if math.isfinite(rate) else "No η") for rate in rates),
+        Column(f"Steps to {NEAR:.0%}", rank=1),
     ]
-    columns += [Column("Steps to 1%", rank=1)]
-    order = {family.name: at for at, (family, _) in enumerate(ground.ranked())}
+    order = {family.name: at for at, (family, _) in enumerate(surface.ranked())}
     rows = []
-    for family in sorted(ground.families, key=lambda family: order.get(family.name, len(order))):
-        lowest = best_label(family, ground.ended)
+    for family in sorted(surface.families, key=lambda family: order.get(family.name, len(order))):
+        best = best_label(family, surface.ended)
         cells = [Cell(family.name, family.name)]
         for rate in rates:
             label = family.labels.get(rate)
             if label is None:
                 cells.append(Cell(NO_VALUE, math.nan))
-            elif label not in end:
-                cells.append(Cell("failed" if label in ground.failed else "missing", math.nan))
-            elif end[label]["diverges"]:
+            elif label not in final:
+                cells.append(Cell("failed" if label in surface.failed else "missing", math.nan))
+            elif final[label]["diverges"]:
                 cells.append(Cell("diverges", math.inf))
             else:
-                height = float(end[label]["height"])
-                cells.append(Cell(notes.compact(height), height, best=label == lowest))
-        near = float(end[lowest]["near"]) if lowest else math.nan
+                height = float(final[label]["height"])
+                cells.append(Cell(notes.compact(height), height, best=label == best))
+        near = float(final[best]["near"]) if best else math.nan
         cells.append(Cell("never" if math.isnan(near) else f"{near:.0f}", near))
         rows.append(tuple(cells))
-    told = (
+    definitions = (
         (
-            f"f − lowest after {int(ground.ended['steps'].max())} steps; bold: the best learning rate of a row, by which rows "
-            "are sorted. Diverges: it left the numbers, or ended higher than it began, at half of its greatest height or more."
+            f"f − minimum after {int(surface.ended['steps'].max())} steps. Bold: the best learning rate of a row; rows are "
+            "sorted by it. Diverges: a value overflowed, or the final value exceeds the initial one and is at least half "
+            "of the maximum."
         ),
-        f"Steps to 1%: the first step at which the path with the best learning rate is at {NEAR:.0%} of its first height.",
+        f"Steps to {NEAR:.0%}: first step with f − minimum at {NEAR:.0%} of its initial value, at the best learning rate.",
     )
-    return Table(name, heading, tuple(columns), tuple(rows), (*told, *remarks))
+    return Table(name, heading, tuple(columns), tuple(rows), (*definitions, *remarks))
 
 
-def _words(ground: SurfaceResults) -> str:
-    surface = SURFACES[ground.key]
-    start, minima = _place(surface.start), join_labels([_place(at) for at in surface.minima])
-    few = "a minimum" if len(surface.minima) == 1 else "minima"
+def _definition(results: SurfaceResults) -> str:
+    surface = SURFACES[results.key]
+    minima = notes.join_labels([_point(at) for at in surface.minima])
+    noun = "Minimum" if len(surface.minima) == 1 else "Minima"
     lowest = f"{surface.lowest:g}".replace("-", "−")
-    return f"f(x₁, x₂) = {surface.text}, from {start}, with {few} at {minima}, where f = {lowest} ({surface.source})."
+    return (
+        f"f(x₁, x₂) = {surface.text} ({surface.source}). Starting point: {_point(surface.start)}. {noun}: {minima}, with "
+        f"f = {lowest}."
+    )
 
 
-def _place(at: tuple[float, float]) -> str:
+def _point(at: tuple[float, float]) -> str:
     return f"({at[0]:g}, {at[1]:g})".replace("-", "−")
 
 
-def _name(stem: str, ground: SurfaceResults, on: tuple[SurfaceResults, ...]) -> str:
-    return stem if len(on) == 1 else f"{stem}-{ground.key}"
+def _name(stem: str, surface: SurfaceResults, surfaces: tuple[SurfaceResults, ...]) -> str:
+    return stem if len(surfaces) == 1 else f"{stem}-{surface.key}"
 
 
-def _draw(on: tuple[SurfaceResults, ...], styled: Mapping[str, Style]) -> Iterator[FigureSpec]:
+def _draw(surfaces: tuple[SurfaceResults, ...], styles: Mapping[str, Style]) -> Iterator[FigureSpec]:
     from reports.figures import animation
-    from reports.figures import trajectories as drawn
+    from reports.figures import trajectories as figures
 
-    for ground in on:
-        racers, names = ground.racers(), ", ".join(family.name for family in ground.families)
-        steps = int(ground.ended["steps"].max())
-        if racers:
-            figure, _ = drawn.trajectory_map(ground.paths, racers, styled)
-            several = any(len(family.labels) > 1 for family in ground.families)
-            every = drawn.marker_interval(steps + 1)
-            dots = "a dot at each" if every == 1 else f"dots at every {every}th"
-            caption = f"{steps} steps from the start (ring) over contour lines, {dots}; stars: minima."
-            caption += " Each optimizer at the learning rate with which it ends lowest." if several else ""
-            moving = {"gif": animation.gif(ground.paths, racers, styled)}
-            alt = f"Paths over contour lines of the {ground.key}: {', '.join(name for name, _ in racers)}."
-            yield FigureSpec(figure, _name("race", ground, on), caption, alt, moving)
-        figure = drawn.small_multiples(ground.paths, ground.ended, ground.families, styled)
+    for surface in surfaces:
+        labels, names = surface.best_labels(), ", ".join(family.name for family in surface.families)
+        steps = int(surface.ended["steps"].max())
+        at_best = "Each optimizer has the best of its learning rates."
+        if labels:
+            figure, _ = figures.trajectory_map(surface.paths, labels, styles)
+            interval = figures.marker_interval(steps + 1)
+            markers = "each step" if interval == 1 else f"every {interval}th step"
+            caption = (
+                f"Trajectories of {steps} steps over contour lines, with a marker at {markers}. Ring: starting point. "
+            )
+            caption += "Stars: minima."
+            if any(len(family.labels) > 1 for family in surface.families):
+                caption += f" {at_best}"
+            files = {"gif": animation.gif(surface.paths, labels, styles)}
+            alt = f"Trajectories over contour lines of {surface.key}: {', '.join(name for name, _ in labels)}."
+            yield FigureSpec(figure, _name("trajectories", surface, surfaces), caption, alt, files)
+        figure = figures.small_multiples(surface.paths, surface.ended, surface.families, styles)
         caption = (
-            f"Every optimizer (rows) at every learning rate (columns), {steps} steps each. In the corner: f − lowest at the "
-            "end, bold for the best of a row. A path that diverges is drawn as far as it stays in the window."
+            f"Each optimizer (rows) at each learning rate (columns), {steps} steps. Corner: final f − minimum, bold for "
+            "the best of a row. A diverging trajectory is drawn as far as it stays in the window."
         )
-        yield FigureSpec(figure, _name("paths", ground, on), caption, f"Panels: paths over contour lines of {names}.")
-        figure = drawn.objective_panels(ground.paths, ground.ended, ground.families, styled)
+        alt = f"Panels: trajectories over contour lines of {names}."
+        yield FigureSpec(figure, _name("trajectories-by-rate", surface, surfaces), caption, alt)
+        figure = figures.objective_panels(surface.paths, surface.ended, surface.families, styles)
         caption = (
-            "Height f − lowest over steps on a logarithmic scale, a line for each learning rate, darker the higher it is; a "
-            "line that does not come back from the top diverges."
+            "f − minimum over steps on a logarithmic scale, one line per learning rate, darker for higher rates. A line that "
+            "leaves at the top and does not return diverges."
         )
-        yield FigureSpec(figure, _name("descent", ground, on), caption, f"Panels: height over steps of {names}.")
-        if len(racers) > 1:
-            figure = drawn.objective_curves(ground.paths, racers, styled)
-            caption = "Height f − lowest over steps, each optimizer at the learning rate with which it ends lowest."
-            yield FigureSpec(figure, _name("descents", ground, on), caption, f"Curves: height over steps of {names}.")
-
-
-def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.concat(parts, ignore_index=True)
+        alt = f"Panels: f − minimum over steps of {names}."
+        yield FigureSpec(figure, _name("objective-by-rate", surface, surfaces), caption, alt)
+        if len(labels) > 1:
+            figure = figures.objective_curves(surface.paths, labels, styles)
+            caption = f"f − minimum over steps. {at_best}"
+            alt = f"Curves: f − minimum over steps of {names}."
+            yield FigureSpec(figure, _name("objective", surface, surfaces), caption, alt)

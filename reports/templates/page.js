@@ -1,5 +1,5 @@
 "use strict";
-// A click on the head of a column sorts its table, a second click the other way round.
+// A click on a column title sorts the table; a second click reverses the order.
 for (const table of document.querySelectorAll("table.sortable")) {
   const heads = [...table.tHead.rows[0].cells];
   const status = document.getElementById("sorted");
@@ -13,7 +13,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
       const compare = (a, b) => (numeric ? Number(a) - Number(b) : a.localeCompare(b, "en"));
       const rows = [...table.tBodies[0].rows].sort((one, two) => {
         const [a, b] = [key(one), key(two)];
-        if (a === "" || b === "") return (a === "") - (b === ""); // what has no value stays last
+        if (a === "" || b === "") return (a === "") - (b === ""); // rows without a value stay last
         return descending ? compare(b, a) : compare(a, b);
       });
       table.tBodies[0].append(...rows);

@@ -1,6 +1,6 @@
-"""The sentences of a comparison: who cannot be told from the best, and what so many repeats can tell.
+"""Write the conclusions of a comparison: which optimizers differ, with which test, and what the study could detect.
 
-Plain text; each writer escapes it for its own format.
+The text is plain. Each writer escapes it for its own format.
 """
 
 from __future__ import annotations
@@ -23,193 +23,219 @@ if TYPE_CHECKING:
     from reports.analysis.verdicts import Comparison
 
 FWER_ASSUMPTIONS = (
-    "The family error holds for scores that spread unequally, hang together or are skewed alike. For scores that are "
-    "skewed and spread unequally as well, no test of means from so few repeats keeps it (measured in docs/statistics.md)."
+    "The family-wise error rate is controlled for scores with unequal variances, for correlated scores, and for scores with "
+    "the same skewness. For skewed scores with unequal variances, no test of means from so few repeats controls it "
+    "(measured in docs/statistics.md)."
 )
 
 SPREAD, SKEWNESS = 3.0, 1.5
-"""From here on a report says that scores look unequally spread and skewed; normal ones of one spread seldom do by chance."""
+"""Thresholds of `distribution_warning`; normal scores of equal variance seldom exceed both by chance."""
 
 COVERAGE = (
-    "How often such intervals hold the true mean, measured: 95% for normal and discrete scores; for strongly skewed ones "
-    "88% to 92%, for runs of which a fifth ends far lower 82% to 93% (docs/statistics.md)."
+    "Measured coverage of these intervals: 95% for normal and discrete scores, 88–92% for strongly skewed scores, 82–93% if "
+    "one run in five ends far below the others (docs/statistics.md)."
 )
 
 
-def join_labels(labels: Sequence[str]) -> str:
-    """`A`, `A and B`, `A, B and C`."""
-    return labels[0] if len(labels) == 1 else f"{', '.join(labels[:-1])} and {labels[-1]}"
-
-
 def p_value(p: float) -> str:
-    """A p as a report prints it: three decimals, or `< 0.001`."""
+    """Return p with three decimals, or `< 0.001`; with more decimals if three would hide on which side of 5% it lies."""
     if not math.isfinite(p):
         return "–"
     if p < 0.0005:
         return "< 0.001"
     digits = 3
-    while float(f"{p:.{digits}f}") == 0.05 != p:  # on which side of 5% it lies is what matters
+    while float(f"{p:.{digits}f}") == 0.05 != p:
         digits += 1
     return f"{p:.{digits}f}"
 
 
-def verdict(found: Comparison) -> str:
-    """The answer: which cannot be told from the best; or that nothing can be told yet, and what it takes."""
-    if len(found.means) + len(found.excluded) < 2:
+def conclusion(comparison: Comparison) -> str:
+    """Return which optimizers differ significantly, or what a verdict still requires; empty for a single optimizer."""
+    if len(comparison.means) + len(comparison.excluded) < 2:
         return ""
-    return _found(found) if found.has_verdicts else _nothing_yet(found)
+    sentences = _differences(comparison) if comparison.has_verdicts else [_no_verdict(comparison)]
+    return " ".join([*sentences, *excluded_note(comparison)])
 
 
-def _nothing_yet(found: Comparison) -> str:
-    if not found.means:
-        return f"No verdict yet: no optimizer has two scores, and a comparison needs at least {found.min_repeats} of each."
-    if len(found.means) == 1:
-        text = f"No verdict yet: a comparison needs at least {found.min_repeats} scores of two optimizers."
+def _no_verdict(comparison: Comparison) -> str:
+    required = f"a comparison requires at least {comparison.min_repeats}"
+    if not comparison.means:
+        return f"No verdict yet, because no optimizer has two scores and {required} of each."
+    if len(comparison.means) == 1:
+        return f"No verdict yet, because {required} scores of two optimizers."
+    repeats = notes.counted(int(comparison.pairs["n"].max()), "repeat")
+    if comparison.test == "welch":
+        return f"No verdict yet, because no two optimizers have more than {repeats} and {required}."
+    return f"No verdict yet, because the optimizers share {repeats} and {required}."
+
+
+def _differences(comparison: Comparison) -> list[str]:
+    """Return the best optimizer, those that are significantly worse, and those that are not."""
+    best, *others = comparison.means
+    verdicts = {label: comparison.verdict(best, label) for label in others}
+    worse = [label for label in others if label not in comparison.not_significantly_worse]
+    tied = [label for label in others if verdicts[label] == TIED]
+    undecided = [label for label in others if label not in {*worse, *tied}]
+    score, better_means = title(comparison.score).lower(), _better_means(comparison)
+    direction, margin = "higher" if comparison.higher else "lower", f"within the margin of ±{comparison.margin:g}"
+    if len(worse) == len(others):
+        rivals = others[0] if len(others) == 1 else f"the other {len(others)} optimizers"
+        sentences = [f"{best} has a significantly {direction} {score} than {rivals}."]
+    elif len(others) == 1:
+        pair = f"{best} and {others[0]}"
+        sentences = [
+            f"{pair} are equivalent in {score}, {margin}."
+            if tied
+            else f"{pair} do not differ significantly in {score}."
+        ]
     else:
-        repeats = notes.counted(int(found.pairs["n"].max()), "repeat")
-        some = (
-            f"no two optimizers have more than {repeats}"
-            if found.test == "welch"
-            else f"the optimizers share {repeats}"
+        first = f"No optimizer has a significantly better {score} than {best}."
+        sentences = [first if better_means else f"{best} has the best mean {score}."]
+        groups = (
+            (worse, "is significantly worse", "are significantly worse"),
+            (undecided, f"does not differ significantly from {best}", f"do not differ significantly from {best}"),
+            (tied, f"is equivalent to {best}, {margin}", f"are equivalent to {best}, {margin}"),
         )
-        text = f"No verdict yet: {some}, and a comparison needs at least {found.min_repeats}."
-    return " ".join([text, *excluded_note(found)])
-
-
-def _found(found: Comparison) -> str:
-    best, *near = found.not_significantly_worse
-    by, rest = f"By {title(found.score).lower()}, ", len(found.means) - len(found.not_significantly_worse)
-    whole = max(found.n.values())
-    if not near:
-        text = f"{by}{best} is better than " + (f"{list(found.means)[1]}." if rest == 1 else f"all {rest} others.")
-    elif len(found.means) == 2:
-        if found.verdict(best, near[0]) == TIED:
-            return " ".join([f"{by}{best} and {near[0]} are tied, within ±{found.margin:g}.", *excluded_note(found)])
-        text = f"{by}{best} and {near[0]} cannot be told apart."
-    elif rest == 0:
-        text = f"{by}none of the others can be told from the best, {best}."
-    elif len(near) > 3 and rest < 3:
-        worse = [label for label in found.means if label not in found.not_significantly_worse]
-        text = f"{by}none of the others can be told from the best, {best}, but for {join_labels(worse)}: worse."
-    else:
-        others = "the other is worse" if rest == 1 else f"the other {rest} are worse"
-        text = f"{by}{join_labels(near)} cannot be told from the best, {best}; {others}."
-    tied = [label for label in near if found.verdict(best, label) == TIED]
-    if tied:
-        text += f" Tied with it, within ±{found.margin:g}: {join_labels(tied)}."
-    short = [label for label in (best, *_above(found)) if found.n[label] < whole]
-    if short and found.test != "welch":
-        few = short[0]
-        text += (
-            f" The mean of {few} is over {found.n[few]} repeats, others have up to {whole}; pairs are judged by those that "
-            "both have."
+        named = 0
+        for labels, one, many in groups:
+            only = "Only " if labels is worse and len(worse) < min(3, len(others) - len(worse)) else ""
+            if labels:
+                sentences.append(f"{only}{_some(labels, len(others), named)} {one if len(labels) == 1 else many}.")
+            named += len(labels)
+        if len(undecided) == len(others) > 3:
+            sentences[-1] = f"None of the {len(others)} others differs significantly from {best}."
+    most = max(comparison.n.values())
+    fewer = [label for label in (best, *better_means) if comparison.n[label] < most]
+    if fewer and comparison.test != "welch":
+        sentences.append(
+            f"The mean of {fewer[0]} is over {comparison.n[fewer[0]]} repeats, other means are over up to {most}. Each pair is "
+            "compared on the repeats that both have."
         )
-    return " ".join([text, *excluded_note(found)])
+    return sentences
 
 
-def _above(found: Comparison) -> list[str]:
-    """Labels whose mean is better than that of the best, which was found better than one of them on the repeats of both."""
-    best = next(iter(found.means))
-    sign = 1.0 if found.higher else -1.0
-    return [label for label, mean in found.means.items() if sign * mean > sign * found.means[best]]
+def _some(labels: Sequence[str], total: int, named: int) -> str:
+    """Return up to three labels as a list, more as a number of the `total`, of which `named` were named before."""
+    n = len(labels)
+    if n <= 3:
+        return notes.join_labels(labels)
+    if n + named < total:
+        return f"{n} of the other {total}"
+    return f"The other {n}" if named else f"All {n} others"
 
 
-def step_down_note(found: Comparison) -> str:
-    """Why a pair that was told apart may have an interval that holds 0, to stand behind a sentence; empty where none does."""
-    apart = found.pairs[found.pairs["verdict"].isin([BETTER, WORSE])]
-    if not ((apart["simultaneous_low"] <= 0) & (apart["simultaneous_high"] >= 0)).any():
+def _better_means(comparison: Comparison) -> list[str]:
+    """Return labels whose mean is better than that of the best: on shared repeats the best was better than one of them."""
+    best = next(iter(comparison.means))
+    sign = 1.0 if comparison.higher else -1.0
+    return [label for label, mean in comparison.means.items() if sign * mean > sign * comparison.means[best]]
+
+
+def step_down_note(comparison: Comparison) -> str:
+    """Return why a significant pair has a simultaneous interval that contains 0, with a leading blank; empty if none has."""
+    significant = comparison.pairs[comparison.pairs["verdict"].isin([BETTER, WORSE])]
+    if not ((significant["simultaneous_low"] <= 0) & (significant["simultaneous_high"] >= 0)).any():
         return ""
-    return (
-        " The test steps down, so it can tell a pair apart of which the interval that is made for all pairs together still "
-        "holds 0."
-    )
+    return " Because the test is step-down, a pair can be significant although its simultaneous interval contains 0."
 
 
-def method_statement(found: Comparison) -> str:
-    """Which test, of how many pairs, with what error, from how many repeats."""
-    counts = sorted({int(n) for n in found.pairs["n"]})
+def method_statement(comparison: Comparison) -> str:
+    """Return the number of pairs, n, the test, its error rate and the definition of a tie."""
+    counts = sorted({int(n) for n in comparison.pairs["n"]})
     n = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
-    kind = "repeats" if found.test == "welch" else "shared repeats"
-    text = (
-        f"{len(found.pairs)} pairs, {n} {kind}; {testing.NAMES[found.test]}; family error at most {1 - found.level:.0%}"
-    )
-    outside = int((found.pairs["n"] < found.min_repeats).sum()) if found.has_verdicts else 0
+    parts = [
+        f"{notes.counted(len(comparison.pairs), 'pair')}, {n} {'repeats' if comparison.test == 'welch' else 'shared repeats'}",
+        testing.NAMES[comparison.test],
+        f"family-wise error rate (FWER) at most {1 - comparison.level:.0%}",
+    ]
+    outside = int((comparison.pairs["n"] < comparison.min_repeats).sum()) if comparison.has_verdicts else 0
     if outside:
-        text += f"; {notes.counted(outside, 'pair')} with fewer than {found.min_repeats} repeats outside the family"
-    if found.test == "max-t":
-        text += "; all flips" if found.exact else f"; {MAX_PATTERNS:,} random flips, seed {SEED}"
-    return f"{text}. Tied: the interval of the difference, made for all pairs together, lies within ±{found.margin:g}."
-
-
-def power_statement(found: Comparison) -> list[str]:
-    """The smallest difference that this study can find, and the repeats that would part the two best."""
-    if len(found.means) < 2:
-        return []
-    told = []
-    digits = notes.decimals([found.minimum_detectable_difference])
-    if found.has_verdicts and 1e-9 * max(map(abs, found.means.values())) < found.minimum_detectable_difference < math.inf:
-        text = (
-            f"Smallest true difference that this study finds with probability {testing.POWER:.0%}: "
-            f"{notes.number(found.minimum_detectable_difference, digits)} (median over the pairs)."
+        parts.append(
+            f"{notes.counted(outside, 'pair')} with fewer than {comparison.min_repeats} repeats excluded from the family"
         )
-        if found.minimum_detectable_difference < found.margin:
-            text += f" What lies within the margin, ±{found.margin:g}, is called a tie all the same."
-        if found.test == "max-t" and found.pairs["n"].median() < testing.MIN_REPEATS_T_APPROXIMATION:
-            text += (
-                f" That is reckoned for t tests: sign flips of fewer than {testing.MIN_REPEATS_T_APPROXIMATION} repeats find less "
-                "(docs/statistics.md)."
-            )
-        told.append(text)
-    one, other = list(found.means)[:2]
-    row = found.pair(one, other)
-    if row["verdict"] in {BETTER, WORSE, TIED}:
-        return told
-    gap = notes.number(abs(float(row["difference"])), max(digits, 4))
-    if 0 < found.margin >= abs(float(row["difference"])):
-        told.append(
-            f"{one} and {other} lie {gap} apart, within the margin of ±{found.margin:g}: more repeats would rather show a tie "
-            "than part them."
-        )
-    elif math.isfinite(found.repeats_to_separate_top_two):
-        told.append(
-            f"To tell {one} from {other}, about {found.repeats_to_separate_top_two:,.0f} repeats are needed if their true difference is the "
-            f"measured {gap}; from few repeats that is an order of magnitude."
-        )
-    elif found.repeats_to_separate_top_two == math.inf:
-        told.append(f"{one} and {other} lie {gap} apart: no number of repeats that can be run would part them.")
-    return told
-
-
-def distribution_warning(found: Comparison) -> list[str]:
-    """That these scores look like those for which the test finds too much, where they do."""
-    if not (found.has_verdicts and found.sd_ratio >= SPREAD and abs(found.skewness) >= SKEWNESS):
-        return []
-    text = (
-        "Take an adjusted p near 5% with care: the largest standard deviation here is "
-        f"{notes.number(found.sd_ratio, 1)} times the smallest, and the skewness of an optimizer's scores reaches "
-        f"{notes.number(found.skewness, 1)}. With such scores the test finds a difference where there is none more often than "
-        "it says (measured in docs/statistics.md)."
-    )
-    return [text]
-
-
-def success(estimates: pd.DataFrame, level: float) -> list[str]:
-    """The success rate of each optimizer some of whose repeats did not end ok, with its interval, apart from the scores."""
-    told = []
-    for _, row in estimates[(estimates["ok"] < estimates["run"]) & (estimates["run"] > 0)].iterrows():
-        found = success_interval(int(row["ok"]), int(row["run"]), level)
-        told.append(f"{row['label']} {row['ok']} of {row['run']} ({found.low:.0%} to {found.high:.0%})")
+    if comparison.test == "max-t":
+        parts.append("all permutations" if comparison.exact else f"{MAX_PATTERNS:,} random permutations, seed {SEED}")
+    if not comparison.margin:
+        return f"{'; '.join(parts)}."
     return (
-        [f"Ended ok, with the {level:.0%} Clopper-Pearson interval of the success rate: {'; '.join(told)}."]
-        if told
-        else []
+        f"{'; '.join(parts)}. Tied: the simultaneous interval of the difference lies within the equivalence margin of "
+        f"±{comparison.margin:g}."
     )
 
 
-def excluded_note(found: Comparison) -> list[str]:
-    """Optimizers that nothing can be said about, with their scores."""
-    if not found.excluded:
+def power_statement(comparison: Comparison) -> list[str]:
+    """Return the minimum detectable difference, and the repeats that would separate the two best optimizers."""
+    if len(comparison.means) < 2:
         return []
-    counts = ", ".join(f"{label} ({n})" for label, n in found.excluded.items())
-    wanted = found.min_repeats if found.has_verdicts or max(found.excluded.values()) > 1 else 2
-    return [f"Not compared, with fewer than {wanted} scores: {counts}."]
+    sentences = []
+    detectable, margin = comparison.minimum_detectable_difference, comparison.margin
+    digits = notes.decimals([detectable])
+    if comparison.has_verdicts and 1e-9 * max(map(abs, comparison.means.values())) < detectable < math.inf:
+        text = (
+            f"The minimum detectable difference ({testing.POWER:.0%} power) is {notes.number(detectable, digits)}, the median "
+            "over the pairs."
+        )
+        if detectable < margin:
+            text += (
+                f" Differences within the equivalence margin of ±{margin:g} count as ties even if they are detectable."
+            )
+        if comparison.test == "max-t" and comparison.pairs["n"].median() < testing.MIN_REPEATS_T_APPROXIMATION:
+            text += (
+                f" This assumes t tests; with fewer than {testing.MIN_REPEATS_T_APPROXIMATION} repeats the sign-flip test has "
+                "less power (docs/statistics.md)."
+            )
+        sentences.append(text)
+    first, second = list(comparison.means)[:2]
+    row = comparison.pair(first, second)
+    if row["verdict"] in {BETTER, WORSE, TIED}:
+        return sentences
+    difference = abs(float(row["difference"]))
+    gap = notes.number(difference, max(digits, 4))
+    if 0 < margin >= difference:
+        sentences.append(
+            f"The difference between {first} and {second} ({gap}) is within the equivalence margin of ±{margin:g}; more "
+            "repeats would more likely show equivalence than a difference."
+        )
+    elif math.isfinite(comparison.repeats_to_separate_top_two):
+        sentences.append(
+            f"About {comparison.repeats_to_separate_top_two:,.0f} repeats would separate {first} from {second} if their "
+            f"true difference is the measured {gap}. With few repeats this number is only an order of magnitude."
+        )
+    elif comparison.repeats_to_separate_top_two == math.inf:
+        sentences.append(
+            f"The difference between {first} and {second} is {gap}; no feasible number of repeats would separate them."
+        )
+    return sentences
+
+
+def distribution_warning(comparison: Comparison) -> list[str]:
+    """Return a warning if the scores are skewed and of unequal variance, so that the test rejects too often."""
+    skewed = comparison.sd_ratio >= SPREAD and abs(comparison.skewness) >= SKEWNESS
+    if not (comparison.has_verdicts and skewed):
+        return []
+    return [
+        (
+            "Interpret adjusted p values near 0.05 with caution. The largest standard deviation of an optimizer's scores is "
+            f"{notes.number(comparison.sd_ratio, 1)} times the smallest, and the sample skewness reaches "
+            f"{notes.number(comparison.skewness, 1)}. For such scores the test rejects true null hypotheses more often than "
+            "its nominal level (measured in docs/statistics.md)."
+        )
+    ]
+
+
+def success_rates(estimates: pd.DataFrame, level: float) -> list[str]:
+    """Return the success rate with its interval of each optimizer that has unsuccessful trials."""
+    rates = []
+    for _, row in estimates[(estimates["ok"] < estimates["run"]) & (estimates["run"] > 0)].iterrows():
+        interval = success_interval(int(row["ok"]), int(row["run"]), level)
+        rates.append(f"{row['label']} {row['ok']} of {row['run']} ({interval.low:.0%} to {interval.high:.0%})")
+    return [f"Success rate with its {level:.0%} Clopper-Pearson interval: {'; '.join(rates)}."] if rates else []
+
+
+def excluded_note(comparison: Comparison) -> list[str]:
+    """Return the optimizers with too few scores to be compared, and their numbers of scores."""
+    if not comparison.excluded:
+        return []
+    counts = ", ".join(f"{label} ({n})" for label, n in comparison.excluded.items())
+    required = comparison.min_repeats if comparison.has_verdicts or max(comparison.excluded.values()) > 1 else 2
+    return [f"Not compared (fewer than {required} scores): {counts}."]

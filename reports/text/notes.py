@@ -1,6 +1,6 @@
-"""The sentences of a report: the answer, what the intervals mean, what went wrong, where it was measured.
+"""Format numbers, and write the notes of a report: the best mean, what intervals mean, what failed, the environment.
 
-Plain text; each writer escapes it for its own format.
+The text is plain. Each writer escapes it for its own format.
 """
 
 from __future__ import annotations
@@ -10,36 +10,24 @@ from typing import TYPE_CHECKING
 
 from reports.frames.scores import higher_is_better, title
 from reports.frames.study_frames import ENVIRONMENT, MISSING, REPRODUCIBILITY_KEYS
+from reports.statistics.intervals import LEVEL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
 
     from reports.frames.study_frames import Frames, Study
 
-CAUTION = (
-    "A highest or lowest mean describes these runs; it is no verdict. Intervals of single means that overlap prove "
-    "nothing here, for or against a difference: the repeats are paired by seed. Verdicts come from the comparison of "
-    "pairs."
+VARIATION = (
+    "Repeats differ in the seeds of the initial weights and of the data order. All repeats share one training set and one "
+    "test set, so the intervals do not cover the choice of data."
 )
-ON_IMPORTED = (
-    "A highest or lowest mean describes these runs; it is no verdict. Intervals of single means that overlap prove nothing "
-    "here, for or against a difference. Verdicts come from the comparison of pairs."
+VARIATION_IMPORTED = (
+    "The imported file defines what a repeat is. Repeats are treated as independent. It is unknown whether they share a "
+    "training set and a test set."
 )
-"""In place of `CAUTION`, where results were imported."""
-VARIED = (
-    "What varies between repeats: the initial weights and the order of the data, by seed. All repeats share one "
-    "training set and one test set, so no interval speaks of other data."
-)
-ELSEWHERE = (
-    "What varies between repeats is what the imported file calls a repeat. They count as independent; whether they share a "
-    "training set and a test set is not known."
-)
-"""In place of `VARIED`, where results were imported."""
-FIXED = "Nothing varies between repeats: start, function and rule fix the path."
-_REASON = 160
-
+DETERMINISTIC = "Repeats are identical, because function, starting point and update rule determine the trajectory."
 
 KEYS = {
     "device_name": "device name",
@@ -47,30 +35,42 @@ KEYS = {
     "cuda": "CUDA",
     "cudnn": "cuDNN",
     "torch": "PyTorch",
-    "packed": "trials packed into a process",
+    "packed": "trials per process",
 }
-"""What people call the keys of an environment; others as they are."""
+"""Names of environment keys in a report; other keys keep their own."""
+
+_MAX_REASON = 160
 
 
-def varied(*, imported: bool) -> str:
-    """What varies between repeats, in a sentence."""
-    return ELSEWHERE if imported else VARIED
+def caution(*, imported: bool) -> str:
+    """Return what the best mean does not show, and how differences are tested."""
+    paired = "" if imported else ", because repeats are paired by seed"
+    return (
+        "The best mean is descriptive and not a test. Overlapping intervals of single means are no evidence for or against "
+        f"a difference{paired}. A difference is called significant if its p value, adjusted for all pairs, is at most "
+        f"{1 - LEVEL:.2g}."
+    )
+
+
+def variation_note(*, imported: bool) -> str:
+    """Return what differs between repeats, as sentences."""
+    return VARIATION_IMPORTED if imported else VARIATION
 
 
 def number(value: float, digits: int) -> str:
-    """A number with so many decimals, and a real minus sign; an en dash where there is none."""
+    """Return a number with `digits` decimals and a true minus sign; an en dash if it is not finite."""
     if not math.isfinite(value):
         return "–"
     return f"{value:,.{digits}f}".replace("-", "−")
 
 
-def counted(many: int, word: str) -> str:
-    """`1 epoch`, `25 epochs`."""
-    return f"{many:,} {word}{'s' * (many != 1)}"
+def counted(count: int, noun: str) -> str:
+    """Return a count with its noun: `1 epoch`, `25 epochs`."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def compact(value: float) -> str:
-    """A number of any size with two significant digits: `0.089`, `1.8e-5`, `34`, `5.6e6`; an en dash where there is none."""
+    """Return a number with two significant digits: `0.089`, `1.8e-5`, `34`, `5.6e6`; an en dash if it is not finite."""
     if not math.isfinite(value):
         return "–"
     if value == 0 or 1e-3 <= abs(value) < 1e4:
@@ -79,273 +79,283 @@ def compact(value: float) -> str:
     return f"{mantissa}e{int(exponent)}".replace("-", "−")
 
 
-def decimals(halves: Iterable[float], fallback: int = 4) -> int:
-    """How many decimals a column of means gets: two significant digits of the median half-width of its intervals."""
-    widths = sorted(half for half in halves if math.isfinite(half) and half > 0)
+def join_labels(labels: Sequence[str]) -> str:
+    """Return `A`, `A and B` or `A, B and C`; in a list, a label that contains a comma is quoted."""
+    if len(labels) == 1:
+        return labels[0]
+    quoted = [f"“{label}”" if "," in label else label for label in labels]
+    return f"{', '.join(quoted[:-1])} and {quoted[-1]}"
+
+
+def decimals(half_widths: Iterable[float], fallback: int = 4) -> int:
+    """Return the decimals for a column of means: two significant digits of the median half-width of its intervals."""
+    widths = sorted(width for width in half_widths if math.isfinite(width) and width > 0)
     if not widths:
         return fallback
     return min(6, max(0, 1 - math.floor(math.log10(widths[len(widths) // 2]))))
 
 
 def column_decimals(estimates: pd.DataFrame, metric: str) -> int:
-    """The decimals of one metric's column."""
+    """Return the decimals for the column of one metric."""
     return decimals((estimates[f"{metric}_high"] - estimates[f"{metric}_low"]) / 2)
 
 
 def plus_minus(mean: float, low: float, high: float, digits: int) -> str:
-    """`0.8912 ± 0.0041`; the mean alone where there is no interval, or no width; both bounds where they are not alike."""
+    """Return `0.8912 ± 0.0041`; both bounds if they are asymmetric; the mean alone if the interval is missing or empty."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return number(mean, digits)
-    half = (high - low) / 2
-    if half == 0:
-        return number(mean, digits)  # repeats that are all equal show nothing of how they would vary
-    if float(f"{half:.{digits}f}") == 0:
-        digits = decimals([half])  # much narrower than the others of its column: ± 0.000 would be no spread
-    if abs((high - mean) - half) > 1e-9 * max(abs(high), abs(low), half):
+    half_width = (high - low) / 2
+    if half_width == 0:  # equal repeats do not show how they vary
+        return number(mean, digits)
+    if float(f"{half_width:.{digits}f}") == 0:  # much narrower than the others of its column
+        digits = decimals([half_width])
+    if abs((high - mean) - half_width) > 1e-9 * max(abs(high), abs(low), half_width):
         return f"{number(mean, digits)} [{number(low, digits)}, {number(high, digits)}]"
-    return f"{number(mean, digits)} ± {number(half, digits)}"
+    return f"{number(mean, digits)} ± {number(half_width, digits)}"
 
 
 def best_labels(estimates: pd.DataFrame, score: str) -> list[str]:
-    """The labels with the best mean score: one, or several that are exactly equal; none where nothing has a score."""
+    """Return the labels with the best mean score: one, several if exactly equal, none without any score."""
     best = estimates[score].max() if higher_is_better(score) else estimates[score].min()
     return [str(label) for label in estimates.loc[estimates[score] == best, "label"]]
 
 
 def headline(estimates: pd.DataFrame, score: str) -> str:
-    """The answer in one sentence, with its interval and what it leaves out."""
+    """Return the best mean with its interval and the repeats that it excludes."""
     best, name = best_labels(estimates, score), title(score).lower()
     if not best:
-        return f"No optimizer has a {name}: no trial reached the end of its budget."
+        return f"No optimizer has a {name}, because no trial completed."
     row = estimates[estimates["label"] == best[0]].iloc[0]
     digits = column_decimals(estimates, score)
-    value = plus_minus(row[score], row[f"{score}_low"], row[f"{score}_high"], digits)
-    word = "highest" if higher_is_better(score) else "lowest"
+    extreme = "highest" if higher_is_better(score) else "lowest"
     if len(best) > 1:
-        told = f"{', '.join(best[:-1])} and {best[-1]} share the {word} mean {name}, {number(row[score], digits)}"
-        return f"{told}; their intervals stand in the table."
-    n = int(row["ok"])
-    how = f"{row['level']:.0%} {row['method']} interval, n = {n}" if n > 1 else "no interval: 1 repeat"
-    if n > 1 and row[f"{score}_low"] == row[f"{score}_high"]:
-        how = f"no interval: all {n} repeats are equal"
-    text = f"{best[0]} has the {word} mean {name}: {value} ({how})."
-    if n < row["run"]:
-        text += f" That mean leaves out {int(row['run']) - n} of its {int(row['run'])} repeats, which did not end ok."
+        return (
+            f"{join_labels(best)} have the same {extreme} mean {name}, {number(row[score], digits)}. The table has their "
+            "intervals."
+        )
+    mean, low, high = (float(row[key]) for key in (score, f"{score}_low", f"{score}_high"))
+    n, started = int(row["ok"]), int(row["run"])
+    interval = f"{row['level']:.0%} {row['method']} interval, n = {n}"
+    if n == 1:
+        interval = "no interval, n = 1"
+    elif low == high:
+        interval = f"no interval, all {n} repeats are equal"
+    text = f"{best[0]} has the {extreme} mean {name}, {plus_minus(mean, low, high, digits)} ({interval})."
+    if n < started:
+        verb = "did not complete and is" if started - n == 1 else "did not complete and are"
+        text += f" {started - n} of its {started} repeats {verb} excluded."
     return text
 
 
-def odd_intervals(estimates: pd.DataFrame, score: str) -> list[str]:
-    """Scores that do not vary, and intervals that reach beyond what a score can be."""
+def interval_warnings(estimates: pd.DataFrame, score: str) -> list[str]:
+    """Return notes on scores that do not vary, and on intervals that exceed the range of an accuracy."""
     low, high = estimates[f"{score}_low"], estimates[f"{score}_high"]
-    told, equal = [], estimates.loc[(estimates["ok"] > 1) & (low == high), "label"]
+    notes, equal = [], estimates.loc[(estimates["ok"] > 1) & (low == high), "label"]
     if len(equal):
-        told.append(
-            f"No interval: all repeats have the same score, so none shows how it would vary: {', '.join(equal)}."
-        )
+        notes.append(f"No interval for {join_labels(list(equal))}, because all repeats have the same score.")
     if score.endswith("accuracy") and ((low < 0) | (high > 1)).any():
-        told.append(
-            "t intervals are symmetric: near 0 or 1 they reach beyond what an accuracy can be, and figures end there."
-        )
-    return told
+        notes.append("Student t intervals are symmetric and can exceed the range from 0 to 1. Figures clip them.")
+    return notes
 
 
-def intervals(estimates: pd.DataFrame) -> list[str]:
-    """What stands behind the ± of a table: n, method, level."""
+def interval_notes(estimates: pd.DataFrame) -> list[str]:
+    """Return n, method and level of the ± in a table of means."""
     level, method = float(estimates["level"].iloc[0]), str(estimates["method"].iloc[0])
     counts = sorted({int(n) for n in estimates["ok"] if n > 1})
-    told = []
+    notes = []
     if counts:
-        n = (
-            f"n = {counts[0]} repeats"
-            if len(counts) == 1
-            else "the n repeats that ended ok (the first number of ok/run)"
-        )
-        told.append(f"Mean over {n} ± half of its {level:.0%} {method} interval.")
-    for few, text in ((1, "No interval: 1 repeat"), (0, "No score: no repeat ended ok")):
-        labels = [str(label) for label in estimates.loc[(estimates["ok"] == few) & (estimates["run"] > 0), "label"]]
+        n = f"n = {counts[0]} repeats" if len(counts) == 1 else "n = completed repeats (see completed/started)"
+        notes.append(f"Mean ± half-width of its {level:.0%} {method} interval, {n}.")
+    for count, text in ((1, "No interval (1 completed repeat)"), (0, "No score (no completed repeat)")):
+        labels = [str(label) for label in estimates.loc[(estimates["ok"] == count) & (estimates["run"] > 0), "label"]]
         if labels:
-            whom = "each optimizer" if len(labels) == len(estimates) > 1 else ", ".join(labels)
-            told.append(f"{text} ({whom}).")
-    return told
+            notes.append(f"{text}: {'all optimizers' if len(labels) == len(estimates) > 1 else join_labels(labels)}.")
+    return notes
 
 
 def incomplete(frames: Frames) -> str:
-    """`Incomplete: 30 of 54 trials recorded` with what is missing; empty where nothing is."""
+    """Return `Incomplete: 30 of 54 trials recorded.` with the missing trials; empty if none is missing."""
     missing = frames.trials[frames.trials["outcome"] == MISSING]
     if missing.empty:
         return ""
     counts = missing.groupby("label", sort=False).size()
-    whom = ", ".join(f"{label} {count}" for label, count in counts.items())
-    return f"Incomplete: {frames.recorded} of {len(frames.trials)} trials recorded. Missing: {whom}."
+    labels = ", ".join(f"{label} ({count})" for label, count in counts.items())
+    return f"Incomplete: {frames.recorded} of {len(frames.trials)} trials recorded. Missing trials: {labels}."
 
 
 def failures(frames: Frames) -> list[tuple[str, str, int, int, str]]:
-    """Every label, outcome and reason that is not ok: label, outcome, how many of its recorded trials, of how many, why."""
+    """Return label, outcome, count, recorded trials of the label and reason, for every outcome other than ok."""
     trials = frames.trials[frames.trials["outcome"] != MISSING]
-    runs = trials.groupby("label", sort=False).size()
-    odd = trials[trials["outcome"] != "ok"]
-    odd = odd.assign(reason=[_one_line(reason) for reason in odd["reason"]])
-    groups = odd.groupby(["label", "outcome", "reason"], sort=False).size().reset_index(name="count")
+    recorded = trials.groupby("label", sort=False).size()
+    failed = trials[trials["outcome"] != "ok"]
+    failed = failed.assign(reason=[_one_line(reason) for reason in failed["reason"]])
+    groups = failed.groupby(["label", "outcome", "reason"], sort=False).size().reset_index(name="count")
     return [
-        (str(row["label"]), str(row["outcome"]), int(row["count"]), int(runs[row["label"]]), str(row["reason"]))
+        (str(row["label"]), str(row["outcome"]), int(row["count"]), int(recorded[row["label"]]), str(row["reason"]))
         for _, row in groups.iterrows()
     ]
 
 
-def failure_lines(frames: Frames) -> list[str]:
-    """`failures` as sentences, and that no mean holds these trials."""
-    found = failures(frames)
-    if not found:
-        return []
-    told = [
-        f"{label}: {count} of {run} {outcome}" + (f" ({reason})" if reason else "")
-        for label, outcome, count, run, reason in found
+def failure_notes(frames: Frames) -> list[str]:
+    """Return `failures` as a sentence: these trials are excluded from all means."""
+    groups = [
+        f"{label}, {count} of {recorded} {outcome}" + (f" ({reason})" if reason else "")
+        for label, outcome, count, recorded, reason in failures(frames)
     ]
-    return [f"Not ok, so not in the means: {'; '.join(told)}."]
+    return [f"Unsuccessful trials, excluded from all means: {'; '.join(groups)}."] if groups else []
 
 
 def failed_on_surface(frames: Frames) -> str:
-    """Which trials on surfaces failed, in a sentence; empty where none did."""
-    told = [
-        f"{label} ({reason})" if reason else label for label, how, *_, reason in failures(frames) if how == "failed"
+    """Return which trials on test functions failed; empty if none did."""
+    failed = [
+        f"{label} ({reason})" if reason else label
+        for label, outcome, *_, reason in failures(frames)
+        if outcome == "failed"
     ]
-    return f"Failed, so without a path where no other repeat ended: {'; '.join(told)}." if told else ""
+    return (
+        f"Failed trials, without a trajectory unless another repeat completed: {'; '.join(failed)}." if failed else ""
+    )
 
 
 def environment(frames: Frames) -> dict[str, str]:
-    """Where the recorded trials ran: each key with its value, or its values with how many trials have which."""
+    """Return each environment key of the recorded trials with its value, or with its values and their trial counts."""
     trials = frames.trials[frames.trials["outcome"] != MISSING]
-    told = {}
+    values = {}
     for key in ENVIRONMENT:
         counts = trials.loc[trials[key] != "", key].value_counts()
         counts = counts.sort_index().sort_values(ascending=False, kind="stable")
         if len(counts) == 1:
-            told[key] = str(counts.index[0])
+            values[key] = str(counts.index[0])
         elif len(counts):
-            told[key] = ", ".join(f"{value} ({count} trials)" for value, count in counts.items())
-    return told
+            values[key] = ", ".join(f"{value} ({counted(int(count), 'trial')})" for value, count in counts.items())
+    return values
 
 
 def mixed(frames: Frames) -> str:
-    """That the trials ran in several environments, and what these differ in; empty where one ran all."""
+    """Return in what the environments of the trials differ; empty if all trials ran in one."""
     trials = frames.trials[frames.trials["outcome"] != MISSING]
-    places = trials[list(REPRODUCIBILITY_KEYS)].drop_duplicates()
-    if len(places) < 2:
+    environments = trials[list(REPRODUCIBILITY_KEYS)].drop_duplicates()
+    if len(environments) < 2:
         return ""
-    odd = []
+    differences = []
     for key in REPRODUCIBILITY_KEYS:
         counts = trials[key].value_counts()
         if len(counts) > 1:
-            told = ", ".join(f"{value or 'not recorded'}: {n}" for value, n in counts.items())
-            odd.append(f"{KEYS.get(key, key)} ({told})")
+            values = ", ".join(f"{value or 'not recorded'}: {n}" for value, n in counts.items())
+            differences.append(f"{KEYS.get(key, key)} ({values})")
     return (
-        f"Mixed: the trials ran in {len(places)} environments, which differ in {'; '.join(odd)}. A trial can have other "
-        "weights and another speed in each: repeats are not wholly paired, and ravine verify tells which trials differ."
+        f"Mixed: the trials ran in {len(environments)} environments, which differ in {'; '.join(differences)}. The same trial "
+        "may give different weights and speeds in each environment, so pairing is incomplete. `ravine verify` lists the "
+        "trials that differ."
     )
 
 
-def where(frames: Frames) -> str:
-    """The device, the versions and the commit in one line."""
+def environment_line(frames: Frames) -> str:
+    """Return device, versions and commit in one line."""
     if frames.imported:
-        return "Measured elsewhere and imported."
-    known = environment(frames)
-    device = known.get("device", "device not recorded")
-    device += f" ({known['device_name']})" if known.get("device_name", device) != device else ""
+        return "Imported third-party results."
+    values = environment(frames)
+    device = values.get("device", "device not recorded")
+    device += f" ({values['device_name']})" if values.get("device_name", device) != device else ""
     parts = [f"Device: {device}"]
-    if "threads" in known:
-        parts.append(f"{known['threads']} thread{'' if known['threads'] == '1' else 's'}")
+    if "threads" in values:
+        parts.append(f"{values['threads']} thread{'' if values['threads'] == '1' else 's'}")
     names = {"python": "Python", "torch": "torch", "torchvision": "torchvision", "cuda": "CUDA", "ravine": "Ravine"}
-    parts += [f"{name} {known[key]}" for key, name in names.items() if key in known]
-    if "commit" in known:
-        more = " (+: with changes that were not committed)" if "+" in known["commit"] else ""
-        parts.append(f"commit {known['commit']}{more}")
+    parts += [f"{name} {values[key]}" for key, name in names.items() if key in values]
+    if "commit" in values:
+        suffix = " (+: with uncommitted changes)" if "+" in values["commit"] else ""
+        parts.append(f"commit {values['commit']}{suffix}")
     return ", ".join(parts) + "."
 
 
 def table_notes(frames: Frames, estimates: pd.DataFrame, score: str) -> tuple[str, ...]:
-    """The notes beneath the table of estimates."""
-    word = "highest" if higher_is_better(score) else "lowest"
+    """Return the notes below the table of estimates."""
+    notes = [incomplete(frames), mixed(frames)]
     if frames.on_surfaces:
-        return tuple(
-            line
-            for line in (incomplete(frames), mixed(frames), failed_on_surface(frames), FIXED, where(frames))
-            if line
-        )
-    lines = [
-        incomplete(frames),
-        mixed(frames),
-        *intervals(estimates),
-        *odd_intervals(estimates, score),
-        f"Sorted by mean {title(score).lower()}, {word} first.",
-    ]
-    lines += [*failure_lines(frames), varied(imported=frames.imported)]
-    if estimates["examples_per_second"].notna().any():
-        lines.append(f"Examples/s: median over the ok repeats, of training alone.{packed(frames)}")
-    lines.append(where(frames))
-    return tuple(line for line in lines if line)
+        notes += [failed_on_surface(frames), DETERMINISTIC]
+    else:
+        order = "highest" if higher_is_better(score) else "lowest"
+        notes += [
+            *interval_notes(estimates),
+            *interval_warnings(estimates, score),
+            f"Sorted by mean {title(score).lower()}, {order} first.",
+            *failure_notes(frames),
+            variation_note(imported=frames.imported),
+        ]
+        if estimates["examples_per_second"].notna().any():
+            notes.append(f"Examples/s: median over completed repeats, training only.{shared_device_note(frames)}")
+    return tuple(note for note in (*notes, environment_line(frames)) if note)
 
 
-def packed(frames: Frames) -> str:
-    """That trials took turns on a device, to stand behind a sentence on speed; empty where none did."""
-    most = max((int(slots) for slots in frames.trials["packed"] if slots), default=1)
-    return f" Up to {most} trials took turns on the device: no speed of one by itself." if most > 1 else ""
+def shared_device_note(frames: Frames) -> str:
+    """Return that trials shared a device, with a leading blank, to follow a note on speed; empty if none did."""
+    slots = max((int(count) for count in frames.trials["packed"] if count), default=1)
+    return f" Up to {slots} trials shared the device, so this is not the speed of a single trial." if slots > 1 else ""
 
 
 def experimental_setup(study: Study, frames: Frames, data: Mapping[str, str]) -> list[tuple[str, str]]:
-    """How it was measured, as names and values."""
+    """Return the experimental setup as pairs of name and value.
+
+    Args:
+        study: The study.
+        frames: Its plan and records.
+        data: The digest of each data file, by name.
+    """
+    score = f"{title(study.score)} after the last epoch (not the best epoch)"
+    trials = f"{frames.recorded} recorded of {len(frames.trials)} planned"
+    digests = [(f"Digest of {name}", digest) for name, digest in sorted(data.items())]
     if study.imported:
         return [
             ("Problem", study.problem),
             ("Imported from", study.imported.file),
             ("Budget", counted(study.epochs, "epoch")),
-            ("Repeats", f"{study.repeats}. {ELSEWHERE}"),
-            ("Score", f"{title(study.score)} after the last epoch, never the best epoch"),
-            ("Margin: what counts as no difference", f"{study.margin:g}"),
-            ("Trials", f"{frames.recorded} recorded of {len(frames.trials)} planned"),
-            *((f"Digest of {name}", digest) for name, digest in sorted(data.items())),
+            ("Repeats", f"{study.repeats}. {VARIATION_IMPORTED}"),
+            ("Score", score),
+            ("Equivalence margin", f"{study.margin:g}"),
+            ("Trials", trials),
+            *digests,
         ]
-    size = "the whole training set" if study.batch_size == "full" else f"{study.batch_size} examples"
-    budget = f"{counted(study.epochs, 'epoch')}, batches of {size}"
-    budget += f", {study.train_examples:,} training examples" if study.train_examples else ", all training examples"
-    budget = counted(study.epochs, "step") if frames.on_surfaces else budget
-    own = [
+    if frames.on_surfaces:
+        budget = counted(study.epochs, "step")
+        repeats = f"{study.repeats}. {DETERMINISTIC}"
+    else:
+        size = "the complete training set" if study.batch_size == "full" else f"{study.batch_size} examples"
+        examples = f"{study.train_examples:,}" if study.train_examples else "all"
+        budget = f"{counted(study.epochs, 'epoch')}, batches of {size}, {examples} training examples"
+        repeats = f"{study.repeats}, the same seeds for every optimizer; root seed {study.seed}"
+    exceptions = [
         entry.name
         for entry in study.optimizer
         if entry.epochs or entry.batch_size or entry.train_examples or entry.schedule
     ]
-    told = [
+    every = study.eval_every
+    rows = [
         ("Problem", study.problem),
-        ("Options of the problem", ", ".join(f"{key} = {value}" for key, value in study.problem_options.items())),
-        ("Budget", budget + (f"; {', '.join(own)} as in the table of settings" if own else "")),
-        (
-            "Repeats",
-            f"{study.repeats}. {FIXED}"
-            if frames.on_surfaces
-            else f"{study.repeats}, the same seeds for every optimizer; root seed {study.seed}",
-        ),
+        ("Problem options", ", ".join(f"{key} = {value}" for key, value in study.problem_options.items())),
+        ("Budget", budget + (f"; for {join_labels(exceptions)} see Settings" if exceptions else "")),
+        ("Repeats", repeats),
         ("Precision", study.precision),
         (
-            "Evaluated",
-            "after the last epoch" if study.test_every >= study.epochs else _every(study.test_every),
+            "Evaluation",
+            "after the last epoch"
+            if every >= study.epochs
+            else "after every epoch"
+            if every == 1
+            else f"every {every} epochs and after the last",
         ),
-        ("Training loss and accuracy", "" if frames.on_surfaces else "running means of the epoch"),
+        ("Training loss and accuracy", "" if frames.on_surfaces else "running means over the epoch"),
         ("Losses", "" if frames.on_surfaces else "means per example"),
-        ("Score", f"{title(study.score)} after the last epoch, never the best epoch"),
-        ("Margin: what counts as no difference", f"{study.margin:g}"),
-        ("Trials", f"{frames.recorded} recorded of {len(frames.trials)} planned"),
+        ("Score", score),
+        ("Equivalence margin", f"{study.margin:g}"),
+        ("Trials", trials),
         ("Changed on the command line", ", ".join(study.overrides)),
     ]
     for key, value in environment(frames).items():
         name = KEYS.get(key, key)
-        told.append((name[0].upper() + name[1:], value))
-    told += [(f"Digest of {name}", digest) for name, digest in sorted(data.items())]
-    return [(name, text) for name, text in told if text]
-
-
-def _every(epochs: int) -> str:
-    return "after every epoch" if epochs == 1 else f"every {epochs} epochs, and after the last"
+        rows.append((name[0].upper() + name[1:], value))
+    return [(name, value) for name, value in rows + digests if value]
 
 
 def _one_line(reason: str) -> str:
     line = " ".join(reason.split()).rstrip(".")
-    return line if len(line) <= _REASON else line[: _REASON - 1] + "…"
+    return line if len(line) <= _MAX_REASON else line[: _MAX_REASON - 1] + "…"

@@ -1,6 +1,6 @@
-"""Estimates become tables: one `Sheet` of finished text, and a writer of it for each format.
+"""Turn estimates into tables of formatted text, and write them as CSV, Markdown, LaTeX and terminal output.
 
-Nothing is estimated here, and no number is rounded twice: `Cell.value` keeps what the text was made from.
+Nothing is estimated here. `Cell.value` keeps the unrounded value of a formatted number.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from rich.console import Group
 
 NO_VALUE = "–"
-_WIDEST_LABEL = 24
+_MAX_LABEL_WIDTH = 24
 _FORMULA = ("=", "+", "-", "@")
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column's head, its side, and its rank: columns of a higher rank are the first to go where there is no room."""
+    """A column title, its alignment, and its rank: on a narrow terminal, columns of a higher rank are dropped first."""
 
     title: str
     align: Literal["left", "right"] = "right"
@@ -35,7 +35,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Finished text; `value` is what it sorts by (NaN: always last); `best` makes it bold."""
+    """Formatted text, the value that it is sorted by (NaN is always last), and whether it is bold."""
 
     text: str
     value: float | str = ""
@@ -44,7 +44,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table ready to be written. Each row begins with a label; `name` is its key in file names and in LaTeX."""
+    """A table of formatted text. The first cell of a row is a label; `name` is used in file names and LaTeX labels."""
 
     name: str
     title: str
@@ -53,41 +53,43 @@ class Table:
     notes: tuple[str, ...] = ()
 
 
-def overview(
+def estimates_table(
     estimates: pd.DataFrame, metrics: Sequence[str], score: str, *, heading: str, remarks: Iterable[str] = ()
 ) -> Table:
-    """The table of estimates: a row per label, the score's column first among the metrics and its best mean bold."""
+    """Return the table of estimates: a row per label, the score first among the metrics, its best mean bold."""
     ordered = [score, *(metric for metric in metrics if metric != score)]
     digits = {metric: notes.column_decimals(estimates, metric) for metric in ordered}
     best = notes.best_labels(estimates, score)
-    columns = [Column("Optimizer", "left"), Column("ok/run")]
+    has_speed, has_settings = estimates["examples_per_second"].notna().any(), bool(any(estimates["settings"]))
+    columns = [Column("Optimizer", "left"), Column("completed/started")]
     columns += [Column(title(metric), rank=rank) for rank, metric in enumerate(ordered)]
-    timed, told = estimates["examples_per_second"].notna().any(), bool(any(estimates["settings"]))
-    columns += [Column("Examples/s", rank=2)] if timed else []
-    columns += [Column("Settings", "left", rank=len(ordered))] if told else []
+    columns += [Column("Examples/s", rank=2)] if has_speed else []
+    columns += [Column("Settings", "left", rank=len(ordered))] if has_settings else []
     rows = []
     for _, row in estimates.iterrows():
-        runs = f"{row['ok']}/{row['run']}" + (f" of {row['planned']}" if row["run"] < row["planned"] else "")
-        cells = [Cell(row["label"], row["label"]), Cell(runs, row["ok"] / row["planned"])]
+        count = f"{row['ok']}/{row['run']}" + (f" of {row['planned']}" if row["run"] < row["planned"] else "")
+        cells = [Cell(row["label"], row["label"]), Cell(count, row["ok"] / row["planned"])]
         for metric in ordered:
             text = notes.plus_minus(row[metric], row[f"{metric}_low"], row[f"{metric}_high"], digits[metric])
             cells.append(Cell(text, row[metric], best=metric == score and row["label"] in best))
         speed = float(row["examples_per_second"])
-        cells += [Cell(notes.number(speed, 0 if not speed < 100 else 1), speed)] if timed else []
-        cells += [Cell(row["settings"], row["settings"])] if told else []
+        cells += [Cell(notes.number(speed, 1 if speed < 100 else 0), speed)] if has_speed else []
+        cells += [Cell(row["settings"], row["settings"])] if has_settings else []
         rows.append(tuple(cells))
     return Table("estimates", heading, tuple(columns), tuple(rows), tuple(remarks))
 
 
-def printed(compared: pd.DataFrame, estimates: pd.DataFrame, *, heading: str, remarks: Iterable[str] = ()) -> Table:
-    """The table of printed numbers beside ours: a row per label and metric (`estimates.against_reference`)."""
-    heads = ("Metric", "Ours", "Our repeats", "Printed", "Ours − printed", "Printed within our repeats")
-    columns = (Column("Optimizer", "left"), *(Column(head, "left" if head == "Metric" else "right") for head in heads))
+def reference_table(
+    compared: pd.DataFrame, estimates: pd.DataFrame, *, heading: str, remarks: Iterable[str] = ()
+) -> Table:
+    """Return published values beside ours: a row per label and metric of `estimates.against_reference`."""
+    titles = ("Ours", "Range of our repeats", "Published", "Ours − published", "Published within our range")
+    columns = (Column("Optimizer", "left"), Column("Metric", "left"), *map(Column, titles))
     rows = []
     for _, row in compared.iterrows():
         speed = row["metric"] == "examples_per_second"
         digits = 0 if speed else max(3, notes.column_decimals(estimates, row["metric"]))
-        spread = f"{notes.number(row['minimum'], digits)} to {notes.number(row['maximum'], digits)}"
+        repeats = f"{notes.number(row['minimum'], digits)} to {notes.number(row['maximum'], digits)}"
         within = {True: "yes", False: "no"}.get(row["within"], NO_VALUE)
         sign = "+" if row["difference"] > 0 else ""
         rows.append(
@@ -95,8 +97,8 @@ def printed(compared: pd.DataFrame, estimates: pd.DataFrame, *, heading: str, re
                 Cell(row["label"], row["label"]),
                 Cell(title(row["metric"]) + (" (median)" if speed else ""), row["metric"]),
                 Cell(notes.plus_minus(row["ours"], row["low"], row["high"], digits), row["ours"]),
-                Cell(spread if row["n"] > 1 else NO_VALUE, row["minimum"]),
-                Cell(_as_printed(row["published"]), row["published"]),
+                Cell(repeats if row["n"] > 1 else NO_VALUE, row["minimum"]),
+                Cell(f"{row['published']:,.10g}".replace("-", "−"), row["published"]),  # the published digits
                 Cell(sign + notes.number(row["difference"], digits), row["difference"]),
                 Cell(within, within),
             )
@@ -105,49 +107,49 @@ def printed(compared: pd.DataFrame, estimates: pd.DataFrame, *, heading: str, re
 
 
 def csv(frame: pd.DataFrame) -> str:
-    """The raw numbers in full precision; an empty field is a number that does not exist.
+    """Return a frame as CSV in full precision; a missing number is an empty field.
 
-    A text that a spreadsheet would run as a formula, since it begins with = + - or @, gets an apostrophe before it.
+    A text that begins with = + - or @ gets an apostrophe before it, because a spreadsheet would run it as a formula.
     """
     texts = [name for name in frame.columns if frame[name].dtype.kind not in "biuf"]
-    inert = frame.assign(**{str(name): frame[name].map(_inert) for name in texts})
-    return str(inert.to_csv(index=False, lineterminator="\n"))
+    escaped = frame.assign(**{str(name): frame[name].map(_escape_formula) for name in texts})
+    return str(escaped.to_csv(index=False, lineterminator="\n"))
 
 
-def _inert(value: object) -> object:
+def _escape_formula(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.lstrip().startswith(_FORMULA) else value
 
 
-def markdown(sheet: Table) -> str:
-    """A GitHub table with its notes as a list."""
-    rule = ["---" if column.align == "left" else "---:" for column in sheet.columns]
-    lines = [[escape_markdown(column.title) for column in sheet.columns], rule]
-    for row in sheet.rows:
+def markdown(table: Table) -> str:
+    """Return a table in GitHub's Markdown, followed by its notes as a list."""
+    rule = ["---" if column.align == "left" else "---:" for column in table.columns]
+    lines = [[escape_markdown(column.title) for column in table.columns], rule]
+    for row in table.rows:
         texts = [escape_markdown(cell.text) or " " for cell in row]
         lines.append([f"**{text}**" if cell.best else text for cell, text in zip(row, texts, strict=True)])
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    remarks = "\n".join(f"- {escape_markdown(note)}" for note in sheet.notes)
-    return f"{table}\n\n{remarks}\n" if remarks else f"{table}\n"
+    body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    remarks = "\n".join(f"- {escape_markdown(note)}" for note in table.notes)
+    return f"{body}\n\n{remarks}\n" if remarks else f"{body}\n"
 
 
-def latex(sheet: Table) -> str:
-    """A `table` for a paper that loads booktabs and graphicx; it shrinks to the width of the text if it has to."""
-    sides = "".join("l" if column.align == "left" else "r" for column in sheet.columns)
-    head = " & ".join(escape_latex(column.title) for column in sheet.columns)
+def latex(table: Table) -> str:
+    """Return a LaTeX `table` environment that needs booktabs and graphicx; it is scaled to the text width if wider."""
+    alignment = "".join("l" if column.align == "left" else "r" for column in table.columns)
+    head = " & ".join(escape_latex(column.title) for column in table.columns)
     body = []
-    for row in sheet.rows:
+    for row in table.rows:
         texts = [escape_latex(cell.text) for cell in row]
         body.append(" & ".join(rf"\textbf{{{text}}}" if c.best else text for c, text in zip(row, texts, strict=True)))
-    # {} before a row's first cell: a label that begins with [ or * is not taken as an argument of the line break above.
+    # {} before a row's first cell: a label that begins with [ or * is not read as an argument of the line break above.
     rows = "\n".join(rf"    {{}}{line} \\" for line in body)
-    remarks = " ".join(escape_latex(note) for note in sheet.notes)
+    remarks = " ".join(escape_latex(note) for note in table.notes)
     return rf"""% Needs \usepackage{{booktabs}} and \usepackage{{graphicx}}.
 \begin{{table}}
   \centering
-  \caption{{{escape_latex(sheet.title)}}}
-  \label{{tab:{sheet.name}}}
+  \caption{{{escape_latex(table.title)}}}
+  \label{{tab:{table.name}}}
   \resizebox{{\ifdim\width>\linewidth\linewidth\else\width\fi}}{{!}}{{%
-  \begin{{tabular}}{{{sides}}}
+  \begin{{tabular}}{{{alignment}}}
     \toprule
     {head} \\
     \midrule
@@ -160,61 +162,55 @@ def latex(sheet: Table) -> str:
 """
 
 
-def screen(sheet: Table, width: int = 80) -> Group:
-    """A table for the terminal, of the columns that fit into `width`, its notes beneath; it reads as well when piped."""
-    from rich import box
+def screen(table: Table, width: int = 80) -> Group:
+    """Return a table for a terminal: the columns that fit into `width` characters, and the notes."""
+    from rich import box, console
+    from rich import table as rich_table
     from rich.cells import cell_len
-    from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
 
-    def room(at: int) -> int:
-        words = sheet.columns[at].title.split()  # a head stands on a line for each word
-        return max(cell_len(text) for text in (*words, *(row[at].text for row in sheet.rows)))
+    titles = [re.sub(r"\s+|(?<=/)(?=\w{2})", "\n", column.title) for column in table.columns]  # a line for each word
+
+    def column_width(at: int) -> int:
+        return max(cell_len(text) for text in (*titles[at].split("\n"), *(row[at].text for row in table.rows)))
 
     shown: list[int] = []
     used = -2  # two blanks between columns
-    for at in sorted(range(len(sheet.columns)), key=lambda at: (sheet.columns[at].rank, at)):
-        used += 2 + (min(room(at), _WIDEST_LABEL) if at == 0 else room(at))
+    for at in sorted(range(len(table.columns)), key=lambda at: (table.columns[at].rank, at)):
+        used += 2 + (min(column_width(at), _MAX_LABEL_WIDTH) if at == 0 else column_width(at))
         if used > width and len(shown) > 2:
             break
         shown.append(at)
     shown.sort()
-    hidden = [column.title for at, column in enumerate(sheet.columns) if at not in shown]
-    remarks = sheet.notes + ((f"Not shown for want of room: {', '.join(hidden)}.",) if hidden else ())
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
+    hidden = [column.title for at, column in enumerate(table.columns) if at not in shown]
+    remarks = table.notes + ((f"Columns that do not fit: {', '.join(hidden)}.",) if hidden else ())
+    grid = rich_table.Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
     for at in shown:
-        column = sheet.columns[at]
-        table.add_column(
-            Text("\n".join(column.title.split())),
-            justify=column.align,
+        grid.add_column(
+            Text(titles[at]),
+            justify=table.columns[at].align,
             overflow="fold",
-            max_width=_WIDEST_LABEL if at == 0 else None,
+            max_width=_MAX_LABEL_WIDTH if at == 0 else None,
             no_wrap=at != 0,
         )
-    for row in sheet.rows:
-        table.add_row(*(Text(row[at].text or " ", style="bold" if row[at].best else "") for at in shown))
-    title, notes = Text(sheet.title, style="bold"), Text("\n".join(remarks), style="dim")
-    return Group(*([title] if sheet.title else []), table, *([notes] if remarks else []))
+    for row in table.rows:
+        grid.add_row(*(Text(row[at].text or " ", style="bold" if row[at].best else "") for at in shown))
+    heading = [Text(table.title, style="bold")] if table.title else []
+    return console.Group(*heading, grid, *([Text("\n".join(remarks), style="dim")] if remarks else []))
 
 
 def sort_key(cell: Cell) -> str:
-    """What a table sorts a cell by: text as it is, numbers in full; empty for what has no value."""
+    """Return the sort key of a cell: text unchanged, a number in full precision, empty without a value."""
     if isinstance(cell.value, str):
         return cell.value
     return repr(float(cell.value)) if math.isfinite(cell.value) else ""
 
 
 def escape_markdown(text: str) -> str:
-    """`text` on one line, so that no Markdown reader finds markup, a link or HTML in it."""
+    """Return `text` on one line, without anything that Markdown reads as markup, a link or HTML."""
     text = re.sub(r"([\\`*_\[\]<>#|~$&@])", r"\\\1", " ".join(text.split()))
     text = re.sub(r":(?=[\w/+-])", r"\:", text)  # https://..., :smile:
-    text = re.sub(r"(?i)\bwww\.", lambda found: found[0][:-1] + r"\.", text)
+    text = re.sub(r"(?i)\bwww\.", lambda match: match[0][:-1] + r"\.", text)
     return re.sub(r"^(\d*)([-+=.)])(?=[\s\W]|$)", r"\1\\\2", text)  # the beginnings of lists and rules
 
 
@@ -262,21 +258,14 @@ _LATEX: Mapping[str, str] = {
 
 
 def escape_latex(text: str) -> str:
-    """`text` on one line, so that LaTeX prints it; a character that pdfLaTeX has no letter for becomes its code, `[U+4E2D]`."""
-    parted = re.sub(
-        r"-(?=-)|[?!](?=`)", lambda found: found[0] + "\0", " ".join(text.split())
-    )  # no ligature across the mark
+    """Return `text` on one line for pdfLaTeX; a character that its fonts lack becomes its code point, `[U+4E2D]`."""
+    separated = re.sub(r"-(?=-)|[?!](?=`)", lambda match: match[0] + "\0", " ".join(text.split()))  # no ligatures
     marks = {**_LATEX, "\0": "{}"}
-    return "".join(marks.get(mark, mark if _has_letter(mark) else f"[U+{ord(mark):04X}]") for mark in parted)
+    return "".join(marks.get(mark, mark if _has_glyph(mark) else f"[U+{ord(mark):04X}]") for mark in separated)
 
 
-def _has_letter(mark: str) -> bool:
-    """Whether pdfLaTeX's own fonts have it: ASCII and the accented letters of Western and Central Europe."""
+def _has_glyph(mark: str) -> bool:
+    """Return whether pdfLaTeX's default fonts have a character: ASCII and accented letters of Latin-1 and Latin Extended-A."""
     return mark.isascii() or (
         mark.isalpha() and "\u00c0" <= mark <= "\u017e" and mark not in "ÐðÞþĦħĸŁłŊŋŦŧŉĐđŀĿĄąĘęĮįŲų"
     )
-
-
-def _as_printed(value: float) -> str:
-    """A printed number with the digits that it was printed with, as far as a float remembers them."""
-    return f"{value:,.10g}".replace("-", "−")
