@@ -174,9 +174,11 @@ class Store:
             return "Free some space on its disk (recorded results are kept)"
         if "readonly database" in cause or _names_error(cause, errno.EROFS, errno.EACCES):
             return "Make its file and folder writable"
-        if self.uri.startswith("http"):
-            return "Check that the server is running"
-        return "Check that the folder is writable and the disk has free space"
+        return (
+            "Check that the folder is writable and the disk has free space"
+            if self.file
+            else "Check that the server is running"
+        )
 
     # --- locks -------------------------------------------------------------------------------------------------------
 

@@ -1,13 +1,14 @@
-"""A study's records as one file, to be moved, kept, shipped and compared: a zip with a manifest.
+"""The records of a study as one file, to move, keep, ship and compare: a zip with a manifest.
 
-    manifest.json        what it is: format and version, study, overrides, how much is recorded, SHA-256 of all else
-    study.toml           the study with its overrides, defaults spelt out
-    records.json         the plan in its order, each trial's description, and of each record outcome, weights, times, place
-    points.parquet       every measured value but
-    step_losses.parquet  the loss of each update: all of them, exactly, or means over windows if that was asked for
+    manifest.json        format and version, study, overrides, number of records, SHA-256 of all other files
+    study.toml           the study with its overrides and all defaults
+    records.json         the plan in its order, the description of each trial, and of each record outcome, weights, times
+                         and environment
+    points.parquet       every measured value except
+    step_losses.parquet  the loss of each update: all of them exactly, or means over windows on request
 
-The same records give the same bytes. Reading trusts nothing: each file must have its digest, each description the id
-that it is filed under, each record its whole history; nothing is unpacked to disk, and nothing in it is ever run.
+The same records give the same bytes. Reading trusts nothing. Each file must have its digest, each description the id that
+it is filed under, and each record its complete history. Nothing is unpacked to disk, and nothing in it is executed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import os
 import re
 import zipfile
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -28,25 +29,17 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from suite.errors import UserError
-from suite.records import SCHEMA, STEP_LOSS, Outcome, Timing, TrialRecord
+from suite.records import SCHEMA, STEP_LOSS, Outcome, TrialRecord
 from suite.spec import study_file
 from suite.spec.study import Study, validate_study
 from suite.spec.study_file import parse_study
+from suite.tracking import serialization
 from suite.trials import Trial, canonical, field_values
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
-    from typing import Protocol
 
-    class Records(Protocol):
-        """Where records come from; `suite.tracking.store.Store` is one, an `Archive` another."""
-
-        def records(self, ids: Collection[str]) -> Mapping[str, TrialRecord]:
-            """The record of each of these trials that has one."""
-
-        def points(self, records: Iterable[TrialRecord]) -> pd.DataFrame:
-            """Their measured values: `trial_id`, `metric`, `epoch`, `step`, `value`."""
-
+    from suite.tracking.store import Store
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -63,8 +56,9 @@ MIN_MEANS = 100
 """A report shows the loss by update in a hundred windows; fewer means than that would change its curves."""
 MAX_BYTES = 4 << 30
 MAX_ROWS = 1 << 28
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the first time that a zip can hold: the same for all, so that bytes are
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time of a zip entry: equal times give equal bytes
 _COLUMNS = ["trial_id", "metric", "epoch", "step", "value"]
+_HINT = "Give a file of `ravine export`"
 
 
 class _Strict(BaseModel):
@@ -94,8 +88,9 @@ class _Record(_Strict):
     outcome: str
     reason: str
     weights: str = Field(pattern=r"^([0-9a-f]{64})?$")
-    timing: dict[str, float]
+    timing: dict[str, int | float]
     environment: int
+    """Index in `_Records.environments`."""
     started: int
     """Milliseconds since 1970."""
 
@@ -110,80 +105,77 @@ class _Records(_Strict):
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """An export that was read and found whole; it is a store for reports.
+    """An export that was read and checked; a report can read it like a store.
 
     Attributes:
-        path: Where it lies.
-        study: The study, its overrides in it.
+        path: The file.
+        study: The study with its overrides.
         trials: Its plan.
-        step_losses: `all`, or how many means over windows were kept at most.
-        found: The records by trial id.
-        measured: The points of all records.
+        step_losses: `all`, or the maximum number of means that were kept of each trial's losses.
+        records_by_id: The records by trial id.
+        history: The points of all records.
     """
 
     path: Path
     study: Study
     trials: tuple[Trial, ...]
     step_losses: Literal["all"] | int
-    found: Mapping[str, TrialRecord]
-    measured: pd.DataFrame
+    records_by_id: Mapping[str, TrialRecord]
+    history: pd.DataFrame
 
     def records(self, ids: Collection[str]) -> dict[str, TrialRecord]:
-        """Those of `ids` that are recorded here."""
-        return {key: record for key, record in self.found.items() if key in ids}
+        """Return the records of these trials; those without one are omitted."""
+        return {key: record for key, record in self.records_by_id.items() if key in ids}
 
     def points(self, records: Iterable[TrialRecord]) -> pd.DataFrame:
-        """Their points, in the order that they were measured in."""
-        return self.measured[self.measured["trial_id"].isin([record.trial.id for record in records])]
+        """Return the points of these records in the order of measurement."""
+        return self.history[self.history["trial_id"].isin([record.trial.id for record in records])]
 
 
 def baselines() -> dict[str, Path]:
-    """The exports that come with Ravine, by the name of their study."""
+    """Return the exports that ship with Ravine, by the name of their study."""
     return {path.stem: path for path in sorted((Path(str(resources.files("studies"))) / "baselines").glob("*.zip"))}
 
 
 def check_place(path: Path) -> None:
-    """See that an export can be written to `path`.
+    """Check that an export may be written to `path`.
 
     Raises:
-        UserError: Something that is no export of Ravine is there.
+        UserError: A folder or another file than an export is there.
     """
     if path.is_dir() or (path.exists() and not _is_export(path)):
-        raise UserError(f"{path}: something that is no export of Ravine is there. Give another file, or move it away")
+        raise UserError(str(path), "exists and is not an export of Ravine", "Give another file, or move it away")
 
 
 def write(
-    study: Study, trials: Sequence[Trial], store: Records, path: Path, step_losses: Literal["all"] | int = "all"
+    study: Study, trials: Sequence[Trial], store: Store, path: Path, step_losses: Literal["all"] | int = "all"
 ) -> int:
-    """Write the records of a plan to a file; an older export there is replaced at once or not at all.
+    """Write the records of a plan to a file and return their number; an older export there is replaced atomically.
 
     Args:
-        study: With its overrides.
+        study: The study with its overrides.
         trials: Its plan.
-        store: Where the records are.
-        path: Of the file.
-        step_losses: Keep them all, exactly; or at most so many means over windows of equal length from each trial. The
-            length divides the windows in which a report shows them, so that its curves stay the same.
-
-    Returns:
-        How many trials are recorded in it.
+        store: The store of the records.
+        path: The file.
+        step_losses: Keep all losses exactly, or at most N means over windows of equal length from each trial. The length
+            divides the windows of a report, so that its curves stay the same.
 
     Raises:
-        UserError: Nothing is recorded, a record is not whole, or the file cannot be written.
+        UserError: Nothing is recorded, the history of a record is incomplete, or the file cannot be written.
     """
     check_place(path)
-    found = store.records({trial.id for trial in trials})
-    if not found:
-        raise UserError(f"nothing is recorded for the study {study.name} yet. Run it first: ravine run {study.name}")
-    order = [key for key in dict.fromkeys(trial.id for trial in trials) if key in found]
-    points = store.points([found[key] for key in order])[_COLUMNS].astype({"trial_id": str, "metric": str})
-    _check_whole(path, found, points)
+    records = store.records({trial.id for trial in trials})
+    if not records:
+        raise UserError("STUDY", f"nothing is recorded for {study.name} yet", f"Run `ravine run {study.name}` first")
+    order = [key for key in dict.fromkeys(trial.id for trial in trials) if key in records]
+    points = store.points([records[key] for key in order])[_COLUMNS].astype({"trial_id": str, "metric": str})
+    _check_histories(path, records, points)
     losses = points[points["metric"] == STEP_LOSS]
     if step_losses != "all":
         losses = _means(losses, step_losses)
     files = {
         STUDY: study_file.study_to_toml(study).encode(),
-        RECORDS: _json(_records(trials, [found[key] for key in order])),
+        RECORDS: _json(_records(trials, [records[key] for key in order])),
         POINTS: _parquet(points[points["metric"] != STEP_LOSS], order),
         LOSSES: _parquet(losses, order),
     }
@@ -208,79 +200,74 @@ def read(path: Path) -> Archive:
     """Read an export and check all of it.
 
     Raises:
-        UserError: It is no export, of a newer version, damaged, or something in it does not fit together.
+        UserError: It is not an export, of a newer version, damaged, or inconsistent.
     """
     files = _unzip(path)
     manifest = _manifest(path, files)
-    told = _parsed(path, RECORDS, _Records, files[RECORDS])
-    trials = {key: _trial(path, key, description) for key, description in told.trials.items()}
-    environments = told.environments
-    for key, record in told.records.items():
-        if key not in trials or not 0 <= record.environment < len(environments):
-            raise _broken(path, f"{RECORDS}: the record {key[:40]!r} has no trial or no environment")
-    missing = [key for _, key in told.plan if key not in trials]
-    if missing or not told.plan:
-        raise _broken(path, f"{RECORDS}: the plan names trials that are not in it")
-    plan = tuple(_labelled(trials[key], label) for label, key in told.plan)
-    labels = {trial.id: trial for trial in reversed(plan)}
-    found = {
-        key: _record(path, labels.get(key, trials[key]), record, environments[record.environment])
-        for key, record in told.records.items()
+    content = _parse(path, RECORDS, _Records, files[RECORDS])
+    trials = {key: _trial(path, key, description) for key, description in content.trials.items()}
+    for key, record in content.records.items():
+        if key not in trials or not 0 <= record.environment < len(content.environments):
+            raise _damaged(path, f"{RECORDS}: the record {key[:40]!r} has no trial or no environment")
+    if not content.plan or any(key not in trials for _, key in content.plan):
+        raise _damaged(path, f"{RECORDS}: the plan is empty or has trials without a description")
+    plan = tuple(replace(trials[key], label=label) for label, key in content.plan)
+    labelled = trials | {trial.id: trial for trial in reversed(plan)}
+    records = {
+        key: _record(path, labelled[key], record, content.environments[record.environment])
+        for key, record in content.records.items()
     }
     points = pd.concat([_points(path, files, POINTS), _points(path, files, LOSSES)], ignore_index=True)
-    if not set(points["trial_id"].unique()) <= found.keys():
-        raise _broken(path, "it has values of trials that it has no record of")
-    _check_whole(path, found, points, thinned=manifest.step_losses != "all")
-    own = {"name": manifest.study, "part": manifest.part, "overrides": tuple(manifest.overrides)}
-    place = f"{path}: {STUDY}"
-    study = validate_study(parse_study(files[STUDY], place), location=place, origin=own)
-    return Archive(path, study, plan, manifest.step_losses, found, points)
+    if not set(points["trial_id"].unique()) <= records.keys():
+        raise _damaged(path, "it has values of trials without a record")
+    _check_histories(path, records, points, thinned=manifest.step_losses != "all")
+    origin = {"name": manifest.study, "part": manifest.part, "overrides": tuple(manifest.overrides)}
+    location = f"{path}: {STUDY}"
+    study = validate_study(parse_study(files[STUDY], location), location=location, origin=origin)
+    return Archive(path, study, plan, manifest.step_losses, records, points)
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
-def _records(trials: Sequence[Trial], found: Sequence[TrialRecord]) -> dict[str, Any]:
-    environments = sorted({canonical(record.environment) for record in found})
+def _records(trials: Sequence[Trial], records: Sequence[TrialRecord]) -> dict[str, Any]:
+    environments = sorted({canonical(record.environment) for record in records})
+    entries = {}
+    for record in records:
+        values = serialization.to_dict(record)
+        entries[record.trial.id] = {key: values[key] for key in ("outcome", "reason", "weights", "timing")} | {
+            "environment": environments.index(canonical(record.environment)),
+            "started": round(record.started * 1000),
+        }
     return {
         "plan": [[trial.label, trial.id] for trial in trials],
         "trials": {trial.id: trial.description() for trial in trials},
-        "records": {
-            record.trial.id: {
-                "outcome": record.outcome.value,
-                "reason": record.reason,
-                "weights": record.weights,
-                "timing": asdict(record.timing),
-                "environment": environments.index(canonical(record.environment)),
-                "started": round(record.started * 1000),
-            }
-            for record in found
-        },
+        "records": entries,
         "environments": [json.loads(environment) for environment in environments],
     }
 
 
-def _means(losses: pd.DataFrame, most: int) -> pd.DataFrame:
-    """At most so many step losses a trial: means over windows of equal length, each filed under its window's last step."""
+def _means(losses: pd.DataFrame, max_means: int) -> pd.DataFrame:
+    """Return at most N means of each trial's losses over windows of equal length, at the last step of each window."""
     parts = [losses.iloc[:0]]
     for _, run in losses.groupby("trial_id", sort=False):
         count = len(run)
         shown = -(-count // MIN_MEANS)
-        length = next(w for w in range(1, shown + 1) if shown % w == 0 and (w == shown or -(-count // w) <= most))
-        block = (run["step"] - 1) // length
-        kept = run.groupby(block, sort=False).agg({**dict.fromkeys(_COLUMNS, "last"), "value": "mean"})
-        parts.append(kept.assign(value=kept["value"].astype("float32").astype("float64")))
+        length = next(w for w in range(1, shown + 1) if shown % w == 0 and (w == shown or -(-count // w) <= max_means))
+        window = (run["step"] - 1) // length
+        means = run.groupby(window, sort=False).agg({**dict.fromkeys(_COLUMNS, "last"), "value": "mean"})
+        parts.append(means.assign(value=means["value"].astype("float32").astype("float64")))
     return pd.concat(parts, ignore_index=True)
 
 
 def _parquet(points: pd.DataFrame, order: Sequence[str]) -> bytes:
-    """Values of the trials in this order; in four bytes each where that is what they were measured with."""
+    """Return points as Parquet, trials in this order; values have four bytes if that is exact."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    at = {key: number for number, key in enumerate(order)}
-    points = points.iloc[np.argsort(points["trial_id"].map(at).to_numpy(dtype="int64"), kind="stable")]
+    positions = {key: position for position, key in enumerate(order)}
+    points = points.iloc[np.argsort(points["trial_id"].map(positions).to_numpy(dtype="int64"), kind="stable")]
     values = points["value"].to_numpy(dtype="float64")
     with np.errstate(over="ignore"):
         small = values.astype("float32")
@@ -310,20 +297,20 @@ def _digest(data: bytes) -> str:
 
 
 def _zip(path: Path, files: Mapping[str, bytes]) -> None:
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+    new = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(fresh, "w") as target:
+        with zipfile.ZipFile(new, "w") as target:
             for name, data in files.items():
                 entry = zipfile.ZipInfo(name, _EPOCH)
                 entry.external_attr = 0o644 << 16
-                packed = zipfile.ZIP_STORED if name.endswith(".parquet") else zipfile.ZIP_DEFLATED
-                target.writestr(entry, data, packed, 9)
-        fresh.replace(path)
+                method = zipfile.ZIP_STORED if name.endswith(".parquet") else zipfile.ZIP_DEFLATED
+                target.writestr(entry, data, method, 9)
+        new.replace(path)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror}. Give another file") from None
+        raise UserError(str(path), f"cannot be written: {error.strerror}", "Give another file") from None
     finally:
-        fresh.unlink(missing_ok=True)
+        new.unlink(missing_ok=True)
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -331,119 +318,109 @@ def _zip(path: Path, files: Mapping[str, bytes]) -> None:
 
 def _is_export(path: Path) -> bool:
     try:
-        _manifest(path, _unzip(path, only=MANIFEST), version=False)
+        _manifest(path, _unzip(path, only=MANIFEST), complete=False)
     except UserError:
         return False
     return True
 
 
-def _broken(path: Path, why: str) -> UserError:
-    return UserError(f"{path}: damaged or changed: {why}. Export it again where it came from")
+def _damaged(path: Path, reason: str) -> UserError:
+    return UserError(str(path), f"damaged or changed: {reason}", "Export it again from its store")
+
+
+def _no_export(path: Path, reason: str = "") -> UserError:
+    return UserError(str(path), f"not an export of Ravine{reason and ': '}{reason}", _HINT)
 
 
 def _unzip(path: Path, only: str = "") -> dict[str, bytes]:
-    """The files of a zip by name, in memory; refuses what an export does not have."""
-    mend = "Give a file that `ravine export` wrote"
+    """Return the files of a zip by name, in memory; refuse files that no export has."""
     try:
         with zipfile.ZipFile(path) as source:
             entries = source.infolist()
             _check_entries(path, entries)
             return {entry.filename: source.read(entry) for entry in entries if not only or entry.filename == only}
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file. {mend}") from None
+        raise UserError(str(path), "no such file", _HINT) from None
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}. {mend}") from None
+        raise UserError(str(path), f"cannot be read: {error.strerror or error}", _HINT) from None
     except zipfile.BadZipFile as error:
-        raise UserError(f"{path}: no export of Ravine: {error}. {mend}") from None
-    except (RuntimeError, NotImplementedError, EOFError, ValueError, zlib.error) as error:  # encrypted, cut off
-        raise _broken(path, str(error)) from None
+        raise _no_export(path, str(error)) from None
+    except (RuntimeError, NotImplementedError, EOFError, ValueError, zlib.error) as error:  # encrypted or truncated
+        raise _damaged(path, str(error)) from None
 
 
 def _check_entries(path: Path, entries: Sequence[zipfile.ZipInfo]) -> None:
-    names, known = [entry.filename for entry in entries], {MANIFEST, STUDY, RECORDS, POINTS, LOSSES}
+    names = [entry.filename for entry in entries]
     if MANIFEST not in names:
-        raise UserError(f"{path}: no export of Ravine: it has no {MANIFEST}. Give a file that `ravine export` wrote")
-    if len(names) > len(set(names)) or not set(names) <= known:
-        raise _broken(path, "it has files that no export has")
+        raise _no_export(path, f"it has no {MANIFEST}")
+    if len(names) > len(set(names)) or not set(names) <= {MANIFEST, STUDY, RECORDS, POINTS, LOSSES}:
+        raise _damaged(path, "it has files that no export has")
     if sum(entry.file_size for entry in entries) > MAX_BYTES:
-        raise _broken(path, f"its files are larger than {MAX_BYTES >> 30} GiB")
+        raise _damaged(path, f"its files are larger than {MAX_BYTES >> 30} GiB")
 
 
-def _manifest(path: Path, files: Mapping[str, bytes], *, version: bool = True) -> _Manifest:
+def _manifest(path: Path, files: Mapping[str, bytes], *, complete: bool = True) -> _Manifest:
+    """Return the manifest; if `complete`, check the versions and the digests of all files."""
     try:
         values = json.loads(files[MANIFEST])
     except (ValueError, RecursionError):
         values = None
     if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise UserError(f"{path}: no export of Ravine. Give a file that `ravine export` wrote")
+        raise _no_export(path)
     for key, known in (("version", VERSION), ("schema", SCHEMA)):
-        if version and values.get(key) != known:
+        if complete and values.get(key) != known:
+            problem = f"its {key} is {str(values.get(key))[:20]}, this version of Ravine reads {known}"
             raise UserError(
-                f"{path}: its {key} is {str(values.get(key))[:20]}, this Ravine reads {known}. "
-                "Read it with the Ravine that wrote it, or export it again with this one"
+                str(path), problem, "Read it with the version that wrote it, or export it again with this one"
             )
-    manifest = _parsed(path, MANIFEST, _Manifest, files[MANIFEST])
-    if not version:
+    manifest = _parse(path, MANIFEST, _Manifest, files[MANIFEST])
+    if not complete:
         return manifest
     if not re.fullmatch(r"[^\x00-\x1f/\\]+", manifest.study) or manifest.study.startswith("."):
-        raise _broken(path, f"{MANIFEST}: {manifest.study[:40]!r} is no name of a study")
+        raise _damaged(path, f"{MANIFEST}: {manifest.study[:40]!r} is not a valid name of a study")
     if not set(files) - {MANIFEST} == set(manifest.files) == {STUDY, RECORDS, POINTS, LOSSES}:
-        raise _broken(path, f"the files that are there are not those of {MANIFEST}")
-    for name, said in manifest.files.items():
-        if _digest(files[name]) != said.sha256:
-            raise _broken(path, f"{name} has not the digest that {MANIFEST} says")
+        raise _damaged(path, f"its files are not those of {MANIFEST}")
+    for name, file in manifest.files.items():
+        if _digest(files[name]) != file.sha256:
+            raise _damaged(path, f"the digest of {name} is not that of {MANIFEST}")
     return manifest
 
 
-def _parsed(path: Path, name: str, model: type[M], data: bytes) -> M:
+def _parse(path: Path, name: str, model: type[M], data: bytes) -> M:
     try:
         return model.model_validate_json(data, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])[:80]
-        raise _broken(path, f"{name}: {place}: {first['msg'][:80]}") from None
+        key = ".".join(str(part) for part in first["loc"])[:80]
+        raise _damaged(path, f"{name}: {key}: {first['msg'][:80]}") from None
 
 
 def _trial(path: Path, key: str, description: Mapping[str, Any]) -> Trial:
-    """The trial of a description, if that hashes to the id that it is filed under."""
+    """Return the trial of a description whose hash is the id that it is filed under."""
     try:
         trial = _TRIAL.validate_json(json.dumps({"label": "-", **field_values(description)}), strict=True)
         identity = trial.id
     except (ValidationError, ValueError, TypeError):
-        raise _broken(path, f"{RECORDS}: what is filed under {key[:40]!r} describes no trial") from None
+        raise _damaged(path, f"{RECORDS}: {key[:40]!r} does not describe a trial") from None
     if identity != key or description.keys() != trial.description().keys():
-        raise _broken(path, f"{RECORDS}: the description filed under {key[:40]!r} is that of {identity}")
+        raise _damaged(path, f"{RECORDS}: the id of the description of {key[:40]!r} is {identity}")
     return trial
 
 
 _TRIAL = TypeAdapter(Trial)
 
 
-def _labelled(trial: Trial, label: str) -> Trial:
-    return Trial.from_description(trial.description(), label)
-
-
 def _record(path: Path, trial: Trial, record: _Record, environment: Mapping[str, str]) -> TrialRecord:
+    values = {**record.model_dump(), "label": trial.label, "trial": trial.description(), "environment": environment}
+    values["started"] = record.started / 1000
     try:
-        outcome, timing = Outcome(record.outcome), Timing(**_times(record.timing))
+        complete = TrialRecord(run_id="", **serialization.from_dict(values))
     except (ValueError, TypeError):
-        raise _broken(path, f"{RECORDS}: {trial.id}: unknown outcome or times") from None
-    if (outcome is not Outcome.FAILED and not trial.imported) != bool(record.weights):
-        raise _broken(path, f"{RECORDS}: {trial.id}: {outcome}, {'with' if record.weights else 'without'} weights")
-    return TrialRecord(
-        run_id="",
-        trial=trial,
-        outcome=outcome,
-        reason=record.reason,
-        weights=record.weights,
-        timing=timing,
-        environment=environment,
-        started=record.started / 1000,
-    )
-
-
-def _times(values: Mapping[str, float]) -> dict[str, Any]:
-    return {**values, "examples": int(values["examples"])} if "examples" in values else dict(values)
+        raise _damaged(path, f"{RECORDS}: {trial.id}: unknown outcome or times") from None
+    if (complete.outcome is not Outcome.FAILED and not trial.imported) != bool(record.weights):
+        has = "with" if record.weights else "without"
+        raise _damaged(path, f"{RECORDS}: {trial.id}: {complete.outcome}, {has} weights")
+    return complete
 
 
 def _points(path: Path, files: Mapping[str, bytes], name: str) -> pd.DataFrame:
@@ -452,17 +429,17 @@ def _points(path: Path, files: Mapping[str, bytes], name: str) -> pd.DataFrame:
 
     try:
         file = pq.ParquetFile(io.BytesIO(files[name]))
-        told = file.metadata
-        size = sum(told.row_group(at).total_byte_size for at in range(told.num_row_groups))
-        if told.num_rows > MAX_ROWS or size > MAX_BYTES:
-            raise _broken(path, f"{name} is larger than any study")
-        kinds = {"trial_id": pa.string(), "metric": pa.string(), "epoch": pa.int64(), "step": pa.int64()}
-        schema = pa.schema({**kinds, "value": pa.float64()})
+        metadata = file.metadata
+        size = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
+        if metadata.num_rows > MAX_ROWS or size > MAX_BYTES:
+            raise _damaged(path, f"{name} is larger than any study")
+        types = {"trial_id": pa.string(), "metric": pa.string(), "epoch": pa.int64(), "step": pa.int64()}
+        schema = pa.schema({**types, "value": pa.float64()})
         table = file.read(columns=_COLUMNS).select(_COLUMNS).cast(schema)
     except (pa.ArrowException, OSError, KeyError) as error:
-        raise _broken(path, f"{name}: {' '.join(str(error).split())[:100]}") from None
+        raise _damaged(path, f"{name}: {' '.join(str(error).split())[:100]}") from None
     if any(table[column].null_count for column in _COLUMNS):
-        raise _broken(path, f"{name}: values are missing")
+        raise _damaged(path, f"{name}: values are missing")
     frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
     return frame
 
@@ -470,31 +447,33 @@ def _points(path: Path, files: Mapping[str, bytes], name: str) -> pd.DataFrame:
 # --- both ------------------------------------------------------------------------------------------------------------
 
 
-def _check_whole(path: Path, found: Mapping[str, TrialRecord], points: pd.DataFrame, *, thinned: bool = False) -> None:
-    """See that every record has the history that its outcome says.
+def _check_histories(
+    path: Path, records: Mapping[str, TrialRecord], points: pd.DataFrame, *, thinned: bool = False
+) -> None:
+    """Check that every record has the history that its outcome requires.
 
     Raises:
-        UserError: One has not: a partial run, which is not to be taken for a whole one.
+        UserError: A history is incomplete or has epochs beyond the trial's.
     """
     spans = points.groupby(["trial_id", "metric"], sort=False).agg(
-        least=("epoch", "min"), most=("epoch", "max"), last=("step", "max"), count=("epoch", "size")
+        first_epoch=("epoch", "min"), last_epoch=("epoch", "max"), last_step=("step", "max"), count=("epoch", "size")
     )
-    for key, record in found.items():
+    for key, record in records.items():
         trial = record.trial
-        own = spans.loc[key] if key in spans.index.get_level_values(0) else spans.iloc[:0]
-        odd = len(own) and (own["least"].min() < 1 or own["most"].max() > trial.epochs)
-        steps = own.loc[STEP_LOSS] if STEP_LOSS in own.index else None
-        short = (record.outcome is Outcome.OK and not trial.imported) and (
-            "train/loss" not in own.index
-            or own.loc["train/loss", "count"] != trial.epochs
-            or "test/loss" not in own.index
-            or own.loc["test/loss", "count"] != len(trial.tested_epochs())
-            or steps is None
-            or steps["last"] != trial.updates
-            or (not thinned and steps["count"] != trial.updates)
+        metrics = spans.loc[key] if key in spans.index.get_level_values(0) else spans.iloc[:0]
+        outside = len(metrics) and (metrics["first_epoch"].min() < 1 or metrics["last_epoch"].max() > trial.epochs)
+        losses = metrics.loc[STEP_LOSS] if STEP_LOSS in metrics.index else None
+        incomplete = (record.outcome is Outcome.OK and not trial.imported) and (
+            "train/loss" not in metrics.index
+            or metrics.loc["train/loss", "count"] != trial.epochs
+            or "test/loss" not in metrics.index
+            or metrics.loc["test/loss", "count"] != len(trial.tested_epochs())
+            or losses is None
+            or losses["last_step"] != trial.updates
+            or (not thinned and losses["count"] != trial.updates)
         )
-        if odd or short:
-            raise UserError(
-                f"{path}: {trial.name} ({key}): a partial run: its history does not cover the {trial.epochs} epochs that "
-                "its record claims. Leave it out, or run it again"
+        if outside or incomplete:
+            problem = (
+                f"{trial.name} ({key}): its history does not cover exactly the {trial.epochs} epochs of its record"
             )
+            raise UserError(str(path), problem, "Remove the record, or run the trial again")

@@ -1,4 +1,4 @@
-"""An export goes into a store: what the store lacks is recorded, and nothing that it has is changed."""
+"""Add the records of an export to a store. Records that the store already has are not changed."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 from suite.errors import UserError
 from suite.records import Outcome, Point, TrialRecord, TrialResult
+from suite.tracking import serialization
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
     from suite.tracking.store import Store
@@ -17,80 +20,78 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MergeResult:
-    """What a merge did: how many records it added, and how many the store had."""
+    """How many records a merge added, and how many the store already had."""
 
     added: int
     already_present: int
 
 
 def merge(archive: Archive, store: Store) -> MergeResult:
-    """Record what the store has no good record of; call it while the store is held.
+    """Record each result of an export that the store does not have; the store is locked by the caller.
 
-    A record keeps its times and where it was measured. One that the store has stays as it is, times included; only a
-    failed one gives way to a result. A merge that is stopped goes on when it is done again.
+    A record keeps its times and environment. A record of the store is not changed, except that a result replaces a
+    failure. An interrupted merge is resumed by running it again.
 
     Raises:
-        UserError: A trial ended otherwise there than here, or the export holds means in place of step losses; nothing
-            is recorded then.
+        UserError: A trial has another result in the store, or the export has means instead of step losses. Then nothing
+            is recorded.
     """
     if archive.step_losses != "all":
-        raise UserError(
-            f"{archive.path}: it has means over windows in place of the step losses, which are not what was measured. "
-            "Read it with `ravine compare`, or merge an export that was made without --step-losses"
-        )
-    known = store.records(archive.found)
+        problem = "it has means over windows instead of the measured step losses"
+        hint = "Read it with `ravine compare`, or merge an export that was made without --step-losses"
+        raise UserError(str(archive.path), problem, hint)
+    known = store.records(archive.records_by_id)
     _check_agreement(archive, store, known)
-    missing = [record for key, record in archive.found.items() if key not in known or _better(record, known[key])]
+    missing = [
+        record
+        for key, record in archive.records_by_id.items()
+        if key not in known or _replaces_failure(record, known[key])
+    ]
     points = dict(list(archive.points(missing).groupby("trial_id", sort=False)))
     for record in missing:
-        own = points.get(record.trial.id)
-        store.write(archive.study, _result(record, own))
-    store.tag_with_study(
-        archive.study, (record for key, record in known.items() if not _better(archive.found[key], record))
-    )
-    return MergeResult(added=len(missing), already_present=len(archive.found) - len(missing))
+        store.write(archive.study, _result(record, points.get(record.trial.id)))
+    kept = [record for key, record in known.items() if not _replaces_failure(archive.records_by_id[key], record)]
+    store.tag_with_study(archive.study, kept)
+    return MergeResult(added=len(missing), already_present=len(kept))
 
 
-def _better(one: TrialRecord, other: TrialRecord) -> bool:
-    """Whether one is a result and the other is none."""
-    return one.outcome is not Outcome.FAILED and other.outcome is Outcome.FAILED
+def _replaces_failure(new: TrialRecord, old: TrialRecord) -> bool:
+    return new.outcome is not Outcome.FAILED and old.outcome is Outcome.FAILED
 
 
-def _check_agreement(archive: Archive, store: Store, known: dict[str, TrialRecord]) -> None:
-    apart = [
-        (archive.found[key], here)
-        for key, here in known.items()
-        if Outcome.FAILED not in {here.outcome, archive.found[key].outcome}
-        and (here.outcome, here.weights) != (archive.found[key].outcome, archive.found[key].weights)
+def _check_agreement(archive: Archive, store: Store, known: Mapping[str, TrialRecord]) -> None:
+    pairs = [(archive.records_by_id[key], record) for key, record in known.items()]
+    conflicting = [
+        (theirs, ours)
+        for theirs, ours in pairs
+        if Outcome.FAILED not in {theirs.outcome, ours.outcome}
+        and (theirs.outcome, theirs.weights) != (ours.outcome, ours.weights)
     ]
-    if not apart:
+    if not conflicting:
         return
-    theirs, ours = apart[0]
-    more = f"; {len(apart) - 1} more" if len(apart) > 1 else ""
-    raise UserError(
-        f"{archive.path}: {theirs.trial.name} ({theirs.trial.id}) does not fit what {store.place} has: {_told(theirs)} "
-        f"there, {_told(ours)} here{more}. One trial has one result: merge into a store of its own with --store, and "
-        "set the two side by side with `ravine compare`"
+    theirs, ours = conflicting[0]
+    more = f"; {len(conflicting) - 1} more trials differ" if len(conflicting) > 1 else ""
+    problem = (
+        f"{theirs.trial.name} ({theirs.trial.id}) has another result in {store.place}: {_describe(theirs)} in the export, "
+        f"{_describe(ours)} in the store{more}"
     )
+    hint = (
+        "Merge into a separate store with --store and compare the two with `ravine compare`, because a trial can have only "
+        "one result"
+    )
+    raise UserError(str(archive.path), problem, hint)
 
 
-def _told(record: TrialRecord) -> str:
-    """How a trial ended and where, short."""
-    where = record.environment
-    device = where.get("device_name") or where.get("device") or "an unknown device"
-    return f"{record.outcome}, weights {record.weights[:8]} (torch {where.get('torch', 'unknown')}, {device})"
+def _describe(record: TrialRecord) -> str:
+    """Return the outcome and the environment of a record in short."""
+    environment = record.environment
+    device = environment.get("device_name") or environment.get("device") or "an unknown device"
+    return f"{record.outcome}, weights {record.weights[:8]} (torch {environment.get('torch', 'unknown')}, {device})"
 
 
 def _result(record: TrialRecord, points: pd.DataFrame | None) -> TrialResult:
     columns = ("metric", "epoch", "step", "value")
-    rows = [] if points is None else [points[column].tolist() for column in columns]
+    rows = [] if points is None else zip(*(points[column].tolist() for column in columns), strict=True)
     return TrialResult(
-        trial=record.trial,
-        outcome=record.outcome,
-        reason=record.reason,
-        points=tuple(Point(*row) for row in zip(*rows, strict=True)),
-        weights=record.weights,
-        timing=record.timing,
-        environment=record.environment,
-        started=record.started,
+        points=tuple(Point(*row) for row in rows), **serialization.from_dict(serialization.to_dict(record))
     )

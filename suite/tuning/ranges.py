@@ -1,4 +1,4 @@
-"""Ranges of hyperparameters: the default ones of the β values, and the scale on which each form of a range is uniform."""
+"""Ranges of hyperparameters: default ranges, and the scale on which each form of range is uniform."""
 
 from __future__ import annotations
 
@@ -14,44 +14,40 @@ DEFAULTS = {
     "beta2": Range(one_minus_log=(0.0001, 0.5)),
 }
 ON_REQUEST = {"eps": Range(log=(1e-10, 0.1))}
-"""Tuned where `tune.parameters` names it."""
+"""Default ranges of hyperparameters that are tuned only if `tune.parameters` names them."""
 EDGE = 0.02
-"""So near to an end of a range, as a share of it, an optimum lies on the edge."""
+"""A value is at a bound of its range if its distance, as a fraction of the range, is smaller than this."""
 
 
 def bounds(values: Range) -> tuple[str, tuple[float, float]]:
-    """The form of a range and its two ends, on the scale of its form; of a list of values the least and the greatest."""
+    """Return the form of a range and its bounds on the scale of that form; minimum and maximum of a list of values."""
     for form in ("log", "one_minus_log", "uniform"):
-        found = getattr(values, form)
-        if found:
-            return form, found
+        if ends := getattr(values, form):
+            return form, ends
     assert values.values
     return "values", (min(values.values), max(values.values))
 
 
 def to_search_scale(values: Range, value: float) -> float:
-    """A hyperparameter on the scale that its range is written in: 1 − β for `one_minus_log`, else itself."""
-    form, (low, high) = bounds(values)
+    """Return a hyperparameter on the scale of its range: 1 − β for `one_minus_log`, otherwise unchanged."""
+    form, ends = bounds(values)
     x = 1 - value if form == "one_minus_log" else value
-    for end in (low, high):  # 1 − 0.9 is 0.09999999999999998
-        if math.isclose(x, end, rel_tol=1e-12):
-            return end
-    return x
+    return next((end for end in ends if math.isclose(x, end, rel_tol=1e-12)), x)  # 1 − 0.9 is 0.09999999999999998
 
 
 def from_search_scale(values: Range, x: float) -> float:
-    """The hyperparameter from the scale that its range is written in."""
+    """Return the hyperparameter of a value on the scale of its range."""
     return 1 - x if values.one_minus_log else x
 
 
 def contains(values: Range, value: float) -> bool:
-    """Whether the range has this value."""
+    """Return whether a range contains a value."""
     low, high = bounds(values)[1]
     return value in values.values if values.values else low <= to_search_scale(values, value) <= high
 
 
 def relative_position(values: Range, value: float) -> float:
-    """Where a value lies in its range, from 0 at the low end to 1 at the high end, on the scale that is uniform."""
+    """Return the position of a value in its range, from 0 (low) to 1 (high), on the scale on which it is uniform."""
     form, (low, high) = bounds(values)
     x = to_search_scale(values, value)
     if low == high:
@@ -61,27 +57,27 @@ def relative_position(values: Range, value: float) -> float:
     return (x - low) / (high - low)
 
 
-def grid(values: Range, points: int) -> tuple[float, ...]:
-    """So many values, evenly spaced on the uniform scale from end to end (six digits inside); a list of values as it is."""
+def grid(values: Range, num_points: int) -> tuple[float, ...]:
+    """Return N values, evenly spaced on the uniform scale; inner ones have six digits. A list of values is unchanged."""
     if values.values:
         return values.values
     form, (low, high) = bounds(values)
-    shares = [i / (points - 1) for i in range(1, points - 1)]
-    between = [low * (high / low) ** t if form != "uniform" else low + (high - low) * t for t in shares]
-    return tuple(from_search_scale(values, x) for x in (low, *(float(f"{x:.6g}") for x in between), high))
+    shares = [i / (num_points - 1) for i in range(1, num_points - 1)]
+    inner = [low * (high / low) ** t if form != "uniform" else low + (high - low) * t for t in shares]
+    return tuple(from_search_scale(values, x) for x in (low, *(float(f"{x:.6g}") for x in inner), high))
 
 
 def extend_range_at_bound(values: Range, value: float) -> Range | None:
-    """Where a value lies on the edge of its range, a range that goes on there; else None, as at a bound of the rule.
+    """Return a wider range if a value is at a bound of its range that can be extended, else None.
 
-    Ten times as far on a logarithmic scale, twice as wide on a uniform one; a list of values has none.
+    A logarithmic range extends by a factor of ten, a uniform one by its width; a list of values cannot be extended.
     """
     form, (low, high) = bounds(values)
-    at = relative_position(values, value)
-    if form == "values" or EDGE <= at <= 1 - EDGE:
+    position = relative_position(values, value)
+    if form == "values" or EDGE <= position <= 1 - EDGE:
         return None
     width = high - low
-    if at < EDGE:
+    if position < EDGE:
         low = low - width if form == "uniform" else low / 10
     else:
         high = high + width if form == "uniform" else high * 10
@@ -94,6 +90,6 @@ def extend_range_at_bound(values: Range, value: float) -> Range | None:
 
 
 def format_range(values: Range) -> str:
-    """A range as a study file has it."""
-    form, numbers = bounds(values)
-    return f"{{ {form} = [{', '.join(map(repr, values.values or numbers))}] }}"
+    """Return a range as text of a study file."""
+    form, ends = bounds(values)
+    return f"{{ {form} = [{', '.join(map(repr, values.values or ends))}] }}"

@@ -1,4 +1,4 @@
-"""What a search tries next, by one of Optuna's samplers: from the seed and what was told before, nothing else."""
+"""Proposals: the next configuration of a search, from its seed and the earlier results alone, by a sampler of Optuna."""
 
 from __future__ import annotations
 
@@ -18,31 +18,34 @@ if TYPE_CHECKING:
     from suite.tuning.search import Search
 
 
-def proposal(search: Search, history: Sequence[FrozenTrial], number: int) -> dict[str, float]:
-    """The hyperparameters that configuration `number` tries.
+def propose(search: Search, history: Sequence[FrozenTrial], number: int) -> dict[str, float]:
+    """Return the hyperparameters of configuration `number`.
 
     Args:
-        search: Whose.
-        history: Optuna's trials before it, in the order of their numbers. Of those of its own batch only what they try is
-            looked at, even where the results are there.
-        number: From 0; 0 is the optimizer's own setting.
+        search: The search.
+        history: Optuna's earlier trials in the order of their numbers. Results of the same batch are ignored, even if
+            they exist.
+        number: From 0; 0 is the default setting.
     """
     if number == 0:
-        own = search_space.tunable(search.base.hyperparameters)
-        return {name: own[name] for name in search.space}
+        default = search_space.tunable(search.base.hyperparameters)
+        return {name: default[name] for name in search.space}
     if search.tune.sampler == "grid":
         return search.grid[number - 1]
     import optuna
     from optuna.trial import TrialState, create_trial
 
     scratch = optuna.create_study(sampler=_sampler(search, number), direction=direction(search))
-    for trial in history[:1] if search.tune.sampler == "qmc" else history:  # of a sequence, the place alone counts
-        told = trial.number < search.batch_of(number)
-        running = create_trial(state=TrialState.RUNNING, params=trial.params, distributions=trial.distributions)
-        scratch.add_trial(trial if told else running)
-    for _ in range(number - 1 if search.tune.sampler == "qmc" else 0):
+    is_sequence = search.tune.sampler == "qmc"  # it depends on the number alone
+    for trial in history[:1] if is_sequence else history:
+        if trial.number < search.batch_of(number):
+            scratch.add_trial(trial)
+        else:
+            params, spaces = trial.params, trial.distributions
+            scratch.add_trial(create_trial(state=TrialState.RUNNING, params=params, distributions=spaces))
+    for _ in range(number - 1 if is_sequence else 0):
         scratch.ask(distributions(search))
-    return outer(search, scratch.ask(distributions(search)).params)
+    return from_optuna(search, scratch.ask(distributions(search)).params)
 
 
 def _sampler(search: Search, number: int) -> BaseSampler:
@@ -63,38 +66,38 @@ def _sampler(search: Search, number: int) -> BaseSampler:
 
 
 def direction(search: Search) -> Literal["minimize", "maximize"]:
-    """What Optuna does with the objective."""
+    """Return Optuna's direction of the objective."""
     return "maximize" if search.sign < 0 else "minimize"
 
 
 def distributions(search: Search) -> dict[str, BaseDistribution]:
-    """The space, as Optuna knows it."""
+    """Return the search space as Optuna's distributions."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-    found: dict[str, BaseDistribution] = {}
+    spaces: dict[str, BaseDistribution] = {}
     for name, values in search.space.items():
         form, (low, high) = ranges.bounds(values)
         if values.values:
-            found[name] = CategoricalDistribution(values.values)
+            spaces[name] = CategoricalDistribution(values.values)
         else:
-            found[_inner_name(search, name)] = FloatDistribution(low, high, log=form != "uniform")
-    return found
+            spaces[_optuna_name(search, name)] = FloatDistribution(low, high, log=form != "uniform")
+    return spaces
 
 
-def _inner_name(search: Search, name: str) -> str:
+def _optuna_name(search: Search, name: str) -> str:
     return f"1-{name}" if search.space[name].one_minus_log else name
 
 
-def inner(search: Search, hyperparameters: Mapping[str, float]) -> dict[str, float]:
-    """What Optuna calls these hyperparameters: 1 − β in place of β where its range is one of 1 − β."""
+def to_optuna(search: Search, hyperparameters: Mapping[str, float]) -> dict[str, float]:
+    """Return hyperparameters as Optuna's parameters: 1 − β instead of β if its range is one of 1 − β."""
     return {
-        _inner_name(search, name): ranges.to_search_scale(search.space[name], x) for name, x in hyperparameters.items()
+        _optuna_name(search, name): ranges.to_search_scale(search.space[name], x) for name, x in hyperparameters.items()
     }
 
 
-def outer(search: Search, params: Mapping[str, float]) -> dict[str, float]:
-    """The hyperparameters from what Optuna calls them."""
+def from_optuna(search: Search, params: Mapping[str, float]) -> dict[str, float]:
+    """Return the hyperparameters of Optuna's parameters."""
     return {
-        name: ranges.from_search_scale(values, params[_inner_name(search, name)])
+        name: ranges.from_search_scale(values, params[_optuna_name(search, name)])
         for name, values in search.space.items()
     }

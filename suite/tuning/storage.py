@@ -1,4 +1,4 @@
-"""Optuna's storage: where searches keep what they tried, held by one process at a time."""
+"""Optuna's storage of searches, locked by one process at a time."""
 
 from __future__ import annotations
 
@@ -24,37 +24,37 @@ if TYPE_CHECKING:
 
 OPTUNA_TABLES = {"studies", "trials", "trial_params", "version_info"}
 CONFIGURATION, RUN, PROTOCOL = "ravine.configuration", "ravine.run", "ravine.protocol"
-"""What the storage is told besides the values: a trial's whole record and its run in MLflow, a study's description."""
+"""Attributes in the storage: a trial's complete record, its run in MLflow, and a study's protocol."""
 
 
-def locate(storage: str | None, beside: Path) -> str:
-    """The URL of Optuna's storage: what `--storage` names, else the SQLite file `optuna.db`.
+def locate(storage: str | None, folder: Path) -> str:
+    """Return the URL of Optuna's storage: from `--storage`, else the SQLite file `optuna.db`.
 
     Args:
         storage: A URL of a database (`sqlite:///…`, `postgresql://…`), or the path of a SQLite file.
-        beside: The folder of the default file.
+        folder: The folder of the default file.
 
     Raises:
-        UserError: It is empty, or no such address.
+        UserError: It is empty, or an invalid address.
     """
-    url = str(beside / "optuna.db") if storage is None else storage
-    mend = "Write the path of a SQLite file, or one of sqlite:///…, postgresql://…, mysql://…"
+    url = str(folder / "optuna.db") if storage is None else storage
+    hint = "Write the path of a SQLite file, or one of sqlite:///…, postgresql://…, mysql://…"
     if url in {"", databases.SQLITE}:
-        raise UserError(f"--storage: it is empty. {mend}, or leave --storage out")
+        raise UserError("--storage", "expected a file or an address, got an empty text", f"{hint}, or omit it")
     if "://" in url and not url.startswith(databases.SQLITE):
-        databases.check_address(url, ("postgresql", "mysql"), "--storage", mend)
+        databases.check_address(url, ("postgresql", "mysql"), "--storage", hint)
         return url
-    return databases.whole_address(url, "--storage")
+    return databases.absolute_address(url, "--storage")
 
 
 class Storage:
-    """Optuna's storage, held by this process.
+    """Optuna's storage, locked by this process while the context is open.
 
     Args:
-        url: As `locate` gives it.
+        url: From `locate`.
 
     Raises:
-        UserError: It is held by another process, broken, or a database of something else.
+        UserError: Another process has locked it, it is damaged, or it is a database of another program.
     """
 
     def __init__(self, url: str) -> None:
@@ -64,16 +64,19 @@ class Storage:
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        with self.told("opened"), contextlib.ExitStack() as stack:
+        with self.store_errors("opened"), contextlib.ExitStack() as stack:
             if self.file:
                 self.file.parent.mkdir(parents=True, exist_ok=True)
-            self._refuse_others()
-            stack.enter_context(file_lock(self.url, "--storage chooses another"))
+            self._check_tables()
+            stack.enter_context(file_lock(self.url, "Wait until it ends, stop it, or choose another with --storage"))
             import optuna
 
             optuna.logging.set_verbosity(optuna.logging.ERROR)
             if self.file and not self.file.exists():
-                _make(self.file)
+                with databases.create_atomically(self.file) as url:
+                    new = optuna.storages.RDBStorage(url)
+                    new.remove_session()
+                    new.engine.dispose()
             self._rdb = optuna.storages.RDBStorage(self.url)
             stack.callback(self._rdb.engine.dispose)
             stack.callback(self._rdb.remove_session)
@@ -83,8 +86,8 @@ class Storage:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _refuse_others(self) -> None:
-        """Optuna would make its tables in whatever database it is given."""
+    def _check_tables(self) -> None:
+        """Refuse another program's database, because Optuna would create its tables there."""
         import sqlalchemy
 
         if self.file:
@@ -92,86 +95,73 @@ class Storage:
             return
         engine = sqlalchemy.create_engine(self.url)
         try:
-            tables = set(sqlalchemy.inspect(engine).get_table_names())
+            names = sqlalchemy.inspect(engine).get_table_names()
         finally:
             engine.dispose()
-        if tables and not tables >= OPTUNA_TABLES:
-            raise UserError(
-                f"{self.place}: it is a database of something else (tables {', '.join(sorted(tables)[:3])}, ...), "
-                "not of Optuna. --storage chooses another"
-            )
+        databases.check_tables(self.place, names, OPTUNA_TABLES, "Optuna", "--storage")
 
     @contextlib.contextmanager
-    def told(self, done: str) -> Iterator[None]:
-        """Turn what a storage that is away, broken or not writable raises into one line."""
+    def store_errors(self, done: str) -> Iterator[None]:
+        """Raise the exceptions of an unavailable, damaged or read-only storage as a `UserError`."""
         from optuna.exceptions import OptunaError
         from sqlalchemy.exc import SQLAlchemyError
 
         try:
             yield
         except ImportError as error:
-            raise UserError(f"{self.place}: {error}. {databases.DRIVER}") from error
+            raise UserError(self.place, str(error), databases.DRIVER) from error
         except (OSError, OptunaError, SQLAlchemyError, RuntimeError, ValueError) as error:
-            why = databases.cause(error)
-            mend = "Is the server up?"
-            if self.file:
-                mend = "Remove it to start anew (recorded trials are not run again)"
-                mend = mend if os.path.isfile(self.file) else "Give the path of a file"  # noqa: PTH113 (never raises)
-            mend = "Another process holds it (a backup, a viewer?): end that" if "database is locked" in why else mend
-            raise UserError(
-                f"{self.place}: Optuna's storage cannot be {done}: {why}. {mend}, or choose another with --storage"
-            ) from error
+            cause = databases.cause(error)
+            if "database is locked" in cause:
+                hint = "End the process that has locked it (a backup, a viewer)"
+            elif not self.file:
+                hint = "Check that the server is running"
+            elif os.path.isfile(self.file):  # noqa: PTH113 (never raises)
+                hint = "Remove it to start anew (recorded trials are not run again)"
+            else:
+                hint = "Give the path of a file"
+            problem = f"Optuna's storage cannot be {done}: {cause}"
+            raise UserError(self.place, problem, f"{hint}, or choose another with --storage") from error
 
     def study(self, search: Search) -> optuna.Study:
-        """The Optuna study of a search, made where it is not there.
+        """Return the Optuna study of a search; create it if necessary.
 
         Raises:
-            UserError: There is one of that name that Ravine did not make.
+            UserError: A study of that name has trials that Ravine did not write.
         """
         import optuna
 
-        with self.told("read"):
-            found = optuna.create_study(
+        with self.store_errors("read"):
+            study = optuna.create_study(
                 storage=self._rdb,
                 study_name=search.optuna,
                 direction=direction(search),
                 pruner=optuna.pruners.NopPruner(),
-                sampler=optuna.samplers.RandomSampler(seed=0),  # never asked: proposals are made apart
+                sampler=optuna.samplers.RandomSampler(seed=0),  # never used: see `suite.tuning.sampling`
                 load_if_exists=True,
             )
-            trials = found.get_trials(deepcopy=False)
-            if not trials and PROTOCOL not in found.user_attrs:
-                found.set_user_attr(PROTOCOL, search.protocol)
-            ours = found.user_attrs.get(PROTOCOL) == search.protocol and all(
+            trials = study.get_trials(deepcopy=False)
+            if not trials and PROTOCOL not in study.user_attrs:
+                study.set_user_attr(PROTOCOL, search.protocol)
+            is_ours = study.user_attrs.get(PROTOCOL) == search.protocol and all(
                 trial.state is optuna.trial.TrialState.RUNNING or CONFIGURATION in trial.user_attrs for trial in trials
             )
-        if not ours:
-            raise UserError(
-                f'{self.place}: the Optuna study "{search.optuna}" holds what Ravine did not put there. '
-                "Delete it (optuna delete-study), or choose another storage with --storage"
-            )
-        return found
-
-
-def _make(file: Path) -> None:
-    """Make a storage in a SQLite file: all of it, or nothing."""
-    import optuna
-
-    with databases.create_atomically(file) as url:
-        made = optuna.storages.RDBStorage(url)
-        made.remove_session()
-        made.engine.dispose()
+        if not is_ours:
+            problem = f'the Optuna study "{search.optuna}" has trials that Ravine did not write'
+            hint = "Delete it (optuna delete-study), or choose another storage with --storage"
+            raise UserError(self.place, problem, hint)
+        return study
 
 
 def configurations(storage: Storage, search: Search) -> list[Configuration]:
-    """What a search has tried so far, by number, as far as the study asks for."""
-    found = storage.study(search)
-    with storage.told("read"):
-        trials = found.get_trials(deepcopy=False)[: search.configurations]
+    """Return the recorded configurations of a search by number, at most as many as the study requests."""
+    study = storage.study(search)
+    with storage.store_errors("read"):
+        trials = study.get_trials(deepcopy=False)[: search.configurations]
         return [configuration(trial) for trial in trials if CONFIGURATION in trial.user_attrs]
 
 
 def configuration(trial: FrozenTrial) -> Configuration:
-    """What Optuna was told of a configuration."""
+    """Return the configuration in the attributes of an Optuna trial."""
     description = json.loads(trial.user_attrs[CONFIGURATION])
     return Configuration.from_description(description, run_id=trial.user_attrs.get(RUN, ""))

@@ -1,7 +1,7 @@
-"""The result of a tuning: an ordinary study file with each optimizer's own setting and the tuned one beside it.
+"""The result of a tuning: a study file with the default and the tuned setting of each optimizer.
 
-Both are run on fresh repeats and judged on the test set, so that tuned − own can be told with its interval. Floats are
-written exactly, each tuned value with where it came from.
+Both run on new repeats and are evaluated on the test set, which gives a confidence interval for tuned − default. Floats are
+written exactly, and each tuned value with its source.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import tomlkit
 from suite.spec.study import tuned_label
 from suite.spec.study_file import plain, table
 from suite.tuning import ranges, search_space
-from suite.tuning import search as searching
+from suite.tuning.search import best_configuration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,29 +26,28 @@ if TYPE_CHECKING:
 
 
 def name(study: Study) -> str:
-    """The name of a study's tuned study."""
+    """Return the name of a study's tuned study."""
     return f"{study.report_name}_tuned"
 
 
-def write(study: Study, searches: Sequence[Search], tried: Mapping[str, Sequence[Configuration]], folder: Path) -> Path:
-    """Write the tuned study of a study; returns its path. An older one is replaced at once or not at all.
+def write(
+    study: Study, searches: Sequence[Search], configurations: Mapping[str, Sequence[Configuration]], folder: Path
+) -> Path:
+    """Write the tuned study of a study and return its path; an older one is replaced atomically.
 
     Args:
         study: The study that was tuned.
         searches: Its searches.
-        tried: From label to what its search tried.
-        folder: Where generated studies lie.
+        configurations: From label to the configurations that its search tried.
+        folder: The folder of generated studies.
     """
     document = tomlkit.document()
-    objective, first = study.tune.objective, searches[0]
+    first = searches[0]
     document.add(tomlkit.comment(f"Written by `ravine tune`: {first.configurations} configurations of each optimizer,"))
-    document.add(
-        tomlkit.comment(
-            f"picked by {objective} on {first.num_validation_examples:,} validation examples, never on the test set."
-        )
-    )
+    examples = f"{first.num_validation_examples:,} validation examples"
+    document.add(tomlkit.comment(f"selected by {study.tune.objective} on {examples}, never on the test set."))
     values = study.model_dump(exclude_unset=True, exclude={"optimizer", "tune", "tuned", "modules", "title"})
-    document.add("title", f"{study.title}: own against tuned settings")
+    document.add("title", f"{study.title}: default and tuned settings")
     for key, value in values.items():
         document.add(key, plain(value))
     if study.folder and any(":" in spec for spec in (study.problem, *(entry.kind for entry in study.optimizer))):
@@ -56,59 +55,52 @@ def write(study: Study, searches: Sequence[Search], tried: Mapping[str, Sequence
     entries = tomlkit.aot()
     for entry, search in zip(study.optimizer, searches, strict=True):
         entries.append(table(entry.model_dump(exclude_unset=True)))
-        entries.append(_tuned(entry, search, searching.best_configuration(tried[search.label], search)))
+        entries.append(_tuned_entry(entry, search, best_configuration(configurations[search.label], search)))
     document.add("optimizer", entries)
-    document.add("tuned", _provenance(study, searches))
+    source = {"study": study.name, "trials": first.configurations}
+    document.add("tuned", table(source))
+    document["tuned"].add("optuna", table({search.label: search.optuna for search in searches}))
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name(study)}.toml"
-    fresh = path.with_suffix(".new")
-    fresh.write_text(tomlkit.dumps(document), encoding="utf-8")
-    fresh.replace(path)
+    new = path.with_suffix(".new")
+    new.write_text(tomlkit.dumps(document), encoding="utf-8")
+    new.replace(path)
     return path
 
 
 def describe_setting(search: Search, best: Configuration | None) -> str:
-    """The best setting for people: `lr 0.0123, momentum 0.912`."""
+    """Return the best setting as text, such as `lr 0.0123, momentum 0.912`."""
     if best is None:
         return "none was better than chance"
-    told = ", ".join(f"{key} {best.hyperparameters[key]:.4g}" for key in search.space)
-    return f"{told} (its own)" if best.is_default else told
+    text = ", ".join(f"{key} {best.hyperparameters[key]:.4g}" for key in search.space)
+    return f"{text} (default)" if best.is_default else text
 
 
-def boundary_warnings(searches: Sequence[Search], tried: Mapping[str, Sequence[Configuration]]) -> Iterator[str]:
-    """A line for each tuned value that lies on the edge of its range, with the mend."""
+def boundary_warnings(
+    searches: Sequence[Search], configurations: Mapping[str, Sequence[Configuration]]
+) -> Iterator[str]:
+    """Yield a warning with a fix for each tuned value at a bound of its range."""
     for search in searches:
-        best = searching.best_configuration(tried[search.label], search)
+        best = best_configuration(configurations[search.label], search)
         for key, value in best.hyperparameters.items() if best else ():
             values = search.space[key]
             wider = ranges.extend_range_at_bound(values, value)
             if wider:
                 yield (
-                    f"tune.space.{search.base.optimizer}.{key}: the best {key} of {search.label}, {value:.4g}, lies on the "
-                    f"edge of its range {ranges.format_range(values)}. Write {key} = {ranges.format_range(wider)}, and tune again"
+                    f"tune.space.{search.base.optimizer}.{key}: the best {key} of {search.label}, {value:.4g}, is at a "
+                    f"bound of its range {ranges.format_range(values)}. Write {key} = {ranges.format_range(wider)} and "
+                    "tune again"
                 )
 
 
-def _tuned(entry: Entry, search: Search, best: Configuration | None) -> Any:
-    """The entry with the best setting in place of its own, which it keeps where there is no better one."""
+def _tuned_entry(entry: Entry, search: Search, best: Configuration | None) -> Any:
+    """Return the entry with its best setting; without a better one it keeps the default setting."""
     values = entry.model_dump(exclude_unset=True) | {"name": tuned_label(entry.name)}
     if best is None or best.is_default:
-        why = "its own setting is the best that was tried" if best else "nothing that was tried was better than chance"
-        return table(values, {"name": why})
+        reason = "the default setting is the best that was tried" if best else "no configuration was better than chance"
+        return table(values, {"name": reason})
     changed = search_space.with_values(search.base.hyperparameters, best.hyperparameters)
     keys = [key for key, value in changed.items() if value != search.base.hyperparameters[key] or key in values]
     values |= {key: changed[key] for key in keys}
     source = f'Optuna study "{best.optuna}", trial {best.number}: {best.objective} {best.value!r}'
-    told = {key: source for key in keys if key == "betas" or key in best.hyperparameters}
-    return table(values, told)
-
-
-def _provenance(study: Study, searches: Sequence[Search]) -> Any:
-    told = tomlkit.table()
-    told.add("study", study.name)
-    told.add("trials", searches[0].configurations)
-    names = tomlkit.table()
-    for search in searches:
-        names.add(search.label, search.optuna)
-    told.add("optuna", names)
-    return told
+    return table(values, {key: source for key in keys if key == "betas" or key in best.hyperparameters})

@@ -97,7 +97,7 @@ def test_an_identity_of_the_previous_version_is_recognised():
 
 
 def test_a_clock_that_is_set_does_not_change_an_identity(monkeypatch):
-    """psutil adds the time of the boot to the start, and that time changes when the clock is set."""
+    """The library adds the time of the boot to the start, and that time changes when the clock is set."""
     identity, boot_time, calls = process(), lease.psutil.boot_time, []
 
     def jumping():

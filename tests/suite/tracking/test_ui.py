@@ -71,8 +71,8 @@ def test_the_ui_shows_a_study(write_study, browser):
             address = re.search(r"at (http://127\.0\.0\.1:\d+/) ", server.stdout.readline()).group(1)
             link = server.stdout.readline().split("toy_study: ")[1].strip()
             assert link.startswith(address)
-            family = process_info.family(server.pid)
-            assert {place for pid in family for place in process_info.listening(pid)} == {"127.0.0.1"}
+            family = process_info.session_processes(server.pid)
+            assert {place for pid in family for place in process_info.listening_addresses(pid)} == {"127.0.0.1"}
             assert len(family) == 3, family  # Ravine, MLflow and its one worker
             browser.get(link)
             _wait_for(

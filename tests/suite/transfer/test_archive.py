@@ -1,9 +1,10 @@
-"""`suite.transfer.archive` and `suite.transfer.merge`: a study's records as one file, and into a store."""
+"""Tests of `suite.transfer.archive` and `suite.transfer.merge`: the records of a study as one file, and into a store."""
 
 import hashlib
 import io
 import json
 import math
+import re
 import zipfile
 
 import numpy as np
@@ -18,23 +19,24 @@ from suite.spec import study_file
 from suite.spec.plan import plan
 from suite.spec.study import validate_study
 from suite.spec.study_file import load_study, parse_study
+from suite.tracking import serialization
 from suite.tracking.store import Store, locate
 from suite.transfer import archive
 from suite.transfer.merge import merge
 
 
 def _points(trial, epochs=None):
-    """The history of a trial as the engine records it: float32 losses, an epoch's metrics after its last step."""
+    """Return the history of a trial as training records it: float32 losses, metrics at the last step of each epoch."""
     points, steps = [], trial.updates_per_epoch
-    draw = np.random.default_rng(trial.repeat + 1)
+    rng = np.random.default_rng(trial.repeat + 1)
     for epoch in range(1, (epochs or trial.epochs) + 1):
         first = (epoch - 1) * steps
         points += [
             Point("train/step_loss", epoch, first + i + 1, float(np.float32(v)))
-            for i, v in enumerate(draw.random(steps))
+            for i, v in enumerate(rng.random(steps))
         ]
         for metric in ("train/loss", "train/accuracy", "test/loss", "test/accuracy"):
-            points.append(Point(metric, epoch, epoch * steps, float(draw.random())))
+            points.append(Point(metric, epoch, epoch * steps, float(rng.random())))
     return tuple(points)
 
 
@@ -57,12 +59,12 @@ def study(write_study):
 
 @pytest.fixture
 def filled(store, study):
-    """The store with all of the study, one trial of it diverged."""
-    *most, last = plan(study)
-    for trial in most:
+    """The store with all records of the study, one of them diverged."""
+    *others, last = plan(study)
+    for trial in others:
         store.write(study, _result(trial))
-    odd = (*_points(last, 1), Point("train/step_loss", 2, 5, math.nan))
-    store.write(study, _result(last, Outcome.DIVERGED, points=odd, reason="the training loss was nan at update 5"))
+    points = (*_points(last, 1), Point("train/step_loss", 2, 5, math.nan))
+    store.write(study, _result(last, Outcome.DIVERGED, points=points, reason="the training loss was nan at update 5"))
     return store
 
 
@@ -74,52 +76,61 @@ def other(here, migrated):
 
 @pytest.fixture
 def exported(filled, study, here):
-    """An export of all of it."""
+    """An export of all records."""
     path = here / "study.zip"
     assert archive.write(study, plan(study), filled, path) == 4
     return path
 
 
-def _changed(path, **files):
-    """The export with files changed, and the manifest's digests made right again, as who means to deceive would."""
+def _contents(path):
+    """Return the files of an export by name."""
     with zipfile.ZipFile(path) as source:
-        whole = {name: source.read(name) for name in source.namelist()}
-    for name, change in files.items():
-        key = {"records": "records.json", "manifest": "manifest.json", "study": "study.toml"}[name]
-        if key.endswith(".toml"):
-            whole[key] = change(whole[key])
-            continue
-        value = json.loads(whole[key])
-        change(value)
-        whole[key] = json.dumps(value).encode()
-    _seal(path, whole)
-    return path
+        return {name: source.read(name) for name in source.namelist()}
 
 
-def _seal(path, whole):
-    manifest = json.loads(whole["manifest.json"])
-    for name, said in manifest["files"].items():
-        if name in whole:
-            said["sha256"] = hashlib.sha256(whole[name]).hexdigest()
-    whole["manifest.json"] = json.dumps(manifest).encode()
+def _write_zip(path, contents):
     with zipfile.ZipFile(path, "w") as target:
-        for name, data in whole.items():
+        for name, data in contents.items():
             target.writestr(name, data)
 
 
-def test_an_export_gives_back_what_was_recorded(filled, study, exported):
-    """Plan, outcome, weights, times, place and every value come back to the last bit, NaN and the study included."""
+def _seal(path, contents):
+    """Write an export with correct digests in its manifest, as a forger would."""
+    manifest = json.loads(contents["manifest.json"])
+    for name, entry in manifest["files"].items():
+        if name in contents:
+            entry["sha256"] = hashlib.sha256(contents[name]).hexdigest()
+    _write_zip(path, contents | {"manifest.json": json.dumps(manifest).encode()})
+
+
+def _forge(path, **changes):
+    """Change files of an export and correct the digests in its manifest."""
+    contents = _contents(path)
+    for name, change in changes.items():
+        if name == "study":
+            contents["study.toml"] = change(contents["study.toml"])
+            continue
+        values = json.loads(contents[f"{name}.json"])
+        change(values)
+        contents[f"{name}.json"] = json.dumps(values).encode()
+    _seal(path, contents)
+
+
+def _without_ids(error):
+    """Return a message with `<id>` for each id of a trial; ids depend on the file of the problem."""
+    return re.sub(r"\b[0-9a-f]{16}\b", "<id>", str(error))
+
+
+def test_an_export_has_what_was_recorded(filled, study, exported):
+    """Plan, outcomes, weights, times, environments, the study and every value, NaN included, are bit-for-bit identical."""
     read = archive.read(exported)
     trials = plan(study)
     assert [(t.label, t.id) for t in read.trials] == [(t.label, t.id) for t in trials]
     before = filled.records([trial.id for trial in trials])
     for key, record in read.records(before).items():
-        was = before[key]
-        told = (record.outcome, record.reason, record.weights, record.timing, record.started, record.trial.label)
-        assert told == (was.outcome, was.reason, was.weights, was.timing, was.started, was.trial.label)
-        assert dict(record.environment) == dict(was.environment)
+        assert serialization.to_dict(record) == serialization.to_dict(before[key])
     keys = ["trial_id", "metric", "epoch", "step"]
-    one = read.points(read.found.values()).sort_values(keys).reset_index(drop=True)
+    one = read.points(read.records_by_id.values()).sort_values(keys).reset_index(drop=True)
     two = (
         filled.points(before.values()).astype({"trial_id": str, "metric": str}).sort_values(keys).reset_index(drop=True)
     )
@@ -128,27 +139,26 @@ def test_an_export_gives_back_what_was_recorded(filled, study, exported):
 
 
 def test_the_same_records_give_the_same_bytes(filled, study, exported, other, here):
-    """A second export is equal byte by byte, also from another store into which the first was merged."""
+    """A second export has the same bytes, also from another store into which the first was merged."""
     merge(archive.read(exported), other)
     for store in (filled, other):
         archive.write(study, plan(study), store, here / "again.zip")
         assert (here / "again.zip").read_bytes() == exported.read_bytes()
 
 
-def test_an_unfinished_study_is_exported_as_far_as_it_is(store, study, here):
-    """The plan is whole, the records are those that there are, and the manifest says how many."""
+def test_an_incomplete_study_can_be_exported(store, study, here):
+    """The plan is complete, the records are those in the store, and the manifest has their number."""
     trials = plan(study)
     store.write(study, _result(trials[1]))
     assert archive.write(study, trials, store, here / "part.zip") == 1
     read = archive.read(here / "part.zip")
-    assert (len(read.trials), list(read.found)) == (4, [trials[1].id])
-    with zipfile.ZipFile(here / "part.zip") as source:
-        manifest = json.loads(source.read("manifest.json"))
+    assert (len(read.trials), list(read.records_by_id)) == (4, [trials[1].id])
+    manifest = json.loads(_contents(here / "part.zip")["manifest.json"])
     assert (manifest["planned"], manifest["recorded"]) == (4, 1)
 
 
 def test_overrides_and_defaults_are_part_of_an_export(store, study, here):
-    """The study in the file is the one that was run, under the name of its report, whatever the study's file says later."""
+    """The export has the study that was run, with the name of its report, even if the study's file is deleted."""
     short = study.override(epochs=1, repeats=1)
     for trial in plan(short):
         store.write(short, _result(trial))
@@ -159,8 +169,8 @@ def test_overrides_and_defaults_are_part_of_an_export(store, study, here):
     assert 'score = "test/accuracy"' in study_file.study_to_toml(read.study)
 
 
-def test_a_study_is_written_as_it_reads_back(write_study):
-    """Every key survives the way through a study file: schedules, options, spaces, exact floats."""
+def test_a_study_is_read_back_exactly(write_study):
+    """Every key survives writing and reading: schedules, options, spaces, exact floats."""
     extra = (
         '\n[[optimizer]]\nname = "x [\\"é\\"]"\nkind = "adam"\nlr = 0.1234567890123456789\nbetas = [0.9, 0.999]\n'
         'schedule = { kind = "step", milestones = [0.1, 0.7] }\nproblem_options = { a = 1 }\n'
@@ -173,32 +183,35 @@ def test_a_study_is_written_as_it_reads_back(write_study):
     assert again.model_dump() == study.model_dump()
 
 
-def test_step_losses_may_be_kept_as_means(filled, study, here):
-    """On request, means over equal windows that end at the step that is kept; the manifest says so; merging refuses them."""
+def test_step_losses_can_be_means(filled, study, here, wording):
+    """On request, they are means over equal windows, at the last step of each. Such an export cannot be merged."""
     long = study.override(epochs=150)  # 600 updates, shown in windows of 6
     trial = plan(long)[0]
     filled.write(long, _result(trial))
     archive.write(long, plan(long), filled, here / "thin.zip", 250)
     read = archive.read(here / "thin.zip")
     assert read.step_losses == 250
-    kept = read.points([read.found[trial.id]]).query("metric == 'train/step_loss'")
-    whole = filled.points([filled.records([trial.id])[trial.id]]).query("metric == 'train/step_loss'")["value"]
-    assert kept["step"].tolist() == list(range(3, 601, 3)), "the shortest window that divides 6 and keeps at most 250"
-    means = whole.to_numpy().reshape(-1, 3).mean(axis=1)
+    kept = read.points([read.records_by_id[trial.id]]).query("metric == 'train/step_loss'")
+    losses = filled.points([filled.records([trial.id])[trial.id]]).query("metric == 'train/step_loss'")["value"]
+    assert kept["step"].tolist() == list(range(3, 601, 3)), (
+        "the shortest window that divides 6 and gives at most 250 means"
+    )
+    means = losses.to_numpy().reshape(-1, 3).mean(axis=1)
     assert kept["value"].to_numpy() == pytest.approx(means, rel=1e-7)
-    with pytest.raises(UserError, match=r"means over windows in place of the step losses"):
+    with pytest.raises(UserError) as error:
         merge(read, filled)
+    wording(error.value)
 
 
-def test_a_merge_records_what_is_missing_and_twice_does_nothing_twice(exported, other, study):
-    """All of it the first time, nothing the second; times and place are those of the first measurement."""
+def test_a_merge_records_only_what_is_missing(exported, other, study):
+    """It adds all records at first and none the second time; times and environments are those of the measurement."""
     read = archive.read(exported)
     assert (merge(read, other).added, merge(read, other).added) == (4, 0)
     ids = [trial.id for trial in plan(study)]
-    found = other.records(ids)
-    assert {key: r.weights for key, r in found.items()} == {key: r.weights for key, r in read.found.items()}
-    assert {r.timing for r in found.values()} == {Timing(0.1 + 0.2, 1 / 3, 2 / 3, 7)}
-    assert {r.environment["device_name"] for r in found.values()} == {"A CPU"}
+    records = other.records(ids)
+    assert {key: r.weights for key, r in records.items()} == {key: r.weights for key, r in read.records_by_id.items()}
+    assert {r.timing for r in records.values()} == {Timing(0.1 + 0.2, 1 / 3, 2 / 3, 7)}
+    assert {r.environment["device_name"] for r in records.values()} == {"A CPU"}
     from mlflow import MlflowClient
 
     client = MlflowClient(other.uri)
@@ -206,15 +219,15 @@ def test_a_merge_records_what_is_missing_and_twice_does_nothing_twice(exported, 
     assert len(runs) == 4
 
 
-def test_a_result_takes_the_place_of_a_failure_and_never_the_other_way(exported, other, filled, study, here):
-    """A trial that failed here and ended there is merged; one that ended here stays, times included."""
+def test_a_result_replaces_a_failure_and_never_the_reverse(exported, other, filled, study, here):
+    """A result replaces a failure of the store; a result of the store is not changed, times included."""
     first, second, *_ = plan(study)
     other.write(study, _result(first, Outcome.FAILED, points=(), weights="", reason="memory"))
     other.write(study, _result(second, timing=Timing(9.0, 9.0, 9.0, 9)))
     assert merge(archive.read(exported), other).added == 3
-    found = other.records([first.id, second.id])
-    assert found[first.id].outcome is Outcome.OK
-    assert found[second.id].timing.train == 9.0
+    records = other.records([first.id, second.id])
+    assert records[first.id].outcome is Outcome.OK
+    assert records[second.id].timing.train == 9.0
     third = Store(locate("third", here), here)
     third.write(study, _result(first, Outcome.FAILED, points=(), weights="", reason="memory"))
     archive.write(study, plan(study), third, here / "failed.zip")
@@ -222,118 +235,113 @@ def test_a_result_takes_the_place_of_a_failure_and_never_the_other_way(exported,
     assert filled.records([first.id])[first.id].outcome is Outcome.OK
 
 
-def test_a_trial_with_other_weights_is_told_and_nothing_is_merged(exported, other, study):
-    """The line says which trial, how each ended and where; the store keeps what it had."""
+def test_another_result_of_a_trial_is_refused(exported, other, study, here, wording):
+    """The message has both results with their environments; nothing is merged and the store is not changed."""
     trial = plan(study)[1]
     other.write(study, _result(trial, weights="0" * 64, environment={"device_name": "Another CPU", "torch": "3"}))
-    with pytest.raises(UserError) as caught:
+    weights = _result(trial).weights[:8]
+    with pytest.raises(UserError) as error:
         merge(archive.read(exported), other)
-    told = str(caught.value)
-    assert f"Adam r0 ({trial.id}) does not fit" in told
-    assert "(torch 2, A CPU) there, ok, weights 00000000 (torch 3, Another CPU) here" in told
-    assert "\n" not in told
+    wording(_without_ids(error.value), {weights: "<weights>", str(here): "<folder>"})
     assert list(other.records([t.id for t in plan(study)])) == [trial.id]
 
 
-def _first(value):
-    return value["records"][min(value["records"])]
+def _first(values):
+    return values["records"][min(values["records"])]
 
 
-@pytest.mark.parametrize(
-    ("files", "told"),
-    [
-        ({"manifest": lambda m: m.update(version=2)}, "its version is 2, this Ravine reads 1"),
-        ({"manifest": lambda m: m.update(schema=9)}, "its schema is 9, this Ravine reads 1"),
-        ({"manifest": lambda m: m.update(format="x")}, "no export of Ravine"),
-        ({"manifest": lambda m: m.update(study="../../x")}, "'../../x' is no name of a study"),
-        ({"manifest": lambda m: m.update(study="..")}, "'..' is no name of a study"),
-        ({"manifest": lambda m: m.update(extra=1)}, "manifest.json: extra: Extra inputs are not permitted"),
-        ({"manifest": lambda m: m["files"].pop("study.toml")}, "are not those of manifest.json"),
-        ({"records": lambda r: next(iter(r["trials"].values())).update(seed=1)}, "is that of "),
-        ({"records": lambda r: next(iter(r["trials"].values())).update(epochs="2")}, "describes no trial"),
-        ({"records": lambda r: next(iter(r["trials"].values())).update(more="2")}, "is that of "),
-        ({"records": lambda r: r["trials"].pop(min(r["records"]))}, "has no trial or no environment"),
-        ({"records": lambda r: r.update(plan=[])}, "the plan names trials that are not in it"),
-        ({"records": lambda r: _first(r).update(weights="")}, "without weights"),
-        ({"records": lambda r: _first(r).update(outcome="fine")}, "unknown outcome"),
-        ({"records": lambda r: _first(r).update(environment=7)}, "no environment"),
-        ({"records": lambda r: r["records"].pop(min(r["records"]))}, "values of trials that it has no record of"),
-        (
-            {"study": lambda s: s.replace(b"repeats = 2", b"repeats = 0")},
-            "study.toml: repeats: expected greater than 0",
-        ),
-    ],
-)
-def test_what_does_not_fit_together_is_refused(exported, files, told):
-    """Another version, a description that does not hash to its id, a strange name or value: one line each, no record read."""
-    with pytest.raises(UserError) as caught:
-        archive.read(_changed(exported, **files))
-    assert str(exported) in str(caught.value)
-    assert told in str(caught.value)
-    assert "\n" not in str(caught.value)
+FORGERIES = {
+    "a newer version": {"manifest": lambda m: m.update(version=2)},
+    "a newer schema": {"manifest": lambda m: m.update(schema=9)},
+    "another format": {"manifest": lambda m: m.update(format="x")},
+    "a path as the name": {"manifest": lambda m: m.update(study="../../x")},
+    "dots as the name": {"manifest": lambda m: m.update(study="..")},
+    "an unknown key": {"manifest": lambda m: m.update(extra=1)},
+    "a file without a digest": {"manifest": lambda m: m["files"].pop("study.toml")},
+    "another seed": {"records": lambda r: next(iter(r["trials"].values())).update(seed=1)},
+    "text as epochs": {"records": lambda r: next(iter(r["trials"].values())).update(epochs="2")},
+    "an unknown field": {"records": lambda r: next(iter(r["trials"].values())).update(more="2")},
+    "a record without a trial": {"records": lambda r: r["trials"].pop(min(r["records"]))},
+    "an empty plan": {"records": lambda r: r.update(plan=[])},
+    "no weights": {"records": lambda r: _first(r).update(weights="")},
+    "an unknown outcome": {"records": lambda r: _first(r).update(outcome="fine")},
+    "unknown times": {"records": lambda r: _first(r)["timing"].update(idle=1.0)},
+    "a missing environment": {"records": lambda r: _first(r).update(environment=7)},
+    "a missing record": {"records": lambda r: r["records"].pop(min(r["records"]))},
+    "an invalid study": {"study": lambda s: s.replace(b"repeats = 2", b"repeats = 0")},
+}
 
 
-def test_a_changed_byte_is_found(exported):
-    """A file whose digest is not that of the manifest is refused, and named."""
-    with zipfile.ZipFile(exported) as source:
-        whole = {name: source.read(name) for name in source.namelist()}
-    whole["records.json"] = whole["records.json"].replace(b"A CPU", b"B CPU")
-    with zipfile.ZipFile(exported, "w") as target:
-        for name, data in whole.items():
-            target.writestr(name, data)
-    with pytest.raises(UserError, match=r"records.json has not the digest that manifest.json says"):
+@pytest.mark.parametrize("case", FORGERIES)
+def test_an_inconsistent_export_is_refused(exported, case, wording):
+    """Another version, a description with another hash, an unknown name or value: one error, and no record is read."""
+    _forge(exported, **FORGERIES[case])
+    with pytest.raises(UserError) as error:
         archive.read(exported)
+    assert str(error.value).startswith(str(exported))
+    wording(_without_ids(error.value))
+
+
+def test_a_changed_byte_is_found(exported, wording):
+    """A file without the digest of the manifest is refused by name."""
+    contents = _contents(exported)
+    contents["records.json"] = contents["records.json"].replace(b"A CPU", b"B CPU")
+    _write_zip(exported, contents)
+    with pytest.raises(UserError) as error:
+        archive.read(exported)
+    wording(error.value)
 
 
 @pytest.mark.parametrize("name", ["../evil.txt", "/evil.txt", "more.pkl"])
-def test_a_file_that_no_export_has_is_refused(exported, here, name):
-    """Nothing beside the five files is read, wherever it claims to lie, and nothing is written."""
+def test_an_additional_file_is_refused(exported, here, name, wording):
+    """Only the five files of an export are read, whatever their path, and nothing is written."""
     with zipfile.ZipFile(exported, "a") as target:
         target.writestr(name, b"cos\nsystem\n(S'touch hacked'\ntR.")
     before = sorted(here.rglob("*"))
-    with pytest.raises(UserError, match="files that no export has"):
+    with pytest.raises(UserError) as error:
         archive.read(exported)
+    wording(error.value)
     assert sorted(here.rglob("*")) == before
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
-def test_a_file_that_was_cut_off_is_refused(exported, share):
-    """Half a download is told in one line."""
+def test_a_truncated_file_is_refused(exported, share):
+    """A partial download is one error."""
     data = exported.read_bytes()
     exported.write_bytes(data[: int(share * len(data))])
-    with pytest.raises(UserError, match=r"no export of Ravine|damaged"):
+    with pytest.raises(UserError, match=r"not an export of Ravine|damaged"):
         archive.read(exported)
 
 
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        (lambda t: t.slice(0, t.num_rows - 1), "a partial run: its history does not cover the 2 epochs"),
-        (lambda t: t.drop_columns(["step"]), "points.parquet: "),
-        (lambda t: t.set_column(4, "value", pa.array([None] * t.num_rows, pa.float64())), "values are missing"),
-        (lambda t: t.set_column(2, "epoch", pa.array([3] * t.num_rows)), "a partial run"),
-        (lambda t: pa.concat_tables([t, t]), "a partial run"),
-        (lambda t: t.set_column(4, "value", pa.array(["x"] * t.num_rows)), "points.parquet: "),
-    ],
-)
-def test_a_partial_run_is_refused(exported, change, told):
-    """A history that ends before the epochs that its record claims, or says something twice, is no whole run."""
-    with zipfile.ZipFile(exported) as source:
-        whole = {name: source.read(name) for name in source.namelist()}
-    table = pq.read_table(io.BytesIO(whole["points.parquet"]))
+TABLES = {
+    "a missing row": lambda t: t.slice(0, t.num_rows - 1),
+    "a missing column": lambda t: t.drop_columns(["step"]),
+    "no values": lambda t: t.set_column(4, "value", pa.array([None] * t.num_rows, pa.float64())),
+    "epochs beyond the last": lambda t: t.set_column(2, "epoch", pa.array([3] * t.num_rows)),
+    "every row twice": lambda t: pa.concat_tables([t, t]),
+    "text as values": lambda t: t.set_column(4, "value", pa.array(["x"] * t.num_rows)),
+}
+
+
+@pytest.mark.parametrize("case", TABLES)
+def test_an_incomplete_history_is_refused(exported, case, wording):
+    """A history must have every epoch of its record exactly once."""
+    contents = _contents(exported)
+    table = pq.read_table(io.BytesIO(contents["points.parquet"]))
     order = np.argsort(table["trial_id"].to_numpy() != table["trial_id"][0].as_py(), kind="stable")[::-1]
     target = io.BytesIO()
-    pq.write_table(change(table.take(order)), target)
-    whole["points.parquet"] = target.getvalue()
-    _seal(exported, whole)
-    with pytest.raises(UserError) as caught:
+    pq.write_table(TABLES[case](table.take(order)), target)
+    contents["points.parquet"] = target.getvalue()
+    _seal(exported, contents)
+    with pytest.raises(UserError) as error:
         archive.read(exported)
-    assert told in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert len(str(error.value).splitlines()) == 1
+    if case not in {"a missing column", "text as values"}:  # those have the message of pyarrow
+        wording(_without_ids(error.value))
 
 
-def test_a_history_that_was_lost_is_not_exported(filled, study, here):
-    """Where the store has a record and no longer its history, the export says so and writes nothing."""
+def test_a_lost_history_is_not_exported(filled, study, here):
+    """If the store has lost the history of a record, the export fails and writes nothing."""
     next((here / "out/artifacts").rglob("history.parquet")).unlink()
     with pytest.raises(UserError, match="the store cannot be read"):
         archive.write(study, plan(study), filled, here / "study.zip")
@@ -342,7 +350,7 @@ def test_a_history_that_was_lost_is_not_exported(filled, study, here):
 
 @pytest.mark.usefixtures("no_figures")
 def test_export_and_merge_from_the_command_line(call, write_study, here):
-    """A study moves to another store, where its report says the same numbers; a second merge adds nothing."""
+    """A study moves to another store, where its report has the same scores; a second merge adds nothing."""
     path = write_study()
     call("run", path)
     before = (here / "out/reports/toy_study/scores.csv").read_bytes()
@@ -351,34 +359,27 @@ def test_export_and_merge_from_the_command_line(call, write_study, here):
     assert out.startswith("4 of 4 trials of toy_study are in out/exports/toy_study.zip (")
     status, out, err = call("merge", "out/exports/toy_study.zip", "--store", "other")
     assert (status, err) == (0, "")
-    assert "toy_study: 4 trials recorded in " in out
-    assert "toy_study: 0 trials recorded in " in call("merge", "out/exports/toy_study.zip", "--store", "other")[1]
+    assert "toy_study: 4 trials added to " in out
+    assert "toy_study: 0 trials added to " in call("merge", "out/exports/toy_study.zip", "--store", "other")[1]
     assert call("report", path, "--store", "other")[0] == 0
     assert (here / "out/reports/toy_study/scores.csv").read_bytes() == before
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        (["export", "quick"], "nothing is recorded for the study quick yet"),
-        (["export", "quick", "toy.py"], "toy.py: something that is no export of Ravine is there"),
-        (["export", "quick", "."], "something that is no export of Ravine is there"),
-        (["merge", "nowhere.zip"], "nowhere.zip: no such file"),
-        (["merge", "toy.py"], "toy.py: no export of Ravine: "),
-        (["merge", "out"], "out: cannot be read: "),
-    ],
+    "command",
+    ["export quick", "export quick toy.py", "export quick .", "merge nowhere.zip", "merge toy.py", "merge out"],
 )
-def test_a_mistake_is_one_line(call, write_study, arguments, told):
-    """No traceback: what, where, the mend."""
+def test_invalid_arguments_are_one_error(call, write_study, command, wording):
+    """The exit status is 2, without a traceback."""
     write_study()
-    status, out, err = call(*arguments)
+    status, out, err = call(*command.split())
     assert (status, out, err.count("\n")) == (2, "", 1)
-    assert told in err
+    wording(err)
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_two_versions_are_compared_from_the_command_line(call, write_study, here):
-    """An export kept from before a change against the study after it: a table, a page, and the same as JSON."""
+def test_two_versions_are_compared_from_the_command_line(call, write_study, here, wording):
+    """An export from before a change is compared with the study after it: a table, a page, and the same as JSON."""
     path = write_study(repeats=6)
     call("run", path, "--epochs", 1)
     call("export", path, "before.zip", "--epochs", 1)
@@ -387,21 +388,19 @@ def test_two_versions_are_compared_from_the_command_line(call, write_study, here
     assert (status, err) == (0, "")
     assert "From before to toy_study, by test accuracy: " in out
     assert "Report: out/reports/toy_study_against_before/index.html" in out
-    told = json.loads(call("compare", f"{path}@epochs=1", path, "--json")[1])
-    assert (told["before"], told["paired"], told["test"]) == ("toy_study@epochs=1", True, "max-t")
-    assert [row["label"] for row in told["changes"]] == ["SGD", "Adam"]
-    assert {"what": "epochs", "before": "1", "after": "2"} in told["setup_differences"]
-    status, out, err = call("compare", path, path)
-    assert (status, err.count("\n")) == (2, 1)
-    assert "both are toy_study. Before a change, keep what was: ravine export toy_study before.zip" in err
-    status, _, err = call("compare", f"{path}@epoch=1", path)
-    assert (status, err.count("\n")) == (2, 1)
-    assert 'expected changes after the @, got "epoch=1"' in err
+    comparison = json.loads(call("compare", f"{path}@epochs=1", path, "--json")[1])
+    assert (comparison["before"], comparison["paired"], comparison["test"]) == ("toy_study@epochs=1", True, "max-t")
+    assert [row["label"] for row in comparison["changes"]] == ["SGD", "Adam"]
+    assert {"what": "epochs", "before": "1", "after": "2"} in comparison["setup_differences"]
+    for before in (path, f"{path}@epoch=1"):
+        status, _, err = call("compare", before, path)
+        assert (status, err.count("\n")) == (2, 1)
+        wording(err)
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_the_shipped_run_is_reported_without_a_store(call, write_study, here, monkeypatch):
-    """`--baseline` needs no store and trains nothing; once there are own trials, they are set against the shipped ones."""
+def test_the_shipped_run_is_reported_without_a_store(call, write_study, here, monkeypatch, wording):
+    """`--baseline` needs no store and trains nothing. If the store has trials, they are compared with the shipped ones."""
     path = write_study(repeats=6)
     call("run", path, "--epochs", 1)
     call("export", path, "shipped.zip", "--epochs", 1)
@@ -409,32 +408,33 @@ def test_the_shipped_run_is_reported_without_a_store(call, write_study, here, mo
     (here / "out/mlflow.db").rename(here / "kept.db")
     status, out, err = call("report", path, "--baseline")
     assert (status, err.count("\n")) == (0, 1)
-    assert "nothing to compare with it. Run it as it was run: ravine run toy_study --epochs 1" in err
+    wording(err)
     assert "Report: out/reports/toy_study@baseline/index.html" in out
     assert not (here / "out/mlflow.db").exists()
-    told = json.loads((here / "out/reports/toy_study@baseline/manifest.json").read_text(encoding="utf-8"))
-    assert (told["overrides"], told["complete"], told["study"]["epochs"]) == (["epochs=1"], True, 1)
+    manifest = json.loads((here / "out/reports/toy_study@baseline/manifest.json").read_text(encoding="utf-8"))
+    assert (manifest["overrides"], manifest["complete"], manifest["study"]["epochs"]) == (["epochs=1"], True, 1)
     (here / "kept.db").rename(here / "out/mlflow.db")
-    told = json.loads(call("report", path, "--baseline", "--json")[1])
-    assert told["yours"]["before"] == "shipped"  # the own trials of the changes that the shipped run has
+    report = json.loads(call("report", path, "--baseline", "--json")[1])
+    assert report["yours"]["before"] == "shipped"  # the store's trials with the overrides of the shipped run
     call("run", path)
     status, out, _ = call("report", path, "--baseline")
     assert status == 0
     assert "yours against shipped" in out
     assert "yours against shipped" in (here / "out/reports/toy_study@baseline/index.html").read_text(encoding="utf-8")
-    told = json.loads(call("report", path, "--baseline", "--test", "welch", "--json")[1])
-    assert (told["test"], told["yours"]["test"], told["yours"]["paired"]) == ("welch", "welch", True)
+    report = json.loads(call("report", path, "--baseline", "--test", "welch", "--json")[1])
+    assert (report["test"], report["yours"]["test"], report["yours"]["paired"]) == ("welch", "welch", True)
     status, _, err = call("report", "quick", "--baseline")
-    assert (status, err) == (2, "ravine: no run of quick comes with Ravine. There are: toy_study\n")
+    assert status == 2
+    wording(err)
 
 
 @pytest.mark.parametrize("name", archive.baselines())
-def test_a_run_that_comes_with_ravine_is_of_the_study_of_its_name(name):
-    """It is read whole, and its plan is the study's today, with its overrides: trial by trial."""
+def test_a_shipped_run_has_the_plan_of_its_study(name):
+    """It can be read, and its plan is the current plan of the study with its overrides, trial by trial."""
     read = archive.read(archive.baselines()[name])
     changed = dict(override.split("=", 1) for override in read.study.overrides)
     assert changed.keys() <= {"repeats", "precision"}
     repeats = int(changed["repeats"]) if "repeats" in changed else None
     study = load_study(name).override(repeats=repeats, precision=changed.get("precision"))
     assert [(trial.label, trial.id) for trial in read.trials] == [(trial.label, trial.id) for trial in plan(study)]
-    assert read.found
+    assert read.records_by_id
