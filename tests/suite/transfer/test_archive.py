@@ -386,7 +386,7 @@ def test_two_versions_are_compared_from_the_command_line(call, write_study, here
     call("run", path)
     status, out, err = call("compare", "before.zip", path)
     assert (status, err) == (0, "")
-    assert "From before to toy_study, by test accuracy: " in out
+    assert "test accuracy is significantly better for SGD and Adam" in out
     assert "Report: out/reports/toy_study_against_before/index.html" in out
     comparison = json.loads(call("compare", f"{path}@epochs=1", path, "--json")[1])
     assert (comparison["before"], comparison["paired"], comparison["test"]) == ("toy_study@epochs=1", True, "max-t")
