@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from reports.analysis import claims
-from reports.analysis.claims import MIXED, OPEN, REFUTED, SUPPORTED, UNMEASURED
+from reports.analysis.claims import MIXED, REFUTED, SUPPORTED, UNDECIDED, UNMEASURED
 from reports.frames.study_frames import load_reference
 from reports.sections import FigureSpec, Section
 from reports.statistics.pairwise_tests import MIN_REPEATS
@@ -56,7 +56,7 @@ def sections(findings: Findings) -> tuple[Section, Section]:
 def answer(findings: Findings) -> str:
     """Return how many of the ten claims have which verdict."""
     counts = []
-    for verdict in (SUPPORTED, REFUTED, MIXED, OPEN, UNMEASURED):
+    for verdict in (SUPPORTED, REFUTED, MIXED, UNDECIDED, UNMEASURED):
         keys = [f.claim.key for f in findings.claims if f.verdict == verdict and f.claim.key.isdigit()]
         if keys:
             counts.append(f"{len(keys)} {verdict} ({', '.join(keys)})")
@@ -78,7 +78,9 @@ def claims_table(findings: Findings) -> Table:
     rows = []
     for finding in findings.claims:
         claim, best = finding.claim, deciding(finding)
-        counts = [sum(m.verdict == verdict for m in finding.measurements) for verdict in (SUPPORTED, REFUTED, OPEN)]
+        counts = [
+            sum(m.verdict == verdict for m in finding.measurements) for verdict in (SUPPORTED, REFUTED, UNDECIDED)
+        ]
         if best:
             cells = [
                 Cell(f"{best.what} ({best.part})", best.what),
@@ -123,7 +125,7 @@ def measurements_table(findings: Findings) -> Table:
             Cell(effect(m), m.effect),
             Cell(conclusions.p_value(m.adjusted), m.adjusted),
             Cell(str(m.n), float(m.n)),
-            Cell(m.verdict, m.verdict, best=m.verdict != OPEN),
+            Cell(m.verdict, m.verdict, best=m.verdict != UNDECIDED),
             Cell(_repeats(m.repeats_needed), m.repeats_needed),
         )
         for finding in findings.claims
@@ -143,7 +145,7 @@ def deciding(finding: Finding) -> Measurement | None:
     against = [m for m in finding.measurements if m.verdict == REFUTED]
     if finding.verdict in {REFUTED, MIXED} and against:
         return max(against, key=lambda m: (not m.exact, _strength(m)))
-    verdict = OPEN if finding.verdict == OPEN else SUPPORTED
+    verdict = UNDECIDED if finding.verdict == UNDECIDED else SUPPORTED
     matching = [m for m in finding.measurements if m.verdict == verdict] or list(finding.measurements)
     return min(matching, key=lambda m: (m.exact, _strength(m)))
 
@@ -176,7 +178,7 @@ def paragraph(finding: Finding) -> str:
         measurements = [m for m in finding.measurements if m.sub_claim == sub_claim]
         if sub_claim:
             sentences.append(f"Sub-claim “{sub_claim}”: {verdict}.")
-        sentences += [_with_verdict(measurements, each) for each in (SUPPORTED, REFUTED, OPEN)]
+        sentences += [_with_verdict(measurements, each) for each in (SUPPORTED, REFUTED, UNDECIDED)]
     return " ".join(" ".join(sentences).split())
 
 
@@ -234,7 +236,7 @@ def _with_verdict(measurements: Sequence[Measurement], verdict: Verdict) -> str:
     matching = sorted((m for m in measurements if m.verdict == verdict), key=_strength, reverse=True)
     if not matching:
         return ""
-    word = {SUPPORTED: "Supporting", REFUTED: "Refuting", OPEN: "Undecided"}[verdict]
+    word = {SUPPORTED: "Supporting", REFUTED: "Refuting", UNDECIDED: "Undecided"}[verdict]
     more = f"; and {len(matching) - _MAX_NAMED} more" if len(matching) > _MAX_NAMED else ""
     return f"{word}: {'; '.join(_with_effect(m) for m in matching[:_MAX_NAMED])}{more}."
 

@@ -1,4 +1,4 @@
-"""`reports.sections.other_intervals`: what is said of the score when the interval is another, and whole curves."""
+"""Tests of `reports.sections.other_intervals`."""
 
 import numpy as np
 import pandas as pd
@@ -20,24 +20,26 @@ def scores():
 
 
 def test_three_intervals_of_the_same_scores(scores):
-    """Each is what its function gives of the ok repeats; the bootstrap's reaches further on the side of the long tail."""
-    found = estimates.score_under_other_intervals(scores, "test/accuracy", ["skewed", "five", "two"]).set_index("label")
-    row = found.loc["skewed"]
-    mean, middle = t_interval(SKEWED), median_interval(SKEWED)
-    drawn = studentised_interval(SKEWED, np.random.default_rng(0))
+    """Each equals the result of its function on completed repeats; the bootstrap interval is wider on the long tail."""
+    intervals = estimates.score_under_other_intervals(scores, "test/accuracy", ["skewed", "five", "two"]).set_index(
+        "label"
+    )
+    row = intervals.loc["skewed"]
+    mean, median = t_interval(SKEWED), median_interval(SKEWED)
+    bootstrap = studentised_interval(SKEWED, np.random.default_rng(0))
     assert [row["mean"], row["low"], row["high"]] == [mean.mean, mean.low, mean.high]
-    assert [row["bootstrap_low"], row["bootstrap_high"]] == [drawn.low, drawn.high]
-    assert [row["median"], row["median_low"], row["median_high"]] == [middle.value, 0.10, 0.60]
+    assert [row["bootstrap_low"], row["bootstrap_high"]] == [bootstrap.low, bootstrap.high]
+    assert [row["median"], row["median_low"], row["median_high"]] == [median.value, 0.10, 0.60]
     assert row["median_level"] == pytest.approx(1 - 2 / 2**6)
     assert row["bootstrap_high"] - row["mean"] > 2 * (row["mean"] - row["bootstrap_low"])
-    assert found.loc["five", "n"] == 5
-    assert np.isfinite(found.loc["five", "bootstrap_low"])
-    assert np.isnan(found.loc["five", "median_low"])
-    assert found.loc["two", ["bootstrap_low", "median_low"]].isna().all()
+    assert intervals.loc["five", "n"] == 5
+    assert np.isfinite(intervals.loc["five", "bootstrap_low"])
+    assert np.isnan(intervals.loc["five", "median_low"])
+    assert intervals.loc["two", ["bootstrap_low", "median_low"]].isna().all()
 
 
-def test_a_curve_lies_in_its_pointwise_band_and_that_in_the_whole_one(sample):
-    """Both bands are there, the one of the whole curve the wider; the mean and the pointwise band are the figures' own."""
+def test_the_simultaneous_band_contains_the_pointwise_band(sample):
+    """The simultaneous band is wider; mean and pointwise band are those of the figures."""
     from reports.frames.study_frames import load
 
     study = sample.study(["Adam", "MBSGD"], repeats=6)
@@ -51,8 +53,8 @@ def test_a_curve_lies_in_its_pointwise_band_and_that_in_the_whole_one(sample):
     np.testing.assert_allclose(both["low"] - both["simultaneous_low"], wider)
 
 
-def test_the_part_is_there_from_five_repeats_on(sample, tmp_path, no_figures):
-    """A table, and files of the intervals and of every measured curve; with fewer repeats nothing is said."""
+def test_the_section_needs_five_repeats(sample, tmp_path, no_figures):
+    """It has a table, and files of the intervals and of every measured curve; with fewer repeats there is no section."""
     from reports.pages.study import build
 
     for repeats in (4, 5):
@@ -60,7 +62,7 @@ def test_the_part_is_there_from_five_repeats_on(sample, tmp_path, no_figures):
         trials = sample.plan(study)
         built = build(study, trials, sample.fill(sample.Store(), trials), tmp_path / str(repeats))
         page = built.page.read_text(encoding="utf-8")
-        assert ("Other intervals" in page) == (repeats == 5)
+        assert ("Sensitivity to the interval method" in page) == (repeats == 5)
         assert (built.folder / "curves.csv").exists() == (repeats == 5)
     curves = pd.read_csv(built.folder / "curves.csv")
     assert {"train/loss", "train/accuracy", "test/loss", "test/accuracy"} == set(curves["metric"])
@@ -69,8 +71,8 @@ def test_the_part_is_there_from_five_repeats_on(sample, tmp_path, no_figures):
     assert table.count(" to ") == 4, "Student t and the bootstrap of two optimizers; the median takes six repeats"
 
 
-def test_the_same_scores_give_the_same_bounds(scores):
-    """Resamples come from a seed, and one label's from no other label."""
+def test_equal_scores_give_equal_bounds(scores):
+    """Resamples come from a seed and do not depend on other labels."""
     labels = ["skewed", "five", "two"]
     one = estimates.score_under_other_intervals(scores, "test/accuracy", labels).set_index("label")
     two = estimates.score_under_other_intervals(scores, "test/accuracy", labels[:0:-1]).set_index("label")
