@@ -212,15 +212,12 @@ def _changes(
     verdict = verdicts.judge(differences, higher=higher, margin=margin, level=level, min_repeats=min_repeats)
     sign = 1.0 if higher else -1.0
     table = verdicts.rows(names, matrix, differences, verdict=verdict, sign=sign, level=level, seeded=seeded)
+    columns = list(zip(after.tolist(), before.tolist(), strict=True))
     means = pd.DataFrame(
         {
             "label": list(labels),
-            "before": [
-                _mean(matrix, old, new, paired=differences.paired) for new, old in zip(after, before, strict=True)
-            ],
-            "after": [
-                _mean(matrix, new, old, paired=differences.paired) for new, old in zip(after, before, strict=True)
-            ],
+            "before": [_mean(matrix, old, new, paired=differences.paired) for new, old in columns],
+            "after": [_mean(matrix, new, old, paired=differences.paired) for new, old in columns],
             "n_before": np.isfinite(matrix[:, before]).sum(axis=0),
             "n_after": np.isfinite(matrix[:, after]).sum(axis=0),
         }

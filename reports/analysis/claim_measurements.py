@@ -1,7 +1,7 @@
-"""What is measured of each claim: scores, steps and speeds of trials become differences with a repeat each.
+"""The measurements of each claim: scores, steps and speeds of trials as one number per repeat.
 
-Settings are found by the kind of an optimizer and its hyperparameters, never by a label. An optimizer's own setting is the
-one at the learning rate that most entries of the part share (the paper has one for all), AdaDelta's the one at 1.
+Settings are found by the kind of an optimizer and its hyperparameters, never by a label. The default setting of a kind has
+the learning rate that most entries of the part share (the paper has one for all); AdaDelta's is 1.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from reports.frames import scores, trajectories
 from reports.frames.study_frames import SURFACES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from reports.frames.study_frames import Frames, Study
 
@@ -27,36 +29,36 @@ TRAIN_LOSS, ACCURACY = "train/loss", "test/accuracy"
 SGD_FAMILY = ("sgd", "momentum", "nag", "nag_paper")
 ADAPTIVE = ("adagrad", "rmsprop", "adadelta", "adamax", "nadam")
 RANKED = ("sgd", "momentum", "nag", "adagrad", "rmsprop", "adadelta", "adam", "adamax", "nadam")
-"""The rules that are ranked over problems: each once, none in a printed form."""
+"""The rules that are ranked over problems: each once, without the misprinted forms."""
 
 Direction = Literal["above", "below", "near", "not below"]
 
 SLOWER, ABOUT = 65.0, 1.5
-"""How many times slower the paper's batches of 2 were, and within which factor a ratio counts as that."""
+"""How many times slower the paper's batches of 2 are, and the factor within which a ratio counts as equal to that."""
 SMALL_BATCH, LARGE_BATCH = 2, 256
 STILL = 0.01
-"""A loss that changes by less than this share stands still."""
+"""A loss stalls if its relative change is smaller than this."""
 STEPS, THERE = 20, 0.01
-"""The steps that the course goes on the valley, and the share of f's start below which a path has arrived."""
+"""The number of steps that the course takes on the valley, and the share of the initial f below which it is solved."""
 EXACT = 0.01
-"""How far a number that a rule fixes may be from its limit after finitely many steps, as a share."""
+"""Relative tolerance for the limit of a deterministic number after finitely many steps."""
 PLANE, VALLEY = "absolute", "valley"
 ADADELTA_EPS = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimTest:
-    """A quantity of each repeat, and where its mean has to lie for the claim to hold.
+    """A quantity with a value per repeat, and the range of its mean if the claim is true.
 
     Attributes:
-        claim: The claim's key.
-        half: Which half of it, in words.
-        part: Where.
-        what: What the quantity is.
-        by_repeat: The quantity; NaN where a trial did not end ok. Of a ratio its logarithm.
-        wanted: `above` or `below` 0, `near` 0 (within the margin), `not below` 0 by more than the margin.
-        margin: What counts as no difference.
-        ratio: Above 0: the values are logarithms of ratios over this number.
+        claim: The key of the claim.
+        sub_claim: The sub-claim in words; empty if the claim has only one.
+        part: The name of the part of the study.
+        what: The quantity in words.
+        by_repeat: The quantity by repeat; NaN if a trial did not end ok. For a ratio its natural logarithm.
+        direction: `above` or `below` 0, `near` 0 (within the margin), or `not below` 0 by more than the margin.
+        margin: Equivalence margin, in the unit of `by_repeat`.
+        ratio: If above 0, `by_repeat` has logarithms of ratios divided by this number.
     """
 
     claim: str
@@ -69,13 +71,13 @@ class ClaimTest:
     ratio: float = 0.0
 
     def to_display_scale(self, mean: float) -> float:
-        """A mean as people read it: of logarithms, the ratio."""
+        """Return a mean on the scale of a report: for logarithms the ratio."""
         return self.ratio * math.exp(mean) if self.ratio else mean
 
 
 @dataclass(frozen=True, slots=True)
 class DeterministicCheck:
-    """A number that a rule fixes, the same in every repeat, and whether it is as the claim says."""
+    """A number that is equal in every repeat, and whether it agrees with the claim."""
 
     claim: str
     sub_claim: str
@@ -88,18 +90,18 @@ class DeterministicCheck:
 
 @dataclass(frozen=True, slots=True)
 class PartResults:
-    """What one part of a study has measured.
+    """The results of one part of a study.
 
     Attributes:
-        part: Its name.
+        part: The name of the part.
         problem: The key of its problem.
         score: The study's score.
-        margin: What counts as no difference of it.
-        batch_size: Of the part; an entry with another is no rival of the rest.
-        epochs: The same.
-        frames: Plan and records.
+        margin: Equivalence margin of the score.
+        batch_size: The batch size of the part; entries with another one are not compared with the rest.
+        epochs: The number of epochs of the part; likewise.
+        frames: The plan and its records.
         finals: A row per trial (`scores.final`).
-        ways: The paths on a surface (`paths.places`).
+        trajectories: The points on a test function (`trajectories.trajectory_points`).
     """
 
     part: str
@@ -114,70 +116,70 @@ class PartResults:
 
     @property
     def is_network(self) -> bool:
-        """Whether something is learnt from examples."""
+        """Return whether the problem is learnt from examples."""
         return not self.surface and not self.frames.trials.empty
 
     @property
     def surface(self) -> str:
-        """The function of two variables, where this is one."""
-        given = self.frames.trials["problem_options"].iloc[0]
-        return str(given.get("surface", VALLEY)) if self.problem == "surface" else ""
+        """Return the key of the test function; empty if the problem is another one."""
+        options = self.frames.trials["problem_options"].iloc[0]
+        return str(options.get("surface", VALLEY)) if self.problem == "surface" else ""
 
     def settings(self, kind: str, *, own_budget: bool = True, **options: float) -> dict[str, dict[str, Any]]:
-        """From label to hyperparameters: all entries of a kind with these options, at the part's own budget."""
-        found = {}
+        """Return the hyperparameters of each label of a kind with these options, at the budget of the part."""
+        entries = {}
         for _, row in self.frames.trials.drop_duplicates("label").iterrows():
-            given = dict(row["hyperparameters"])
-            like = all(_is(given.get(name), value) for name, value in options.items())
-            usual = str(row["batch_size"]) == self.batch_size and row["epochs"] == self.epochs
-            if row["kind"] == kind and like and (usual or not own_budget):
-                found[str(row["label"])] = given | {"batch_size": str(row["batch_size"])}
-        return found
+            hyperparameters = dict(row["hyperparameters"])
+            matches = all(_equal(hyperparameters.get(name), value) for name, value in options.items())
+            has_budget = str(row["batch_size"]) == self.batch_size and row["epochs"] == self.epochs
+            if row["kind"] == kind and matches and (has_budget or not own_budget):
+                entries[str(row["label"])] = hyperparameters | {"batch_size": str(row["batch_size"])}
+        return entries
 
     @property
     def rate(self) -> float:
-        """The learning rate that most entries share, AdaDelta's aside; NaN without any."""
+        """Return the learning rate that most entries except AdaDelta's share; NaN if there is none."""
         rows = self.frames.trials.drop_duplicates("label")
         rates = [
-            float(given["lr"])
-            for kind, given in zip(rows["kind"], rows["hyperparameters"], strict=True)
-            if kind != "adadelta" and "lr" in given
+            float(hyperparameters["lr"])
+            for kind, hyperparameters in zip(rows["kind"], rows["hyperparameters"], strict=True)
+            if kind != "adadelta" and "lr" in hyperparameters
         ]
         return Counter(rates).most_common(1)[0][0] if rates else math.nan
 
-    def own(self, kind: str) -> str | None:
-        """The label of a kind's own setting, see the top of this file; None where there is none."""
+    def default_label(self, kind: str) -> str | None:
+        """Return the label with the default setting of a kind; None if there is none."""
         if kind == "adadelta":
-            known = self.settings(kind, lr=1.0)
-            return min(known, key=lambda label: _decades(known[label].get("eps"), ADADELTA_EPS), default=None)
+            entries = self.settings(kind, lr=1.0)
+            return min(entries, key=lambda label: _decades(entries[label].get("eps"), ADADELTA_EPS), default=None)
         return next(iter(self.settings(kind, lr=self.rate)), None)
 
     def values(self, label: str, metric: str) -> pd.Series[float]:
-        """The final values of a label by repeat; NaN where a trial did not end ok, or lacks the metric."""
-        own = self.finals[self.finals["label"] == label].set_index("repeat")
-        if metric not in own:
-            return pd.Series(np.nan, index=own.index, dtype=np.float64)
-        return own[metric].astype("float64").where(own["outcome"] == "ok")
+        """Return the final values of a label by repeat; NaN if a trial did not end ok or lacks the metric."""
+        rows = self.finals[self.finals["label"] == label].set_index("repeat")
+        if metric not in rows:
+            return pd.Series(np.nan, index=rows.index, dtype=np.float64)
+        return rows[metric].astype("float64").where(rows["outcome"] == "ok")
 
-    def at(self, label: str, metric: str, epoch: int) -> pd.Series[float]:
-        """The values of a label after an epoch, by repeat; empty where it was not measured then."""
+    def values_at_epoch(self, label: str, metric: str, epoch: int) -> pd.Series[float]:
+        """Return the values of a label after an epoch by repeat; empty if it was not measured then."""
         points = self.frames.points
-        chosen = points[(points["label"] == label) & (points["metric"] == metric) & (points["epoch"] == epoch)]
-        return chosen[chosen["outcome"] == "ok"].drop_duplicates("repeat").set_index("repeat")["value"]
+        rows = points[(points["label"] == label) & (points["metric"] == metric) & (points["epoch"] == epoch)]
+        return rows[rows["outcome"] == "ok"].drop_duplicates("repeat").set_index("repeat")["value"]
 
     def updates_per_epoch(self, label: str) -> int:
-        """How many updates an epoch of a label has."""
+        """Return the number of updates in an epoch of a label."""
         row = self.frames.trials[self.frames.trials["label"] == label].iloc[0]
-        examples, batch = int(row["train_examples"]), str(row["batch_size"])
-        return 1 if batch == "full" else math.ceil(examples / int(batch))
+        batch_size = str(row["batch_size"])
+        return 1 if batch_size == "full" else math.ceil(int(row["train_examples"]) / int(batch_size))
 
-    def less(self, one: str, other: str, metric: str) -> pd.Series[float]:
-        """The paired differences of two labels."""
-        return self.values(one, metric) - self.values(other, metric)
+    def paired_difference(self, first: str, second: str, metric: str) -> pd.Series[float]:
+        """Return the final values of the first label minus those of the second, by repeat."""
+        return self.values(first, metric) - self.values(second, metric)
 
 
 def evidence(study: Study, frames: Frames) -> PartResults:
-    """What a study, or a part of one, has measured."""
+    """Return the results of a study, or of a part of one."""
     metrics = tuple(dict.fromkeys((*scores.measured(frames, study.score), TRAIN_LOSS, ACCURACY)))
     return PartResults(
         part=study.part or study.problem,
@@ -192,324 +194,299 @@ def evidence(study: Study, frames: Frames) -> PartResults:
     )
 
 
-def asked(parts: Sequence[PartResults]) -> list[ClaimTest]:
-    """The family: all that varies from repeat to repeat, of all claims but the eighth, and what the misprints did."""
-    found = []
-    for part in parts:
-        if part.is_network:
-            for measure in (_momentum, _nag, _adagrad, _small_batches, _stalls, _adadelta, _adam, _nadam, _oracle):
-                found += list(measure(part))
-    return [each for each in found if each.by_repeat.notna().any()]
+def claim_tests(parts: Sequence[PartResults]) -> list[ClaimTest]:
+    """Return the family of tests of all claims but the eighth, and of the effects of the misprints."""
+    measures = (_training_loss, _small_batches, _stalls, _adadelta, _adam, _nadam, _misprints)
+    tests = [test for part in parts if part.is_network for measure in measures for test in measure(part)]
+    return [test for test in tests if test.by_repeat.notna().any()]
 
 
 def pairs(parts: Sequence[PartResults]) -> list[ClaimTest]:
-    """Every pair of rules that a problem has, on every problem; above 0 the first is better; `half` names the pair."""
-    found = list[ClaimTest]()
+    """Return a test of every pair of rules on every problem; above 0 the first is better. `sub_claim` names the pair."""
+    tests = list[ClaimTest]()
     for part in parts:
-        labels = {kind: label for kind in RANKED if (label := part.own(kind))}
-        for one, other in combinations(labels, 2):
-            found.append(_better("8", f"{one} {other}", part, labels[one], labels[other]))
-    return [each for each in found if each.by_repeat.notna().any()]
+        labels = {kind: label for kind in RANKED if (label := part.default_label(kind))}
+        for first, second in combinations(labels, 2):
+            tests.append(_better("8", f"{first} {second}", part, labels[first], labels[second]))
+    return [test for test in tests if test.by_repeat.notna().any()]
 
 
-def exact(parts: Sequence[PartResults]) -> list[DeterministicCheck]:
-    """What rules do on surfaces, where nothing varies."""
-    found: list[DeterministicCheck] = []
+def deterministic_checks(parts: Sequence[PartResults]) -> list[DeterministicCheck]:
+    """Return the checks of trajectories on test functions, which are equal in every repeat."""
+    checks: list[DeterministicCheck] = []
     for part in parts:
         if part.surface == PLANE:
-            found += [*_constant_gradient(part), *_shrinking(part), *_first_steps(part)]
+            checks += [*_constant_gradient(part), *_shrinking(part), *_first_steps(part)]
         elif part.surface == VALLEY:
-            found += [*_alternating(part), *_divergence(part), *_bounds(part), *_in_the_valley(part)]
-    return found
+            checks += [*_alternating(part), *_divergence(part), *_stability_bounds(part), *_on_the_valley(part)]
+    return checks
 
 
-def _momentum(part: PartResults) -> Iterator[ClaimTest]:
-    yield from _compared("1", part, "momentum", "sgd")
-
-
-def _nag(part: PartResults) -> Iterator[ClaimTest]:
-    yield from _compared("2", part, "nag", "momentum")
-    yield from _compared("2, as printed", part, "nag_paper", "momentum")
-
-
-def _adagrad(part: PartResults) -> Iterator[ClaimTest]:
+def _training_loss(part: PartResults) -> Iterator[ClaimTest]:
+    yield from _lower_loss("1", part, "momentum", "sgd")
+    yield from _lower_loss("2", part, "nag", "momentum")
+    yield from _lower_loss("2, as printed", part, "nag_paper", "momentum")
     for kind in SGD_FAMILY:
-        yield from _compared("3", part, "adagrad", kind)
+        yield from _lower_loss("3", part, "adagrad", kind)
 
 
 def _nadam(part: PartResults) -> Iterator[ClaimTest]:
-    yield from _compared("C", part, "nadam", "adam")
-    yield from _compared("C, as printed", part, "nadam_paper", "adam")
+    yield from _lower_loss("C", part, "nadam", "adam")
+    yield from _lower_loss("C, as printed", part, "nadam_paper", "adam")
 
 
-def _oracle(part: PartResults) -> Iterator[ClaimTest]:
-    """The printed NAG against momentum at (1+γ)η, which it should equal; the printed NAdam against the true one."""
-    for label, given in part.settings("nag_paper", lr=part.rate).items():
-        gamma = float(given.get("momentum", math.nan))
-        same = part.settings("momentum", lr=(1 + gamma) * part.rate, momentum=gamma)
-        usual = part.own("momentum")
-        for twin in same:
-            yield _loss("printed NAG and its twin", "", part, label, twin)
-            if usual:
-                yield _loss("momentum's two rates", "", part, twin, usual)
-    yield from _compared("printed NAdam and true", part, "nadam_paper", "nadam")
+def _misprints(part: PartResults) -> Iterator[ClaimTest]:
+    """Compare the published NAG with its equal, momentum at (1+γ)η, and the published NAdam with the corrected one."""
+    for label, hyperparameters in part.settings("nag_paper", lr=part.rate).items():
+        gamma = float(hyperparameters.get("momentum", math.nan))
+        momentum = part.default_label("momentum")
+        for twin in part.settings("momentum", lr=(1 + gamma) * part.rate, momentum=gamma):
+            yield _loss("printed NAG and its twin", part, label, twin)
+            if momentum:
+                yield _loss("momentum's two rates", part, twin, momentum)
+    yield from _lower_loss("printed NAdam and true", part, "nadam_paper", "nadam")
 
 
-def _compared(claim: str, part: PartResults, one: str, other: str) -> Iterator[ClaimTest]:
-    """The training loss of one kind's own setting below that of another's."""
-    first, second = part.own(one), part.own(other)
+def _lower_loss(claim: str, part: PartResults, kind: str, other: str) -> Iterator[ClaimTest]:
+    """Test whether the default setting of one kind has a lower training loss than that of another."""
+    first, second = part.default_label(kind), part.default_label(other)
     if first and second:
-        yield _loss(claim, "", part, first, second)
+        yield _loss(claim, part, first, second)
 
 
-def _loss(claim: str, half: str, part: PartResults, one: str, other: str) -> ClaimTest:
-    return ClaimTest(
-        claim, half, part.part, f"{one} − {other}, training loss", part.less(one, other, TRAIN_LOSS), "below"
-    )
+def _loss(claim: str, part: PartResults, first: str, second: str, sub_claim: str = "") -> ClaimTest:
+    what = f"{first} − {second}, training loss"
+    return ClaimTest(claim, sub_claim, part.part, what, part.paired_difference(first, second, TRAIN_LOSS), "below")
 
 
 def _small_batches(part: PartResults) -> Iterator[ClaimTest]:
-    """Batches of 2 against batches of 256, at the same learning rate: speed, and the test accuracy after one epoch."""
-    every = part.settings("sgd", own_budget=False, lr=part.rate)
-    by_size = {given["batch_size"]: label for label, given in every.items()}
+    """Compare batches of 2 and of 256 at the same learning rate: speed, and test accuracy after one epoch."""
+    entries = part.settings("sgd", own_budget=False, lr=part.rate)
+    by_size = {options["batch_size"]: label for label, options in entries.items()}
     small, large = by_size.get(str(SMALL_BATCH)), by_size.get(str(LARGE_BATCH))
     if not (small and large):
         return
     trials = part.frames.trials
-    if not trials.loc[trials["label"].isin([small, large]), "packed"].any():  # trials that take turns have no own speed
+    if not trials.loc[
+        trials["label"].isin([small, large]), "packed"
+    ].any():  # trials that share a device have no own speed
         ratio = part.values(large, "examples_per_second") / part.values(small, "examples_per_second")
         slower, what = ratio.map(math.log, na_action="ignore"), f"examples/s, {large} over {small}"
         yield ClaimTest("4", "slower", part.part, what, slower, "above", ratio=1.0)
         about = slower - math.log(SLOWER)
         yield ClaimTest("4", f"about {SLOWER:g} times", part.part, what, about, "near", math.log(ABOUT), ratio=SLOWER)
-    behind = part.at(small, ACCURACY, 1) - part.at(large, ACCURACY, 1)
+    behind = part.values_at_epoch(small, ACCURACY, 1) - part.values_at_epoch(large, ACCURACY, 1)
     updates = " and ".join(f"{part.updates_per_epoch(label):,}" for label in (small, large))
     what = f"{small} − {large}, test accuracy after epoch 1 of {updates} updates"
     yield ClaimTest("4", "behind", part.part, what, behind, "below")
 
 
 def _stalls(part: PartResults) -> Iterator[ClaimTest]:
-    """The loss of the updates in the last quarter of a run over that in the quarter before."""
-    stalls, goes_on = "AdaGrad stalls on networks", "RMSProp and AdaDelta go on"
-    wants: tuple[tuple[str, str, Direction], ...] = (
-        ("adagrad", stalls, "near"),
-        ("rmsprop", goes_on, "below"),
-        ("adadelta", goes_on, "below"),
-    )
-    for kind, half, wanted in wants:
-        label = part.own(kind)
-        if label:
-            values, what = _late_change(part, label), f"{label}, loss in the last quarter over the quarter before"
-            margin = math.log1p(STILL)
-            yield ClaimTest("5", half, part.part, what, values, wanted, margin, 1.0)
+    """Test the ratio of the losses of the updates in the last quarter of a run and in the quarter before."""
+    stalls, others = "AdaGrad stalls on networks", "RMSProp and AdaDelta do not stall on networks"
+    sub_claims: Mapping[str, tuple[str, Direction]] = {
+        "adagrad": (stalls, "near"),
+        "rmsprop": (others, "below"),
+        "adadelta": (others, "below"),
+    }
+    for kind, (sub_claim, direction) in sub_claims.items():
+        if label := part.default_label(kind):
+            what, change = f"{label}, loss in the last quarter over the quarter before", _late_change(part, label)
+            yield ClaimTest("5", sub_claim, part.part, what, change, direction, math.log1p(STILL), ratio=1.0)
 
 
 def _late_change(part: PartResults, label: str) -> pd.Series[float]:
+    """Return the log ratio of the mean losses in the last quarter and in the quarter before, by repeat."""
     updates = part.frames.updates
-    own = updates[(updates["label"] == label) & (updates["outcome"] == "ok")]
-    found = {}
-    for repeat, run in own.groupby("repeat"):
+    rows = updates[(updates["label"] == label) & (updates["outcome"] == "ok")]
+    changes = {}
+    for repeat, run in rows.groupby("repeat"):
         losses = run.sort_values("step")["value"].to_numpy(dtype=np.float64)
         quarter = len(losses) // 4
         if quarter and (losses > 0).all():
-            found[repeat] = math.log(losses[-quarter:].mean() / losses[-2 * quarter : -quarter].mean())
-    return pd.Series(found, dtype=np.float64)
+            changes[repeat] = math.log(losses[-quarter:].mean() / losses[-2 * quarter : -quarter].mean())
+    return pd.Series(changes, dtype=np.float64)
 
 
 def _adadelta(part: PartResults) -> Iterator[ClaimTest]:
-    """AdaDelta at 1 against itself at other learning rates, and with other ε."""
-    own = part.own("adadelta")
-    if not own:
+    """Compare AdaDelta at the learning rate 1 with other learning rates and with other ε."""
+    default = part.default_label("adadelta")
+    if not default:
         return
-    every = part.settings("adadelta")
-    for label, given in every.items():
-        if not _is(given.get("lr"), 1.0):
-            yield replace(_better("6", "no other learning rate is better", part, own, label), direction="not below")
-        elif label != own and not _is(given.get("eps"), every[own].get("eps")):
-            yield replace(_better("6", "nor does ε take its place", part, own, label), direction="near")
+    entries = part.settings("adadelta")
+    for label, options in entries.items():
+        if not _equal(options.get("lr"), 1.0):
+            test = _better("6", "no other learning rate is better", part, default, label)
+            yield replace(test, direction="not below")
+        elif label != default and not _equal(options.get("eps"), entries[default].get("eps")):
+            yield replace(_better("6", "ε makes no difference", part, default, label), direction="near")
 
 
 def _adam(part: PartResults) -> Iterator[ClaimTest]:
-    """Adam against each other adaptive method, in the training loss and in the part's score."""
-    adam = part.own("adam")
+    """Compare Adam with each other adaptive method: training loss, and the part's score."""
+    adam = part.default_label("adam")
     for kind in ADAPTIVE:
-        other = part.own(kind)
+        other = part.default_label(kind)
         if adam and other:
-            yield _loss("7", "in training loss", part, adam, other)
+            yield _loss("7", part, adam, other, "in training loss")
             if part.score != TRAIN_LOSS:
-                yield _better("7", f"in {_named(part.score)}", part, adam, other)
+                yield _better("7", f"in {_lower_title(part.score)}", part, adam, other)
 
 
-def _better(claim: str, half: str, part: PartResults, one: str, other: str) -> ClaimTest:
-    """A label's score better than that of another, by more than the margin or surely; above 0 is better."""
+def _better(claim: str, sub_claim: str, part: PartResults, first: str, second: str) -> ClaimTest:
+    """Return a test whether the score of the first label is better than that of the second; above 0 it is better."""
     sign = 1.0 if scores.higher_is_better(part.score) else -1.0
-    what = f"{one} − {other}, {_named(part.score)}" + (" (sign turned)" if sign < 0 else "")
-    return ClaimTest(claim, half, part.part, what, sign * part.less(one, other, part.score), "above", part.margin)
+    what = f"{first} − {second}, {_lower_title(part.score)}" + (" (sign reversed)" if sign < 0 else "")
+    differences = sign * part.paired_difference(first, second, part.score)
+    return ClaimTest(claim, sub_claim, part.part, what, differences, "above", part.margin)
 
 
 def _constant_gradient(part: PartResults) -> Iterator[DeterministicCheck]:
-    for label, given in _own(part, "momentum"):
-        wanted = 1 / (1 - float(given["momentum"]))
-        value = _steps(part, label)[-1] / float(given["lr"])
-        told = f"1/(1−γ) = {wanted:g}"
-        what = f"{label}: last step over η times the gradient"
-        yield DeterministicCheck("9", "constant", part.part, what, value, told, abs(value / wanted - 1) < EXACT)
+    for label, options in _with_trajectory(part, "momentum"):
+        limit = 1 / (1 - float(options["momentum"]))
+        value = _steps(part, label)[-1] / float(options["lr"])
+        what, expected = f"{label}: last step over η times the gradient", f"1/(1−γ) = {limit:g}"
+        yield DeterministicCheck("9", "constant", part.part, what, value, expected, abs(value / limit - 1) < EXACT)
 
 
 def _shrinking(part: PartResults) -> Iterator[DeterministicCheck]:
-    """The last step over the one after a quarter of the steps: 1/2 for a step that shrinks as 1/√t."""
-    for kind, half in (("adagrad", "AdaGrad's step shrinks"), ("rmsprop", _NO), ("adadelta", _NO)):
-        for label, _ in _own(part, kind):
+    """Check the last step divided by the one after a quarter of the steps: 1/2 if the step shrinks as 1/√t."""
+    for kind in ("adagrad", "rmsprop", "adadelta"):
+        for label, _ in _with_trajectory(part, kind):
             steps = _steps(part, label)
             quarter = len(steps) // 4
             value = float(steps[4 * quarter - 1] / steps[quarter - 1]) if quarter else math.nan
-            shrinks = kind == "adagrad"
-            holds = abs(value / 0.5 - 1) < EXACT if shrinks else value > 1 - EXACT
             what = f"{label}: step {4 * quarter} over step {quarter}"
-            yield DeterministicCheck(
-                "5", half, part.part, what, value, "1/2, as 1/√t" if shrinks else "no less than 1", holds
-            )
-
-
-_NO = "RMSProp's and AdaDelta's do not"
+            if kind == "adagrad":
+                sub_claim, expected, agrees = "AdaGrad's step shrinks", "1/2, as 1/√t", abs(value / 0.5 - 1) < EXACT
+            else:
+                sub_claim, expected, agrees = "RMSProp's and AdaDelta's do not", "at least 1", value > 1 - EXACT
+            yield DeterministicCheck("5", sub_claim, part.part, what, value, expected, agrees)
 
 
 def _first_steps(part: PartResults) -> Iterator[DeterministicCheck]:
-    """The printed NAdam's first steps over η: its listing corrects the bias twice."""
-    for label, given in _own(part, "nadam_paper"):
-        for at in (0, 1, 2):
-            value = float(_steps(part, label)[at] / float(given["lr"]))
-            yield DeterministicCheck(
-                "printed NAdam's steps", "", part.part, f"{label}: step {at + 1} over η", value, "", agrees=True
-            )
+    """Measure the first steps of the published NAdam over η: its listing corrects the bias twice."""
+    for label, options in _with_trajectory(part, "nadam_paper"):
+        for step in (0, 1, 2):
+            value, what = float(_steps(part, label)[step] / float(options["lr"])), f"{label}: step {step + 1} over η"
+            yield DeterministicCheck("printed NAdam's steps", "", part.part, what, value, "", agrees=True)
 
 
 def _alternating(part: PartResults) -> Iterator[DeterministicCheck]:
-    """Momentum at its bound η = 2(1+γ)/λ: there x₂ changes sides at every step, for ever, and so does its gradient λ x₂."""
-    stiff = max(_curvatures(part.surface))
-    for label, given in _own(part, "momentum"):
-        gamma, rate = float(given["momentum"]), float(given["lr"])
-        if not _is(rate, 2 * (1 + gamma) / stiff):
+    """Check momentum at its stability bound η = 2(1+γ)/λ, where x₂ and its gradient λ x₂ change sign at every step."""
+    largest = max(_curvatures(part.surface))
+    for label, options in _with_trajectory(part, "momentum"):
+        gamma, rate = float(options["momentum"]), float(options["lr"])
+        if not _equal(rate, 2 * (1 + gamma) / largest):
             continue
-        x = _path(part, label)["x2"].to_numpy(dtype=np.float64)
+        x = _trajectory(part, label)["x2"].to_numpy(dtype=np.float64)
         alternates = bool((x[-10:-1] * x[-9:] < 0).all()) if len(x) > 10 else False
-        value = float(abs(x[-1] - x[-2]) / (rate * stiff * abs(x[-2])))
-        wanted = 1 / (1 + gamma)
-        what = f"{label}: last step over η times an alternating gradient"
-        told = f"1/(1+γ) = {wanted:.4g}"
-        yield DeterministicCheck(
-            "9", "alternating", part.part, what, value, told, alternates and abs(value / wanted - 1) < EXACT
-        )
+        value = float(abs(x[-1] - x[-2]) / (rate * largest * abs(x[-2])))
+        limit = 1 / (1 + gamma)
+        what, expected = f"{label}: last step over η times an alternating gradient", f"1/(1+γ) = {limit:.4g}"
+        agrees = alternates and abs(value / limit - 1) < EXACT
+        yield DeterministicCheck("9", "alternating", part.part, what, value, expected, agrees)
 
 
 def _divergence(part: PartResults) -> Iterator[DeterministicCheck]:
-    for kind, half, grows in (
+    for kind, sub_claim, diverges in (
         ("sgd", "gradient descent diverges", True),
         ("momentum", "momentum does not", False),
     ):
-        for label in _ended(part, kind, lr=0.6):
-            value = _growth(part, label)
-            what = f"{label}: f at the end over f at the start"
-            yield DeterministicCheck(
-                "10", half, part.part, what, value, "above 1" if grows else "below 1", (value > 1) == grows
-            )
+        expected = "above 1" if diverges else "below 1"
+        for label in _usable(part, kind, lr=0.6):
+            value, what = _growth(part, label), f"{label}: f at the end over f at the start"
+            yield DeterministicCheck("10", sub_claim, part.part, what, value, expected, (value > 1) == diverges)
 
 
-def _bounds(part: PartResults) -> Iterator[DeterministicCheck]:
-    """η < 2/λ for gradient descent, 2(1+γ)/λ for momentum, 2(1+γ)/((1+2γ)λ) for NAG, λ the largest eigenvalue."""
-    stiff, right, told = max(_curvatures(part.surface)), 0, 0
+def _stability_bounds(part: PartResults) -> Iterator[DeterministicCheck]:
+    """Check η < 2/λ for gradient descent, 2(1+γ)/λ for momentum, 2(1+γ)/((1+2γ)λ) for NAG; λ is the largest eigenvalue."""
+    largest, agreeing, count = max(_curvatures(part.surface)), 0, 0
     for kind in ("sgd", "momentum", "nag"):
-        for label, given in _ended(part, kind).items():
-            gamma = float(given.get("momentum", 0.0))
-            bound = 2 * (1 + gamma) / (stiff * (1 + 2 * gamma if kind == "nag" else 1))
-            value = _growth(part, label)
-            if _is(given["lr"], bound):
-                continue
-            told += 1
-            right += (float(given["lr"]) > bound) == (value > 1)
-    if told:
-        what = "settings that grow or shrink as the bounds say"
-        yield DeterministicCheck(
-            "10", "the bounds of stability", part.part, what, float(right), f"all {told}", right == told
-        )
+        for label, options in _usable(part, kind).items():
+            gamma = float(options.get("momentum", 0.0))
+            bound = 2 * (1 + gamma) / (largest * (1 + 2 * gamma if kind == "nag" else 1))
+            if not _equal(options["lr"], bound):
+                count += 1
+                agreeing += (float(options["lr"]) > bound) == (_growth(part, label) > 1)
+    if count:
+        what, agrees = "settings that diverge or converge as the bounds predict", agreeing == count
+        yield DeterministicCheck("10", "the stability bounds", part.part, what, float(agreeing), f"all {count}", agrees)
 
 
-def _in_the_valley(part: PartResults) -> Iterator[DeterministicCheck]:
-    for slow, given in _ended(part, "adagrad", lr=0.4).items():
-        for quick in _ended(part, "rmsprop", lr=0.4):
-            ends = [_reached(part, label, STEPS) for label in (quick, slow)]
-            what = f"f at step {STEPS}, {quick} over {slow}"
-            if not np.isnan(ends).any():
-                yield DeterministicCheck("A", "", part.part, what, ends[0] / ends[1], "below 1", ends[0] < ends[1])
-        for far in _ended(part, "adagrad", lr=2.0, eps=float(given.get("eps", math.nan))):
-            value = _reached(part, far, STEPS) / _height(part, far, 0)
-            what = f"{far}: f at step {STEPS} over f at the start"
+def _on_the_valley(part: PartResults) -> Iterator[DeterministicCheck]:
+    for adagrad, options in _usable(part, "adagrad", lr=0.4).items():
+        for rmsprop in _usable(part, "rmsprop", lr=0.4):
+            first, second = (_value_at(part, label, STEPS) for label in (rmsprop, adagrad))
+            what = f"f at step {STEPS}, {rmsprop} over {adagrad}"
+            if not (math.isnan(first) or math.isnan(second)):
+                yield DeterministicCheck("A", "", part.part, what, first / second, "below 1", first < second)
+        for label in _usable(part, "adagrad", lr=2.0, eps=float(options.get("eps", math.nan))):
+            value = _value_at(part, label, STEPS) / _height(part, label, 0)
+            what = f"{label}: f at step {STEPS} over f at the start"
             if not math.isnan(value):
                 yield DeterministicCheck("B", "", part.part, what, value, f"below {THERE:g}", value < THERE)
 
 
-def _ended(part: PartResults, kind: str, **options: float) -> dict[str, dict[str, Any]]:
-    """Of the entries of `Evidence.settings`, those that were run and did not break: what is not there shows nothing."""
+def _usable(part: PartResults, kind: str, **options: float) -> dict[str, dict[str, Any]]:
+    """Return the entries of `PartResults.settings` that ran and did not fail."""
     recorded = set(trajectories.first_usable_trials(part.frames)["label"])
     return {
-        label: given for label, given in part.settings(kind, own_budget=True, **options).items() if label in recorded
+        label: entry for label, entry in part.settings(kind, own_budget=True, **options).items() if label in recorded
     }
 
 
-def _own(part: PartResults, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """All of these with a path."""
-    for label, given in _ended(part, kind).items():
-        if _has_path(part, label):
-            yield label, given
+def _with_trajectory(part: PartResults, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the usable entries of a kind that have a trajectory."""
+    for label, options in _usable(part, kind).items():
+        if len(_trajectory(part, label)) > 10:
+            yield label, options
 
 
-def _path(part: PartResults, label: str) -> pd.DataFrame:
-    """The path of a label, its start first; empty where there is none."""
+def _trajectory(part: PartResults, label: str) -> pd.DataFrame:
+    """Return the points of a label by step, from the starting point; empty if there are none."""
     return part.trajectories[part.trajectories["label"] == label].sort_values("step")
 
 
-def _has_path(part: PartResults, label: str) -> bool:
-    return len(_path(part, label)) > 10
-
-
-def _steps(part: PartResults, label: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """The lengths of all steps in x₁, along which the gradient is 1."""
-    return np.abs(np.diff(_path(part, label)["x1"].to_numpy(dtype=np.float64)))
+def _steps(part: PartResults, label: str) -> NDArray[np.float64]:
+    """Return the lengths of all steps in x₁, along which the gradient is 1."""
+    return np.abs(np.diff(_trajectory(part, label)["x1"].to_numpy(dtype=np.float64)))
 
 
 def _height(part: PartResults, label: str, step: int) -> float:
-    """Height f at a step of a label's path; NaN where it has none."""
-    own = _path(part, label)
-    at = own[own["step"] == step]
+    """Return f at a step of a label's trajectory; NaN if there is no such step."""
+    rows = _trajectory(part, label)
+    rows = rows[rows["step"] == step]
     formula = SURFACES[part.surface].formula
-    return float(formula(float(at["x1"].iloc[0]), float(at["x2"].iloc[0]))) if len(at) else math.nan
+    return float(formula(float(rows["x1"].iloc[0]), float(rows["x2"].iloc[0]))) if len(rows) else math.nan
 
 
 def _growth(part: PartResults, label: str) -> float:
-    """Height f at the end of a label's path over f at its start; infinite where it diverged."""
-    return _reached(part, label, int(_path(part, label)["step"].max())) / _height(part, label, 0)
+    """Return f at the end of a label's trajectory divided by f at the start; infinite if it diverged."""
+    return _value_at(part, label, int(_trajectory(part, label)["step"].max())) / _height(part, label, 0)
 
 
-def _reached(part: PartResults, label: str, step: int) -> float:
-    """Height f at a step of a label's path; infinite where it diverged, NaN where it was not run so long."""
-    own = part.frames.trials[part.frames.trials["label"] == label]
-    return math.inf if (own["outcome"] == "diverged").any() else _height(part, label, step)
+def _value_at(part: PartResults, label: str, step: int) -> float:
+    """Return f at a step of a label's trajectory; infinite if the run diverged, NaN if it is shorter."""
+    rows = part.frames.trials[part.frames.trials["label"] == label]
+    return math.inf if (rows["outcome"] == "diverged").any() else _height(part, label, step)
 
 
 def _curvatures(surface: str) -> tuple[float, float]:
-    """The second derivatives of a quadratic without mixed terms, exact from second differences."""
+    """Return the second derivatives of a quadratic without mixed terms; second differences are exact for it."""
     f = SURFACES[surface].formula
     return float(f(1.0, 0.0) - 2 * f(0.0, 0.0) + f(-1.0, 0.0)), float(f(0.0, 1.0) - 2 * f(0.0, 0.0) + f(0.0, -1.0))
 
 
-def _named(metric: str) -> str:
+def _lower_title(metric: str) -> str:
     return scores.title(metric).lower()
 
 
-def _is(value: Any, wanted: Any) -> bool:
-    """Whether two numbers are one but for rounding."""
-    return isinstance(value, int | float) and isinstance(wanted, int | float) and math.isclose(value, wanted)
+def _equal(value: Any, other: Any) -> bool:
+    """Return whether both are numbers that are equal except for rounding."""
+    return isinstance(value, int | float) and isinstance(other, int | float) and math.isclose(value, other)
 
 
-def _decades(value: Any, wanted: float) -> float:
-    return abs(math.log10(value / wanted)) if isinstance(value, int | float) and value > 0 else math.inf
+def _decades(value: Any, other: float) -> float:
+    """Return |log₁₀(value/other)|; infinite if `value` is not a positive number."""
+    return abs(math.log10(value / other)) if isinstance(value, int | float) and value > 0 else math.inf

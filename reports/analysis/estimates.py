@@ -1,4 +1,4 @@
-"""Scores and curves become estimates with intervals. Nothing is drawn or worded here."""
+"""Estimates with confidence intervals from scores and curves."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from reports.frames.study_frames import Frames
 
 SEED = 0
-"""Of the random numbers of resamples and sign flips: the same scores give the same bounds."""
+"""The seed of resamples and sign patterns: the same scores give the same bounds."""
 
 WINDOWS = 100
-"""Into how many windows of equal length `by_update` cuts a run at most."""
+"""The maximal number of windows into which `by_update` divides a run."""
 
 
 def by_label(
@@ -42,22 +42,22 @@ def by_label(
     published: Mapping[str, Mapping[str, float]] | None = None,
     level: float = LEVEL,
 ) -> pd.DataFrame:
-    """A row per label, the best mean of `score` first, labels without a score last.
+    """Return a row per label, the best mean of `score` first, labels without a score last.
 
     Args:
-        frames: A plan and what is recorded of it.
+        frames: The plan and its records.
         scores: A row per trial (`scores.final`).
-        metrics: Which metrics to estimate.
-        score: The study's score, by which the rows are sorted; ties keep the order of the plan.
-        settings: What sets each label apart, in words.
-        printed: Numbers of a reference: label, then metric.
-        level: Of the intervals.
+        metrics: The metrics to estimate.
+        score: The study's score, by which rows are sorted; ties keep the order of the plan.
+        settings: The settings of each label in words.
+        published: Values of a reference by label and metric.
+        level: Confidence level.
 
     Returns:
-        `label`, `kind`, `settings`; `ok`, `run`, `planned`, `success`, the share of the runs that ended ok, with
-        its Clopper-Pearson bounds, and a count of each other outcome; for each metric its mean
-        over the ok trials and `<metric> low`, `<metric> high`; `examples_per_second`, the median; `<metric> printed`
-        where a reference has it; `level` and `method` of the intervals.
+        `label`, `kind`, `settings`; the numbers of trials `ok`, `run` (started) and `planned`; `success`, `success_low`,
+        `success_high`, the share of started trials that ended ok with its Clopper-Pearson bounds; the number of trials with
+        each other outcome; for each metric the mean over the ok trials and `<metric>_low`, `<metric>_high`;
+        `examples_per_second`, the median; `<metric>_published` if there is a reference; `level` and `method`.
     """
     rows = []
     for label in frames.labels:
@@ -80,8 +80,9 @@ def by_label(
             interval = t_interval(ok[metric].to_numpy(), level)
             row |= {metric: interval.mean, f"{metric}_low": interval.low, f"{metric}_high": interval.high}
         row["examples_per_second"] = float(np.median(speeds)) if len(speeds) else float("nan")
-        for metric in [*metrics, "examples_per_second"] if published else []:
-            row[f"{metric}_published"] = float((published or {}).get(label, {}).get(metric, float("nan")))
+        if published:
+            values = published.get(label, {})
+            row |= {f"{m}_published": float(values.get(m, np.nan)) for m in [*metrics, "examples_per_second"]}
         rows.append(row | {"level": level, "method": METHOD})
     table = pd.DataFrame(rows)
     sign = -1.0 if higher_is_better(score) else 1.0
@@ -92,40 +93,28 @@ def by_label(
 def score_under_other_intervals(
     scores: pd.DataFrame, score: str, labels: Sequence[str], level: float = LEVEL
 ) -> pd.DataFrame:
-    """The score under three intervals, a row per label: what is said of it when the interval is another.
+    """Return the score of each label with three kinds of interval, for the sensitivity to the interval method.
 
     Args:
-        scores: A row per trial (`scores.final`); only ok ones count.
-        score: Which metric.
-        labels: Which labels, in this order.
-        level: Of the intervals.
+        scores: A row per trial (`scores.final`); only ok trials count.
+        score: The metric.
+        labels: The labels, in their order.
+        level: Confidence level.
 
     Returns:
-        `label`, `n`; `mean`, `low`, `high` (Student t); `bootstrap_low`, `bootstrap_high` (studentised); `median`, `median
-        low`, `median_high` (order statistics), `median_level`, which that interval really has; `level`.
+        A row per label: `label`, `n`; `mean`, `low`, `high` (Student t); `bootstrap_low`, `bootstrap_high` (studentised);
+        `median`, `median_low`, `median_high` (order statistics) and the attained `median_level`; `level`.
     """
     rows = []
     for label in labels:
         values = scores.loc[(scores["label"] == label) & (scores["outcome"] == "ok"), score].to_numpy()
         mean = t_interval(values, level)
-        resampled = studentised_interval(values, np.random.default_rng(SEED), level)
-        middle = median_interval(values, level)
-        rows.append(
-            {
-                "label": label,
-                "n": len(values),
-                "mean": mean.mean,
-                "low": mean.low,
-                "high": mean.high,
-                "bootstrap_low": resampled.low,
-                "bootstrap_high": resampled.high,
-                "median": middle.value,
-                "median_low": middle.low,
-                "median_high": middle.high,
-                "median_level": middle.level,
-                "level": level,
-            }
-        )
+        bootstrap = studentised_interval(values, np.random.default_rng(SEED), level)
+        median = median_interval(values, level)
+        row = {"label": label, "n": len(values), "mean": mean.mean, "low": mean.low, "high": mean.high}
+        row |= {"bootstrap_low": bootstrap.low, "bootstrap_high": bootstrap.high}
+        row |= {"median": median.value, "median_low": median.low, "median_high": median.high}
+        rows.append(row | {"median_level": median.level, "level": level})
     return pd.DataFrame(rows)
 
 
@@ -135,13 +124,13 @@ def against_reference(
     published: Mapping[str, Mapping[str, float]],
     metrics: Sequence[str],
 ) -> pd.DataFrame:
-    """A row per printed number that belongs to a label of the study.
+    """Return a row per published value of a label of the study.
 
     Returns:
-        `label`, `metric`, `ours` (the mean; of `examples_per_second` the median), `low`, `high`, `n`, `minimum` and
-        `maximum` of our repeats, `printed`, `difference` (ours minus printed) and `within`: whether the printed number
-        lies between our lowest and our highest repeat, as one more run of ours would with probability (n − 1)/(n + 1); it is
-        missing below two repeats, and of speeds, which are those of other devices.
+        `label`, `metric`, `ours` (the mean; for `examples_per_second` the median), `low`, `high`, `n`, `minimum` and
+        `maximum` of our repeats, `published`, `difference` (ours − published) and `within`: whether the published value
+        lies between our minimum and maximum. A further run of ours does with probability (n − 1)/(n + 1). `within` is
+        missing for fewer than two repeats, and for speeds, because they come from other devices.
     """
     rows = []
     for _, estimate in estimates.iterrows():
@@ -150,7 +139,7 @@ def against_reference(
         for metric in [*metrics, "examples_per_second"]:
             if metric not in published.get(label, {}):
                 continue
-            number, values = float(published[label][metric]), ok[metric].dropna()
+            value, values = float(published[label][metric]), ok[metric].dropna()
             low, high = (values.min(), values.max()) if len(values) else (np.nan, np.nan)
             rows.append(
                 {
@@ -162,9 +151,9 @@ def against_reference(
                     "n": len(values),
                     "minimum": low,
                     "maximum": high,
-                    "published": number,
-                    "difference": estimate[metric] - number,
-                    "within": bool(low <= number <= high) if len(values) > 1 and metric in metrics else None,
+                    "published": value,
+                    "difference": estimate[metric] - value,
+                    "within": bool(low <= value <= high) if len(values) > 1 and metric in metrics else None,
                 }
             )
     columns = "label metric ours low high n minimum maximum published difference within"
@@ -172,70 +161,55 @@ def against_reference(
 
 
 def by_epoch(points: pd.DataFrame, metric: str, level: float = LEVEL, *, simultaneous: bool = False) -> pd.DataFrame:
-    """Mean curves over epochs with pointwise intervals.
+    """Return mean curves over epochs with pointwise t intervals.
 
     Args:
-        points: A row per measured value (`Frames.points`); only those of ok trials count.
-        metric: Which metric.
-        level: Of the intervals.
-        whole: With the bounds of the simultaneous band, too, which holds the whole curve: `simultaneous_low`, `simultaneous_high`.
+        points: A row per measured value (`Frames.points`); only ok trials count.
+        metric: The metric.
+        level: Confidence level.
+        simultaneous: Whether to add the simultaneous band: `simultaneous_low`, `simultaneous_high`.
 
     Returns:
         `label`, `epoch`, `mean`, `low`, `high`, `n`, in the order of the plan and of the epochs.
     """
-    chosen = points[(points["metric"] == metric) & (points["outcome"] == "ok")]
-    columns = [
-        "label",
-        "epoch",
-        "mean",
-        "low",
-        "high",
-        "n",
-        *(["simultaneous_low", "simultaneous_high"] if simultaneous else []),
-    ]
-    parts = [pd.DataFrame(columns=columns)]
-    for label, group in chosen.groupby("label", sort=False):
-        matrix = group.pivot_table(index="repeat", columns="epoch", values="value", aggfunc="last", dropna=False)
-        band = t_band(matrix.to_numpy(), level)
-        part = {
-            "label": label,
-            "epoch": matrix.columns,
-            "mean": band.mean,
-            "low": band.low,
-            "high": band.high,
-            "n": band.n,
-        }
+    rows = points[(points["metric"] == metric) & (points["outcome"] == "ok")]
+    band_columns = ["simultaneous_low", "simultaneous_high"] if simultaneous else []
+    tables = [pd.DataFrame(columns=["label", "epoch", "mean", "low", "high", "n", *band_columns])]
+    for label, group in rows.groupby("label", sort=False):
+        wide = group.pivot_table(index="repeat", columns="epoch", values="value", aggfunc="last", dropna=False)
+        band = t_band(wide.to_numpy(), level)
+        columns = {"label": label, "epoch": wide.columns, "mean": band.mean, "low": band.low, "high": band.high}
+        table = pd.DataFrame(columns | {"n": band.n})
         if simultaneous:
-            wide = simultaneous_band(matrix.to_numpy(), np.random.default_rng(SEED), level)
-            part |= {"simultaneous_low": wide.low, "simultaneous_high": wide.high}
-        parts.append(pd.DataFrame(part))
-    return pd.concat(parts[1:], ignore_index=True) if len(parts) > 1 else parts[0]
+            wider = simultaneous_band(wide.to_numpy(), np.random.default_rng(SEED), level)
+            table = table.assign(simultaneous_low=wider.low, simultaneous_high=wider.high)
+        tables.append(table)
+    return pd.concat(tables[1:], ignore_index=True) if len(tables) > 1 else tables[0]
 
 
 def by_update(updates: pd.DataFrame, level: float = LEVEL, windows: int = WINDOWS) -> pd.DataFrame:
-    """Mean curves of each update's own loss with pointwise intervals.
+    """Return mean curves of the loss of each update with pointwise t intervals.
 
-    The updates of a run are cut into at most `windows` windows of equal length (the last may be shorter), and each
-    repeat counts with its mean over the window: no value enters two windows. Up to `windows` updates nothing is
-    averaged.
+    The updates of a run are divided into at most `windows` windows of equal length (the last may be shorter). Each repeat
+    contributes its mean over the window, and no value is in two windows. With up to `windows` updates nothing is averaged.
 
     Args:
-        updates: A row per update (`Frames.updates`); only those of ok trials count.
-        level: Of the intervals.
-        windows: How many at most.
+        updates: A row per update (`Frames.updates`); only ok trials count.
+        level: Confidence level.
+        windows: The maximal number of windows.
 
     Returns:
-        `label`, `update` (the middle of the window, from 1), `mean`, `low`, `high`, `n`, `window` (its length).
+        `label`, `update` (the middle of the window, from 1), `mean`, `low`, `high`, `n`, `window` (its length in updates).
     """
-    parts = [pd.DataFrame(columns=["label", "update", "mean", "low", "high", "n", "window"])]
-    chosen = updates[updates["outcome"] == "ok"]
-    for label in chosen["label"].unique():
-        own = chosen[chosen["label"] == label]  # a part at a time: `groupby` would sort a copy of all
-        length = -(-int(own["step"].max()) // windows)
-        own = own.assign(block=(own["step"] - 1) // length)
-        means = own.pivot_table(index="block", columns="repeat", values="value", aggfunc="mean")
-        edges = own.groupby("block")["step"].agg(["min", "max"])
+    tables = [pd.DataFrame(columns=["label", "update", "mean", "low", "high", "n", "window"])]
+    ok = updates[updates["outcome"] == "ok"]
+    for label in ok["label"].unique():
+        rows = ok[ok["label"] == label]  # one label at a time, because `groupby` would sort a copy of all rows
+        length = -(-int(rows["step"].max()) // windows)
+        rows = rows.assign(window=(rows["step"] - 1) // length)
+        means = rows.pivot_table(index="window", columns="repeat", values="value", aggfunc="mean")
+        bounds = rows.groupby("window")["step"].agg(["min", "max"])
         band = t_band(means.to_numpy().T, level)
-        part = {"label": str(label), "update": edges.mean(axis=1).to_numpy(), "mean": band.mean, "low": band.low}
-        parts.append(pd.DataFrame(part | {"high": band.high, "n": band.n, "window": length}))
-    return pd.concat(parts[1:], ignore_index=True) if len(parts) > 1 else parts[0]
+        columns = {"label": str(label), "update": bounds.mean(axis=1).to_numpy(), "mean": band.mean, "low": band.low}
+        tables.append(pd.DataFrame(columns | {"high": band.high, "n": band.n, "window": length}))
+    return pd.concat(tables[1:], ignore_index=True) if len(tables) > 1 else tables[0]

@@ -1,17 +1,19 @@
-"""How much the learning rate matters: the score against it, and how wide the range of good ones is."""
+"""Sensitivity to the learning rate: the score at each learning rate, and the range of good learning rates."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from reports.analysis.tuning import PARAM, goodness, hyperparameters
 
-SHARE = 0.01
-"""A learning rate is good if its score is within this share of the optimizer's own best score."""
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
+SHARE = 0.01
+"""A learning rate is good if its score is within this share of the optimizer's best score."""
 
 _RANGE = [
     *("label", "lr", "score", "default", "low", "high", "below", "above", "ratio", "decades", "at_most"),
@@ -20,22 +22,22 @@ _RANGE = [
 
 
 def swept(trials: pd.DataFrame) -> bool:
-    """Whether the learning rate alone varies, as in a grid over it: then the scores make a curve, not a cloud."""
+    """Return whether only the learning rate varies, as in a grid over it; the scores are then a curve."""
     others = [PARAM + name for name in hyperparameters(trials) if name != "lr"]
     values = trials.groupby("optimizer")[others]
     return not others or not bool((values.min() < values.max()).to_numpy().any())
 
 
 def points(trials: pd.DataFrame) -> pd.DataFrame:
-    """The score at each learning rate, in the order of the optimizers and then of the rates.
+    """Return the score at each learning rate, ordered by optimizer and learning rate.
 
     Args:
-        trials: A row per Optuna trial. Failed ones are left out: they tell nothing about their setting.
+        trials: A row per Optuna trial. Failed trials are excluded, because they do not evaluate their setting.
 
     Returns:
-        `label`, `lr`, `score` (NaN where there is none: diverged, stalled), `goodness` (more is better, −∞ without a
-        score), `complete` and `own` (the study's own setting). In a sweep (`swept`) the mean over the trials of a rate,
-        without a score if one of them has none; else a row per trial, whatever its other hyperparameters.
+        `label`, `lr`, `score` (NaN if diverged or stalled), `goodness` (higher is better, −∞ without a score), `complete` and
+        `default` (the optimizer's default setting). In a sweep (`swept`) a row has the mean over the trials of a learning rate,
+        without a score if one of them has none; otherwise there is a row per trial, whatever its other hyperparameters.
     """
     columns = ["label", "lr", "score", "goodness", "complete", "default"]
     if PARAM + "lr" not in trials:
@@ -50,35 +52,35 @@ def points(trials: pd.DataFrame) -> pd.DataFrame:
             "default": trials["is_default"].astype(bool),
         }
     ).dropna(subset=["lr", "goodness"])
-    order = {label: at for at, label in enumerate(dict.fromkeys(table["label"]))}
+    order = {label: position for position, label in enumerate(dict.fromkeys(table["label"]))}
     if swept(trials):
         means = {"goodness": "mean", "sign": "first", "complete": "all", "default": "any"}
         table = table.groupby(["label", "lr"], sort=False, as_index=False).agg(means)
     table["score"] = (table["sign"] * table["goodness"]).where(np.isfinite(table["goodness"]))
-    table = table.assign(at=table["label"].map(order)).sort_values(["at", "lr"], kind="stable")
+    table = table.assign(order=table["label"].map(order)).sort_values(["order", "lr"], kind="stable")
     return table[columns].reset_index(drop=True)
 
 
 def ranges(trials: pd.DataFrame, share: float = SHARE) -> pd.DataFrame:
-    """For each optimizer the range of learning rates whose score is within `share` of its best score.
+    """Return for each optimizer the range of learning rates whose score is within `share` of its best score.
 
-    Within means |score − best| ≤ share · |best|, best being the optimizer's own best score of a complete trial, in the
-    objective's own unit: for `share` 0.01 a loss of at most 1.01 times the lowest, an accuracy of at least 0.99 times
-    the highest. Pruned, diverged and stalled trials are never within.
+    A score is within if |score − best| ≤ share · |best|, in the unit of the objective; best is the optimizer's best score of a
+    complete trial. For `share` 0.01 this is a loss of at most 1.01 times the lowest, or an accuracy of at least 0.99 times the
+    highest. Pruned, diverged and stalled trials are never within.
 
-    The range goes from the lowest to the highest learning rate within. Its true ends lie between these and the next
-    rates that were tried and are not within: `decades` is the least that the width can be, `at_most` the most. Where no
-    rate beyond was tried, the range is open there and its width has no upper bound.
+    The range extends from the lowest to the highest learning rate within. Its true ends lie between these and the next
+    learning rates that were tried, so its width is at least `decades` and at most `at_most`. If no rate beyond an end was
+    tried, the range is open there, and its width has no upper bound.
 
     Args:
         trials: A row per Optuna trial.
         share: Greater than 0.
 
     Returns:
-        `label`, `lr` and `score` (the best), `own` (the study's own rate), `low`, `high`, `below` and `above`
-        (the next rates tried, NaN where there is none), `ratio` (high/low), `decades` (its log₁₀), `at_most` (decades; ∞
-        where open), `open_low`, `open_high`, `sampled_low`, `sampled_high`, `within`,
-        `inside` (rates tried between `low` and `high`: more than `within` where the range has holes), `tried`, `share`.
+        `label`, `lr` and `score` (the best), `default` (the default learning rate), `low`, `high`, `below` and `above` (the
+        next rates tried, NaN if there is none), `ratio` (high/low), `decades` (its log₁₀), `at_most` (decades; ∞ if open),
+        `open_low`, `open_high`, `sampled_low`, `sampled_high`, `within` (number of rates within), `inside` (number of rates
+        tried between `low` and `high`: more than `within` if the range has gaps), `tried`, `share`.
 
     Raises:
         ValueError: `share` is not greater than 0.
@@ -90,37 +92,32 @@ def ranges(trials: pd.DataFrame, share: float = SHARE) -> pd.DataFrame:
     for label in dict.fromkeys(trials["optimizer"]):
         tried = table[table["label"] == label]
         scored = tried[tried["complete"].astype(bool) & tried["score"].notna()]
-        own = tried.loc[tried["default"].astype(bool), "lr"]
-        row: dict[str, Any] = {
-            "label": label,
-            "default": float(own.iloc[0]) if len(own) else np.nan,
-            "tried": len(tried),
-        }
-        row |= {"sampled_low": tried["lr"].min(), "sampled_high": tried["lr"].max(), "share": share}
+        default = tried.loc[tried["default"].astype(bool), "lr"]
+        row: dict[str, Any] = {"label": label, "default": float(default.iloc[0]) if len(default) else np.nan}
+        row |= {"sampled_low": tried["lr"].min(), "sampled_high": tried["lr"].max()}
+        row |= {"tried": len(tried), "share": share}
         if len(scored):
             row |= _range(tried["lr"].to_numpy(dtype=float), scored, share)
         rows.append(row)
-    frame = pd.DataFrame(rows, columns=_RANGE)
-    whole = {"open_low": "boolean", "open_high": "boolean", "within": "Int64", "inside": "Int64"}
-    return frame.astype(whole)
+    types = {"open_low": "boolean", "open_high": "boolean", "within": "Int64", "inside": "Int64"}
+    return pd.DataFrame(rows, columns=_RANGE).astype(types)
 
 
-def _range(tried: np.ndarray[Any, np.dtype[np.float64]], scored: pd.DataFrame, share: float) -> dict[str, Any]:
-    top = scored.iloc[int(scored["goodness"].to_numpy().argmax())]
-    good = scored.loc[scored["goodness"] >= top["goodness"] - share * abs(top["goodness"]), "lr"]
+def _range(tried: NDArray[np.float64], scored: pd.DataFrame, share: float) -> dict[str, Any]:
+    best = scored.iloc[int(scored["goodness"].to_numpy().argmax())]
+    good = scored.loc[scored["goodness"] >= best["goodness"] - share * abs(best["goodness"]), "lr"]
     low, high = float(good.min()), float(good.max())
     below, above = tried[tried < low], tried[tried > high]
-    most = float(np.log10(above.min() / below.max())) if len(below) and len(above) else np.inf
     return {
-        "lr": float(top["lr"]),
-        "score": float(top["score"]),
+        "lr": float(best["lr"]),
+        "score": float(best["score"]),
         "low": low,
         "high": high,
         "below": below.max() if len(below) else np.nan,
         "above": above.min() if len(above) else np.nan,
         "ratio": high / low,
         "decades": float(np.log10(high / low)),
-        "at_most": most,
+        "at_most": float(np.log10(above.min() / below.max())) if len(below) and len(above) else np.inf,
         "open_low": not len(below),
         "open_high": not len(above),
         "within": len(good),

@@ -1,4 +1,4 @@
-"""How optimizers stand over several problems: from the reports of a study's parts, numbers alone."""
+"""The ranking of optimizers over several problems, from the results of a study's parts."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ class ProblemResults:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """How optimizers stand over problems.
+    """A ranking over problems.
 
     Attributes:
-        labels: Those that all problems have, by mean rank.
+        labels: The labels that all problems have, by mean rank.
         parts: The names of the parts, in their order.
-        table: A row per label: `label`, `mean_rank`, for each part `rank <part>`, `ok <part>` and `run <part>` (how many of its
-            repeats ended ok, of how many), and how often a run of the first label beats
-            one of this: `probability_of_improvement`, `probability_of_improvement_low`, `probability_of_improvement_high`.
+        table: A row per label: `label`, `mean_rank`; for each part `rank_<part>`, `ok_<part>` and `run_<part>` (numbers of
+            trials that ended ok and that started); `probability_of_improvement` with `_low` and `_high` (how often a run of the
+            first label is better than a run of this one).
         ranks: Mean ranks with their test, in the order of `labels`.
-        profiles: Of the time to a target; None where no part was followed over time, or none has a
-            repeat that all of them ran (results from elsewhere may share none).
-        timed: How many parts the profiles cover.
-        unit: What their times are counted in.
+        profiles: Performance profiles of the time to a target; None if no part was followed over time, or if no part has a
+            repeat that all labels ran (third-party results may share none).
+        timed: Number of parts in the profiles.
+        unit: The unit of time of the profiles.
     """
 
     labels: tuple[str, ...]
@@ -68,69 +68,68 @@ class Ranking:
 
 
 def rank_optimizers(problems: Sequence[ProblemResults]) -> Ranking | None:
-    """How optimizers stand over the problems; None below two problems with a score, or three optimizers that all have.
+    """Return the ranking over problems; None for fewer than two problems with a score or three optimizers that all have.
 
-    An optimizer whose every repeat of a part diverged or stalled ranks last there.
+    An optimizer whose repeats on a problem all diverged or stalled ranks last there. Test functions are not ranked, because
+    they have different learning rates and were chosen to be different.
     """
     if any(results.frames.on_surfaces for results in problems):
-        return (
-            None  # each surface has learning rates of its own, and what can be said of four functions is said of each
-        )
-    known = [results for results in problems if results.estimates[results.study.score].notna().any()]
-    shared = [label for label in (known[0].frames.labels if known else ()) if _is_everywhere(label, known)]
-    if len(known) < 2 or len(shared) < 3:
         return None
-    means = np.array([_goodness(results, shared) for results in known])
+    scored = [results for results in problems if results.estimates[results.study.score].notna().any()]
+    shared = [label for label in (scored[0].frames.labels if scored else ()) if _has_results_on_all(label, scored)]
+    if len(scored) < 2 or len(shared) < 3:
+        return None
+    means = np.array([_goodness(results, shared) for results in scored])
     ranks = across_problems.mean_ranks(means, higher=True)
-    order = sorted(range(len(shared)), key=lambda at: (ranks.mean[at], at))
-    labels = [shared[at] for at in order]
+    order = sorted(range(len(shared)), key=lambda column: (ranks.mean[column], column))
+    labels = [shared[column] for column in order]
     ranks = replace(ranks, mean=ranks.mean[order])
     table = pd.DataFrame({"label": labels, "mean_rank": ranks.mean})
-    for results, row in zip(known, means[:, order], strict=True):
+    for results, row in zip(scored, means[:, order], strict=True):
         table[f"rank_{results.study.part}"] = pd.Series(-row).rank().to_numpy()
-    for results in known:
+    for results in scored:
+        counts = results.estimates.set_index("label").reindex(labels)
         for count in ("ok", "run"):
-            table[f"{count} {results.study.part}"] = (
-                results.estimates.set_index("label")[count].reindex(labels).to_numpy()
-            )
-    runs = {label: _runs(known, label) for label in labels}
-    beaten = [(np.nan,) * 3] + [
-        across_problems.probability_of_improvement(runs[labels[0]], runs[label], np.random.default_rng(SEED))
-        for label in labels[1:]
+            table[f"{count}_{results.study.part}"] = counts[count].to_numpy()
+    runs = [_runs(scored, label) for label in labels]
+    name = "probability_of_improvement"
+    table[[name, f"{name}_low", f"{name}_high"]] = [(np.nan,) * 3] + [
+        across_problems.probability_of_improvement(runs[0], other, np.random.default_rng(SEED)) for other in runs[1:]
     ]
-    table[["probability_of_improvement", "probability_of_improvement_low", "probability_of_improvement_high"]] = beaten
-    costs = _costs(known, labels)
+    costs = _costs(scored, labels)
     profiles = across_problems.performance_profiles(costs, RATIOS, np.random.default_rng(SEED)) if len(costs) else None
-    unit = "epochs" if any(results.frames.imported for results in known) else "updates"
-    return Ranking(
-        tuple(labels), tuple(results.study.part for results in known), table, ranks, profiles, len(costs), unit
-    )
+    unit = "epochs" if any(results.frames.imported for results in scored) else "updates"
+    parts = tuple(results.study.part for results in scored)
+    return Ranking(tuple(labels), parts, table, ranks, profiles, len(costs), unit)
 
 
-def _is_everywhere(label: str, problems: Sequence[ProblemResults]) -> bool:
-    """Whether every part has results of an optimizer, good ones or none."""
+def _has_results_on_all(label: str, problems: Sequence[ProblemResults]) -> bool:
+    """Return whether every problem has a score of an optimizer, or only repeats that diverged or stalled."""
     for results in problems:
         row = results.estimates[results.estimates["label"] == label]
-        if row.empty or (pd.isna(row[results.study.score].iloc[0]) and not _lost(results, label)):
+        if row.empty or (pd.isna(row[results.study.score].iloc[0]) and not _all_lost(results, label)):
             return False
     return True
 
 
-def _lost(results: ProblemResults, label: str) -> bool:
-    """Whether every repeat of an optimizer diverged or stalled."""
+def _all_lost(results: ProblemResults, label: str) -> bool:
+    """Return whether every repeat of an optimizer diverged or stalled."""
     outcomes = results.scores.loc[results.scores["label"] == label, "outcome"]
     return bool(outcomes.isin(["diverged", "stalled"]).all())
 
 
 def _goodness(results: ProblemResults, labels: Sequence[str]) -> Array:
-    """Mean scores, more is better; minus infinity where every repeat was lost."""
+    """Return mean scores so that higher is better; −∞ if every repeat was lost."""
     score = results.study.score
     means = results.estimates.set_index("label")[score].reindex(list(labels)).to_numpy(dtype=np.float64)
     return np.where(np.isnan(means), -np.inf, means if higher_is_better(score) else -means)
 
 
 def _runs(problems: Sequence[ProblemResults], label: str) -> Array:
-    """The scores of an optimizer's repeats, more is better, a row per part: NaN where there is none, a low value if lost."""
+    """Return the scores of an optimizer so that higher is better, shape (problems, repeats).
+
+    A run that diverged or stalled has a value below all others; a run that does not exist is NaN.
+    """
     rows = []
     for results in problems:
         score = results.study.score
@@ -144,23 +143,21 @@ def _runs(problems: Sequence[ProblemResults], label: str) -> Array:
 
 
 def _costs(problems: Sequence[ProblemResults], labels: Sequence[str]) -> Array:
-    """Updates to the target, by part, repeat and label: infinite where it was missed, NaN where there was no run.
+    """Return the updates to the target, shape (problems, repeats, optimizers), of problems with a repeat that all labels ran.
 
-    Only of parts that have a repeat which all of them ran.
+    Costs are infinite if the target was not reached, and NaN if there was no run.
     """
-    found = []
+    costs = []
     for results in problems:
         if results.times is None:
             continue
         times = results.times[results.times["target"] == MIDDLE]
         times = times.assign(cost=np.where(times["reached"], times["step"], np.inf))
-        wide = times.pivot_table(index="repeat", columns="label", values="cost", aggfunc="last").reindex(
-            columns=list(labels)
-        )
-        costs = wide.to_numpy(dtype=np.float64)
-        if not np.isnan(costs).any(axis=1).all():
-            found.append(costs)
-    if not found:
+        wide = times.pivot_table(index="repeat", columns="label", values="cost", aggfunc="last")
+        matrix = wide.reindex(columns=list(labels)).to_numpy(dtype=np.float64)
+        if not np.isnan(matrix).any(axis=1).all():
+            costs.append(matrix)
+    if not costs:
         return np.empty((0, 0, len(labels)))
-    deep = max(map(len, found))
-    return np.array([np.pad(each, ((0, deep - len(each)), (0, 0)), constant_values=np.nan) for each in found])
+    num_repeats = max(map(len, costs))
+    return np.array([np.pad(m, ((0, num_repeats - len(m)), (0, 0)), constant_values=np.nan) for m in costs])

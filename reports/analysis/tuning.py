@@ -1,9 +1,9 @@
-"""What tuning chose, what it spent, and what the choice is worth on fresh repeats.
+"""The chosen settings of a tuning run, its budget, and the gain from tuning on new repeats.
 
-The trials of a tuning run come as a frame with a row per Optuna trial: `optimizer`, `kind`, `number`, `state`, `value`,
-`objective`, `goal`, `sampler`, `is_default` (the study's own setting), `repeats`, `examples`, `seconds`, and for
-each hyperparameter the columns `param.<name>`, `range.<name>` (what was searched) and `at_bound.<name>` (whether the value lies
-on an edge of that), NaN where the optimizer does not have it.
+The trials of a tuning run are a frame with a row per Optuna trial: `optimizer`, `kind`, `number`, `state`, `value`,
+`objective`, `goal`, `sampler`, `is_default` (the default setting), `repeats`, `examples`, `seconds`. Each hyperparameter has
+the columns `param.<name>`, `range.<name>` (the searched range) and `at_bound.<name>` (whether the value lies on a bound beyond
+which the range could be extended); they are NaN if the optimizer does not have it.
 """
 
 from __future__ import annotations
@@ -20,22 +20,19 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 STATES = ("complete", "pruned", "diverged", "stalled", "failed")
-"""How an Optuna trial ends; all but `failed` are results."""
-
-EDGE = {True}
-"""What says that a value lies on an edge; a hyperparameter that an optimizer lacks has NaN there."""
+"""The states in which an Optuna trial ends; all but `failed` are results."""
 
 PARAM = "param."
-"""What the columns of the hyperparameters begin with."""
+"""The prefix of the columns of hyperparameters."""
 
 
 def goodness(trials: pd.DataFrame) -> pd.Series[float]:
-    """The score of each trial so that more is better, comparable for all of them.
+    """Return the score of each trial so that higher is better, comparable between all trials.
 
     Returns:
-        The value, its sign changed where the goal is to minimise. −∞ where a trial ended without a finite one: it
-        diverged or stalled, whatever value stands beside it, so it is the worst, not missing. A pruned trial counts
-        with the mean over the repeats that it had. NaN for a failed trial, which tells nothing about its setting.
+        The value, with its sign reversed if the goal is to minimise. A trial that diverged or stalled, or whose value is not
+        finite, is the worst and has −∞, whatever its value. A pruned trial has the mean over its repeats. A failed trial has
+        NaN, because it does not evaluate its setting.
     """
     value = trials["value"].to_numpy(dtype=float) * np.where(trials["goal"] == "maximise", 1.0, -1.0)
     scored = np.isfinite(value) & trials["state"].isin(["complete", "pruned"]).to_numpy()
@@ -44,36 +41,36 @@ def goodness(trials: pd.DataFrame) -> pd.Series[float]:
 
 
 def hyperparameters(trials: pd.DataFrame) -> list[str]:
-    """The names of the tuned hyperparameters, in the order of their columns."""
+    """Return the names of the tuned hyperparameters in the order of their columns."""
     return [str(column).removeprefix(PARAM) for column in trials.columns if str(column).startswith(PARAM)]
 
 
 def best(trials: pd.DataFrame) -> pd.DataFrame:
-    """A row per optimizer: the complete trial with the best objective, of equal ones the first.
+    """Return the complete trial with the best objective of each optimizer, the first if several are equal.
 
     Returns:
-        `label`, `number`, `score` (of the objective), `own` (that of the study's own setting, NaN where it was not
-        tried to the end), `kept` (the own setting is the best), `repeats`, `complete` (trials that competed),
-        `objective`, `goal`, and the hyperparameters as `param.<name>`. NaN throughout where no trial is complete.
+        A row per optimizer: `label`, `number`, `score` (of the objective), `default` (the score of the default setting, NaN if
+        it is not complete), `kept` (whether the default setting is the best), `repeats`, `complete` (number of complete
+        trials), `objective`, `goal`, and the hyperparameters as `param.<name>`. All are NaN if no trial is complete.
     """
     rows = []
     params = [PARAM + name for name in hyperparameters(trials)]
     for label, group in trials.assign(goodness=goodness(trials)).groupby("optimizer", sort=False):
-        whole = group[(group["state"] == "complete") & np.isfinite(group["goodness"])]
-        own = whole[whole["is_default"].astype(bool)]
+        complete = group[(group["state"] == "complete") & np.isfinite(group["goodness"])]
+        default = complete[complete["is_default"].astype(bool)]
         row: dict[str, Any] = {
             "label": label,
             "number": np.nan,
             "score": np.nan,
-            "default": float(own["value"].iloc[0]) if len(own) else np.nan,
+            "default": float(default["value"].iloc[0]) if len(default) else np.nan,
             "kept": False,
             "repeats": 0,
-            "complete": len(whole),
+            "complete": len(complete),
             "objective": group["objective"].iloc[0],
             "goal": group["goal"].iloc[0],
         } | dict.fromkeys(params, np.nan)
-        if len(whole):
-            first = whole.sort_values(["goodness", "number"], ascending=[False, True], kind="stable").iloc[0]
+        if len(complete):
+            first = complete.sort_values(["goodness", "number"], ascending=[False, True], kind="stable").iloc[0]
             row |= {"number": int(first["number"]), "score": float(first["value"]), "repeats": int(first["repeats"])}
             row |= {"kept": bool(first["is_default"])} | {name: float(first[name]) for name in params}
         rows.append(row)
@@ -81,7 +78,7 @@ def best(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def at_bounds(trials: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
-    """The hyperparameters whose chosen value lies on an edge of the range that was searched.
+    """Return the hyperparameters whose chosen value lies on a bound of the searched range.
 
     Args:
         trials: A row per Optuna trial, with `range.<name>` and `at_bound.<name>`.
@@ -92,18 +89,22 @@ def at_bounds(trials: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for _, row in chosen.iterrows():
-        own = trials[(trials["optimizer"] == row["label"]) & (trials["number"] == row["number"])]
-        for told in own.to_dict(orient="records"):  # one, or none
+        chosen_trials = trials[(trials["optimizer"] == row["label"]) & (trials["number"] == row["number"])]
+        for trial in chosen_trials.to_dict(orient="records"):  # one or none
             rows += [
-                (row["label"], name, float(row[PARAM + name]), told[f"range.{name}"])
+                (row["label"], name, float(row[PARAM + name]), trial[f"range.{name}"])
                 for name in hyperparameters(trials)
-                if told.get(f"at_bound.{name}") in EDGE
+                if pd.notna(flag := trial.get(f"at_bound.{name}")) and flag  # NaN if the optimizer does not have it
             ]
     return pd.DataFrame(rows, columns=["label", "parameter", "value", "range"])
 
 
 def budget(trials: pd.DataFrame) -> pd.DataFrame:
-    """What each optimizer spent: `label`, `configurations`, a count of each state, `repeats`, `examples`, `seconds`."""
+    """Return the budget that each optimizer used.
+
+    Returns:
+        `label`, `configurations`, the number of trials in each state, `repeats`, `examples` and `seconds`.
+    """
     groups = trials.groupby("optimizer", sort=False)
     table = groups.agg(
         configurations=("number", "size"),
@@ -120,70 +121,73 @@ def budget(trials: pd.DataFrame) -> pd.DataFrame:
 def tuned_vs_default(
     scores: pd.DataFrame, metric: str, labels: Collection[str], kept: Collection[str] = (), level: float = LEVEL
 ) -> pd.DataFrame:
-    """The tuned setting against the study's own on fresh repeats, paired: dᵣ = tunedᵣ − ownᵣ, d̄ ± t · s(d)/√n.
+    """Return the paired difference of the tuned and the default setting on new repeats: d̄ ± t · s(d)/√n.
+
+    dᵣ is the score of repeat r with the tuned setting minus that with the default setting; d̄ and s(d) are its mean and
+    standard deviation over n repeats, and t is the quantile of Student's t with n − 1 degrees of freedom.
 
     Args:
         scores: A row per trial (`scores.final`).
-        metric: Which metric.
-        labels: The optimizers as the study names them; their tuned entries are found by `frame.tuned_label`.
-        kept: Those whose own setting came out best: nothing differs, so there is no difference to estimate.
-        level: Of the intervals.
+        metric: The metric.
+        labels: The optimizers as the study names them; `study_frames.tuned_label` gives their tuned entries.
+        kept: Optimizers whose default setting is the best, so that there is no difference to estimate.
+        level: Confidence level.
 
     Returns:
-        A row per label: `own`, `default_low`, `default_high`, `default_ok`, `default_run` and the same of `tuned`; `difference`, `low`,
-        `high` and `n`, the pairs of which both sides ended ok; `pairs`, how many there should be; `kept`, `level`,
-        `method`. No mean leaves a run out unseen: compare `n` with `pairs`.
+        A row per label: `default`, `default_low`, `default_high`, `default_ok`, `default_run` and the same of `tuned`;
+        `difference`, `low`, `high` and `n`, the number of pairs whose trials both ended ok; `pairs`, the number of planned
+        pairs; `kept`, `level`, `method`. `n` below `pairs` shows that trials are missing from the mean.
     """
     rows = []
     for label in labels:
         row: dict[str, Any] = {"label": label}
-        sides = {}
-        for side, name in (("default", label), ("tuned", tuned_label(label))):
-            run = scores[scores["label"] == name]
-            sides[side] = run.loc[run["outcome"] == "ok"].set_index("repeat")[metric].dropna()
-            row |= _columns(t_interval(sides[side].to_numpy(), level), side)
-            row |= {f"{side}_ok": len(sides[side]), f"{side}_run": len(run)}
-        pairs = (sides["tuned"] - sides["default"]).dropna()
-        interval = t_interval(pairs.to_numpy() if label not in kept else [], level)
+        values, repeats = [], []
+        for setting, name in (("default", label), ("tuned", tuned_label(label))):
+            runs = scores[scores["label"] == name]
+            ok = runs.loc[runs["outcome"] == "ok"].set_index("repeat")[metric].dropna()
+            row |= _columns(t_interval(ok.to_numpy(), level), setting)
+            row |= {f"{setting}_ok": len(ok), f"{setting}_run": len(runs)}
+            values.append(ok)
+            repeats.append(set(runs["repeat"]))
+        differences = (values[1] - values[0]).dropna()
+        interval = t_interval(differences.to_numpy() if label not in kept else [], level)
         row |= {"difference": interval.mean, "low": interval.low, "high": interval.high, "n": interval.n}
-        repeats = [set(scores.loc[scores["label"] == name, "repeat"]) for name in (label, tuned_label(label))]
-        rows.append(
-            row | {"pairs": len(repeats[0] & repeats[1]), "kept": label in kept, "level": level, "method": METHOD}
-        )
+        row |= {"pairs": len(repeats[0] & repeats[1]), "kept": label in kept, "level": level, "method": METHOD}
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
 def validation_test_gap(chosen: pd.DataFrame, scores: pd.DataFrame, level: float = LEVEL) -> pd.DataFrame:
-    """What is left of the score that a setting was chosen by: test score on fresh repeats − validation score.
+    """Return the optimism of selection: the test score on new repeats minus the validation score of the chosen setting.
 
-    The best of many noisy scores looks better than it is (the winner's curse). The validation score enters as the number
-    that it is, so the interval holds the spread of the fresh repeats alone: test ± t · s/√n, moved by it. The study's
-    own setting, which was not chosen, is the yardstick: its gap shows what the other split and the other repeats do
-    without any choice.
+    The best of many noisy scores is optimistically biased. The validation score is a constant here, so the interval covers the
+    variation between new repeats only: it is the t interval of the test score, shifted by the validation score. The gap of the
+    default setting, which was not selected, shows the effect of the other split and the other repeats alone.
 
     Args:
         chosen: A row per optimizer (`best`).
         scores: A row per trial (`scores.final`), with the test metric of the objective's name.
-        level: Of the intervals.
+        level: Confidence level.
 
     Returns:
         A row per optimizer: `label`, `metric`, `validation`, `test`, `test_low`, `test_high`, `gap`, `low`, `high`, `n`,
-        the same with `own ` in front for the study's own setting, `level`, `method`.
+        the same with the prefix `default_` for the default setting, `level`, `method`.
     """
     rows = []
     for _, row in chosen.iterrows():
         metric = str(row["objective"]).replace("validation/", "test/")
-        told: dict[str, Any] = {"label": row["label"], "metric": metric}
-        own, tuned = row["label"], tuned_label(row["label"])
+        default, tuned = row["label"], tuned_label(row["label"])
         if row["kept"] and tuned not in set(scores["label"]):
-            tuned = own
-        for front, name, validation in (("", tuned, row["score"]), ("default_", own, row["default"])):
+            tuned = default
+        gaps: dict[str, Any] = {"label": default, "metric": metric}
+        for prefix, name, validation in (("", tuned, row["score"]), ("default_", default, row["default"])):
             ok = scores[(scores["label"] == name) & (scores["outcome"] == "ok")]
             test = t_interval(ok[metric].dropna().to_numpy() if metric in ok else [], level)
-            told |= {f"{front}validation": validation} | _columns(test, f"{front}test")
-            told |= {f"{front}gap": test.mean - validation}
-            told |= {f"{front}low": test.low - validation, f"{front}high": test.high - validation, f"{front}n": test.n}
-        rows.append(told | {"level": level, "method": METHOD})
+            gaps |= {f"{prefix}validation": validation} | _columns(test, f"{prefix}test")
+            gaps |= {f"{prefix}gap": test.mean - validation}
+            gaps |= {f"{prefix}low": test.low - validation, f"{prefix}high": test.high - validation}
+            gaps |= {f"{prefix}n": test.n}
+        rows.append(gaps | {"level": level, "method": METHOD})
     return pd.DataFrame(rows)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from reports.analysis.claims import OPEN, REFUTED, SUPPORTED
+from reports.analysis.claims import UNDECIDED, REFUTED, SUPPORTED
 from reports.figures.style import FAINT, INK, QUIET, format_difference, hide_row_axis, plain_text
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from reports.analysis.claims import Findings, Measurement
 
-COLORS: Mapping[str, str] = {SUPPORTED: "#0072b2", REFUTED: "#d55e00", OPEN: "#7a828c"}
+COLORS: Mapping[str, str] = {SUPPORTED: "#0072b2", REFUTED: "#d55e00", UNDECIDED: "#7a828c"}
 """Blue and vermilion (Okabe and Ito) are distinguishable for colour-blind readers; the marker differs as well."""
-_MARKERS: Mapping[str, str] = {SUPPORTED: "o", REFUTED: "s", OPEN: "o"}
+_MARKERS: Mapping[str, str] = {SUPPORTED: "o", REFUTED: "s", UNDECIDED: "o"}
 _TICKS = (-100, -10, -3, -1, 0, 1, 3, 10, 100)
 _ROW_INCHES, _GAP_INCHES = 0.125, 0.14
 _MAX_NAME_LENGTH = 62
@@ -56,7 +56,7 @@ def plot_effects(blocks: Mapping[str, Sequence[Measurement]], ax: Axes) -> Axes:
             verdict, color = measurement.verdict, COLORS[measurement.verdict]
             ends = [measurement.size_low, measurement.size_high]
             ax.plot(ends, [y] * 2, color=color, lw=1.1, zorder=3, solid_capstyle="butt")
-            fill = "white" if verdict == OPEN else color
+            fill = "white" if verdict == UNDECIDED else color
             ax.plot(measurement.size, y, _MARKERS[verdict], mfc=fill, mec=color, mew=0.9, ms=3.2, zorder=4)
             name = f"{measurement.part}: {measurement.what}" if measurement.part else measurement.what
             name = name if len(name) <= _MAX_NAME_LENGTH else f"{name[: _MAX_NAME_LENGTH - 1]}…"

@@ -1,4 +1,4 @@
-"""One row per trial: where it ended. Never where it was at its best, which would select on the test set."""
+"""The final score of each trial. The best score over epochs is never used, because it would be selected on the test set."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from reports.frames.study_frames import Frames
 
 METRICS = ("train/loss", "train/accuracy", "test/loss", "test/accuracy")
-"""The metrics of a report, in the order of its columns."""
+"""The metrics of a report in the order of its columns."""
 
 _TITLES = {
     "train/loss": "Training loss",
@@ -24,16 +24,16 @@ _TITLES = {
 
 
 def final(frames: Frames, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
-    """The final scores of every planned trial.
+    """Return the final scores of every planned trial.
 
     Args:
-        frames: A plan and what is recorded of it.
-        metrics: Which metrics; each becomes a column.
+        frames: The plan and its records.
+        metrics: The metrics; each is a column.
 
     Returns:
         A row per planned trial, in the order of the plan: `label`, `repeat`, `trial_id`, `outcome`, `reason`,
-        `examples_per_second`, `train_seconds`, and for each metric its value after the last epoch of the trial's own
-        budget. NaN unless the outcome is ok, and where the trial does not have the metric.
+        `examples_per_second`, `train_seconds`, and each metric after the last epoch of the trial's budget. A metric is NaN
+        unless the outcome is ok and the trial has it.
     """
     names = ["label", "repeat", "trial_id", "outcome", "reason", "examples_per_second", "train_seconds"]
     table = frames.trials[[*names, "epochs"]]
@@ -45,16 +45,16 @@ def final(frames: Frames, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
 
 
 def measured(frames: Frames, score: str) -> tuple[str, ...]:
-    """The metrics that these trials have, in the order of `METRICS`; the study's score always, and first if unusual."""
+    """Return the study's score and the metrics that its trials have, in the order of `METRICS`; another score is first."""
     known = set(frames.points["metric"].unique())
     return (() if score in METRICS else (score,)) + tuple(m for m in METRICS if m in known or m == score)
 
 
 def higher_is_better(metric: str) -> bool:
-    """Whether more of a metric is better: of accuracy and speed it is, of loss and all else it is not."""
+    """Return whether a higher value is better: for accuracies and speeds it is, for all other metrics it is not."""
     return metric.endswith("accuracy") or metric == "examples_per_second"
 
 
 def title(metric: str) -> str:
-    """The name of a metric for people."""
+    """Return the display name of a metric."""
     return _TITLES.get(metric, metric.replace("/", " ").replace("_", " ").capitalize())

@@ -1,6 +1,6 @@
-"""The store as tidy frames: the only door from `reports` to `suite`.
+"""Tidy data frames of a study, read from the store.
 
-What the other modules of `reports` need of the suite's types they take from here.
+This package is the only importer of `suite` in `reports`. Other modules of `reports` import the types of `suite` from here.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "REPRODUCIBILITY_KEYS",
     "ENVIRONMENT",
     "IMPORTED",
     "MISSING",
+    "REPRODUCIBILITY_KEYS",
     "STEP_LOSS",
     "SURFACES",
     "TUNED",
@@ -45,10 +45,10 @@ __all__ = [
     "TuningStore",
     "UserError",
     "command",
-    "random_stream_key",
     "importances",
     "load",
     "load_reference",
+    "random_stream_key",
     "settings",
     "tuned_label",
     "tuning",
@@ -58,107 +58,108 @@ MISSING = "missing"
 """The outcome of a planned trial that has no record."""
 
 ENVIRONMENT = (
-    "device",
-    "device_name",
-    "threads",
-    "cpu_capability",
-    "python",
-    "torch",
-    "torchvision",
-    "cuda",
-    "cudnn",
-    "packed",
-    "ravine",
-    "commit",
-    "platform",
+    *(
+        "device",
+        "device_name",
+        "threads",
+        "cpu_capability",
+        "python",
+        "torch",
+        "torchvision",
+        "cuda",
+        "cudnn",
+        "packed",
+    ),
+    *("ravine", "commit", "platform"),
 )
-"""What a record says about where it ran; empty text where it does not."""
+"""The keys of a record's environment; a key that it lacks is an empty string."""
 
-_POINTS = ("trial_id", "metric", "epoch", "step", "value")
-_UPDATES = ("label", "repeat", "outcome", "step", "value")
+_POINTS = ["trial_id", "metric", "epoch", "step", "value"]
+_UPDATES = ["label", "repeat", "outcome", "step", "value"]
 
 
 class RecordStore(Protocol):
-    """What a report needs of a store; `suite.tracking.store.Store` has it."""
+    """The part of a store that a report reads, for example `suite.tracking.store.Store`."""
 
     def records(self, ids: Collection[str]) -> Mapping[str, TrialRecord]:
-        """The newest record of each of these trials that has one."""
+        """Return the newest record of each of these trials that has one."""
 
     def points(self, records: Iterable[TrialRecord]) -> pd.DataFrame:
-        """The measured values of these records: `trial_id`, `metric`, `epoch`, `step`, `value`."""
+        """Return the measured values of these records: `trial_id`, `metric`, `epoch`, `step`, `value`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """A plan and what is recorded of it.
+    """A plan and its records.
 
     Attributes:
         trials: A row per planned trial, in the order of the plan: `label`, `kind`, `repeat`, `trial_id`, `outcome`
             (`missing` without a record), `reason`, `epochs`, `batch_size`, `train_examples`, `examples_per_second`,
-            `train_seconds`, `total_seconds`, `weights`, `hyperparameters`, `problem_options`, `random_stream_key`, and the keys of `ENVIRONMENT`.
+            `train_seconds`, `total_seconds`, `weights`, `hyperparameters`, `problem_options`, `random_stream_key`, and the keys
+            of `ENVIRONMENT`.
         points: A row per measured value: `label`, `repeat`, `outcome`, `trial_id`, `metric`, `epoch`, `step`, `value`.
-            A trial that two labels share has its points under both.
-        planned: How many trials each label has in the plan. Its order is the order of the labels.
-        updates: A row per update with the loss of its own batch: `label`, `repeat`, `outcome`, `step`, `value`. Apart, since
-            there are thousands of them for each other value; `label` and `outcome` are categories.
+            The points of a trial that two labels share are under both labels.
+        planned: The number of planned trials of each label, in the order of the labels.
+        updates: A row per update with the loss of its batch: `label`, `repeat`, `outcome`, `step`, `value`. They are not in
+            `points`, because there are thousands for each other value. `label` and `outcome` are categories.
     """
 
     trials: pd.DataFrame
     points: pd.DataFrame
     planned: dict[str, int]
-    updates: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(_UPDATES)))
+    updates: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=_UPDATES))
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The labels in the order of the plan, on which their colours depend."""
+        """Return the labels in the order of the plan, which determines their colours."""
         return tuple(self.planned)
 
     @property
     def on_surfaces(self) -> bool:
-        """Whether every trial is on a surface: start and function are fixed, so repeats are equal, and an epoch is a step."""
+        """Return whether every trial is on a test function: its repeats are then equal, and an epoch is one step."""
         return all(options.get("surface") in SURFACES for options in self.trials["problem_options"])
 
     @property
     def imported(self) -> bool:
-        """Whether the results came from elsewhere: of steps, times and random numbers nothing is known."""
+        """Return whether these are third-party results, whose steps, times and random numbers are unknown."""
         return bool((self.trials["kind"] == IMPORTED).all())
 
     @property
     def recorded(self) -> int:
-        """How many of the planned trials have a record."""
+        """Return the number of planned trials that have a record."""
         return int((self.trials["outcome"] != MISSING).sum())
 
 
 def load(store: RecordStore, trials: Sequence[Trial]) -> Frames:
-    """What the store knows about the trials of a plan.
+    """Return the frames of the trials of a plan.
 
     Raises:
         UserError: The plan is empty.
     """
     if not trials:
-        raise UserError("the plan has no trials. Give the study at least one optimizer and one repeat")
+        raise UserError("study", "the plan has no trials", "Write at least one optimizer and one repeat into the study")
     records = store.records({trial.id for trial in trials})
     table = pd.DataFrame([_row(trial, records.get(trial.id)) for trial in trials])
-    points = store.points(records.values())[list(_POINTS)] if records else pd.DataFrame(columns=list(_POINTS))
-    of_updates = (points["metric"] == STEP_LOSS).to_numpy()
-    updates = _updates(points, of_updates, table)
-    points = points[~of_updates]
+    points = store.points(records.values())[_POINTS] if records else pd.DataFrame(columns=_POINTS)
+    is_update = (points["metric"] == STEP_LOSS).to_numpy()
+    updates = _updates(points, is_update, table)
+    points = points[~is_update]
     points = points.astype({"trial_id": str, "metric": str, "epoch": "int64", "step": "int64", "value": "float64"})
     points = table[["trial_id", "label", "repeat", "outcome"]].merge(points, on="trial_id", how="inner")
     planned = {str(label): int(count) for label, count in table.groupby("label", sort=False).size().items()}
     return Frames(trials=table, points=points, planned=planned, updates=updates)
 
 
-def _updates(points: pd.DataFrame, chosen: NDArray[np.bool_], table: pd.DataFrame) -> pd.DataFrame:
-    """The losses of updates, which are the `chosen` points, under each label that has their trial."""
-    of_trials = points.groupby("trial_id", sort=False, observed=True).indices
-    where = {trial: own for trial, at in of_trials.items() if len(own := np.asarray(at)[chosen[at]])}
-    rows = table[table["trial_id"].isin(list(where))]
+def _updates(points: pd.DataFrame, is_update: NDArray[np.bool_], table: pd.DataFrame) -> pd.DataFrame:
+    """Return the losses of updates under each label that has their trial."""
+    by_trial = points.groupby("trial_id", sort=False, observed=True).indices
+    positions = {trial: kept for trial, at in by_trial.items() if len(kept := np.asarray(at)[is_update[at]])}
+    rows = table[table["trial_id"].isin(list(positions))]
     if rows.empty:
-        return pd.DataFrame(columns=list(_UPDATES))
-    places = [where[trial] for trial in rows["trial_id"]]
-    lengths = [len(place) for place in places]
-    order = np.concatenate(places)
+        return pd.DataFrame(columns=_UPDATES)
+    by_row = [positions[trial] for trial in rows["trial_id"]]
+    lengths = [len(row_positions) for row_positions in by_row]
+    order = np.concatenate(by_row)
 
     def category(name: str) -> pd.Categorical:
         return pd.Categorical(rows[name], categories=rows[name].unique()).repeat(lengths)
@@ -176,99 +177,95 @@ def _updates(points: pd.DataFrame, chosen: NDArray[np.bool_], table: pd.DataFram
 
 
 class TuningStore(Protocol):
-    """What a report on a tuning needs of a store; `suite.tracking.store.Store` has it."""
+    """The part of a store that a report on a tuning run reads, for example `suite.tracking.store.Store`."""
 
     def configurations(self, study: str) -> Sequence[Configuration]:
-        """What the tuning of a study tried."""
+        """Return the configurations that the tuning of a study evaluated."""
 
 
 def tuning(study: Study, store: TuningStore) -> pd.DataFrame:
-    """What the tuning of a study tried: a row per Optuna trial.
+    """Return the configurations that the tuning of a study evaluated, a row per Optuna trial.
 
     Args:
-        study: The study that was tuned, or the tuned study that came of it, which names the very Optuna studies. Of a study
-            whose `[tune]` was changed since, the newest search of each optimizer is taken.
-        store: Where the records are.
+        study: The study that was tuned, or its tuned study, which names the Optuna studies. If the `[tune]` table of a study
+            was changed, the newest search of each optimizer is used.
+        store: The store with the records.
 
     Returns:
         By optimizer, in the order of the study, and number: `optimizer` (the label), `kind`, `number` (from 0), `state`
-        (`complete`, `pruned`, `diverged`, `stalled`, `failed`), `value` (the objective on the validation split, as
-        `suite.tuning` counts it; NaN for a failed one), `objective`, `goal` (`minimise`, `maximise`), `sampler`, `is_default`
-        (the optimizer's own setting), `repeats` (how many were run), `examples` (training examples spent), `seconds`,
-        `run_id`, and for each tuned hyperparameter `param.<name>`, `range.<name>` (what was searched) and `at_bound.<name>`
-        (whether the value lies on an edge beyond which the range could go on); NaN where the optimizer does not have it.
+        (`complete`, `pruned`, `diverged`, `stalled`, `failed`), `value` (the objective on the validation split as
+        `suite.tuning` computes it; NaN if the trial failed), `objective`, `goal` (`minimise`, `maximise`), `sampler`,
+        `is_default` (the default setting), `repeats` (number of trials run), `examples` (training examples used), `seconds`,
+        `run_id`, and for each tuned hyperparameter `param.<name>`, `range.<name>` (the searched range) and `at_bound.<name>`
+        (whether the value lies on a bound beyond which the range could be extended); NaN if the optimizer does not have it.
     """
-    labels = list(study.tuned.optuna) if study.tuned else [entry.name for entry in study.optimizer]
-    tried = store.configurations(study.tuned.study if study.tuned else study.name)
-    wanted = study.tuned.optuna if study.tuned else {each.label: each.optuna for each in sorted(tried, key=_written)}
-    most = study.tuned.trials if study.tuned else _most(study)
-    chosen = [each for each in tried if wanted.get(each.label) == each.optuna and each.label in labels]
-    chosen = [each for each in chosen if each.number < most]
-    chosen.sort(key=lambda each: (labels.index(each.label), each.number))
+    configurations = store.configurations(study.tuned.study if study.tuned else study.name)
+    if study.tuned:
+        labels, max_trials, optuna_studies = list(study.tuned.optuna), float(study.tuned.trials), study.tuned.optuna
+    else:
+        labels = [entry.name for entry in study.optimizer]
+        max_trials = float("inf") if study.tune.sampler == "grid" else study.tune.trials
+        optuna_studies = {c.label: c.optuna for c in sorted(configurations, key=lambda c: c.recorded)}
+    chosen = [
+        c
+        for c in configurations
+        if c.label in labels and optuna_studies.get(c.label) == c.optuna and c.number < max_trials
+    ]
+    chosen.sort(key=lambda c: (labels.index(c.label), c.number))
     columns = ["optimizer", "kind", "number", "state", "value", "objective", "goal", "sampler", "is_default", "repeats"]
-    return pd.DataFrame(
-        [_tried(each) for each in chosen], columns=None if chosen else [*columns, "examples", "seconds"]
-    )
+    rows = [_configuration_row(configuration) for configuration in chosen]
+    return pd.DataFrame(rows, columns=None if rows else [*columns, "examples", "seconds"])
 
 
-def _written(tried: Configuration) -> float:
-    return tried.recorded
-
-
-def _most(study: Study) -> float:
-    return float("inf") if study.tune.sampler == "grid" else study.tune.trials
-
-
-def _searched(tried: Configuration) -> dict[str, Range]:
-    """The range of each hyperparameter that was searched; none where the record has none, or what is no range."""
+def _searched_ranges(configuration: Configuration) -> dict[str, Range]:
+    """Return the range of each hyperparameter; empty if the record has no valid ranges."""
+    names = configuration.hyperparameters
     try:
-        return {name: Range.model_validate_json(canonical(tried.space[name])) for name in tried.hyperparameters}
+        return {name: Range.model_validate_json(canonical(configuration.space[name])) for name in names}
     except (KeyError, TypeError, ValueError):
         return {}
 
 
-def _tried(tried: Configuration) -> dict[str, Any]:
-    searched = _searched(tried)
+def _configuration_row(configuration: Configuration) -> dict[str, Any]:
+    values, ranges = configuration.hyperparameters, _searched_ranges(configuration)
     return {
-        "optimizer": tried.label,
-        "kind": tried.kind,
-        "number": tried.number,
-        "state": str(tried.state),
-        "value": float("nan") if tried.value is None else tried.value,
-        "objective": tried.objective,
-        "goal": "maximise" if tried.objective.endswith("accuracy") else "minimise",
-        "sampler": tried.sampler,
-        "is_default": tried.is_default,
-        "repeats": len(tried.trials),
-        "examples": tried.examples,
-        "seconds": tried.seconds,
-        "run_id": tried.run_id,
-        **{f"param.{name}": value for name, value in tried.hyperparameters.items()},
-        **{f"range.{name}": format_range(found) for name, found in searched.items()},
+        "optimizer": configuration.label,
+        "kind": configuration.kind,
+        "number": configuration.number,
+        "state": str(configuration.state),
+        "value": float("nan") if configuration.value is None else configuration.value,
+        "objective": configuration.objective,
+        "goal": "maximise" if configuration.objective.endswith("accuracy") else "minimise",
+        "sampler": configuration.sampler,
+        "is_default": configuration.is_default,
+        "repeats": len(configuration.trials),
+        "examples": configuration.examples,
+        "seconds": configuration.seconds,
+        "run_id": configuration.run_id,
+        **{f"param.{name}": value for name, value in values.items()},
+        **{f"range.{name}": format_range(searched) for name, searched in ranges.items()},
         **{
-            f"at_bound.{name}": bool(extend_range_at_bound(found, tried.hyperparameters[name]))
-            for name, found in searched.items()
+            f"at_bound.{name}": bool(extend_range_at_bound(searched, values[name])) for name, searched in ranges.items()
         },
     }
 
 
 def settings(study: Study, trials: Sequence[Trial]) -> dict[str, str]:
-    """What sets each label apart, as short text: `lr 0.01, momentum 0.9`.
+    """Return the distinguishing settings of each label as short text, for example `lr 0.01, momentum 0.9`.
 
-    The learning rate and the momentum always, every option that the study file writes, and the parts of the budget and
-    the options of the problem that an entry has for itself. All other options are the defaults of the optimizer's class.
+    The text has the learning rate, the momentum, every option in the study file, and the budget and problem options that the
+    entry overrides. All other options have the default values of the optimizer's class.
     """
     entries = {entry.name: entry for entry in study.optimizer}
-    told: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for trial in trials:
-        if trial.label in told:
+        if trial.label in texts:
             continue
         entry = entries.get(trial.label)
         written = entry.options if entry and trial.optimizer != IMPORTED else {}
-        known = dict(trial.hyperparameters)
-        names: list[str] = [name for name in ("lr", "momentum") if name in known]
-        names += [name for name in written if name not in names]
-        parts = [f"{name} {_text(known.get(name, written.get(name)))}" for name in names]
+        hyperparameters = dict(trial.hyperparameters)
+        names = dict.fromkeys([*(name for name in ("lr", "momentum") if name in hyperparameters), *written])
+        parts = [f"{name} {_text(hyperparameters.get(name, written.get(name)))}" for name in names]
         if trial.batch_size != study.batch_size:
             parts.append("full batch" if trial.batch_size == "full" else f"batch {trial.batch_size}")
         if trial.epochs != study.epochs:
@@ -279,18 +276,18 @@ def settings(study: Study, trials: Sequence[Trial]) -> dict[str, str]:
             parts += [f"{name} {_text(value)}" for name, value in entry.problem_options.items()]
         if trial.schedule:
             parts.append(f"{trial.schedule.get('kind', 'scheduled')} schedule")
-        told[trial.label] = ", ".join(parts)
-    return told
+        texts[trial.label] = ", ".join(parts)
+    return texts
 
 
 def command(study: Study | StudyFile) -> str:
-    """The command line that runs a study, or all parts of a file, again, for a shell; it names no folder of this machine."""
+    """Return the shell command that runs a study, or all parts of a file, again; it names no folder of this machine."""
     path, name = study.path, study.file_name if isinstance(study, Study) else study.name
     if study.imported:
         return shlex.join(["ravine", "import", study.imported.file, "--study", name])
-    named = path is None or path in {path.resolve() for path in shipped_studies().values()}
-    generated = path is not None and path.parts[-3:-1] == ("out", "studies")
-    words = ["ravine", "run", name if path is None or named or generated else path.name]
+    is_shipped = path is None or path in {path.resolve() for path in shipped_studies().values()}
+    is_generated = path is not None and path.parts[-3:-1] == ("out", "studies")
+    words = ["ravine", "run", name if path is None or is_shipped or is_generated else path.name]
     words += ["--part", study.part] if isinstance(study, Study) and study.part else []
     for override in study.overrides:
         key, _, value = override.partition("=")
@@ -325,21 +322,20 @@ def _row(trial: Trial, record: TrialRecord | None) -> dict[str, Any]:
 
 
 def random_stream_key(trial: Trial) -> str:
-    """What decides, beside the repeat, which weights a trial starts from and which batches it sees: equal texts, equal draws.
+    """Return a text that, with the repeat, determines initial weights and batches: equal texts draw equal random numbers.
 
-    Problem with its options, data, root seed, stage. The digest of the optimizer's own file is not part of it, unless the
-    problem lies in the same file.
+    It has the problem with its options, the data, the root seed and the stage. The digest of the optimizer's own file is
+    excluded, unless the problem is defined in the same file.
     """
-    own = trial.optimizer.partition(":")[0].replace(".", "/") if ":" in trial.optimizer else ""
-    shared = own == trial.problem.partition(":")[0].replace(".", "/")
-    data = {
-        name: digest for name, digest in trial.data.items() if shared or name not in {f"{own}.py", f"{own}/__init__.py"}
-    }
+    module = trial.optimizer.partition(":")[0].replace(".", "/") if ":" in trial.optimizer else ""
+    has_problem = module == trial.problem.partition(":")[0].replace(".", "/")
+    own_files = set() if has_problem else {f"{module}.py", f"{module}/__init__.py"}
+    data = {name: digest for name, digest in trial.data.items() if name not in own_files}
     return canonical([trial.problem, trial.problem_options, data, trial.seed, trial.stage])
 
 
 def _text(value: Any) -> str:
-    """A hyperparameter for people: the shortest exact number, lists with spaces."""
+    """Return a hyperparameter as the shortest exact text; lists have spaces after commas."""
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, float):

@@ -143,7 +143,7 @@ def simultaneous_band(matrix: ArrayLike, rng: np.random.Generator, level: float 
 def studentised_interval(
     values: ArrayLike, rng: np.random.Generator, level: float = LEVEL, resamples: int = 9999
 ) -> Interval:
-    """Return the mean and its studentised bootstrap interval [x̄ − t*₁₋α/₂ · s/√n, x̄ − t*α/₂ · s/√n] (Efron and Tibshirani 1993).
+    """Return the mean and its bootstrap-t interval [x̄ − t*₁₋α/₂ · s/√n, x̄ − t*α/₂ · s/√n] (Efron and Tibshirani 1993).
 
     t* = (x̄* − x̄)/(s*/√n) over resamples of `values`, and α = 1 − `level`. Coverage is closer to nominal than that of the
     t interval for skewed scores, and too low for contaminated ones. Few values give some resamples with almost no
