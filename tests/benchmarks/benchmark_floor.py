@@ -1,7 +1,7 @@
-"""The floor: what a training step of the paper's CNN computes and moves, beside what the device can, and where time goes.
+"""The operations and bytes of a training step of the CNN, the peak rates of the device, and a profile.
 
-FLOPs are counted by torch from the shapes of matrix products and convolutions, a multiplication and an addition being
-two. Bytes are those that each operation reads and writes, as if no cache held them from one to the next: an upper bound.
+torch counts FLOPs from the shapes of matrix products and convolutions; a multiplication and an addition are two. Bytes
+are those that each operation reads and writes, as if there were no cache: an upper bound.
 """
 
 import pytest
@@ -22,7 +22,7 @@ BATCH = 256
 PROBLEM = PROBLEMS["fashion_mnist_cnn"]
 PRECISIONS = ("float32", "tf32", "bfloat16") if DEVICE == "cuda" else ("float32", "bfloat16")
 SIDE = 8192 if DEVICE == "cuda" else 2048
-COPIED = 2**30 if DEVICE == "cuda" else 2**28
+COPY_BYTES = 2**30 if DEVICE == "cuda" else 2**28
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def _as_a_worker():
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def benchmark_peak_matrix_product(benchmark, precision):
-    """A large matrix product: the FLOP/s that the device reaches at best, on one thread of a CPU."""
+    """Measure a large matrix product: the peak FLOP/s of the device, on one thread of a CPU."""
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     a, b = (torch.randn(SIDE, SIDE, device=DEVICE).to(dtype) for _ in range(2))
     _measure(benchmark, precision, lambda: a @ b)
@@ -40,16 +40,16 @@ def benchmark_peak_matrix_product(benchmark, precision):
 
 
 def benchmark_peak_copy(benchmark):
-    """A large copy: the bytes a second that the memory reads and writes at best, on one thread of a CPU."""
-    source = torch.ones(COPIED // 4, device=DEVICE)
+    """Measure a large copy: the peak bytes per second of the memory, on one thread of a CPU."""
+    source = torch.ones(COPY_BYTES // 4, device=DEVICE)
     target = torch.empty_like(source)
     _measure(benchmark, "float32", lambda: target.copy_(source))
-    benchmark.extra_info |= {"who": "copy", "bytes": 2 * COPIED}
+    benchmark.extra_info |= {"who": "copy", "bytes": 2 * COPY_BYTES}
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def benchmark_training_step(benchmark, precision):
-    """Forward and backward of a batch of 256, and which operations take the time."""
+    """Measure forward and backward pass of a batch of 256, and profile its operations."""
     network = PROBLEM.network().to(DEVICE)
     inputs, targets = (x.to(DEVICE) for x in PROBLEM.synthetic_batch(BATCH))
     inputs = torch.randint_like(inputs, 256)
@@ -89,7 +89,7 @@ def _measure(benchmark, precision, work):
 
 
 class _Traffic(TorchDispatchMode):
-    """Adds up the bytes of what operations read and write."""
+    """Adds up the bytes that operations read and write."""
 
     bytes = 0
 
@@ -109,13 +109,11 @@ def _activities():
 
 
 def _shares(profiled):
-    """From operation to its share of the time, the largest first; small ones together."""
-    own = f"self_{'device' if DEVICE == 'cuda' else 'cpu'}_time_total"
-    wanted = (
-        DeviceType.CUDA if DEVICE == "cuda" else DeviceType.CPU
-    )  # a kernel's time stands beside its operation's, too
-    times = {event.key: getattr(event, own) for event in profiled.key_averages() if event.device_type == wanted}
-    whole = sum(times.values())
+    """Return the share of the time by operation, largest first; the sum of the small ones is one entry."""
+    attribute = f"self_{'device' if DEVICE == 'cuda' else 'cpu'}_time_total"
+    device = DeviceType.CUDA if DEVICE == "cuda" else DeviceType.CPU  # the time of a kernel is also in its operation
+    times = {event.key: getattr(event, attribute) for event in profiled.key_averages() if event.device_type == device}
+    total = sum(times.values())
     largest = sorted(times, key=times.get, reverse=True)[:8]
-    shares = {name: times[name] / whole for name in largest}
+    shares = {name: times[name] / total for name in largest}
     return shares | {"all others": 1 - sum(shares.values())}

@@ -1,6 +1,6 @@
-"""A step of each rule beside torch's own: on the parameters of the paper's CNN, and on 100 million.
+"""A step of each rule compared with torch's: on the parameters of the CNN, and on 100 million.
 
-Ravine's parameters lie flat, as its engine lays them; torch's are the list that its user has. One thread on a CPU.
+Ravine's parameters are flat, as in its training loop; torch's are a list, as users have it. One thread on a CPU.
 """
 
 import inspect
@@ -20,7 +20,7 @@ from suite.training.flat_parameters import flatten
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 SIZES = ("CNN", "100 million")
-RIVALS = {  # what torch has that computes as much; NAdam's rule is a relative
+TORCH_OPTIMIZERS = {  # optimizers of torch with as many operations; the rule of its NAdam is similar
     "sgd": (torch.optim.SGD, {}),
     "momentum": (torch.optim.SGD, {"momentum": 0.9}),
     "nag": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
@@ -38,14 +38,14 @@ FUSED = {torch.optim.SGD, torch.optim.Adagrad, torch.optim.Adam}
 
 @pytest.fixture(autouse=True)
 def _as_a_worker():
-    keep_memory()  # the allocator's settings hold for all rivals
+    keep_memory()  # the settings of the allocator are the same for all
     torch.set_num_threads(1)
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("kind", RIVALS)
+@pytest.mark.parametrize("kind", TORCH_OPTIMIZERS)
 def benchmark_step(benchmark, kind, size):
-    """A step of each in turn, round after round, so that whatever else the machine does falls on all alike."""
+    """Measure a step of each in turn, round after round, so that other load of the machine affects all alike."""
     variants = _variants(kind, _parameters(size), _parameters(size))
     times = {name: [] for name in variants}
 
@@ -55,15 +55,15 @@ def benchmark_step(benchmark, kind, size):
             step()
             times[name].append(time.perf_counter() - started)
 
-    ours = variants.pop("Ravine")
+    step_of_ravine = variants.pop("Ravine")
     benchmark.group = "steps of optimizers"
-    benchmark.pedantic(ours, setup=others, rounds=9 if size == "100 million" else 200, warmup_rounds=3)
-    medians = {name: statistics.median(found[3:]) for name, found in times.items() if found}
+    benchmark.pedantic(step_of_ravine, setup=others, rounds=9 if size == "100 million" else 200, warmup_rounds=3)
+    medians = {name: statistics.median(seconds[3:]) for name, seconds in times.items() if seconds}
     benchmark.extra_info |= {"kind": kind, "size": size, "medians": medians}
 
 
 def _variants(kind, parameters, others):
-    """From name to a function that steps: Ravine's on flat parameters, torch's on a list of their own."""
+    """Return functions that make a step, by name: Ravine's on flat parameters, torch's on a separate list."""
     variants = {}
     flat = flatten(parameters)
     for parameter in parameters:
@@ -77,7 +77,7 @@ def _variants(kind, parameters, others):
         variants[name] = _step(optimizer)
     for parameter in others:
         parameter.grad = torch.randn_like(parameter)
-    cls, options = RIVALS[kind]
+    cls, options = TORCH_OPTIMIZERS[kind]
     for name, chosen in (("loop", {"foreach": False}), ("foreach", {"foreach": True}), ("fused", {"fused": True})):
         if name != "fused" or cls in FUSED:
             takes = "capturable" in inspect.signature(cls).parameters
@@ -95,18 +95,18 @@ def _step(optimizer):
         warnings.filterwarnings("ignore", message=".*capturable=True.*")  # the first steps are plain, to warm up
         for _ in range(3):
             optimizer.step()
-        play = capture_cuda_graph(optimizer.step, torch.device(DEVICE))
+        replay = capture_cuda_graph(optimizer.step, torch.device(DEVICE))
 
     def step():
         with torch.cuda.stream(stream):
-            play()
+            replay()
         stream.synchronize()
 
     return step
 
 
 def _parameters(size):
-    """The CNN's eighteen, or a hundred matrices of a million."""
+    """Return the 18 parameters of the CNN, or 100 matrices with a million elements."""
     if size == "CNN":
         return list(PROBLEMS["fashion_mnist_cnn"].network().to(DEVICE).parameters())
     return [nn.Parameter(torch.randn(1000, 1000, device=DEVICE)) for _ in range(100)]

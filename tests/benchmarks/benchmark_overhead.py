@@ -1,4 +1,4 @@
-"""What is around the training: recording, workers, start-up, and a study of a thousand tiny trials."""
+"""The time outside training: recording, workers, start-up, and a study of a thousand tiny trials."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ TINY_KINDS = ("sgd", "momentum", "nag", "nag_paper", "adagrad", "rmsprop", "adad
 
 
 def benchmark_recording(benchmark, fashion_mnist, tmp_path):
-    """Writing the result of a one-epoch trial of the paper's CNN, beside the time that such a trial takes."""
+    """Measure the recording of a one-epoch trial of the CNN, and its share of the time of such a trial."""
     study = load_study("paper").override(repeats=1, epochs=1, train_examples=2048, optimizers=("Adam",))
     (trial,) = plan(study)
     keep_memory()  # as a worker does
@@ -33,14 +33,14 @@ def benchmark_recording(benchmark, fashion_mnist, tmp_path):
     store.write(study, result)
     benchmark.group = "recording a one-epoch trial"
     benchmark.pedantic(store.write, args=(study, result), rounds=50)
-    whole = result.timing.total + result.timing.train * (60_000 / 2048 - 1)
-    benchmark.extra_info |= {"who": "store.write", "trial_seconds": whole}
-    benchmark.extra_info["share"] = benchmark.stats.stats.median / whole
+    trial_seconds = result.timing.total + result.timing.train * (60_000 / 2048 - 1)
+    benchmark.extra_info |= {"who": "store.write", "trial_seconds": trial_seconds}
+    benchmark.extra_info["share"] = benchmark.stats.stats.median / trial_seconds
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def benchmark_workers(benchmark, fashion_mnist, workers):
-    """Four trials of 1,024 images, each evaluated on 10,000, on one worker and on two: two are worth nearly two."""
+    """Measure four trials with 1,024 images and an evaluation on 10,000, on one worker and on two."""
     study = load_study("paper").override(repeats=4, epochs=1, train_examples=1024, optimizers=("Adam",))
     trials = plan(study)
     with LocalProcesses(workers, "cpu", fashion_mnist, None) as executor:
@@ -49,14 +49,14 @@ def benchmark_workers(benchmark, fashion_mnist, workers):
             for future in [executor.submit(trial) for trial in trials]:
                 future.result()
 
-        executor.submit(plan(load_study("digits"))[0]).result()  # the workers are up
+        executor.submit(plan(load_study("digits"))[0]).result()  # the workers have started
         benchmark.group = "four trials"
         benchmark.extra_info["who"] = f"{workers} workers"
         benchmark.pedantic(run, rounds=3)
 
 
 def benchmark_start_up(benchmark):
-    """`ravine --help` answers."""
+    """Measure `ravine --help`."""
     benchmark.group = "start-up"
     benchmark.extra_info["who"] = "ravine --help"
     benchmark.pedantic(
@@ -66,17 +66,17 @@ def benchmark_start_up(benchmark):
 
 @pytest.mark.parametrize("trials", [1000])
 def benchmark_tiny_trials(benchmark, tmp_path, trials):
-    """`ravine run` on trials of 20 steps, everything recorded, reported at the end: seconds a trial outside training."""
+    """Measure `ravine run` on trials of 20 steps, with records and report: seconds for each trial outside training."""
     entries = "".join(f'[[optimizer]]\nname = "{kind}"\nkind = "{kind}"\n' for kind in TINY_KINDS)
     path = tmp_path / "tiny.toml"
     path.write_text(TINY.format(repeats=trials // len(TINY_KINDS)) + entries, encoding="utf-8")
     workers = 2
-    # An installed Python keeps compiled modules; the first run makes sure of it.
-    here = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    # An installed Python has compiled modules; the first run writes them.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
     def study(*options):
         command = [sys.executable, "-m", "ravine", "run", path, "--workers", str(workers), *options]
-        subprocess.run(command, cwd=tmp_path, env=here, check=True, capture_output=True)
+        subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
 
     study("--repeats", "1", "--store", "first")
     benchmark.group = "a study of tiny trials"

@@ -1,4 +1,4 @@
-"""The whole report of a large study: 1,000 trials of 25 epochs, each with the loss of every one of its 5,875 updates."""
+"""The complete report of a large study: 1,000 trials of 25 epochs, each with the losses of its 5,875 updates."""
 
 import os
 import resource
@@ -24,31 +24,31 @@ batch_size = 256
 
 
 def _result(trial):
-    """A result of the size and shape that such a trial has: losses fall as 1/√t with noise. Only its report is measured."""
+    """Return a synthetic result with the size of a real one; losses fall as 1/√t with noise. Only its report is measured."""
     rng = np.random.default_rng([trial.repeat, KINDS.index(trial.optimizer)])
-    each = trial.updates_per_epoch
+    updates = trial.updates_per_epoch
     losses = (
         (2 + rng.normal(0, 0.1))
-        / np.sqrt(1 + np.arange(each * trial.epochs) / 50)
-        * rng.lognormal(0, 0.1, each * trial.epochs)
+        / np.sqrt(1 + np.arange(updates * trial.epochs) / 50)
+        * rng.lognormal(0, 0.1, updates * trial.epochs)
     )
-    points = [Point("train/step_loss", 1 + at // each, at + 1, float(loss)) for at, loss in enumerate(losses)]
+    points = [Point("train/step_loss", 1 + at // updates, at + 1, float(loss)) for at, loss in enumerate(losses)]
     for epoch in range(1, trial.epochs + 1):
-        mean = float(losses[(epoch - 1) * each : epoch * each].mean())
+        mean = float(losses[(epoch - 1) * updates : epoch * updates].mean())
         values = {
             "train/loss": mean,
             "train/accuracy": 1 - mean / 3,
             "test/loss": mean + 0.1,
             "test/accuracy": 0.97 - mean / 3,
         }
-        points += [Point(metric, epoch, epoch * each, value) for metric, value in values.items()]
+        points += [Point(metric, epoch, epoch * updates, value) for metric, value in values.items()]
     timing = Timing(train=60.0, evaluate=5.0, total=66.0, examples=trial.epochs * trial.train_examples)
     return TrialResult(trial=trial, outcome=Outcome.OK, points=tuple(points), weights="0" * 64, timing=timing)
 
 
 @pytest.mark.parametrize("trials", [1000])
 def benchmark_large_report(benchmark, tmp_path, trials):
-    """`ravine report`: seconds from the command to the last file, those of computing, and the most memory it held."""
+    """Measure `ravine report`: seconds from the command to the last file, CPU seconds, and the peak memory."""
     entries = "".join(f'[[optimizer]]\nname = "{kind}"\nkind = "{kind}"\n' for kind in KINDS)
     path = tmp_path / "large.toml"
     path.write_text(STUDY.format(repeats=trials // len(KINDS)) + entries, encoding="utf-8")
@@ -56,19 +56,23 @@ def benchmark_large_report(benchmark, tmp_path, trials):
     store = Store(locate(str(tmp_path / "out"), tmp_path), tmp_path)
     for trial in plan(study):
         store.write(study, _result(trial))
-    here = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    computed = []
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    cpu_seconds = []
 
     def report():
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(
-            [sys.executable, "-m", "ravine", "report", path], cwd=tmp_path, env=here, check=True, capture_output=True
+            [sys.executable, "-m", "ravine", "report", path],
+            cwd=tmp_path,
+            env=environment,
+            check=True,
+            capture_output=True,
         )
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        computed.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
+        cpu_seconds.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
 
     benchmark.group = "a large report"
     benchmark.pedantic(report, rounds=3, warmup_rounds=0)
     kilobytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     benchmark.extra_info |= {"who": "ravine report", "trials": trials, "gigabytes": kilobytes * 1024 / 1e9}
-    benchmark.extra_info |= {"cpu_seconds": min(computed)}
+    benchmark.extra_info |= {"cpu_seconds": min(cpu_seconds)}

@@ -1,9 +1,9 @@
-"""Training the paper's CNN at batch 256: Ravine's engine beside the usual loop, in the same run.
+"""Training of the CNN at batch 256: Ravine's loop compared with the usual loop in the same run.
 
-The usual loop is what tutorials show: torchvision's data set with ToTensor, a shuffling DataLoader, `loss.item()` and the
-accuracy of each batch. It is given its best: all cores as threads, no loader process and as many as cores, pinned memory
-on a GPU. Ravine's figure on a CPU is the sum of one-thread workers, one a core, since a study has many trials to run; a
-single one stands beside it. On a GPU it is one trial alone, and several packed.
+The usual loop is that of tutorials: torchvision's data set with ToTensor, a shuffling DataLoader, `loss.item()` and the
+accuracy of each batch. It gets its best settings: all cores as threads, no loader process or as many as cores, pinned
+memory on a GPU. Ravine's number on a CPU is the sum over one-thread workers, one for each core, because a study has many
+trials; a single worker is measured, too. On a GPU it is one trial alone, and several interleaved ones.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ RAVINE = [
 @pytest.mark.parametrize("evaluated", [0, EVALUATED], ids=["training", "with evaluation"])
 @pytest.mark.parametrize(("precision", "loaders"), USUAL)
 def benchmark_usual_loop(benchmark, fashion_mnist, precision, loaders, evaluated):
-    """Images one by one from the data set, channels first, a synchronisation for each batch, all cores as threads."""
+    """Measure the usual loop: one image at a time, channels first, a synchronisation for each batch, all cores."""
     _measure(benchmark, [["usual", "--threads", CORES, "--loaders", loaders]], 1, evaluated)
     benchmark.extra_info |= {"who": f"usual loop, loaders: {loaders}", "precision": precision}
 
@@ -40,7 +40,7 @@ def benchmark_usual_loop(benchmark, fashion_mnist, precision, loaders, evaluated
 @pytest.mark.parametrize("evaluated", [0, EVALUATED], ids=["training", "with evaluation"])
 @pytest.mark.parametrize(("precision", "trials"), RAVINE)
 def benchmark_ravine(benchmark, fashion_mnist, precision, trials, evaluated):
-    """Images resident as bytes, batches by index, channels last, metrics kept on the device; so many trials at a time."""
+    """Measure Ravine: images resident as bytes, batches by index, channels last, metrics on the device, N trials at a time."""
     if CUDA:
         peers = [["ravine", "--precision", precision, "--slots", trials]]
     else:
@@ -68,7 +68,7 @@ def _measure(benchmark, peers, trials, evaluated):
 
 @contextlib.contextmanager
 def _started(arguments):
-    """A peer that is ready."""
+    """Start a peer and wait until it is ready."""
     command = [sys.executable, PEER, *map(str, arguments)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "ready\n"

@@ -1,4 +1,4 @@
-"""What a benchmark's figures mean: device and versions go into the JSON file."""
+"""Adds the device and versions to the JSON file of the benchmarks."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def pytest_benchmark_update_machine_info(config, machine_info):
 
 @pytest.fixture(scope="session")
 def fashion_mnist():
-    """The folder of the real Fashion-MNIST."""
+    """Return the folder of Fashion-MNIST."""
     from suite.data import datasets
 
     return datasets.ensure(datasets.FASHION_MNIST)

@@ -1,10 +1,10 @@
-"""A process that trains, epoch by epoch, when its standard input says so: Ravine's engine, or the loop it is held against.
+"""A process that trains an epoch for each line of its standard input: Ravine's loop, or the usual loop.
 
     python peer.py ravine --precision float32 --slots 1
     python peer.py usual --threads 2 --loaders 0
 
-It prints `ready`, and then the seconds of each epoch. Every competitor has a process of its own, with its own threads and
-allocator settings, as a user would have it.
+It prints `ready`, and then the seconds of each epoch. Each loop has a separate process with its own threads and
+allocator settings, as for a user.
 """
 
 import argparse
@@ -31,7 +31,7 @@ PROBLEM = PROBLEMS["fashion_mnist_cnn"]
 
 
 def usual(options):
-    """What tutorials show: torchvision's data set, a shuffling loader, the loss and the accuracy of each batch."""
+    """Return a function that trains an epoch as in tutorials: torchvision, a shuffling loader, metrics of each batch."""
     from torch.utils.data import DataLoader, Subset
     from torchvision import datasets, transforms
 
@@ -51,7 +51,7 @@ def usual(options):
 
     training = loader(options.examples, train=True)
     test = loader(options.evaluated, train=False) if options.evaluated else ()
-    network = _paper_network().to(device)
+    network = _plain_network().to(device)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
 
     def epoch():
@@ -77,8 +77,8 @@ def usual(options):
     return epoch
 
 
-def _paper_network():
-    """The paper's network as one would write it down: pooling after the ReLU, channels first."""
+def _plain_network():
+    """Return the CNN in the usual order: pooling after the ReLU, channels first."""
     layers = []
     for before, after in ((1, 72), (72, 256), (256, 128)):
         layers += [nn.Conv2d(before, after, 3), nn.BatchNorm2d(after), nn.ReLU(), nn.MaxPool2d(2)]
@@ -87,7 +87,7 @@ def _paper_network():
 
 
 def ravine(options):
-    """Ravine's engine as a worker runs it, in so many slots."""
+    """Return a function that trains an epoch as a worker of Ravine, in N slots."""
     keep_memory()
     if options.device != "cpu":
         torch.cuda.set_device(options.device)
@@ -113,23 +113,23 @@ def ravine(options):
 
 
 def _run(trial, images, options):
-    """One trial, an epoch each time it is called."""
+    """Return a function that trains one trial for an epoch."""
     network = PROBLEM.network().to(options.device)
     optimizer = Momentum(flatten(network.parameters()), lr=0.01)
     if options.device != "cpu":
         optimizer.capturable()
-    updates = TrainingStep(trial, PROBLEM, images, network, optimizer, None)
+    step = TrainingStep(trial, PROBLEM, images, network, optimizer, None)
     test = images.test_inputs[: options.evaluated], images.test_targets[: options.evaluated]
-    evaluation = Evaluation(PROBLEM, network, *test, trial.precision, captured=updates.captured)
+    evaluation = Evaluation(PROBLEM, network, *test, trial.precision, capture=step.capturable)
     order = torch.Generator().manual_seed(0)
 
     def run():
-        yield from train_epoch(trial, network, updates, order)
-        updates.losses.tolist()
+        yield from train_epoch(trial, network, step, order)
+        step.losses.tolist()
         if options.evaluated:
-            evaluation.begin()
+            evaluation.start()
             yield
-            evaluation.read()
+            evaluation.result()
 
     return run
 

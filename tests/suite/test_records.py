@@ -1,4 +1,4 @@
-"""`suite.records`: what a trial is."""
+"""`suite.trials` and `suite.records`: the identity of a trial, and what its record computes."""
 
 import dataclasses
 import subprocess
@@ -22,7 +22,7 @@ TRIAL = Trial(
 
 
 def test_the_label_is_not_part_of_the_identity():
-    """Two studies that name the same optimizer differently share its trials."""
+    """Two studies with different names for the same optimizer share its trials."""
     assert dataclasses.replace(TRIAL, label="other").id == TRIAL.id
 
 
@@ -50,19 +50,19 @@ def test_the_label_is_not_part_of_the_identity():
         {"contract": TRAINING_VERSION + 1},
     ],
 )
-def test_everything_that_decides_what_is_computed_is(change):
-    """Any other value of any other field is another trial."""
+def test_every_other_field_is_part_of_the_identity(change):
+    """Another value of any other field gives another id."""
     assert dataclasses.replace(TRIAL, **change).id != TRIAL.id
 
 
 def test_the_changes_above_name_every_field():
-    """No field can be added without deciding whether it is part of the identity."""
-    tested = {next(iter(mark)) for mark in test_everything_that_decides_what_is_computed_is.pytestmark[0].args[1]}
+    """Every new field must be added to the test above."""
+    tested = {next(iter(mark)) for mark in test_every_other_field_is_part_of_the_identity.pytestmark[0].args[1]}
     assert tested | {"label"} == {field.name for field in dataclasses.fields(Trial)}
 
 
-def test_a_description_gives_the_trial_back():
-    """Lists and tuples, and the order of keys, do not change the identity on the way through JSON."""
+def test_a_description_gives_the_same_trial():
+    """Lists instead of tuples, and the order of keys, do not change the identity after JSON."""
     import json
 
     text = json.dumps(TRIAL.description())
@@ -71,31 +71,31 @@ def test_a_description_gives_the_trial_back():
     assert again.description() == TRIAL.description()
 
 
-def test_floats_are_exact_and_one_float_is_written_one_way():
-    """Settings that print alike at a few digits stay apart, and equal ones never differ by their spelling."""
+def test_floats_are_exact_and_canonical():
+    """Floats that differ in the last bit differ in JSON, and equal values have equal JSON."""
     assert canonical(0.1) != canonical(0.1 + 2**-56)
     assert canonical({"a": 1e-3, "b": [1]}) == canonical({"b": (1,), "a": 0.001})
 
 
-def test_updates_count_the_last_smaller_batch():
-    """60,000 examples in batches of 256 are 234 whole ones and one of 96."""
+def test_updates_include_the_last_smaller_batch():
+    """60,000 examples are 234 batches of 256 and one of 96."""
     assert (TRIAL.updates_per_epoch, TRIAL.updates) == (235, 1175)
     assert dataclasses.replace(TRIAL, batch_size="full").updates == 5
 
 
-def test_the_last_epoch_is_always_tested():
-    """With an evaluation every second epoch of five, the fifth is evaluated too."""
+def test_the_last_epoch_is_always_evaluated():
+    """With an evaluation every second epoch of five, the fifth is evaluated, too."""
     assert dataclasses.replace(TRIAL, eval_every=2).tested_epochs() == (2, 4, 5)
 
 
-def test_speed_counts_training_alone():
-    """Examples per second leave evaluation out, and are NaN where nothing was trained."""
+def test_the_speed_is_that_of_training():
+    """Examples per second do not include evaluation, and are NaN if nothing was trained."""
     assert Timing(train=2.0, evaluate=8.0, total=11.0, examples=100).examples_per_second == 50
     assert Timing().examples_per_second != Timing().examples_per_second
 
 
 def test_records_import_the_standard_library_only():
-    """The schema can be read without torch, mlflow or any other package."""
+    """The schema is importable without torch, mlflow or any other package."""
     code = "import sys, suite.records; print([m for m in ('torch','mlflow','pandas','pydantic','numpy') if m in sys.modules])"
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

@@ -1,32 +1,24 @@
-"""What runs on this machine and where it listens, from /proc."""
+"""Processes of this machine and the addresses at which they listen."""
 
-from pathlib import Path
+import os
+from contextlib import suppress
 
-
-def family(session):
-    """The live processes of a session: pid and command line."""
-    found = {}
-    for folder in Path("/proc").iterdir():
-        try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[3]) == session and fields[0] != "Z":
-                found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
-        except (OSError, ValueError, IndexError):
-            continue
-    return found
+import psutil
 
 
-def listening(pid):
-    """The addresses that a process listens at."""
-    sockets = set()
-    for each in Path(f"/proc/{pid}/fd").glob("*"):
-        try:
-            sockets.add(each.readlink().name)
-        except OSError:
-            continue
-    for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
-                address = bytes.fromhex(fields[1].partition(":")[0][-8:])[::-1]
-                yield ".".join(map(str, address))
+def session_processes(session):
+    """Return the live processes of a session: the command line by process id."""
+    processes = {}
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, ProcessLookupError):
+            if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
+                processes[process.pid] = " ".join(process.cmdline())
+    return processes
+
+
+def listening_addresses(pid):
+    """Return the addresses at which a process listens for TCP connections; IPv4 addresses are never written as IPv6."""
+    with suppress(psutil.Error):
+        connections = psutil.Process(pid).net_connections("tcp")
+        return [c.laddr.ip.removeprefix("::ffff:") for c in connections if c.status == psutil.CONN_LISTEN]
+    return []

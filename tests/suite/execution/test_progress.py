@@ -1,4 +1,4 @@
-"""`suite.execution.progress`: what is shown counts what will run, under the names by which it is expected."""
+"""`suite.execution.progress`: the display counts the trials that will run, under their expected names."""
 
 import io
 
@@ -25,31 +25,31 @@ RESULT = TrialResult(
 )
 
 
-def _shown(expected, **how):
+def _display(expected, **options):
     out = io.StringIO()
-    return ProgressDisplay(expected, 1, Console(file=out, width=100, **how)), out
+    return ProgressDisplay(expected, 1, Console(file=out, width=100, **options)), out
 
 
-def test_a_trial_is_shown_under_the_name_that_it_was_expected_by():
-    """Where ids cannot be known before, the name takes the expected time with it."""
-    shown, out = _shown({"Adam #0 r0": 10.0, "Adam #0 r1": 10.0})
-    with shown:
-        shown.on_finished(RESULT, "Adam #0 r0")
+def test_a_trial_is_shown_under_its_expected_name():
+    """If ids are not known in advance, the expected time is looked up by name."""
+    display, out = _display({"Adam #0 r0": 10.0, "Adam #0 r1": 10.0})
+    with display:
+        display.on_finished(RESULT, "Adam #0 r0")
     assert "1/2 Adam #0 r0: , 10 s; 10 s left" in out.getvalue()
 
 
-def test_what_need_not_run_is_not_waited_for():
-    """Spared trials leave the total and the time left, once, and names that were not expected change nothing."""
-    shown, _ = _shown({"a": 10.0, "b": 20.0, "c": 30.0})
-    shown.on_skipped(["b", "b", "x"])
-    assert (shown.total, shown.seconds_left()) == (2, 40.0)
+def test_skipped_trials_are_not_counted():
+    """Skipped trials are subtracted once from the total and the remaining time; unknown names change nothing."""
+    display, _ = _display({"a": 10.0, "b": 20.0, "c": 30.0})
+    display.on_skipped(["b", "b", "x"])
+    assert (display.total, display.seconds_left()) == (2, 40.0)
 
 
 @pytest.mark.parametrize("expected", [{}, {"a": 1.0}])
-def test_a_terminal_takes_nothing_to_do_as_well(expected):
-    """With nothing expected there is no bar to update."""
-    shown, _ = _shown(expected, force_terminal=True)
-    with shown:
-        shown.on_skipped(["a"])
-        shown.on_skipped([])
-    assert shown.total == 0
+def test_a_terminal_without_trials(expected):
+    """Without trials there is no bar to update."""
+    display, _ = _display(expected, force_terminal=True)
+    with display:
+        display.on_skipped(["a"])
+        display.on_skipped([])
+    assert display.total == 0
