@@ -159,7 +159,7 @@ def _finite(name: str, value: Any) -> Any:
 
 
 def _invalid(name: str, expected: str, value: object, example: str) -> UserError:
-    return UserError(name, f"expected {expected}, got {format_value(value)}", f"For example {name} = {example}")
+    return UserError(name, f"expected {expected}, got {format_value(value)}", f"Write, for example, {name} = {example}")
 
 
 def _construct(cls: type[Optimizer], options: Mapping[str, Any], given: Mapping[str, object]) -> None:

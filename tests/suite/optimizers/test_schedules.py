@@ -18,12 +18,12 @@ def _factors(**schedule):
 
 def _torch_factors(make):
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-    steps, seen = make(optimizer), []
+    schedule, rates = make(optimizer), []
     for _ in range(T):
-        seen.append(optimizer.param_groups[0]["lr"])
+        rates.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
-        steps.step()
-    return seen
+        schedule.step()
+    return rates
 
 
 @pytest.mark.parametrize(
@@ -39,28 +39,28 @@ def _torch_factors(make):
         ),
     ],
 )
-def test_each_kind_is_torchs_scheduler_of_that_name(ours, theirs):
-    """Every kind gives the learning rates of torch's own class at every update."""
+def test_each_kind_equals_torchs_scheduler(ours, theirs):
+    """Every kind gives the learning rates of torch's class at every update."""
     assert _factors(**ours) == pytest.approx(_torch_factors(theirs), rel=1e-12)
 
 
-def test_the_warm_up_rises_in_equal_steps_to_the_full_rate():
-    """With 10% warm-up of 40 updates the factors start at 1/4, 2/4, 3/4, 4/4, and the cosine begins there."""
-    seen = _factors(kind="cosine", warmup=0.1)
-    assert seen[:5] == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])
-    assert seen[5] == pytest.approx((1 + math.cos(math.pi / 36)) / 2)
+def test_the_warm_up_is_linear():
+    """With a warm-up of 10% of 40 updates the factors are 1/4, 2/4, 3/4 and 4/4; then the cosine begins."""
+    factors = _factors(kind="cosine", warmup=0.1)
+    assert factors[:5] == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])
+    assert factors[5] == pytest.approx((1 + math.cos(math.pi / 36)) / 2)
 
 
 def test_the_scheduler_sets_the_learning_rate_of_every_group():
-    """Each group's own learning rate is multiplied."""
+    """The learning rate of each group is multiplied by the factor."""
     groups = [{"params": [torch.zeros(1, requires_grad=True)], "lr": lr} for lr in (1.0, 0.5)]
     optimizer = torch.optim.SGD(groups)
-    steps = scheduler(Schedule(kind="linear").model_dump(), optimizer, 4)
+    schedule = scheduler(Schedule(kind="linear").model_dump(), optimizer, 4)
     optimizer.step()
-    steps.step()
+    schedule.step()
     assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.75, 0.375])
 
 
-def test_no_schedule_is_no_scheduler():
-    """A constant learning rate costs nothing."""
+def test_a_constant_rate_has_no_scheduler():
+    """Without a schedule there is no scheduler to step."""
     assert scheduler(None, torch.optim.SGD([torch.zeros(1, requires_grad=True)]), 4) is None

@@ -1,4 +1,4 @@
-"""Numbers printed in Dive into Deep Learning, and bounds that follow from the rules, on its valley f = 0.1 x₁² + 2 x₂²."""
+"""Published numbers of Dive into Deep Learning, and stability bounds, on its valley f = 0.1 x₁² + 2 x₂²."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from suite.optimizers import NAG, SGD, AdaGrad, Momentum, NAGPaper, RMSProp
 
 
 def valley(cls, steps=20, start=(-5.0, -2.0), **options):
-    """The point after some steps: eigenvalues of the Hessian 0.2 and 4."""
+    """Return the point after some steps; the eigenvalues of the Hessian are 0.2 and 4."""
     x = torch.tensor(start, dtype=torch.float64, requires_grad=True)
     optimizer = cls([x], **options)
     for _ in range(steps):
@@ -26,8 +26,8 @@ def valley(cls, steps=20, start=(-5.0, -2.0), **options):
         (AdaGrad, {"lr": 0.4, "eps": 1e-6}, "-2.382563", "-0.158591"),
     ],
 )
-def test_printed_numbers(cls, options, x1, x2):
-    """Twenty steps from (-5, -2) in float64 end at the printed digits (Dive into Deep Learning, 11.6 and 11.7)."""
+def test_published_numbers(cls, options, x1, x2):
+    """Twenty steps from (-5, -2) in float64 end at the published digits (Dive into Deep Learning, 11.6 and 11.7)."""
     assert [f"{x:.6f}" for x in valley(cls, **options)] == [x1, x2]
 
 
@@ -41,20 +41,20 @@ def test_printed_numbers(cls, options, x1, x2):
     ],
 )
 def test_stability_bound(cls, options, bound):
-    """Just below its bound of η (2% off), with λ = 4 the larger eigenvalue, a rule converges; just above it diverges."""
+    """With η 2% below its bound, for the larger eigenvalue 4, a rule converges; 2% above it diverges."""
     below, above = (valley(cls, steps=1500, lr=bound * factor, **options) for factor in (0.98, 1.02))
     assert max(map(abs, below)) < 1e-6
     assert abs(above[1]) > 1e6
 
 
-def test_gradient_descent_diverges_where_momentum_does_not():
+def test_momentum_converges_at_a_rate_at_which_gradient_descent_diverges():
     """At η = 0.6 gradient descent diverges and momentum with γ = 0.5 does not: the bounds are 0.5 and 0.75."""
     assert abs(valley(SGD, steps=200, lr=0.6)[1]) > 1e6
     assert max(map(abs, valley(Momentum, steps=200, lr=0.6, momentum=0.5))) < 1e-6
 
 
-def test_rmsprop_comes_nearer_than_adagrad():
-    """At η = 0.4 RMSProp ends nearer to the minimum than AdaGrad, which gets there with η = 2."""
+def test_rmsprop_ends_nearer_to_the_minimum_than_adagrad():
+    """At η = 0.4 RMSProp ends nearer to the minimum than AdaGrad, which needs η = 2 for that."""
     distance = {
         name: torch.tensor(valley(cls, **options)).norm().item()
         for name, cls, options in [
