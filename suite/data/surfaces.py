@@ -1,6 +1,6 @@
-"""Functions of two variables on which the path of an optimizer can be seen.
+"""Test functions of two variables on which the trajectories of optimizers are drawn.
 
-Plain formulas: they take floats, arrays and tensors alike, so that what is trained on and what is drawn are one.
+The formulas accept floats, arrays and tensors, so that training and figures use the same function.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """A function f(x₁, x₂) with what is known of it.
+    """A test function f(x₁, x₂).
 
     Attributes:
         formula: f, of numbers, arrays or tensors.
-        text: The formula for people.
-        start: Where an optimizer starts.
-        minima: Where f is smallest.
-        lowest: f there.
-        source: Where the function comes from.
+        text: The formula as text.
+        start: The starting point of optimizers.
+        minima: The minimizers of f.
+        lowest: The minimum of f.
+        source: The reference of the function.
     """
 
     formula: Callable[[Any, Any], Any]
@@ -72,10 +72,10 @@ SURFACES: dict[str, Surface] = {
     ),
     "absolute": Surface(
         lambda x1, x2: abs(x1) + 0.1 * abs(x2),
-        "|x₁| + 0.1 |x₂|",  # the gradient is (1, 0.1) all the way from the start to the first axis
+        "|x₁| + 0.1 |x₂|",  # the gradient is (1, 0.1) between the start and the first axis
         (50.0, 50.0),
         ((0.0, 0.0),),
         0.0,
-        "a constant gradient between the start and the axes, where it changes its sign",
+        "a constant gradient between the start and the axes, at which it changes its sign",
     ),
 }

@@ -74,6 +74,7 @@ def _check_choices(value: Any) -> Any:
 
 
 Size = Annotated[int | Literal["full"], BeforeValidator(_check_size)]
+Epochs = Annotated[int, Field(gt=0, le=1_000_000)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Bounds = Annotated[tuple[float, float], BeforeValidator(_check_bounds)]
 
@@ -148,7 +149,7 @@ class Tune(_Table):
         default=None, examples=['parameters = ["lr"]']
     )
     """Tune only these hyperparameters. Default: the learning rate and the β values."""
-    epochs: int | None = Field(default=None, gt=0, le=1_000_000)
+    epochs: Epochs | None = None
     """Epochs of a trial of the tuning. Default: those of the study."""
     train_examples: PositiveInt | None = None
     """Training examples of a trial of the tuning. Default: those of the study, without the validation split."""
@@ -216,7 +217,7 @@ class Entry(_Table):
     """Overrides the study's."""
     chunk: Size | None = None
     """Overrides the study's."""
-    epochs: int | None = Field(default=None, gt=0, le=1_000_000)
+    epochs: Epochs | None = None
     """Overrides the study's."""
     train_examples: PositiveInt | None = None
     """Overrides the study's."""
@@ -274,7 +275,7 @@ class Study(_Table):
     """Options of the problem."""
     repeats: int = Field(gt=0, le=10_000, examples=["repeats = 10"])
     """Number of runs of each optimizer, with different seeds. Verdicts need at least six."""
-    epochs: int = Field(gt=0, le=1_000_000, examples=["epochs = 5"])
+    epochs: Epochs = Field(examples=["epochs = 5"])
     """Passes through the training examples."""
     batch_size: Size = 256
     """Examples for each update; `"full"` for all of them."""

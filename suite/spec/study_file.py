@@ -90,7 +90,7 @@ def parse_study(raw: bytes, location: str, warn: Callable[[str], object] | None 
         raise UserError(location, f"not UTF-8 text (byte {error.start})", "Save the file as UTF-8") from None
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, lists in lists in lists
         hint = "Write shorter numbers and lists"
-        raise UserError(location, f"cannot be read: {str(error)[:100]}", hint) from None
+        raise UserError(location, f"cannot be read: {str(error).partition(';')[0]}", hint) from None
     errors = list(_invalid_values(values))
     if errors:
         raise UserError.combine(errors).within(f"{location}: ")

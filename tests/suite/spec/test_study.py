@@ -1,4 +1,4 @@
-"""`suite.spec.study` and `suite.spec.study_file`: study files, and one line for each mistake in them."""
+"""`suite.spec.study` and `suite.spec.study_file`: study files, and one line for each error in them."""
 
 import pytest
 
@@ -34,14 +34,21 @@ def _load(tmp_path, text):
     return load_study(path)
 
 
-def _refused(tmp_path, text):
-    with pytest.raises(UserError) as caught:
+def _error(tmp_path, text):
+    with pytest.raises(UserError) as error:
         _load(tmp_path, text)
-    return str(caught.value)
+    return str(error.value)
+
+
+def _check_one_line(tmp_path, wording, text):
+    message = _error(tmp_path, text)
+    assert message.startswith(f"{tmp_path}/own.toml: ")
+    assert "\n" not in message
+    wording(message)
 
 
 def test_a_study_is_its_file(tmp_path):
-    """Keys of the study, of its entries, and the optimizer's own options arrive as written; the rest has defaults."""
+    """Keys of the study and its entries and options of optimizers are read as written; other keys have defaults."""
     study = _load(tmp_path, GOOD)
     assert (study.name, study.repeats, study.batch_size, study.precision, study.seed) == ("own", 2, 256, "float32", 0)
     assert study.optimizer[0].options == {"lr": 0.1, "betas": [0.8, 0.9]}
@@ -52,7 +59,7 @@ def test_a_study_is_its_file(tmp_path):
 
 @pytest.mark.parametrize("name", sorted(shipped_studies()))
 def test_every_shipped_study_loads(name):
-    """Each study that comes with Ravine is valid, and so are the numbers that it refers to."""
+    """Each study that comes with Ravine is valid, and so are the published values that it names."""
     file = load_file(name)
     assert file.name == name
     for study in (part for part in file.parts if part.reference):
@@ -60,139 +67,108 @@ def test_every_shipped_study_loads(name):
         assert labels & set(load_reference(study.reference)["results"])
 
 
-def test_the_numbers_that_the_paper_printed_match_the_labels_of_its_study():
-    """No printed number is left without its row."""
+def test_published_values_match_the_labels_of_the_study():
+    """Each published value has its row."""
     labels = {entry.name for entry in load_study("paper").optimizer}
     assert set(load_reference("paper")["results"]) <= labels
 
 
+HEAD = GOOD.partition("[[optimizer]]")[0]
+INVALID = {
+    "unknown key": ("epochs = 3", "epochs = 3\nepohcs = 4"),
+    "number in quotes": ("epochs = 3", 'epochs = "3"'),
+    "zero": ("epochs = 3", "epochs = 0"),
+    "bool": ("epochs = 3", "epochs = true"),
+    "missing": ("epochs = 3", ""),
+    "no text": ('title = "A study"', "title = 1"),
+    "empty text": ('title = "A study"', 'title = ""'),
+    "precision": ("epochs = 3", 'epochs = 3\nprecision = "float16"'),
+    "batch size": ("batch_size = 2", 'batch_size = "all"'),
+    "same label": ('name = "SGD, batch 2"', 'name = "Adam"'),
+    "label": ('name = "SGD, batch 2"', 'name = " x"'),
+    "schedule": ("warmup = 0.05", "warmup = 1.5"),
+    "key of a schedule": ("warmup = 0.05", "warmpu = 0.5"),
+    "name": ("epochs = 3", "epochs = 3\nname = 'x'"),
+    "fraction": ("repeats = 2", "repeats = 2.5"),
+    "table": (GOOD, f'{HEAD}[[optimizer]]\nname = "a"\nkind = "sgd"\n[optimiser]\nlr = 1\n'),
+    "too large": ("repeats = 2", "repeats = 999999999999"),
+    "infinite": ("repeats = 2", "repeats = 2\nmargin = inf"),
+    "milestone": ("warmup = 0.05", "milestones = [nan]"),
+    "nan": ("repeats = 2", "repeats = nan"),
+    "no table": ("schedule = {", "schedule = 3 # {"),
+    "no entries": (GOOD, f'{HEAD}optimizer = "adam"\n'),
+    "incomplete entry": (GOOD, f'{HEAD}[[optimizer]]\nname = "a"\n'),
+    "imported entry": ('kind = "adam"', 'kind = "imported"'),
+}
+
+
+@pytest.mark.parametrize("name", INVALID)
+def test_an_error_is_one_line(tmp_path, wording, name):
+    """The line has the file, the key, what was expected, the value and the fix."""
+    old, new = INVALID[name]
+    assert old in GOOD
+    _check_one_line(tmp_path, wording, GOOD.replace(old, new, 1))
+
+
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("text", "message"),
     [
-        ("epochs = 3", "epochs = 3\nepohcs = 4", 'epohcs: unknown key. Did you mean "epochs"?'),
-        (
-            "epochs = 3",
-            'epochs = "3"',
-            'epochs: expected a whole number, got "3". Write it without quotes: epochs = 3',
-        ),
-        ("epochs = 3", "epochs = 0", "epochs: expected greater than 0, got 0"),
-        ("epochs = 3", "epochs = true", "epochs: expected a whole number, got true"),
-        ("epochs = 3", "", "epochs: missing. Write it, for example epochs = 5"),
-        ('title = "A study"', "title = 1", "title: expected text in quotes, got 1"),
-        (
-            "epochs = 3",
-            'epochs = 3\nprecision = "float16"',
-            "precision: expected 'float32', 'tf32' or 'bfloat16', got \"float16\"",
-        ),
-        (
-            "batch_size = 2",
-            'batch_size = "all"',
-            'optimizer[2] ("SGD, batch 2").batch_size: expected a whole number > 0, or "full", got "all"',
-        ),
-        ('name = "SGD, batch 2"', 'name = "Adam"', 'two optimizers are named "Adam". Give each a name of its own'),
-        ('name = "SGD, batch 2"', 'name = " x"', 'optimizer[2] (" x").name: expected one line of text'),
-        (
-            "warmup = 0.05",
-            "warmup = 1.5",
-            'optimizer[2] ("SGD, batch 2").schedule.warmup: expected less than 1, got 1.5',
-        ),
-        ("warmup = 0.05", "warmpu = 0.5", 'schedule.warmpu: unknown key. Did you mean "warmup"?'),
-        ("epochs = 3", "epochs = 3\nname = 'x'", "name: unknown key. Remove it"),
-        ("repeats = 2", "repeats = 2 3", "not TOML"),
-        ("repeats = 2", "repeats = 2.5", "repeats: expected a whole number, got 2.5"),
-        ("[[optimizer]]", "[optimiser]", "unknown key"),
-        ("repeats = 2", "repeats = 999999999999", "repeats: expected less than or equal to 10000, got 99999"),
-        ("repeats = 2", "repeats = 2\nmargin = inf", "margin: expected a finite number, got inf"),
-        ("repeats = 2", f"repeats = 2\nseed = {5000 * '9'}", "cannot be read: Exceeds the limit"),
-        ("repeats = 2", f"repeats = 2\nx = {3000 * '['}{3000 * ']'}", "cannot be read: maximum recursion"),
-        ("warmup = 0.05", "milestones = [nan]", "schedule.milestones[1]: expected less than 1, got nan"),
-        ("repeats = 2", "repeats = nan", "repeats: expected a whole number, got nan"),
-        (
-            "schedule = {",
-            "schedule = 3 # {",
-            'schedule: expected a table, got 3. For example schedule = { kind = "cosine"',
-        ),
+        ("repeats = 2 3", "invalid TOML: "),
+        (f"seed = {5000 * '9'}", "cannot be read: Exceeds the limit"),
+        (f"x = {3000 * '['}{3000 * ']'}", "cannot be read: maximum recursion"),
     ],
 )
-def test_a_mistake_is_one_line_with_its_place_and_the_mend(tmp_path, old, new, told):
-    """The line starts with the file, names the place, and says what was expected, what was found, or what to write."""
-    text = GOOD.replace(old, new, 1)
-    if old == "[[optimizer]]":
-        text = (
-            GOOD.split("[[optimizer]]", maxsplit=1)[0]
-            + '[[optimizer]]\nname = "a"\nkind = "sgd"\n[optimiser]\nlr = 1\n'
-        )
-    message = _refused(tmp_path, text)
-    assert message.startswith(f"{tmp_path}/own.toml: ")
-    assert told in message
-    assert "\n" not in message
+def test_a_file_that_cannot_be_parsed(tmp_path, text, message):
+    """The line has the file, Python's reason and the fix."""
+    assert _error(tmp_path, text).startswith(f"{tmp_path}/own.toml: {message}")
 
 
-def test_a_word_in_place_of_the_optimizers_is_told(tmp_path):
-    """`optimizer = "x"` is told what stands there, with an example."""
-    message = _refused(tmp_path, GOOD.partition("[[optimizer]]")[0] + 'optimizer = "adam"\n')
-    assert 'optimizer: expected a list, or tables in double brackets, got "adam". For example [[optimizer]]' in message
-
-
-def test_a_mistake_in_an_entry_is_told_once(tmp_path):
-    """An entry without a kind is one line, not a second one about their number."""
-    message = _refused(tmp_path, GOOD.partition("[[optimizer]]")[0] + '[[optimizer]]\nname = "a"\n')
-    assert message == f'{tmp_path}/own.toml: optimizer[1] ("a").kind: missing. Write it, for example kind = "adam"'
-
-
-def test_all_mistakes_are_told_at_once(tmp_path):
-    """Two mistakes give two lines, so that a file is mended in one go."""
-    message = _refused(tmp_path, GOOD.replace("epochs = 3", "epochs = 0").replace("repeats = 2", "repeats = -1"))
+def test_all_errors_are_reported_at_once(tmp_path):
+    """Two errors give two lines, so that a file is fixed in one go."""
+    message = _error(tmp_path, GOOD.replace("epochs = 3", "epochs = 0").replace("repeats = 2", "repeats = -1"))
     assert [line.split(": ", 2)[1] for line in message.splitlines()] == ["repeats", "epochs"]
 
 
-def test_no_such_study_names_the_nearest():
-    """A misspelled name says which was meant, and what there is."""
-    with pytest.raises(UserError, match=r'no study is named "quik". Did you mean "quick"..*paper'):
-        load_study("quik")
-
-
-def test_no_such_file_says_so(tmp_path):
-    """A path that does not exist is named."""
-    with pytest.raises(UserError, match=r"missing.toml: no such file"):
-        load_study(tmp_path / "missing.toml")
+@pytest.mark.parametrize("name", ["quik", "missing.toml"])
+def test_no_such_study(tmp_path, monkeypatch, wording, name):
+    """A misspelled name gets a suggestion and all names; a path without a file is named."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError) as error:
+        load_study(name)
+    wording(error.value)
 
 
 def test_generated_studies_come_before_shipped_ones(tmp_path):
-    """A tuned study of the same name is the one that is meant."""
+    """A generated study comes before a shipped one of the same name."""
     (tmp_path / "quick.toml").write_text(GOOD, encoding="utf-8")
     assert load_study("quick", tmp_path).title == "A study"
     assert load_study("quick").title != "A study"
 
 
 def test_the_command_line_overrides_every_entry(tmp_path):
-    """--epochs holds for entries with a budget of their own, too; the report gets a folder of its own."""
+    """`--epochs` holds also for entries with a budget of their own; the report has a separate folder."""
     study = _load(tmp_path, GOOD).override(epochs=7, repeats=1)
     assert [entry.epochs or study.epochs for entry in study.optimizer] == [7, 7]
     assert study.report_name == "own@repeats=1,epochs=7"
     assert study.optimizer[1].batch_size == 2
 
 
-@pytest.mark.parametrize("wanted", ["Adam", "adam", "ADAM"])
-def test_an_optimizer_is_chosen_by_label_or_kind(tmp_path, wanted):
-    """--optimizer takes either, and case does not matter where it is clear."""
-    assert [entry.name for entry in _load(tmp_path, GOOD).override(optimizers=(wanted,)).optimizer] == ["Adam"]
+@pytest.mark.parametrize("name", ["Adam", "adam", "ADAM"])
+def test_an_optimizer_is_selected_by_label_or_kind(tmp_path, name):
+    """`--optimizer` takes either, and ignores case if nothing matches exactly."""
+    assert [entry.name for entry in _load(tmp_path, GOOD).override(optimizers=(name,)).optimizer] == ["Adam"]
 
 
-def test_an_optimizer_that_the_study_lacks_is_refused(tmp_path):
-    """The message names the nearest label or kind and all labels."""
-    with pytest.raises(UserError, match=r'--optimizer: "adm" is neither.*Did you mean "Adam".*SGD, batch 2'):
-        _load(tmp_path, GOOD).override(optimizers=("adm",))
+@pytest.mark.parametrize("override", [{"optimizers": ("adm",)}, {"repeats": -1}], ids=["optimizer", "repeats"])
+def test_an_invalid_override_is_an_error(tmp_path, wording, override):
+    """Values of the command line are checked like those of the file."""
+    with pytest.raises(UserError) as error:
+        _load(tmp_path, GOOD).override(**override)
+    wording(error.value)
 
 
-def test_an_override_out_of_range_is_refused(tmp_path):
-    """The command line's values are checked as the file's are."""
-    with pytest.raises(UserError, match=r"command line: repeats: expected greater than 0, got -1"):
-        _load(tmp_path, GOOD).override(repeats=-1)
-
-
-def test_a_long_name_stays_its_own(tmp_path):
-    """Two long lists of overrides do not share a folder."""
+def test_long_report_names_differ(tmp_path):
+    """Two long lists of overrides have different folders."""
     study = _load(tmp_path, GOOD)
     names = {
         study.model_copy(update={"overrides": (f"optimizer={'+'.join(['Adam'] * 50)}", end)}).report_name
@@ -203,89 +179,54 @@ def test_a_long_name_stays_its_own(tmp_path):
 
 
 def test_no_override_is_the_same_study(tmp_path):
-    """Without options nothing changes, not even the report's folder."""
+    """Without options nothing changes, not even the name of the report."""
     study = _load(tmp_path, GOOD)
     assert study.override() is study
     assert isinstance(study, Study)
     assert study.report_name == "own"
 
 
-def test_messages_name_the_file_as_short_as_they_can(tmp_path, monkeypatch):
-    """Below the current directory the path is relative, elsewhere whole."""
+def test_the_path_in_messages_is_short(tmp_path, monkeypatch):
+    """Below the current directory the path is relative, elsewhere absolute."""
     study = _load(tmp_path, GOOD)
     assert study.place == f"{tmp_path}/own.toml"
     monkeypatch.chdir(tmp_path)
     assert study.place == "own.toml"
 
 
-@pytest.mark.parametrize(
-    ("tune", "told"),
-    [
-        (
-            "[tune.space.adam]\nlr = { log = [1.0, 1e-5] }",
-            "tune.space.adam.lr.log: the range [1.0, 1e-05] is inverted. Write [1e-05, 1.0]",
-        ),
-        (
-            "[tune.space.adam]\nlr = { uniform = [0.1, 0.1] }",
-            "tune.space.adam.lr.uniform: the range [0.1, 0.1] is empty. Write two",
-        ),
-        ("[tune.space.adam]\nlr = { log = [0, 1] }", "tune.space.adam.lr: a logarithmic range starts above 0, got 0.0"),
-        (
-            "[tune.space.adam]\nlr = { log = [0.1] }",
-            "tune.space.adam.lr.log: expected the two ends of a range, got [0.1]",
-        ),
-        (
-            "[tune.space.adam]\nlr = { log = [0.1, inf] }",
-            "tune.space.adam.lr.log: expected the two ends of a range, got [0.1, inf]",
-        ),
-        (
-            '[tune.space.adam]\nlr = { log = ["0.1", 1] }',
-            'tune.space.adam.lr.log: expected the two ends of a range, got ["0.1", 1]',
-        ),
-        (
-            "[tune.space.adam]\nbeta1 = { one_minus_log = [0.5, 2] }",
-            "tune.space.adam.beta1: 1 − value has to lie in (0, 1]",
-        ),
-        (
-            "[tune.space.adam]\nlr = { values = [] }",
-            "tune.space.adam.lr.values: expected a list of different numbers, got []",
-        ),
-        (
-            "[tune.space.adam]\nlr = { values = [1, 1.0] }",
-            "tune.space.adam.lr.values: expected a list of different numbers",
-        ),
-        (
-            "[tune.space.adam]\nlr = {}",
-            "tune.space.adam.lr: expected one of log, one_minus_log, uniform, values, got 0 of them",
-        ),
-        ("[tune.space.adam]\nlr = { log = [0.1, 1], values = [1] }", "tune.space.adam.lr: expected one of log,"),
-        ("[tune.space.adam]\nlr = { lgo = [0.1, 1] }", 'tune.space.adam.lr.lgo: unknown key. Did you mean "log"?'),
-        ("[tune.space.adam]\nlr = 3", "tune.space.adam.lr: expected a table, got 3"),
-        (
-            "[tune.space.adm]\nlr = { log = [0.1, 1] }",
-            'tune.space.adm: the study has no such optimizer. Did you mean "adam"?',
-        ),
-        ("[tune]\ntrails = 3", 'tune.trails: unknown key. Did you mean "trials"?'),
-        ("[tune]\ntrials = 0", "tune.trials: expected greater than 0, got 0"),
-        (
-            '[tune]\nobjective = "test/loss"',
-            "tune.objective: expected 'validation/loss' or 'validation/accuracy', got \"test/loss\"",
-        ),
-        ('[tune]\nsampler = "bayes"', "tune.sampler: expected 'tpe', 'random', 'qmc' or 'grid', got \"bayes\""),
-        ('[tune]\nsampler = "grid"\ntrials = 3', "tune.trials: a grid has as many configurations as points. Remove it"),
-        ("[tune]\npoints = 3", 'tune.points: tpe has none. Remove it, or write sampler = "grid"'),
-    ],
-)
-def test_a_mistake_in_tune_is_one_line_with_its_place_and_the_mend(tmp_path, tune, told):
-    """Ranges that are empty, inverted or impossible, unknown keys and optimizers: each is told with its place."""
-    message = _refused(tmp_path, f"{GOOD}\n{tune}\n")
-    assert message.startswith(f"{tmp_path}/own.toml: ")
-    assert told in message
-    assert "\n" not in message
+SPACE = "[tune.space.adam]\n"
+INVALID_TUNE = {
+    "inverted": f"{SPACE}lr = {{ log = [1.0, 1e-5] }}",
+    "empty": f"{SPACE}lr = {{ uniform = [0.1, 0.1] }}",
+    "zero": f"{SPACE}lr = {{ log = [0, 1] }}",
+    "one bound": f"{SPACE}lr = {{ log = [0.1] }}",
+    "infinite": f"{SPACE}lr = {{ log = [0.1, inf] }}",
+    "text": f'{SPACE}lr = {{ log = ["0.1", 1] }}',
+    "one minus": f"{SPACE}beta1 = {{ one_minus_log = [0.5, 2] }}",
+    "no values": f"{SPACE}lr = {{ values = [] }}",
+    "equal values": f"{SPACE}lr = {{ values = [1, 1.0] }}",
+    "no form": f"{SPACE}lr = {{}}",
+    "two forms": f"{SPACE}lr = {{ log = [0.1, 1], values = [1] }}",
+    "unknown form": f"{SPACE}lr = {{ lgo = [0.1, 1] }}",
+    "number": f"{SPACE}lr = 3",
+    "optimizer": "[tune.space.adm]\nlr = { log = [0.1, 1] }",
+    "unknown key": "[tune]\ntrails = 3",
+    "trials": "[tune]\ntrials = 0",
+    "objective": '[tune]\nobjective = "test/loss"',
+    "sampler": '[tune]\nsampler = "bayes"',
+    "grid with trials": '[tune]\nsampler = "grid"\ntrials = 3',
+    "points without grid": "[tune]\npoints = 3",
+}
+
+
+@pytest.mark.parametrize("name", INVALID_TUNE)
+def test_an_error_in_tune_is_one_line(tmp_path, wording, name):
+    """Empty, inverted or impossible ranges, unknown keys and optimizers: each has its location and the fix."""
+    _check_one_line(tmp_path, wording, f"{GOOD}\n{INVALID_TUNE[name]}\n")
 
 
 def test_the_command_line_overrides_the_tuning(tmp_path):
-    """More trials and another budget hold in the tuning, too, and spaces of optimizers that are left out go with them."""
+    """Trials and budget hold in the tuning, too, and the spaces of optimizers that are left out are removed."""
     tune = "[tune]\ntrials = 3\nepochs = 2\n[tune.space.adam]\nlr = { log = [0.01, 1] }\n"
     study = _load(tmp_path, f"{GOOD}\n{tune}").override(trials=5, epochs=1, optimizers=("sgd",))
     assert (study.tune.trials, study.tune.epochs, study.epochs, study.tune.space) == (5, None, 1, {})
