@@ -110,13 +110,14 @@ def test_a_claim_on_the_training_loss(key, one, other, gap, verdict):
         assert told.measurements[0].low < told.measurements[0].effect < told.measurements[0].high
 
 
-def test_what_is_not_in_a_study_is_told_so():
+def test_what_is_not_in_a_study_is_told_so(wording):
     """A claim without its measurement is `not measured here`, and its paragraph says what it takes."""
     told = claims.evaluate_claims([made(losses(sgd=1.0, momentum=0.5))])
     assert {each.claim.key for each in told.claims if each.verdict != UNMEASURED} == {"1"}
     assert "9 not measured here (2, 3, 4, 5, 6, 7, 8, 9, 10)" in claims_section.answer(told)
-    words = [claims_section.paragraph(each) for each in told.claims]
-    assert "It takes: examples/s" in words[4]
+    paragraphs = [claims_section.paragraph(each) for each in told.claims]
+    assert "Required measurement: examples/s" in paragraphs[4]
+    wording("\n".join([paragraphs[0], paragraphs[4]]))
     assert len(claims_section.claims_table(told).rows) == len(claims.CLAIMS)
 
 
@@ -439,10 +440,10 @@ def test_what_the_misprints_did(surfaces):
     told = claims_section.misprints(claims.evaluate_claims([part, *surfaces]))
     assert "nag_paper − momentum, training loss −0.100" in told
     assert "momentum fast − momentum, training loss −0.100" in told
-    assert "end within 0.000" in told
-    assert "gap of −0.005" in told
+    assert "differ by at most 0.000" in told
+    assert "a difference of −0.005" in told
     assert "nadam_paper − nadam, training loss 0.10" in told
-    assert "a training loss of 0.227 for it and of 0.214 for Adam, a gap of 0.013" in told
+    assert "a training loss of 0.227 for it and of 0.214 for Adam, a difference of 0.013" in told
     assert "10.00, 5.26, 3.69 times η" in told
     assert claims_section.misprints(claims.evaluate_claims([made(losses(sgd=1.0))])) == ""
 
@@ -502,7 +503,7 @@ def test_a_study_that_asks_shows_its_claims(sample, tmp_path, no_figures):
     assert {"claims.csv", "claims.md", "claims.tex", "claims-measured.tex"} <= {
         each.name for each in asked.folder.iterdir()
     }
-    assert "Claims, one by one" in (asked.folder / "report.md").read_text(encoding="utf-8")
+    assert "Measurements of each claim" in (asked.folder / "report.md").read_text(encoding="utf-8")
 
 
 def test_the_whole_of_several_parts_shows_their_claims(sample, tmp_path, no_figures):
@@ -521,10 +522,10 @@ def test_the_whole_of_several_parts_shows_their_claims(sample, tmp_path, no_figu
     built = overview.build(file, reports, tmp_path / "all")
     assert built.claims.claims[0].verdict == SUPPORTED
     assert [each.part for each in built.claims.claims[0].measurements] == ["one", "two"]
-    assert built.answer.startswith("Of the ten claims")
+    assert built.answer.startswith("Verdicts on the ten claims")
     assert overview.summary(built, [])["claims"][0]["claim"] == "1"
     assert 'id="claims"' in built.page.read_text(encoding="utf-8")
     assert 'id="claims"' not in reports[0][1].page.read_text(encoding="utf-8")
     report = (tmp_path / "all" / "report.md").read_text(encoding="utf-8")
-    assert "## Claims, one by one" in report
+    assert "## Measurements of each claim" in report
     assert report.count("Momentum − MBSGD") > 2
