@@ -101,9 +101,9 @@ class Animation:
                 "steps": self.steps,
                 "choices": [labels for _, labels in self.choices],
                 "rates": {label: rate for optimizer in self.optimizers for label, rate in optimizer.rates.items()},
-                "ways": {
-                    label: {"at": [x for point in way.points for x in point], "f": way.heights, "off": way.diverges}
-                    for label, way in self.trajectories.items()
+                "trajectories": {
+                    label: {"at": [x for point in path.points for x in point], "f": path.heights, "off": path.diverges}
+                    for label, path in self.trajectories.items()
                 },
             },
             separators=(",", ":"),

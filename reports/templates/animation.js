@@ -1,6 +1,6 @@
 // An animation plays its trajectories once when it comes into view, unless the reader prefers reduced motion, and on demand.
 for (const animation of document.querySelectorAll(".animation")) {
-  const { steps, choices, rates, ways: trajectories } = JSON.parse(animation.dataset.animation);
+  const { steps, choices, rates, trajectories } = JSON.parse(animation.dataset.animation);
   const find = (selector) => animation.querySelector(selector);
   const [controls, button, slider, output, select] = [".controls", ".play", "input", "output", "select"].map(find);
   const groups = [...animation.querySelectorAll(".trajectory")];

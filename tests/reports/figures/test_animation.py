@@ -26,10 +26,10 @@ def test_an_animation_has_the_best_learning_rates_and_the_shared_ones(surface, t
     )
     data = json.loads(found.data)
     assert data["steps"] == 3
-    assert data["ways"]["GD 2"]["off"] is True
-    assert data["ways"]["GD 0.4"]["f"] == ["10", "3.6", "0.9", "0.0012"]
+    assert data["trajectories"]["GD 2"]["off"] is True
+    assert data["trajectories"]["GD 0.4"]["f"] == ["10", "3.6", "0.9", "0.0012"]
     a, b, c, d = window(SURFACES["valley"], surface.paths)
-    x, y = data["ways"]["GD 0.4"]["at"][:2]
+    x, y = data["trajectories"]["GD 0.4"]["at"][:2]
     assert a + x / animation.WIDTH * (b - a) == pytest.approx(-5, abs=0.01)
     assert d - y / animation.HEIGHT * (d - c) == pytest.approx(-2, abs=0.01)
     assert found.start == (x, y)

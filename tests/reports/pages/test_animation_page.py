@@ -1,4 +1,4 @@
-"""Tests of a page of paths: what it says, its files, and the race on it in a real browser."""
+"""Tests of the page on a test function: its text, its files, and its animation in a browser."""
 
 import json
 import re
@@ -32,7 +32,7 @@ quiet = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 @pytest.fixture(scope="module")
 def valley(sample, tmp_path_factory):
-    """The report of three optimizers at two learning rates each, really run on the valley."""
+    """The report of three optimizers at two learning rates each, run on the valley."""
     folder = tmp_path_factory.mktemp("valley")
     (folder / "valley.toml").write_text(STUDY, encoding="utf-8")
     study = load_study(folder / "valley.toml")
@@ -43,8 +43,8 @@ def valley(sample, tmp_path_factory):
 
 
 @pytest.fixture
-def race(browser, valley):
-    """A function: the page at a width, for one who wants motion or does not, the race in view; it returns the browser."""
+def open_page(browser, valley):
+    """A function: open the page at a width with a motion preference, scroll to the animation, return the browser."""
 
     def open_(width=1440, motion="no-preference"):
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
@@ -85,28 +85,28 @@ def _points(page, at):
 
 @browser_test
 @quiet
-def test_the_race_plays_when_it_is_seen_and_can_be_paused(race):
-    """It sets out from the start by itself, a click stops it where it is, another lets it go on."""
-    page = race()
+def test_the_animation_starts_when_visible_and_can_be_paused(open_page):
+    """It starts at the first step, a click pauses it, and another click resumes it."""
+    page = open_page()
     _until(page, lambda step: 2 <= step < 15)
     assert page.find_element("css selector", ".play").text == "Pause"
     _click(page, ".play")
-    held = _step(page)
-    seen = _points(page, 0)
-    assert len(seen) in {2 * (held + 1), 2 * (held + 2)}
+    paused = _step(page)
+    points = _points(page, 0)
+    assert len(points) in {2 * (paused + 1), 2 * (paused + 2)}
     time.sleep(1.0)
-    assert (_step(page), _points(page, 0)) == (held, seen)
+    assert (_step(page), _points(page, 0)) == (paused, points)
     assert page.find_element("css selector", ".play").text == "Play"
     _click(page, ".play")
-    _until(page, lambda step: step > held)
+    _until(page, lambda step: step > paused)
     assert page.get_log("browser") == []
 
 
 @browser_test
 @quiet
-def test_one_who_wants_no_motion_sees_the_whole_paths_at_rest(race):
-    """Nothing moves before it is asked for; every path is there to its last step."""
-    page = race(motion="reduce")
+def test_with_reduced_motion_the_complete_trajectories_are_static(open_page):
+    """Nothing moves before a click; every trajectory is complete."""
+    page = open_page(motion="reduce")
     time.sleep(1.0)
     assert _step(page) == 20
     assert page.find_element("css selector", ".play").text == "Play"
@@ -115,40 +115,40 @@ def test_one_who_wants_no_motion_sees_the_whole_paths_at_rest(race):
 
 @browser_test
 @quiet
-def test_the_slider_shows_a_step_with_its_heights(race, valley):
-    """At step 3 a path has four places, and the height beside each name is that of step 3."""
-    page = race(motion="reduce")
+def test_the_slider_shows_a_step_with_its_values(open_page, valley):
+    """At step 3 a trajectory has four points, and the value beside each name is that of step 3."""
+    page = open_page(motion="reduce")
     page.execute_script(
         "const s = document.querySelector('.animation input'); s.value = 3; s.dispatchEvent(new Event('input'))"
     )
     assert page.find_element("css selector", ".animation output").text == "step 3 of 20"
     assert len(_points(page, 0)) == 8
     data = json.loads(page.execute_script("return document.querySelector('.animation').dataset.animation"))
-    told = page.find_elements("css selector", ".animation .value")
-    assert told[0].text == data["ways"]["GD 0.4"]["f"][3]
+    values = page.find_elements("css selector", ".animation .value")
+    assert values[0].text == data["trajectories"]["GD 0.4"]["f"][3]
 
 
 @browser_test
 @quiet
-def test_another_learning_rate_shows_what_diverges(race):
-    """All at η = 0.6: gradient descent diverges, momentum does not, and Adam, which has no such rate, is not there."""
-    page = race(motion="reduce")
+def test_another_learning_rate_shows_diverging_trajectories(open_page):
+    """At η = 0.6 gradient descent diverges, momentum does not, and Adam has no trajectory."""
+    page = open_page(motion="reduce")
     texts = [option.text for option in page.find_elements("css selector", ".animation option")]
     assert texts == ["each at its best learning rate", "all at η = 0.4", "all at η = 0.6"]
     page.execute_script(
         "const s = document.querySelector('.animation select'); s.value = '2'; s.dispatchEvent(new Event('change'))"
     )
-    told = [each.text for each in page.find_elements("css selector", ".animation .value")]
-    assert told == ["diverges", "1.8e−5", "–"]
+    values = [element.text for element in page.find_elements("css selector", ".animation .value")]
+    assert values == ["diverges", "1.8e−5", "–"]
     assert _points(page, 2) == []
     assert max(map(abs, _points(page, 0))) > 1000
 
 
 @browser_test
 @quiet
-def test_a_click_on_a_name_hides_its_path(race):
-    """And the next one shows it again."""
-    page = race(motion="reduce")
+def test_a_click_on_a_name_hides_its_trajectory(open_page):
+    """A second click shows it again."""
+    page = open_page(motion="reduce")
     shown = "return getComputedStyle(document.querySelector('.animation .trajectory')).display"
     assert page.execute_script(shown) != "none"
     _click(page, ".optimizers button")
@@ -160,21 +160,21 @@ def test_a_click_on_a_name_hides_its_path(race):
 @browser_test
 @quiet
 @pytest.mark.parametrize("width", [375, 1440])
-def test_the_page_of_a_race_fits(race, width):
-    """Nothing is wider than a phone or a desk, nothing is loaded or complained of, no label runs as a script."""
-    page = race(width)
+def test_the_page_with_an_animation_fits(open_page, width):
+    """Nothing is wider than the screen, nothing is loaded, the console is empty, and no label runs as a script."""
+    page = open_page(width)
     assert page.execute_script("return document.documentElement.scrollWidth") <= width
     inner = "const f = document.querySelector('.animation'); return f.scrollWidth <= f.clientWidth"
     assert page.execute_script(inner)
     assert page.get_log("browser") == []
     assert page.title == "On the valley · Ravine"
-    assert HOSTILE in [each.text for each in page.find_elements("css selector", ".animation .name")]
+    assert HOSTILE in [element.text for element in page.find_elements("css selector", ".animation .name")]
 
 
-def test_a_report_on_surfaces_speaks_of_no_chance(valley):
-    """No interval, no comparison of pairs, no word of seeds; every figure is there, the race also as a GIF."""
-    text = valley.page.read_text(encoding="utf-8")
-    for wrong in (
+def test_a_report_on_test_functions_has_no_statistics(valley):
+    """There is no interval, no comparison of pairs and no seed; every figure exists, the animation also as a GIF."""
+    page = valley.page.read_text(encoding="utf-8")
+    for statistics in (
         "initial weights",
         "Student t",
         "No verdict",
@@ -182,8 +182,8 @@ def test_a_report_on_surfaces_speaks_of_no_chance(valley):
         "same seeds",
         "Individual optimizers</h2>",
     ):
-        assert wrong not in text, wrong
-    assert "Repeats are identical" in text
+        assert statistics not in page, statistics
+    assert "Repeats are identical" in page
     assert valley.answer.startswith("Momentum at η\u00a0=\u00a00.6 reaches the lowest value after 20 steps")
     figures = {path.name for path in (valley.folder / "figures").iterdir()}
     stems = ("trajectories", "trajectories-by-rate", "objective-by-rate", "objective")
@@ -191,8 +191,8 @@ def test_a_report_on_surfaces_speaks_of_no_chance(valley):
     assert "(figures/trajectories.gif)" in (valley.folder / "report.md").read_text(encoding="utf-8")
 
 
-def test_the_page_shows_the_whole_race_without_its_script(valley):
-    """The drawn paths are those of the best learning rates, and what plays them stays hidden until the script shows it."""
+def test_without_its_script_the_page_shows_complete_trajectories(valley):
+    """The trajectories are those of the best learning rates, and the controls are hidden."""
     text = valley.page.read_text(encoding="utf-8")
     drawn = re.findall(r"<polyline[^>]* points=\"([^\"]*)\"", text)
     assert [len(points.split()) for points in drawn] == [21, 21, 21]
@@ -200,7 +200,7 @@ def test_the_page_shows_the_whole_race_without_its_script(valley):
 
 
 def test_the_same_records_give_the_same_page(valley, sample, tmp_path):
-    """Every file of a second build is that of the first, to the byte."""
+    """Every file of a second build is bit-for-bit identical to that of the first."""
     folder = valley.folder
     study = load_study(folder.parent / "valley.toml")
     trials, store = plan(study), sample.Store()

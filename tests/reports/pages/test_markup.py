@@ -1,4 +1,4 @@
-"""No text of a user's or a store's becomes markup, a command or a formula in what a report writes."""
+"""No text of a user or a store becomes markup, a command or a formula in the files of a report."""
 
 import html.parser
 import re
@@ -40,29 +40,29 @@ LABELS = LABELS.filter(lambda text: bool(text) and text.isprintable())
 
 
 class Elements(html.parser.HTMLParser):
-    """Counts the elements of a page, each with the names of its attributes, and keeps its text and addresses."""
+    """The elements of a page with the names of their attributes, its text and the schemes of its addresses."""
 
     def __init__(self, page):
         super().__init__()
-        self.found, self.text, self.addresses = Counter(), [], set()
+        self.elements, self.text, self.addresses = Counter(), [], set()
         self.feed(page)
         self.close()
 
     def handle_starttag(self, tag, attrs):
-        self.found[tag, tuple(sorted(name for name, _ in attrs))] += 1
+        self.elements[tag, tuple(sorted(name for name, _ in attrs))] += 1
         self.addresses |= {str(value)[:5] for name, value in attrs if name in {"href", "src"} and value}
 
     def handle_data(self, data):
         self.text.append(data)
 
     def handle_comment(self, data):
-        self.found["comment", ()] += 1
+        self.elements["comment", ()] += 1
 
     handle_decl = handle_pi = unknown_decl = handle_comment
 
 
 def _report(sample, folder, texts):
-    """A report in which every text that a user or a store gives is one of `texts`."""
+    """Build a report whose texts from the user and the store are `texts`."""
     first, second, title, reason, setting = texts
     study = sample.study([first, second], title=title, repeats=3, epochs=1, batch_size=64, train_examples=128)
     trials = [
@@ -79,7 +79,7 @@ PLAIN = ("first", "second", "title", "reason", "setting")
 
 @pytest.fixture
 def plain(sample, tmp_path, no_figures):
-    """The elements of the pages of a report of plain words."""
+    """The elements of the pages of a report with plain texts."""
     report = _report(sample, tmp_path / "plain", PLAIN)
     return {path.name: Elements(path.read_text(encoding="utf-8")) for path in report.folder.glob("*.html")}
 
@@ -87,16 +87,16 @@ def plain(sample, tmp_path, no_figures):
 @FEW
 @given(texts=st.tuples(LABELS, LABELS, LABELS, LABELS, LABELS).filter(lambda texts: texts[0] != texts[1]))
 def test_no_text_becomes_markup(sample, plain, tmp_path_factory, texts):
-    """In HTML no element, attribute or kind of address appears; LaTeX and CSV have no command and no formula."""
+    """HTML has no additional element, attribute or address; LaTeX has no command, and CSV no formula."""
     report = _report(sample, tmp_path_factory.mktemp("nasty"), texts)
     for name, expected in plain.items():
         page = (report.folder / name).read_text(encoding="utf-8")
-        found = Elements(page)
-        assert found.found == expected.found, name
-        assert found.addresses == expected.addresses
+        parsed = Elements(page)
+        assert parsed.elements == expected.elements, name
+        assert parsed.addresses == expected.addresses
         if name in {"index.html", "table.html"}:
             for text in texts[:3]:
-                assert text in "".join(found.text), name
+                assert text in "".join(parsed.text), name
     page = (report.folder / "index.html").read_text(encoding="utf-8")
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)
     assert policy
@@ -108,21 +108,23 @@ def test_no_text_becomes_markup(sample, plain, tmp_path_factory, texts):
         assert not commands & {"input", "write", "oops", "include", "def", "catcode"}, path
     for path in report.folder.glob("*.csv"):
         cells = re.findall(r'(?:^|,)"?([^",\n]*)', path.read_text(encoding="utf-8"), re.MULTILINE)
-        odd = [cell for cell in cells if re.match(r"\s*[=+@-]", cell) and not re.fullmatch(r"-[\d.e+-]+|-inf|", cell)]
-        assert not odd, path
+        formulas = [
+            cell for cell in cells if re.match(r"\s*[=+@-]", cell) and not re.fullmatch(r"-[\d.e+-]+|-inf|", cell)
+        ]
+        assert not formulas, path
 
 
 @FEW
 @given(text=LABELS)
-def test_latex_gets_letters_not_commands(text):
-    """Whatever stands in a text, each special sign of LaTeX's comes out spelled, and braces are balanced."""
+def test_special_characters_of_latex_are_escaped(text):
+    """No special character remains after the removal of the known escapes."""
     escaped = tables.escape_latex(text)
     bare = re.sub(r"\\(?:text\w+|ldots|[`])\{\}|\\[{}$&#_%]|\$\\\w+\$|\{\}", "", escaped)
     assert not set(bare) & set('\\{}$&#%^_~<>|"') - {"~"}, escaped
 
 
-def test_figures_take_labels_as_they_are(sample, tmp_path):
-    """Dollar signs and backslashes in labels are drawn, not parsed as formulas; no figure holds markup of theirs."""
+def test_labels_in_figures_are_plain_text(sample, tmp_path):
+    """Dollar signs and backslashes are drawn and not parsed as formulas; no figure has markup from a label."""
     report = _report(sample, tmp_path / "report", (*NASTY[6:8], NASTY[0], NASTY[6], NASTY[1]))
     for path in (report.folder / "figures").glob("*.svg"):
         assert not re.search(r"<script|onerror|onload|javascript:", path.read_text(encoding="utf-8"))

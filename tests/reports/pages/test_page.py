@@ -13,7 +13,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def hostile(sample, tmp_path_factory) -> Path:
-    """The page of a study whose labels try everything, one with 80 letters, with failures, gaps and a reference."""
+    """The page of a study with malicious and long labels, failures, missing trials and a reference."""
     from reports.pages.study import build
 
     labels = [
@@ -32,7 +32,7 @@ def hostile(sample, tmp_path_factory) -> Path:
 
 
 def opened(browser, page: Path, width: int = 1440):
-    """The page at this width, after its log of the page before is emptied."""
+    """Open the page at this width, after clearing the console log."""
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     browser.get_log("browser")
@@ -42,13 +42,13 @@ def opened(browser, page: Path, width: int = 1440):
 
 @pytest.fixture(params=["small", "hostile"])
 def page(request) -> Path:
-    """A plain report's page and a hostile one's."""
-    found = request.getfixturevalue(request.param)
-    return found if isinstance(found, Path) else found.page
+    """The page of a plain report, and of one with malicious labels."""
+    report = request.getfixturevalue(request.param)
+    return report if isinstance(report, Path) else report.page
 
 
 def test_the_page_opens_without_a_message_in_the_console(browser, page) -> None:
-    """No error, no warning, no missing file, no blocked script."""
+    """There is no error, warning, missing file or blocked script."""
     assert opened(browser, page).get_log("browser") == []
     assert browser.title.endswith("· Ravine")
     assert (
@@ -61,13 +61,13 @@ def test_the_page_opens_without_a_message_in_the_console(browser, page) -> None:
 
 @pytest.mark.parametrize("width", [375, 1440])
 def test_nothing_is_wider_than_the_page(browser, page, width) -> None:
-    """On a phone and on a desk: what is wide scrolls in a box of its own."""
+    """On a phone and on a desktop, wide elements scroll in their own box."""
     opened(browser, page, width)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
 
 
-def test_what_goes_on_beyond_its_box_fades_at_the_edge_until_its_end(browser, small) -> None:
-    """On a phone a figure and a table tell that there is more; at their end, and on a desk, they do not."""
+def test_wide_elements_fade_at_the_edge_of_their_box(browser, small) -> None:
+    """On a phone a figure and a table fade until they are scrolled to the end; on a desktop they do not."""
     boxes = "['.plot', '.scroll'].map(name => document.querySelector(name))"
     fades = f"return {boxes}.map(box => parseFloat(getComputedStyle(box).getPropertyValue('--fade')))"
     end = f"for (const box of {boxes}) box.scrollLeft = box.scrollWidth"
@@ -87,8 +87,8 @@ def test_every_image_is_drawn_and_described(browser, page) -> None:
     assert all(complete and width > 0 and alt for complete, width, alt in images)
 
 
-def test_a_click_on_a_head_sorts_the_table(browser, small) -> None:
-    """Numbers sort as numbers, the second click turns them round, and a reader of screens is told."""
+def test_a_click_on_a_column_title_sorts_the_table(browser, small) -> None:
+    """Numbers sort as numbers, a second click reverses the order, and screen readers are notified."""
     opened(browser, small.page)
     read = (
         "return [...document.querySelectorAll('table.sortable')[0].tBodies[0].rows].map(r => r.cells[%d].dataset.sort)"
@@ -110,8 +110,8 @@ def test_a_click_on_a_head_sorts_the_table(browser, small) -> None:
     )
 
 
-def test_numbers_sort_by_their_size_and_not_by_their_digits(browser, small) -> None:
-    """9 comes before 10, and 1e-05 before both."""
+def test_numbers_are_not_sorted_as_text(browser, small) -> None:
+    """9 is before 10, and 1e-05 before both."""
     opened(browser, small.page)
     rows = "[...document.querySelector('table.sortable').tBodies[0].rows]"
     browser.execute_script(f"['10.0', '1e-05', '9.0'].forEach((v, i) => {{ {rows}[i].cells[3].dataset.sort = v }})")
@@ -119,8 +119,8 @@ def test_numbers_sort_by_their_size_and_not_by_their_digits(browser, small) -> N
     assert browser.execute_script(f"return {rows}.map(row => row.cells[3].dataset.sort)") == ["1e-05", "9.0", "10.0"]
 
 
-def test_what_has_no_value_stays_last_whichever_way_a_table_is_sorted(browser, sample, tmp_path) -> None:
-    """An optimizer without a score never tops the table."""
+def test_missing_values_are_last_in_both_orders(browser, sample, tmp_path) -> None:
+    """An optimizer without a score is never the first row."""
     from reports.pages.study import build
 
     study = sample.study(["SGD, lr 10", "Adam", "MBSGD"], repeats=1, epochs=2, batch_size=64, train_examples=256)
@@ -138,7 +138,7 @@ def test_what_has_no_value_stays_last_whichever_way_a_table_is_sorted(browser, s
 
 
 def test_labels_run_no_script(browser, hostile) -> None:
-    """A label that is a script is text."""
+    """A label with a script is text."""
     opened(browser, hostile)
     assert browser.title != "taken"
     assert browser.execute_script("return document.querySelectorAll('script').length") == 1
@@ -146,20 +146,20 @@ def test_labels_run_no_script(browser, hostile) -> None:
     assert "\"><script>document.title='taken'</script><img src=x>" in rows
 
 
-def test_a_dark_page_shows_its_figures_light_on_dark(browser, small) -> None:
-    """By the reader's preference the paper is dark and the figures are turned round, on screen alone."""
+def test_a_dark_page_inverts_its_figures(browser, small) -> None:
+    """The preference of the reader decides."""
     for scheme, dark in (("dark", True), ("light", False)):
         media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
         opened(browser, small.page)
-        paper = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
-        turned = browser.execute_script("return getComputedStyle(document.images[0]).filter")
-        assert (sum(int(part) for part in paper[4:-1].split(",")) < 150) is dark
-        assert ("invert" in turned) is dark
+        background = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+        image_filter = browser.execute_script("return getComputedStyle(document.images[0]).filter")
+        assert (sum(int(part) for part in background[4:-1].split(",")) < 150) is dark
+        assert ("invert" in image_filter) is dark
 
 
-def test_every_link_beside_the_page_leads_to_a_file(browser, small) -> None:
-    """Files and figures are linked relative to the page and are there."""
+def test_every_link_has_a_target(browser, small) -> None:
+    """Linked files and figures exist, relative to the page, and so do the anchors."""
     opened(browser, small.page)
     links = browser.execute_script("return [...document.links].map(a => a.getAttribute('href'))")
     files = [link for link in links if not link.startswith("#")]

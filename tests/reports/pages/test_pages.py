@@ -1,4 +1,4 @@
-"""Tests of the pages that reports become."""
+"""Tests of the documentation pages that are made from reports."""
 
 import re
 
@@ -6,8 +6,8 @@ import report_to_docs
 from PIL import Image
 
 
-def test_a_report_becomes_a_page_with_the_figures_it_shows(small, tmp_path):
-    """Its figures are there, smaller and of the same size in dots, older ones are gone, and its tables are the report's."""
+def test_a_report_becomes_a_documentation_page(small, tmp_path):
+    """Its figures have the same size in pixels in smaller files, old figures are deleted, and the tables are the same."""
     old = tmp_path / "figures" / "mine" / "old.png"
     old.parent.mkdir(parents=True)
     old.write_bytes(b"")
@@ -25,8 +25,8 @@ def test_a_report_becomes_a_page_with_the_figures_it_shows(small, tmp_path):
         assert (tmp_path / place).stat().st_size < (small.folder / "figures" / place.rpartition("/")[2]).stat().st_size
     assert "## Each optimizer" not in text
     assert "optimizer-" not in text
-    whole = (small.folder / "report.md").read_text(encoding="utf-8")
-    assert "## Each optimizer" in whole
-    assert [line for line in whole.splitlines() if line.startswith("|")] == [
+    report = (small.folder / "report.md").read_text(encoding="utf-8")
+    assert "## Each optimizer" in report
+    assert [line for line in report.splitlines() if line.startswith("|")] == [
         line for line in text.splitlines() if line.startswith("|")
     ]
