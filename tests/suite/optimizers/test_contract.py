@@ -1,4 +1,4 @@
-"""What every optimizer of the registry promises, and a torch class found by name with them."""
+"""The contract of every optimizer of the registry, and of a torch class that is found by name."""
 
 import copy
 import io
@@ -16,16 +16,16 @@ from suite.optimizers.base import OPTIONS, Rule
 KINDS = (*OPTIMIZERS, "torch.optim:AdamW")
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
-LR = {"adadelta": 5.0}  # its first step is 0.003 η, which a small η would lose in bfloat16
+LR = {"adadelta": 5.0}  # its first step is 0.003 η, which bfloat16 would round off for a small η
 
 
 def make(kind, params, **options):
-    """An optimizer of a kind, with an η that suits the quadratic."""
+    """Return an optimizer of a kind, with an η that suits the quadratic."""
     return find_optimizer(kind)(params, **{"lr": LR.get(kind, 0.01), **options})
 
 
 def parameters(dtype=torch.float64, seed=0):
-    """A scalar, a matrix, a 4-D tensor and an empty one."""
+    """Return a scalar, a matrix, a 4-D tensor and an empty one."""
     generator = torch.Generator().manual_seed(seed)
     shapes = ((), (3, 2), (2, 1, 2, 2), (0, 3))
     values = [torch.rand(shape, generator=generator, dtype=torch.float64) + 0.5 for shape in shapes]
@@ -33,12 +33,12 @@ def parameters(dtype=torch.float64, seed=0):
 
 
 def loss_of(params):
-    """The quadratic ½ Σ (k+1) θ², of curvature 1 in the first tensor, 2 in the second, ..."""
+    """Return the quadratic ½ Σ (k+1) θ², with curvature 1 in the first tensor, 2 in the second, ..."""
     return sum(0.5 * (k + 1) * (param**2).sum() for k, param in enumerate(params))
 
 
 def advance(optimizer, params, steps):
-    """Take some steps down the quadratic; an optimizer that differentiates by itself is handed the function."""
+    """Take steps on the quadratic."""
     for _ in range(steps):
         optimizer.zero_grad()
         loss_of(params).backward()
@@ -46,7 +46,7 @@ def advance(optimizer, params, steps):
 
 
 def step(optimizer):
-    """One step, with the gradients that are there or, where it is wanted, the quadratic as a function."""
+    """Take one step with the current gradients or, if the class requires it, with the quadratic as a function."""
     if getattr(optimizer, "requires_loss_fn", False):
         optimizer.step(lambda *theta: loss_of(theta))
     else:
@@ -54,41 +54,41 @@ def step(optimizer):
 
 
 def values(params):
-    """What the parameters are now."""
+    """Return copies of the parameters."""
     return [param.detach().clone() for param in params]
 
 
 def identical(a, b):
-    """Whether two lists of tensors are equal to the bit."""
+    """Return whether two lists of tensors are bit-for-bit identical."""
     return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
 @pytest.fixture(params=KINDS)
 def kind(request):
-    """A kind of the registry, or torch's class by its name."""
+    """A kind of the registry, or a class of torch by its name."""
     return request.param
 
 
 @pytest.fixture(params=tuple(OPTIMIZERS))
-def own(request):
-    """A kind of our own, for what we promise beyond torch."""
+def key(request):
+    """A key of the registry, for promises beyond those of torch."""
     return request.param
 
 
 @pytest.fixture(params=[kind for kind, cls in OPTIMIZERS.items() if issubclass(cls, Rule)])
 def rule_kind(request):
-    """A kind whose rule is element by element: it steps by p.grad alone, and each parameter has a state of its own."""
+    """A kind whose rule works element by element, from p.grad and the state of the parameter."""
     return request.param
 
 
 @pytest.fixture(params=[kind for kind in KINDS if not getattr(find_optimizer(kind), "requires_loss_fn", False)])
-def by_gradient(request):
-    """A kind that steps by p.grad alone, torch's among them."""
+def gradient_kind(request):
+    """A kind that needs only p.grad, torch's among them."""
     return request.param
 
 
 def test_descends(kind):
-    """Four hundred steps take the loss of a quadratic below a hundredth, with every coordinate nearer to zero."""
+    """Four hundred steps reduce the loss of a quadratic to less than a hundredth, with every coordinate nearer to zero."""
     params = parameters()
     before, first = values(params), loss_of(params).item()
     options = {"lr": 0.1} if kind == "adagrad" else {}
@@ -99,38 +99,38 @@ def test_descends(kind):
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_keeps_dtype(kind, dtype):
-    """Parameters keep their dtype, float state takes it, and ten steps stay near those in float64."""
+    """Parameters and state have the dtype of the parameters, and ten steps are near those in float64."""
     params, exact = parameters(dtype), parameters()
     optimizer = make(kind, params)
     advance(optimizer, params, 10)
     advance(make(kind, exact), exact, 10)
-    for param, wanted, start in zip(params, exact, parameters(dtype), strict=True):
+    for param, expected, start in zip(params, exact, parameters(dtype), strict=True):
         assert param.dtype is dtype
         state = {name: x for name, x in optimizer.state[param].items() if name != "step"}
         assert all(x.dtype is dtype and x.shape == param.shape for x in state.values())
-        # each step rounds the parameter, of size 1, and the change, by half an ulp or so
-        assert torch.allclose(param.double(), wanted, rtol=0, atol=25 * torch.finfo(dtype).eps)
+        # each step rounds the parameter, of size 1, and the change, by about half an ulp
+        assert torch.allclose(param.double(), expected, rtol=0, atol=25 * torch.finfo(dtype).eps)
         assert param.numel() == 0 or not torch.equal(param, start)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_resumes_exactly(kind, dtype):
-    """Seven steps, a state_dict through a file, and six more by a new optimizer equal thirteen to the bit."""
-    whole, parts = parameters(dtype), parameters(dtype)
-    advance(make(kind, whole, weight_decay=0.1), whole, 13)
-    first = make(kind, parts, weight_decay=0.1)
-    advance(first, parts, 7)
+    """Seven steps, a state_dict in a file, and six steps of a new optimizer are bit-for-bit identical to thirteen steps."""
+    params, resumed = parameters(dtype), parameters(dtype)
+    advance(make(kind, params, weight_decay=0.1), params, 13)
+    first = make(kind, resumed, weight_decay=0.1)
+    advance(first, resumed, 7)
     file = io.BytesIO()
     torch.save(first.state_dict(), file)
     file.seek(0)
-    second = make(kind, parts, lr=123.0)  # the state_dict brings the options as well
+    second = make(kind, resumed, lr=123.0)  # the state_dict includes the options
     second.load_state_dict(torch.load(file))
-    advance(second, parts, 6)
-    assert identical(whole, parts)
+    advance(second, resumed, 6)
+    assert identical(params, resumed)
 
 
 def test_resume_casts_state_to_the_parameter(rule_kind):
-    """State of float32 parameters loads into float64 ones as float64, and the step count goes on."""
+    """The state of float32 parameters is loaded as float64 for float64 parameters, and the step count continues."""
     params = parameters(torch.float32)
     optimizer = make(rule_kind, params)
     advance(optimizer, params, 3)
@@ -144,15 +144,15 @@ def test_resume_casts_state_to_the_parameter(rule_kind):
     assert other.state[params[0]]["step"] == 4
 
 
-def test_loaded_state_is_not_shared(own):
-    """Two optimizers that loaded one state_dict take the same steps, whichever goes first."""
+def test_loaded_state_is_not_shared(key):
+    """Two optimizers that load one state_dict take the same steps, in any order."""
     params = parameters()
-    optimizer = make(own, params)
+    optimizer = make(key, params)
     advance(optimizer, params, 3)
     state, ends = optimizer.state_dict(), []
     for _ in range(2):
         mine = [value.requires_grad_() for value in values(params)]
-        other = make(own, mine)
+        other = make(key, mine)
         other.load_state_dict(state)
         advance(other, mine, 5)
         ends.append(mine)
@@ -160,11 +160,11 @@ def test_loaded_state_is_not_shared(own):
 
 
 def test_copies_and_pickles(kind):
-    """A deep copy and a pickled one, parameters and all, go on exactly as the original."""
+    """A deep copy and a pickled copy, with their parameters, continue exactly like the original."""
     params = parameters()
     optimizer = make(kind, params)
     advance(optimizer, params, 3)
-    # one object: the optimizer's copy must hold the copied parameters
+    # one object, so that the copied optimizer has the copied parameters
     copies = [copy.deepcopy((optimizer, params)), pickle.loads(pickle.dumps((optimizer, params)))]
     advance(optimizer, params, 4)
     for other, others in copies:
@@ -172,28 +172,29 @@ def test_copies_and_pickles(kind):
         assert identical(params, others)
 
 
-def test_refuses_the_state_of_another_class(rule_kind):
-    """A state_dict with other state, fewer options or one out of range is refused, and nothing of it is kept."""
+def test_state_of_another_class_is_an_error(rule_kind):
+    """A state_dict with other state, a missing option or an invalid one is an error, and nothing of it is loaded."""
     params = parameters()
-    stranger = torch.optim.RAdam(params)
-    advance(stranger, params, 1)
+    other = torch.optim.RAdam(params)
+    advance(other, params, 1)
     optimizer = make(rule_kind, params)
     before = copy.deepcopy(optimizer.state_dict())
     with pytest.raises(ValueError, match="state_dict: expected the state of"):
-        optimizer.load_state_dict(stranger.state_dict())
-    lacking = optimizer.state_dict()
-    lacking["param_groups"] = [{k: v for k, v in group.items() if k != "lr"} for group in lacking["param_groups"]]
+        optimizer.load_state_dict(other.state_dict())
+    incomplete = optimizer.state_dict()
+    groups = incomplete["param_groups"]
+    incomplete["param_groups"] = [{k: v for k, v in group.items() if k != "lr"} for group in groups]
     with pytest.raises(ValueError, match=r"state_dict: expected the options of .*'lr'"):
-        optimizer.load_state_dict(lacking)
-    broken = copy.deepcopy(optimizer.state_dict())
-    broken["param_groups"][0]["lr"] = -1.0
+        optimizer.load_state_dict(incomplete)
+    invalid = copy.deepcopy(optimizer.state_dict())
+    invalid["param_groups"][0]["lr"] = -1.0
     with pytest.raises(ValueError, match=r"lr: expected a number >= 0, got -1\.0"):
-        optimizer.load_state_dict(broken)
+        optimizer.load_state_dict(invalid)
     assert optimizer.state_dict() == before
 
 
 def test_leaves_gradients_alone(kind):
-    """A step neither replaces p.grad nor changes its value, weight decay included."""
+    """A step neither replaces p.grad nor changes its value, also with weight decay."""
     params = parameters()
     optimizer = make(kind, params, weight_decay=0.1)
     loss_of(params).backward()
@@ -205,10 +206,10 @@ def test_leaves_gradients_alone(kind):
     assert identical(grads, before)
 
 
-def test_closure(by_gradient):
-    """A step under no_grad gives its closure gradients, returns the closure's loss, and moves by these gradients."""
+def test_closure(gradient_kind):
+    """A step under no_grad enables gradients in its closure, returns the closure's loss, and uses the new gradients."""
     params, others = parameters(), parameters()
-    optimizer = make(by_gradient, params)
+    optimizer = make(gradient_kind, params)
 
     def closure():
         assert torch.is_grad_enabled()
@@ -223,13 +224,13 @@ def test_closure(by_gradient):
         assert not torch.is_grad_enabled()
     assert loss.item() == first
     assert optimizer.step() is None
-    advance(make(by_gradient, others), others, 1)
-    assert not identical(params, others)  # the step without a closure moved as well
+    advance(make(gradient_kind, others), others, 1)
+    assert not identical(params, others)  # the step without a closure moved, too
     assert all(param.requires_grad and param.grad_fn is None for param in params)
 
 
 def test_zero_grad(kind):
-    """The method zero_grad drops the gradients, or fills them with zeros where asked."""
+    """The method zero_grad deletes the gradients, or sets them to zero on request."""
     params = parameters()
     optimizer = make(kind, params)
     loss_of(params).backward()
@@ -239,26 +240,26 @@ def test_zero_grad(kind):
     assert all(param.grad is None for param in params)
 
 
-def test_groups_have_their_own_options(by_gradient):
-    """Groups given at first or added later move as they would alone with their options."""
+def test_groups_have_their_own_options(gradient_kind):
+    """Groups of the constructor and groups that are added later each move as if alone with their options."""
     settings = [{"lr": 0.01}, {"lr": 0.03, "weight_decay": 0.5}, {"lr": 0.02}]
     together = parameters()[:3]
     groups = [{"params": [param], **options} for param, options in zip(together, settings, strict=True)]
-    optimizer = find_optimizer(by_gradient)(groups[:2])
+    optimizer = find_optimizer(gradient_kind)(groups[:2])
     optimizer.add_param_group(groups[2])
     advance(optimizer, together, 5)
     for k, options in enumerate(settings):
         params = parameters()[:3]
-        alone = find_optimizer(by_gradient)([params[k]], **options)
+        alone = find_optimizer(gradient_kind)([params[k]], **options)
         advance(alone, params, 5)
         assert torch.equal(params[k], together[k])
         assert not torch.equal(params[k], parameters()[k])
 
 
-def test_parameters_without_gradient_stay(by_gradient):
-    """A parameter without gradient keeps its value, takes no state, and counts its steps from its first gradient."""
+def test_parameters_without_gradient_stay(gradient_kind):
+    """A parameter without gradient keeps its value, gets no state, and counts its steps from its first gradient."""
     params = parameters()
-    optimizer = make(by_gradient, params, weight_decay=0.1)
+    optimizer = make(gradient_kind, params, weight_decay=0.1)
     (params[1] ** 2).sum().backward()
     for _ in range(3):
         optimizer.step()
@@ -268,7 +269,7 @@ def test_parameters_without_gradient_stay(by_gradient):
     optimizer.step()
     late = parameters()[0]
     late.grad = torch.ones((), dtype=torch.float64)
-    make(by_gradient, [late], weight_decay=0.1).step()
+    make(gradient_kind, [late], weight_decay=0.1).step()
     assert torch.equal(params[0], late)
 
 
@@ -277,60 +278,60 @@ SCHEDULES = {
     "StepLR": lambda optimizer: lr_scheduler.StepLR(optimizer, step_size=2),
     "CosineAnnealingLR": lambda optimizer: lr_scheduler.CosineAnnealingLR(optimizer, T_max=8),
     "OneCycleLR": lambda optimizer: lr_scheduler.OneCycleLR(
-        optimizer, max_lr=0.02, total_steps=12, cycle_momentum=_cycles(optimizer)
+        optimizer, max_lr=0.02, total_steps=12, cycle_momentum=_cycles_momentum(optimizer)
     ),
     "CyclicLR": lambda optimizer: lr_scheduler.CyclicLR(
-        optimizer, base_lr=0.001, max_lr=0.02, step_size_up=3, cycle_momentum=_cycles(optimizer)
+        optimizer, base_lr=0.001, max_lr=0.02, step_size_up=3, cycle_momentum=_cycles_momentum(optimizer)
     ),
 }
 
 
-def _cycles(optimizer):
+def _cycles_momentum(optimizer):
     return "momentum" in optimizer.defaults or "betas" in optimizer.defaults
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_schedulers_take_effect(own, schedule):
-    """Under a scheduler each step equals the one of an optimizer whose groups hold these options by hand."""
+def test_schedulers_take_effect(key, schedule):
+    """With a scheduler each step equals that of an optimizer whose groups are given the same options."""
     params, others = parameters(), parameters()
-    optimizer, manual = make(own, params), make(own, others)
-    scheduler, seen = SCHEDULES[schedule](optimizer), []
+    optimizer, manual = make(key, params), make(key, others)
+    scheduler, history = SCHEDULES[schedule](optimizer), []
     for _ in range(8):
-        now = {name: optimizer.param_groups[0][name] for name in OPTIONS if name in optimizer.param_groups[0]}
-        seen.append(now)
-        manual.param_groups[0].update(now)
+        options = {name: optimizer.param_groups[0][name] for name in OPTIONS if name in optimizer.param_groups[0]}
+        history.append(options)
+        manual.param_groups[0].update(options)
         advance(optimizer, params, 1)
         advance(manual, others, 1)
         assert identical(params, others)
         scheduler.step()
-    assert len({now["lr"] for now in seen}) > 2
-    if schedule in {"OneCycleLR", "CyclicLR"} and _cycles(optimizer):
-        assert len({now["momentum"] if "momentum" in now else now["betas"][0] for now in seen}) > 2
+    assert len({options["lr"] for options in history}) > 2
+    if schedule in {"OneCycleLR", "CyclicLR"} and _cycles_momentum(optimizer):
+        assert len({options.get("momentum") or options["betas"][0] for options in history}) > 2
     constant = parameters()
-    advance(make(own, constant), constant, 8)
+    advance(make(key, constant), constant, 8)
     assert not identical(params, constant)
 
 
-def test_reduces_on_plateau(own):
-    """A scheduler that is told a loss cuts the step of SGD's kind as well as any other."""
+def test_reduces_on_plateau(key):
+    """ReduceLROnPlateau, which needs a loss, reduces the learning rate of every optimizer."""
     params = parameters()
-    optimizer = make(own, params)
+    optimizer = make(key, params)
     scheduler = lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.0, patience=0, min_lr=0.0)
     advance(optimizer, params, 2)
     scheduler.step(1.0)
     scheduler.step(1.0)
     assert optimizer.param_groups[0]["lr"] == 0
-    if "momentum" not in optimizer.defaults:  # momentum keeps rolling
+    if "momentum" not in optimizer.defaults:  # a velocity keeps moving θ
         before = values(params)
         advance(optimizer, params, 1)
         assert identical(params, before)
 
 
-def test_learning_rate_may_be_a_tensor(own):
-    """A tensor of one element steps as the same float does, and is read anew at each step."""
+def test_learning_rate_may_be_a_tensor(key):
+    """A tensor of one element gives the same steps as the float, and is read at each step."""
     params, others = parameters(), parameters()
     lr = torch.tensor(0.015625)
-    optimizer, plain = make(own, params, lr=lr), make(own, others, lr=0.015625)
+    optimizer, plain = make(key, params, lr=lr), make(key, others, lr=0.015625)
     for factor in (1.0, 0.5):
         lr.mul_(factor)
         plain.param_groups[0]["lr"] *= factor
@@ -340,7 +341,7 @@ def test_learning_rate_may_be_a_tensor(own):
 
 
 def test_deterministic(kind):
-    """The same steps twice give the same bits, and take nothing from the global random state."""
+    """The same steps twice are bit-for-bit identical and draw nothing from the global random state."""
     before = torch.random.get_rng_state()
     first, second = parameters(), parameters()
     advance(make(kind, first), first, 20)
@@ -350,7 +351,7 @@ def test_deterministic(kind):
 
 
 def test_named_parameters(kind):
-    """Named parameters step as unnamed ones do, and their names stay with the group."""
+    """Named parameters move like unnamed ones, and their names remain in the group."""
     params, others = parameters(), parameters()
     named = make(kind, [(f"layer.{k}", param) for k, param in enumerate(params)])
     assert named.param_groups[0]["param_names"] == ["layer.0", "layer.1", "layer.2", "layer.3"]
@@ -360,13 +361,13 @@ def test_named_parameters(kind):
 
 
 def test_memory_format(rule_kind):
-    """A channels-last parameter and its contiguous copy take the same steps, and keep their layouts, state as well."""
+    """A channels-last parameter and its contiguous copy take the same steps; parameters and state keep their layouts."""
     plain = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
     last = plain.detach().clone().to(memory_format=torch.channels_last).requires_grad_()
     for param in (plain, last):
         optimizer = make(rule_kind, [param])
         (param**2).sum().backward()
-        optimizer.step()  # the step that lays out the state
+        optimizer.step()  # this step creates the state
         state = [x for name, x in optimizer.state[param].items() if name != "step"]
         assert all(x.stride() == param.stride() for x in state)
         advance(optimizer, [param], 2)
@@ -412,9 +413,9 @@ BAD = [
 
 
 @pytest.mark.parametrize(("name", "value"), BAD, ids=str)
-def test_refuses_bad_options(own, name, value):
-    """An option out of its range is refused by name and value, for the optimizer, a group, and one added later."""
-    cls, params = OPTIMIZERS[own], parameters()
+def test_invalid_options_are_errors(key, name, value):
+    """An option out of its range is an error with name and value, in the constructor, a group, and an added group."""
+    cls, params = OPTIMIZERS[key], parameters()
     if name not in cls(params).defaults:
         with pytest.raises(TypeError, match=name):
             cls(params, **{name: value})
@@ -435,14 +436,14 @@ def test_refuses_bad_options(own, name, value):
     assert len(optimizer.param_groups) == 1
 
 
-def test_eps_zero_is_refused_wherever_there_is_a_root(own):
-    """Every rule that divides by a root or a maximum has an ε, which may not be 0; the others have none."""
-    divides = own not in {"sgd", "momentum", "nag", "nag_paper"}
-    assert ("eps" in OPTIMIZERS[own](parameters()).defaults) is divides
+def test_every_rule_with_a_divisor_has_an_eps(key):
+    """Every rule that divides by a root or a maximum has an ε, which cannot be 0; the others have none."""
+    divides = key not in {"sgd", "momentum", "nag", "nag_paper"}
+    assert ("eps" in OPTIMIZERS[key](parameters()).defaults) is divides
 
 
 def test_zero_gradients_move_nothing(rule_kind):
-    """A gradient that has always been zero is no 0/0: the parameter stays."""
+    """Gradients that are always zero do not give 0/0: the parameter stays."""
     params = parameters()
     optimizer = make(rule_kind, params)
     for _ in range(3):
@@ -453,24 +454,24 @@ def test_zero_gradients_move_nothing(rule_kind):
 
 
 @pytest.mark.parametrize("named", [False, True])
-def test_refuses_sparse_gradients(rule_kind, named):
-    """A sparse gradient is refused by parameter and layout before any parameter moves or takes state."""
+def test_sparse_gradients_are_errors(rule_kind, named):
+    """A sparse gradient is an error with parameter and layout, before any parameter moves or gets state."""
     first, second = parameters()[:2]
     pairs = [("first", first), ("second", second)]
     optimizer = make(rule_kind, pairs if named else [first, second])
     first.grad, second.grad = torch.ones_like(first), torch.ones_like(second).to_sparse()
-    which = "second" if named else "1"
-    with pytest.raises(RuntimeError, match=rf"grad: .* torch.sparse_coo for parameter {which} of shape \(3, 2\)"):
+    name = "second" if named else "1"
+    with pytest.raises(RuntimeError, match=rf"grad: .* torch.sparse_coo for parameter {name} of shape \(3, 2\)"):
         optimizer.step()
     assert identical([first, second], parameters()[:2])
     assert not optimizer.state
 
 
-def test_refuses_complex_gradients(rule_kind):
-    """A complex gradient, which torch allows where a parameter says so, is refused by its dtype."""
+def test_complex_gradients_are_errors(rule_kind):
+    """A complex gradient, which torch allows with `grad_dtype`, is an error with its dtype."""
     (param,) = parameters()[:1]
     if not hasattr(param, "grad_dtype"):
-        pytest.skip("this torch lets no gradient differ from its parameter in dtype")
+        pytest.skip("this torch does not allow a gradient of another dtype")
     param.grad_dtype = torch.complex128
     param.grad = torch.ones((), dtype=torch.complex128)
     with pytest.raises(RuntimeError, match=r"grad: .* torch.complex128, .* for parameter 0 of shape \(\)"):
@@ -478,7 +479,7 @@ def test_refuses_complex_gradients(rule_kind):
 
 
 @pytest.mark.parametrize(
-    ("param", "told"),
+    ("param", "problem"),
     [
         (torch.zeros(2, dtype=torch.complex64), "torch.complex64"),
         (torch.zeros(2, dtype=torch.int64), "torch.int64"),
@@ -486,26 +487,26 @@ def test_refuses_complex_gradients(rule_kind):
     ],
     ids=["complex", "integer", "sparse"],
 )
-def test_refuses_odd_parameters(own, param, told):
-    """A complex, integer or sparse parameter is refused by name and dtype or layout, and its group is not added."""
-    with pytest.raises(ValueError, match=rf"params: .* got parameter 0 of shape \(2,\), .*{told}"):
-        make(own, [param])
-    optimizer = make(own, [("good", parameters()[0])])
-    with pytest.raises(ValueError, match=f"parameter odd of shape .*{told}"):
-        optimizer.add_param_group({"params": [("odd", param)]})
+def test_unsupported_parameters_are_errors(key, param, problem):
+    """A complex, integer or sparse parameter is an error with name and dtype or layout; its group is not added."""
+    with pytest.raises(ValueError, match=rf"params: .* got parameter 0 of shape \(2,\), .*{problem}"):
+        make(key, [param])
+    optimizer = make(key, [("good", parameters()[0])])
+    with pytest.raises(ValueError, match=f"parameter other of shape .*{problem}"):
+        optimizer.add_param_group({"params": [("other", param)]})
     assert len(optimizer.param_groups) == 1
 
 
-def test_options_after_the_learning_rate_have_names(own):
-    """Nothing but params and lr goes by position, since torch's orders differ: SGD(params, 0.1, 0.9) is momentum there."""
+def test_options_after_the_learning_rate_have_names(key):
+    """Options after lr are keyword-only, because torch has other orders: SGD(params, 0.1, 0.9) is momentum there."""
     with pytest.raises(TypeError):
-        OPTIMIZERS[own](parameters(), 0.1, 0.9)
+        OPTIMIZERS[key](parameters(), 0.1, 0.9)
 
 
-def test_step_hooks(own):
-    """Hooks of torch.optim.Optimizer run around a step, so tools that rely on them work."""
+def test_step_hooks(key):
+    """The step hooks of torch.optim.Optimizer run before and after a step."""
     params, calls = parameters(), []
-    optimizer = make(own, params)
+    optimizer = make(key, params)
     optimizer.register_step_pre_hook(lambda *_: calls.append("before"))
     optimizer.register_step_post_hook(lambda *_: calls.append("after"))
     advance(optimizer, params, 1)
@@ -515,28 +516,28 @@ def test_step_hooks(own):
 EVERY_OPTION = {"bias_correction": True, "eps_inside_sqrt": True, "weight_decay": 0.1}
 
 
-def options_of(own):
-    """An optimizer's options of which the rule computes more than by default."""
-    return {name: value for name, value in EVERY_OPTION.items() if name in OPTIMIZERS[own](parameters()).defaults}
+def all_options(key):
+    """Return the options with which the rule computes more than by default."""
+    return {name: value for name, value in EVERY_OPTION.items() if name in OPTIMIZERS[key](parameters()).defaults}
 
 
 @pytest.mark.parametrize("more", [False, True], ids=["defaults", "options"])
 def test_capturable(rule_kind, more):
-    """With step counts and learning rates in tensors, as a captured step has them, steps are the same, and so resumed."""
-    options = options_of(rule_kind) if more else {}
+    """With step counts and learning rates in tensors, as in a captured step, steps are the same, also after a resume."""
+    options = all_options(rule_kind) if more else {}
     params, others = parameters(), parameters()
     optimizer, plain = make(rule_kind, params, **options), make(rule_kind, others, **options)
-    schedulers = [lr_scheduler.StepLR(each, step_size=2) for each in (optimizer, plain)]
+    schedulers = [lr_scheduler.StepLR(o, step_size=2) for o in (optimizer, plain)]
     advance(optimizer, params, 1)
     advance(plain, others, 1)
     optimizer.capturable()
     rate, count = optimizer.param_groups[0]["lr"], optimizer.state[params[0]]["step"]
     for _ in range(5):
-        for each, its in ((optimizer, params), (plain, others)):
-            advance(each, its, 1)
+        advance(optimizer, params, 1)
+        advance(plain, others, 1)
         for scheduler in schedulers:
             scheduler.step()
-    assert optimizer.param_groups[0]["lr"] is rate  # a graph reads this very tensor
+    assert optimizer.param_groups[0]["lr"] is rate  # a graph reads this tensor
     assert optimizer.state[params[0]]["step"] is count
     assert (rate.item(), count.item()) == (plain.param_groups[0]["lr"], 6)
     assert all(torch.allclose(x, y, rtol=1e-12, atol=0) for x, y in zip(params, others, strict=True))
@@ -550,7 +551,7 @@ def test_capturable(rule_kind, more):
 
 
 def test_capturable_writes_in_place(rule_kind):
-    """No tensor that a step reads or writes is replaced by another, so a captured step can be played again."""
+    """No tensor that a step reads or writes is replaced, so a captured step can be replayed."""
     params = parameters()
     optimizer = make(rule_kind, params)
     optimizer.capturable()
@@ -560,8 +561,8 @@ def test_capturable_writes_in_place(rule_kind):
     assert {name: x.data_ptr() for name, x in optimizer.state[params[1]].items()} == before
 
 
-def test_pieces_equal_the_whole(rule_kind, monkeypatch):
-    """A large tensor that is worked through in pieces ends where it would as a whole, weight decay and state included."""
+def test_blocks_change_nothing(rule_kind, monkeypatch):
+    """A large tensor that is updated in blocks ends like one without blocks, with weight decay and state."""
     start = torch.randn(1000, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     ends = []
     for size in (128, 10**6):
@@ -575,18 +576,18 @@ def test_pieces_equal_the_whole(rule_kind, monkeypatch):
 
 
 @pytest.mark.compiler
-@pytest.mark.skipif(not shutil.which(os.environ.get("CXX", "g++")), reason="there is no C++ compiler here")
+@pytest.mark.skipif(not shutil.which(os.environ.get("CXX", "g++")), reason="no C++ compiler")
 def test_compiled(rule_kind):
-    """Compiled steps equal plain ones but for rounding, under a schedule, without being compiled anew for each number."""
+    """Compiled steps equal plain ones except for rounding, with a schedule, and are compiled only once."""
     graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
-    options = options_of(rule_kind)
+    options = all_options(rule_kind)
     params, others = ([torch.linspace(-1, 2, 100).requires_grad_()] for _ in range(2))
     optimizer, plain = make(rule_kind, params, **options), make(rule_kind, others, **options)
-    schedulers = [lr_scheduler.LambdaLR(each, lambda t: 1 / (1 + t)) for each in (optimizer, plain)]
+    schedulers = [lr_scheduler.LambdaLR(o, lambda t: 1 / (1 + t)) for o in (optimizer, plain)]
     optimizer.compile()
     for _ in range(4):
-        for each, its in ((optimizer, params), (plain, others)):
-            advance(each, its, 1)
+        advance(optimizer, params, 1)
+        advance(plain, others, 1)
         for scheduler in schedulers:
             scheduler.step()
     assert torch.allclose(params[0], others[0], rtol=1e-5, atol=1e-6)
