@@ -78,7 +78,8 @@ def has_fast_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
 def deterministic_mode(precision: str) -> Iterator[None]:
     """Use one thread, deterministic algorithms, and IEEE float32 unless `precision` is tf32; restore all at the end.
 
-    One and two threads give different bits, so a trial always has one. CUDA's own default for convolutions is TF32.
+    Results with one and with two threads differ in the last bits, so a trial always has one. CUDA's own default for
+    convolutions is TF32.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, deterministic cuBLAS raises
     cudnn: Any = torch.backends.cudnn

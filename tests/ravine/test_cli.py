@@ -272,7 +272,7 @@ def test_a_warning_if_bfloat16_is_emulated(call, write_study, monkeypatch):
     monkeypatch.setattr("suite.training.devices.has_fast_bfloat16", lambda: False)
     status, _, err = call("run", write_study(repeats=1), "--precision", "bfloat16", "--dry-run")
     assert status == 0
-    assert "warning: this CPU has no bfloat16 instructions: they are emulated, about 8 times slower" in err
+    assert "warning: this CPU has no bfloat16 instructions. They are emulated, about 8 times slower" in err
 
 
 @pytest.mark.parametrize(
