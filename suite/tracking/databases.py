@@ -89,19 +89,30 @@ def check_tables(location: str, names: Collection[str], expected: set[str], owne
         raise UserError(location, problem, f"Choose another with {option}")
 
 
-def check_address(uri: str, schemes: Sequence[str], location: str, hint: str) -> None:
-    """Check the address of a database or server before a library uses it.
+def parse_address(given: str, schemes: Sequence[str], location: str, hint: str) -> str:
+    """Return the address of a database or server; that of a SQLite file has its absolute path.
+
+    Args:
+        given: An address, or the path of a SQLite file.
+        schemes: The valid schemes of servers.
+        location: The option or variable for messages.
+        hint: What to write instead of an invalid address.
 
     Raises:
-        UserError: Its scheme is not one of `schemes`, or it has no host.
+        UserError: It is empty, its scheme is not one of `schemes`, it has no host, or see `absolute_path`.
     """
+    if given in {"", SQLITE}:
+        raise UserError(location, "expected an address or a path, got an empty text", f"{hint}, or omit it")
+    if given.startswith(SQLITE) or "://" not in given:
+        return f"{SQLITE}{absolute_path(given.removeprefix(SQLITE), location)}"
     try:
-        parts = urlparse(uri)
-        valid = parts.scheme.partition("+")[0] in schemes and bool(parts.netloc)
+        parts = urlparse(given)
+        is_valid = parts.scheme.partition("+")[0] in schemes and bool(parts.netloc)
     except ValueError:  # http://[::1
-        valid = False
-    if not valid:
-        raise UserError(location, f"invalid address {format_value(without_password(uri))}", hint)
+        is_valid = False
+    if not is_valid:
+        raise UserError(location, f"invalid address {format_value(without_password(given))}", hint)
+    return given
 
 
 def absolute_path(path: str, location: str) -> Path:
@@ -118,19 +129,6 @@ def absolute_path(path: str, location: str) -> Path:
         problem = f"the path of a database must not contain a question mark, got {absolute}"
         raise UserError(location, problem, "Choose another folder")
     return absolute
-
-
-def absolute_address(given: str, location: str) -> str:
-    """Return the address of a SQLite database with its absolute path.
-
-    Args:
-        given: An address or a path.
-        location: The option or variable for messages.
-
-    Raises:
-        UserError: See `absolute_path`.
-    """
-    return f"{SQLITE}{absolute_path(given.removeprefix(SQLITE), location)}"
 
 
 def without_password(text: str) -> str:

@@ -29,19 +29,16 @@ def to_dict(result: TrialResult | TrialRecord) -> dict[str, Any]:
 
 
 def from_dict(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments that `TrialResult` and `TrialRecord` share; a missing reason or weights are empty.
+    """Return the arguments that `TrialResult` and `TrialRecord` share.
 
     Raises:
-        KeyError: Another key is missing.
+        KeyError: A key is missing.
         TypeError: A trial or timing has an unknown key.
         ValueError: The outcome is unknown.
     """
     return {
         "trial": Trial.from_description(values["trial"], values["label"]),
         "outcome": Outcome(values["outcome"]),
-        "reason": values.get("reason", ""),
-        "weights": values.get("weights", ""),
         "timing": Timing(**values["timing"]),
-        "environment": values["environment"],
-        "started": values["started"],
+        **{key: values[key] for key in ("reason", "weights", "environment", "started")},
     }

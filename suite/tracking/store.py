@@ -68,18 +68,13 @@ def locate(store: str | None, out: Path) -> str:
     given = os.environ.get("MLFLOW_TRACKING_URI") if store is None else store
     location = "MLFLOW_TRACKING_URI" if store is None else "--store"
     uri = str(out) if store is None and not given else (given or "")
-    hint = f"Write a folder, or one of {', '.join(f'{scheme}://…' for scheme in SCHEMES)}"
-    if not uri:
-        raise UserError(location, "expected a folder or an address, got an empty text", f"{hint}, or omit it")
-    if uri.startswith(databases.SQLITE) and uri != databases.SQLITE:
-        return databases.absolute_address(uri, location)  # MLflow accepts relative paths, artifacts do not
-    if "://" not in uri:
+    if uri and "://" not in uri:
         if os.path.isfile(uri):  # noqa: PTH113 (never raises)
             hint = f"Write sqlite:///{uri} if it is a database, or give a folder"
             raise UserError(location, f"expected a folder or an address, got the file {uri}", hint)
-        return f"{databases.SQLITE}{databases.absolute_path(uri, location) / 'mlflow.db'}"
-    databases.check_address(uri, SCHEMES[1:], location, hint)
-    return uri
+        uri = str(databases.absolute_path(uri, location) / "mlflow.db")
+    hint = f"Write a folder, or one of {', '.join(f'{scheme}://…' for scheme in SCHEMES)}"
+    return databases.parse_address(uri, SCHEMES[1:], location, hint)
 
 
 def exists(uri: str) -> bool:
@@ -276,7 +271,7 @@ class Store:
         return str(run_id)
 
     def write_once(self, study: Study, result: TrialResult, name: str = "") -> str:
-        """Record a result of which the store may have a complete or partial record already; like `write`."""
+        """Record a result that the store may already have, completely or in part; like `write`."""
         with self._store_errors("written"), _http_retries(0):
             for run in list(self._runs(f"tags.`ravine.trial` = '{result.trial.id}'")):
                 run_tags = run.data.tags
@@ -311,14 +306,8 @@ class Store:
             run_tags = {**_owner_tags(), "ravine.kind": "tuning"}
             run = self._client.create_run(experiment, run_name=configuration.name, tags=run_tags)
             run_id = str(run.info.run_id)
-            params = {
-                **configuration.hyperparameters,
-                "optimizer": configuration.label,
-                "kind": configuration.kind,
-                "number": configuration.number,
-                "sampler": configuration.sampler,
-                "state": configuration.state.value,
-            }
+            params = {key: getattr(configuration, key) for key in ("kind", "number", "sampler", "state")}
+            params |= {**configuration.hyperparameters, "optimizer": configuration.label}
             metrics = {"tuning/examples": float(configuration.examples), "tuning/seconds": configuration.seconds}
             metrics |= {configuration.objective: configuration.value} if configuration.value is not None else {}
             self._client.log_batch(

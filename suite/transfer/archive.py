@@ -45,13 +45,8 @@ M = TypeVar("M", bound=BaseModel)
 
 FORMAT = "ravine export"
 VERSION = 1
-MANIFEST, STUDY, RECORDS, POINTS, LOSSES = (
-    "manifest.json",
-    "study.toml",
-    "records.json",
-    "points.parquet",
-    "step_losses.parquet",
-)
+MANIFEST, STUDY, RECORDS = "manifest.json", "study.toml", "records.json"
+POINTS, LOSSES = "points.parquet", "step_losses.parquet"
 MIN_MEANS = 100
 """A report shows the loss by update in a hundred windows; fewer means than that would change its curves."""
 MAX_BYTES = 4 << 30

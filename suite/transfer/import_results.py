@@ -41,14 +41,8 @@ if TYPE_CHECKING:
     from suite.trials import Trial
 
 COLUMNS = ("problem", "optimizer", "repeat", "epoch", "metric", "value")
-SPLITS = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-}
+SPLITS = {"train": "train", "training": "train", "test": "test"}
+SPLITS |= dict.fromkeys(("val", "valid", "validation"), "validation")
 """From the names of splits in other suites to Ravine's."""
 NAMES = ("accuracy", "error", "loss")
 SCORES = tuple(f"{split}/{name}" for split in ("test", "validation", "train") for name in NAMES)
@@ -78,7 +72,7 @@ def read(path: Path) -> tuple[pd.DataFrame, str]:
     if missing:
         names = ", ".join(format_value(str(name)) for name in list(table.columns)[:10])
         problem = f"it has no column {' and no '.join(missing)}; its columns are {names}"
-        raise UserError(str(path), problem, f"Add it; the required columns are {', '.join(COLUMNS)}")
+        raise UserError(str(path), problem, f"Add the missing columns; required are {', '.join(COLUMNS)}")
     if table.empty:
         raise UserError(str(path), "it has no rows", "Add a row for each measured value")
     table = pd.DataFrame({name: table[name] for name in COLUMNS})
@@ -86,9 +80,8 @@ def read(path: Path) -> tuple[pd.DataFrame, str]:
         table[name] = _texts(path, table[name])
     table["metric"] = _metrics(path, table["metric"])
     table["epoch"] = _epochs(path, table["epoch"])
-    table["value"] = _values(path, table["value"])
+    table["value"] = _values(path, table["value"], table["metric"])
     _check_duplicates(path, table)
-    _check_accuracies(path, table)
     return table, hashlib.sha256(raw).hexdigest()
 
 
@@ -212,7 +205,9 @@ def _parse(path: Path, raw: bytes) -> pd.DataFrame:
         raise UserError(str(path), f"not UTF-8 text (byte {error.start})", "Save it as UTF-8 or Parquet") from None
     except ValueError as error:  # a subclass of pandas: no columns, or rows of different lengths
         reason = " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ")[:150]
-        raise UserError(str(path), f"not a CSV file: {reason}", "Write the same number of values in each row") from None
+        raise UserError(
+            str(path), f"not a CSV file: {reason}", "Write a header and the same number of values in each row"
+        ) from None
 
 
 def _check_unique_columns(path: Path, names: Iterable[str]) -> None:
@@ -222,32 +217,27 @@ def _check_unique_columns(path: Path, names: Iterable[str]) -> None:
         raise UserError(str(path), f"it has two columns {repeated[0]}", "Remove one")
 
 
-def _cell(path: Path, column: str, invalid: pd.Series) -> str:
-    """Return the location of the first invalid value; rows are counted from 1 below the header."""
-    return f"{path}: row {int(np.argmax(invalid.to_numpy())) + 1}: {column}"
+def _check(path: Path, column: pd.Series, invalid: pd.Series, expected: str, hint: str) -> None:
+    """Raise an error for the first invalid value of a column; rows are counted from 1 below the header."""
+    if invalid.any():
+        row = int(np.argmax(invalid.to_numpy()))
+        problem = f"expected {expected}, got {format_value(str(column.iloc[row]).strip())}"
+        raise UserError(f"{path}: row {row + 1}: {column.name}", problem, hint)
 
 
 def _texts(path: Path, column: pd.Series) -> pd.Series:
     texts: pd.Series = column.astype(object).where(column.notna(), "").astype(str).str.strip()
     invalid = ~texts.map(lambda text: bool(text) and text.isprintable() and len(text) <= MAX_LABEL_LENGTH)
-    if invalid.any():
-        value = format_value(texts[invalid].iloc[0])
-        problem = f"expected 1 to {MAX_LABEL_LENGTH} characters on one line, got {value}"
-        raise UserError(_cell(path, str(column.name), invalid), problem, "Change it in the file")
+    _check(path, texts, invalid, f"1 to {MAX_LABEL_LENGTH} characters on one line", "Change it in the file")
     return texts
 
 
 def _metrics(path: Path, column: pd.Series) -> pd.Series:
-    known = {name: _metric(name) for name in column.unique()}
-    invalid = column.map(known) == ""
-    if invalid.any():
-        splits = ", ".join(dict.fromkeys(SPLITS.values()))
-        problem = (
-            f"expected a split ({splits}) and a name that ends in {', '.join(NAMES[:-1])} or {NAMES[-1]}, "
-            f"got {format_value(column[invalid].iloc[0])}"
-        )
-        raise UserError(_cell(path, "metric", invalid), problem, "Write, for example, test/accuracy")
-    return column.map(known)
+    metrics = column.map({name: _metric(name) for name in column.unique()})
+    splits, metric_names = ", ".join(dict.fromkeys(SPLITS.values())), f"{', '.join(NAMES[:-1])} or {NAMES[-1]}"
+    expected = f"a split ({splits}) and a name that ends in {metric_names}"
+    _check(path, column, metrics == "", expected, "Write, for example, test/accuracy")
+    return metrics
 
 
 def _metric(name: str) -> str:
@@ -259,45 +249,34 @@ def _metric(name: str) -> str:
 def _epochs(path: Path, column: pd.Series) -> pd.Series:
     numbers = pd.to_numeric(column, errors="coerce")
     invalid = ~((numbers >= 1) & (numbers <= MAX_EPOCHS) & (numbers % 1 == 0))
-    if invalid.any():
-        value = format_value(str(column[invalid].iloc[0]))
-        problem = f"expected an integer from 1 to {MAX_EPOCHS:,}, got {value}"
-        hint = "Write epochs counted from 1, without values from before training"
-        raise UserError(_cell(path, "epoch", invalid), problem, hint)
+    hint = "Write epochs counted from 1, without values from before training"
+    _check(path, column, invalid, f"an integer from 1 to {MAX_EPOCHS:,}", hint)
     return numbers.astype("int64")
 
 
-def _values(path: Path, column: pd.Series) -> pd.Series:
+def _values(path: Path, column: pd.Series, metrics: pd.Series) -> pd.Series:
     numbers = pd.to_numeric(column, errors="coerce").astype("float64")
     texts = column.astype(str).str.strip().str.lower()
     invalid = numbers.isna() & ~(texts.isin({"nan", "-nan"}) & column.notna())
     if isinstance(column.dtype, np.dtype) and column.dtype.kind == "f":
         invalid[:] = False  # a missing number of a Parquet file is nan
-    if invalid.any():
-        problem = f"expected a number, got {format_value(str(column[invalid].iloc[0]))}"
-        hint = "Write nan if a run diverged, and remove rows without a measurement"
-        raise UserError(_cell(path, "value", invalid), problem, hint)
+    _check(path, column, invalid, "a number", "Write nan if a run diverged, and remove rows without a measurement")
+    percentage = metrics.str.endswith("accuracy") & (numbers.abs() < np.inf) & ~numbers.between(0, 1)
+    _check(path, column, percentage, "an accuracy from 0 to 1", "Write percentages divided by 100")
     return numbers
 
 
 def _check_duplicates(path: Path, table: pd.DataFrame) -> None:
     repeated = table.duplicated(_KEYS)
     if repeated.any():
-        row = table[repeated].iloc[0]
+        number = int(np.argmax(repeated.to_numpy()))
+        row = table.iloc[number]
         problem = (
             f"a second {row['metric']} of {row['optimizer']}, repeat {row['repeat']}, epoch {row['epoch']} on "
             f"{row['problem']}"
         )
         hint = "Remove one, or give each run of an optimizer another repeat"
-        raise UserError(_cell(path, "metric", repeated), problem, hint)
-
-
-def _check_accuracies(path: Path, table: pd.DataFrame) -> None:
-    is_accuracy = table["metric"].str.endswith("accuracy") & (table["value"].abs() < np.inf)
-    invalid = is_accuracy & ~table["value"].between(0, 1)
-    if invalid.any():
-        problem = f"expected an accuracy from 0 to 1, got {float(table.loc[invalid, 'value'].iloc[0]):g}"
-        raise UserError(_cell(path, "value", invalid), problem, "Write percentages divided by 100")
+        raise UserError(f"{path}: row {number + 1}: metric", problem, hint)
 
 
 # --- the study -------------------------------------------------------------------------------------------------------

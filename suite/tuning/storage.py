@@ -39,12 +39,7 @@ def locate(storage: str | None, folder: Path) -> str:
     """
     url = str(folder / "optuna.db") if storage is None else storage
     hint = "Write the path of a SQLite file, or one of sqlite:///…, postgresql://…, mysql://…"
-    if url in {"", databases.SQLITE}:
-        raise UserError("--storage", "expected a file or an address, got an empty text", f"{hint}, or omit it")
-    if "://" in url and not url.startswith(databases.SQLITE):
-        databases.check_address(url, ("postgresql", "mysql"), "--storage", hint)
-        return url
-    return databases.absolute_address(url, "--storage")
+    return databases.parse_address(url, ("postgresql", "mysql"), "--storage", hint)
 
 
 class Storage:

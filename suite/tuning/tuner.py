@@ -30,14 +30,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class _RepeatResult:
-    """The result of one repeat."""
+class _Repeat:
+    """A repeat that has ended."""
 
     value: float
-    outcome: Outcome
-    reason: str
-    examples: int
-    seconds: float
+    result: TrialResult | TrialRecord
     run_id: str
 
 
@@ -48,7 +45,7 @@ class _Configuration:
     number: int
     hyperparameters: dict[str, float]
     trials: tuple[Trial, ...]
-    repeats: list[_RepeatResult] = field(default_factory=list)
+    repeats: list[_Repeat] = field(default_factory=list)
     state: State | None = None
     is_running: bool = False
 
@@ -139,8 +136,7 @@ class _SearchState:
         """Add the result of a repeat, and set the state of the configuration if it is the last one."""
         is_ok = result.outcome is Outcome.OK
         value = self.search.clip_objective(measured) if is_ok else self.search.failure_value
-        timing = result.timing
-        item.repeats.append(_RepeatResult(value, result.outcome, result.reason, timing.examples, timing.total, run_id))
+        item.repeats.append(_Repeat(value, result, run_id))
         if not is_ok:
             item.state = State(result.outcome.value)
         elif len(item.repeats) == len(item.trials):
@@ -187,13 +183,13 @@ class _SearchState:
             kind=search.base.optimizer,
             hyperparameters=item.hyperparameters,
             state=item.state,
-            reason=item.repeats[-1].reason,
+            reason=item.repeats[-1].result.reason,
             value=None if item.state is State.FAILED else value,
             objective=search.tune.objective,
             sampler=search.tune.sampler,
             trials=tuple(trial.id for trial in item.trials[: len(item.repeats)]),
-            examples=sum(repeat.examples for repeat in item.repeats),
-            seconds=sum(repeat.seconds for repeat in item.repeats),
+            examples=sum(repeat.result.timing.examples for repeat in item.repeats),
+            seconds=sum(repeat.result.timing.total for repeat in item.repeats),
             space=search.written_space,
         )
         run_id = self.store.write_configuration(self.study, record, [repeat.run_id for repeat in item.repeats])

@@ -1,4 +1,4 @@
-"""Searches run in this process, shared by the tests of `suite.tuning`."""
+"""Searches that run in this process, for the tests of `suite.tuning`."""
 
 import math
 import shutil
@@ -13,19 +13,19 @@ from suite.tuning import search, tuner
 from suite.tuning import storage as optuna_storage
 
 
-class Here:
-    """Runs trials in this process; `workers` at a time are pending, and end in no order."""
+class LocalExecutor:
+    """Runs trials in this process; `workers` at a time are pending, and end in arbitrary order."""
 
-    def __init__(self, folder, workers=2, most=math.inf, broken=()):
-        self.folder, self.workers, self.most, self.broken, self.ran = folder, workers, most, broken, []
+    def __init__(self, folder, workers=2, max_trials=math.inf, failing=()):
+        self.folder, self.workers, self.max_trials, self.failing, self.ran = folder, workers, max_trials, failing, []
 
     def submit(self, trial):
-        """A future that is done; Ctrl-C where there were enough."""
-        if len(self.ran) >= self.most:
+        """Return a completed future, or raise KeyboardInterrupt after `max_trials`."""
+        if len(self.ran) >= self.max_trials:
             raise KeyboardInterrupt
         self.ran.append(trial)
         future = Future()
-        if trial.hyperparameters["lr"] in self.broken:
+        if trial.hyperparameters["lr"] in self.failing:
             future.set_result(TrialResult(trial=trial, outcome=Outcome.FAILED, reason="out of memory", started=1e9))
         else:
             future.set_result(trials.run_trial(trial, folder=self.folder))
@@ -34,18 +34,18 @@ class Here:
 
 @pytest.fixture
 def tune(here, migrated):
-    """Tune a study in a store of its own; returns what the store has of it, the failed results and the executor."""
+    """Tune a study in a separate store and return the store, the failed results and the executor."""
 
-    def run(study, place="first", storage=None, **how):
-        if not (here / place).exists():
-            (here / place).mkdir()
-            shutil.copy(migrated, here / place / "mlflow.db")
-        store = Store(locate(place, here), here)
-        executor = Here(study.folder, **how)
+    def run(study, folder="first", storage=None, **options):
+        if not (here / folder).exists():
+            (here / folder).mkdir()
+            shutil.copy(migrated, here / folder / "mlflow.db")
+        store = Store(locate(folder, here), here)
+        executor = LocalExecutor(study.folder, **options)
         url = optuna_storage.locate(storage, store.root)
         try:
-            with store.lock(), optuna_storage.Storage(url) as held:
-                failed = tuner.tune(study, search.make_searches(study), store, held, executor)
+            with store.lock(), optuna_storage.Storage(url) as optuna:
+                failed = tuner.tune(study, search.make_searches(study), store, optuna, executor)
         except KeyboardInterrupt:
             failed = None
         return store, failed, executor

@@ -1,4 +1,4 @@
-"""`suite.tuning.ranges`: scales, grids and edges."""
+"""Tests of `suite.tuning.ranges`: scales, grids and bounds."""
 
 import math
 
@@ -9,7 +9,7 @@ from suite.tuning import ranges
 
 
 def test_one_minus_log_is_written_as_one_minus_the_value():
-    """β = 0.9 lies in [0.1, 0.5] of 1 − β, at its low end, although 1 − 0.9 is below 0.1 in binary; 0.75 halves log(5)."""
+    """β = 0.9 is the low bound of [0.1, 0.5] of 1 − β, although 1 − 0.9 is below 0.1 in binary; √0.05 is its centre."""
     values = Range(one_minus_log=(0.1, 0.5))
     assert ranges.contains(values, 0.9)
     assert ranges.relative_position(values, 0.9) == 0
@@ -17,8 +17,8 @@ def test_one_minus_log_is_written_as_one_minus_the_value():
     assert not ranges.contains(values, 0.91)
 
 
-def test_a_grid_goes_from_end_to_end():
-    """Even on the logarithmic scale, with the ends and round numbers; for β even in log(1 − β); a list as it is."""
+def test_a_grid_covers_its_range():
+    """It is even on the logarithmic scale, has the bounds and round numbers, and is even in log(1 − β) for β."""
     assert ranges.grid(Range(log=(1e-4, 1.0)), 5) == (1e-4, 1e-3, 1e-2, 0.1, 1.0)
     assert ranges.grid(Range(one_minus_log=(0.001, 0.1)), 3) == pytest.approx((0.999, 0.99, 0.9))
     assert ranges.grid(Range(uniform=(0.0, 1.0)), 3) == (0.0, 0.5, 1.0)
@@ -38,6 +38,6 @@ def test_a_grid_goes_from_end_to_end():
         (Range(values=(1.0, 3.0)), 3.0, None),
     ],
 )
-def test_an_optimum_on_the_edge_asks_for_a_wider_range(values, x, wider):
-    """Within 2% of an end, on the range's own scale, the range should go on there; not where the rule has its bound."""
+def test_an_optimum_at_a_bound_extends_the_range(values, x, wider):
+    """A range is extended at a bound within 2%, on its scale, unless the hyperparameter itself has that bound."""
     assert ranges.extend_range_at_bound(values, x) == wider

@@ -1,4 +1,4 @@
-"""`suite.tuning.tuned_study`: the tuned study is an ordinary study file that gives back every setting to the last bit."""
+"""Tests of `suite.tuning.tuned_study`: the tuned study is a study file with every setting, exactly."""
 
 import math
 import tomllib
@@ -17,22 +17,22 @@ OWN = (
 
 @pytest.fixture
 def study(write_study):
-    """Three optimizers, one of the user's own, with options that a tuning leaves alone."""
+    """Three optimizers, one of them the user's, with options that are not tuned."""
     path = write_study(extra=OWN)
     text = path.read_text(encoding="utf-8").replace("lr = 0.05\n", "lr = 0.05\nbetas = [0.8, 0.99]\neps = 1e-7\n")
     path.write_text(text, encoding="utf-8")
     return load_study(path)
 
 
-def _tried(search, number, value, state=State.COMPLETE, **hyperparameters):
-    own = {name: search_space.tunable(search.base.hyperparameters)[name] for name in search.space}
+def _configuration(search, number, value, state=State.COMPLETE, **hyperparameters):
+    default = {name: search_space.tunable(search.base.hyperparameters)[name] for name in search.space}
     return Configuration(
         study=search.study,
         optuna=search.optuna,
         number=number,
         label=search.label,
         kind=search.base.optimizer,
-        hyperparameters=own | hyperparameters,
+        hyperparameters=default | hyperparameters,
         state=state,
         value=value,
         objective="validation/loss",
@@ -44,38 +44,42 @@ def _tried(search, number, value, state=State.COMPLETE, **hyperparameters):
 
 
 @pytest.fixture
-def found(study):
-    """SGD: its own setting is the best. Adam: the third. The user's own: nothing had all its repeats."""
+def configurations(study):
+    """The best of SGD is its default setting, that of Adam the third; no configuration of the user's was complete."""
     sgd, adam, mine = search.make_searches(study)
     third = {"lr": 1 / 3, "beta1": 1 - 0.1 / 3, "beta2": 2 / 3}
     return {
-        "SGD": [_tried(sgd, 0, 0.5), _tried(sgd, 1, 0.5), _tried(sgd, 2, 0.4, State.PRUNED, lr=1.0)],
-        "Adam": [
-            _tried(adam, 0, 0.5),
-            _tried(adam, 1, math.log(4), State.DIVERGED),
-            _tried(adam, 2, 0.1 + 0.2, **third),
+        "SGD": [
+            _configuration(sgd, 0, 0.5),
+            _configuration(sgd, 1, 0.5),
+            _configuration(sgd, 2, 0.4, State.PRUNED, lr=1.0),
         ],
-        "Mine [x]": [_tried(mine, 0, math.log(4), State.STALLED)],
+        "Adam": [
+            _configuration(adam, 0, 0.5),
+            _configuration(adam, 1, math.log(4), State.DIVERGED),
+            _configuration(adam, 2, 0.1 + 0.2, **third),
+        ],
+        "Mine [x]": [_configuration(mine, 0, math.log(4), State.STALLED)],
     }
 
 
-def test_the_tuned_study_runs_own_and_tuned_settings(study, found, here):
-    """It loads and plans from its folder: each entry as it was, and beside it the best setting, exact, on fresh seeds."""
+def test_the_tuned_study_has_default_and_tuned_settings(study, configurations, here):
+    """It can be planned from its folder: each entry unchanged, and with the best setting, exactly, on new repeats."""
     searches = search.make_searches(study)
-    path = tuned_study.write(study, searches, found, here / "out/studies")
+    path = tuned_study.write(study, searches, configurations, here / "out/studies")
     again = load_study("toy_study_tuned", here / "out/studies")
     assert again.path == path.resolve()
     assert [entry.name for entry in again.optimizer] == [
         "SGD", "SGD, tuned", "Adam", "Adam, tuned", "Mine [x]", "Mine [x], tuned",
     ]  # fmt: skip
     trials = {trial.label: trial for trial in plan(again) if trial.repeat == 0}
-    own = {trial.label: trial for trial in plan(study) if trial.repeat == 0}
-    for label, trial in own.items():
-        assert trials[label].id == trial.id, "own settings are the trials of the study itself"
-    assert trials["SGD, tuned"].id == own["SGD"].id
-    assert trials["Mine [x], tuned"].id == own["Mine [x]"].id
+    default = {trial.label: trial for trial in plan(study) if trial.repeat == 0}
+    for label, trial in default.items():
+        assert trials[label].id == trial.id, "default settings are the trials of the study itself"
+    assert trials["SGD, tuned"].id == default["SGD"].id
+    assert trials["Mine [x], tuned"].id == default["Mine [x]"].id
     assert trials["Adam, tuned"].hyperparameters == {
-        **own["Adam"].hyperparameters, "lr": 1 / 3, "betas": (1 - 0.1 / 3, 2 / 3),
+        **default["Adam"].hyperparameters, "lr": 1 / 3, "betas": (1 - 0.1 / 3, 2 / 3),
     }  # fmt: skip
     assert {trial.stage for trial in trials.values()} == {"final"}
     assert {trial.evaluate_on for trial in trials.values()} == {"test"}
@@ -83,9 +87,9 @@ def test_the_tuned_study_runs_own_and_tuned_settings(study, found, here):
     assert again.tuned.optuna == {search.label: search.optuna for search in searches}
 
 
-def test_each_value_says_where_it_came_from(study, found, here):
-    """The Optuna study, the trial and its exact score stand behind every tuned value, and a reason where there is none."""
-    text = tuned_study.write(study, search.make_searches(study), found, here / "out/studies").read_text(
+def test_each_value_has_its_source(study, configurations, here):
+    """Comments have the Optuna study, the trial and its exact score, or why no setting was chosen."""
+    text = tuned_study.write(study, search.make_searches(study), configurations, here / "out/studies").read_text(
         encoding="utf-8"
     )
     name = search.make_searches(study)[1].optuna
@@ -93,41 +97,39 @@ def test_each_value_says_where_it_came_from(study, found, here):
         line for line in text.splitlines() if f'Optuna study "{name}", trial 2: validation/loss {0.1 + 0.2!r}' in line
     ]
     assert [line.partition(" =")[0] for line in lines] == ["lr", "betas"]
-    assert 'name = "SGD, tuned" # its own setting is the best that was tried' in text
-    assert 'name = "Mine [x], tuned" # nothing that was tried was better than chance' in text
+    assert 'name = "SGD, tuned" # the default setting is the best that was tried' in text
+    assert 'name = "Mine [x], tuned" # no configuration was better than chance' in text
     assert "never on the test set" in text
 
 
-def test_the_tuned_study_of_overrides_has_a_name_of_its_own(study, found, here):
-    """What the command line changed is in the file and in its name."""
+def test_the_tuned_study_of_overrides_has_another_name(study, configurations, here):
+    """Overrides of the command line are in the file and in its name."""
     short = study.override(epochs=1, repeats=5)
-    path = tuned_study.write(short, search.make_searches(short), found, here / "out/studies")
+    path = tuned_study.write(short, search.make_searches(short), configurations, here / "out/studies")
     assert path.name == "toy_study@repeats=5,epochs=1_tuned.toml"
     values = tomllib.loads(path.read_text(encoding="utf-8"))
     assert (values["epochs"], values["repeats"], len(values["optimizer"])) == (1, 5, 6)
     assert load_study(path.stem, here / "out/studies").repeats == 5
 
 
-def test_an_optimum_on_the_edge_is_told_with_the_mend(study, found):
-    """A line for the value within 2% of the end of its range; what it says to write is a range that the study takes."""
+def test_an_optimum_at_a_bound_is_a_warning(study, configurations, wording):
+    """A value within 2% of a bound gives a warning with a range that the study accepts."""
     searches = search.make_searches(study)
-    found["Adam"].append(_tried(searches[1], 3, 0.1, lr=0.9, beta1=0.9, beta2=0.99))
-    (line,) = tuned_study.boundary_warnings(searches, found)
-    assert line == (
-        "tune.space.adam.lr: the best lr of Adam, 0.9, lies on the edge of its range { log = [1e-05, 1.0] }. "
-        "Write lr = { log = [1e-05, 10.0] }, and tune again"
-    )
+    configurations["Adam"].append(_configuration(searches[1], 3, 0.1, lr=0.9, beta1=0.9, beta2=0.99))
+    (warning,) = tuned_study.boundary_warnings(searches, configurations)
+    wording(warning)
+    assert "Write lr = { log = [1e-05, 10.0] }" in warning
 
 
 @pytest.mark.parametrize("name", ["lr_sweep", "quick_tuning", "tunability", "tuning"])
 def test_the_shipped_tunings_can_be_searched(name):
-    """Each is whole: every optimizer has a space and the same budget; the nine of the paper, in quick_tuning at least four."""
+    """Every optimizer has a space and the same budget: the nine of the paper, in quick_tuning four."""
     study = load_study(shipped_studies()[name])
     searches = search.make_searches(study)
     assert len(searches) == (9 if name != "quick_tuning" else 4)
     assert len({search.examples for search in searches}) == 1
     if name == "lr_sweep":
         assert {tuple(search.space) for search in searches} == {("lr",)}
-        assert sampling.proposal(searches[0], (), 5)["lr"] == 0.01
+        assert sampling.propose(searches[0], (), 5)["lr"] == 0.01
     if name == "tunability":
         assert study.tune.sampler == "random"

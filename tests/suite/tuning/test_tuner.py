@@ -1,4 +1,4 @@
-"""`suite.tuning.tuner`: the same chance for every optimizer, the same search whatever happens, and nothing of the test set."""
+"""Tests of `suite.tuning.tuner`: equal budgets, searches that interruptions do not change, and no use of the test set."""
 
 import dataclasses
 import math
@@ -25,13 +25,13 @@ repeats = 2
 """
 
 
-def _facts(store, name="toy_study"):
-    """All that must not depend on how a search was run: not where and when, nor the seconds."""
-    return [dataclasses.replace(each, seconds=0.0, run_id="", recorded=0.0) for each in store.configurations(name)]
+def _results(store, name="toy_study"):
+    """Return all that must not depend on how a search was run: everything except seconds, runs and times."""
+    return [dataclasses.replace(item, seconds=0.0, run_id="", recorded=0.0) for item in store.configurations(name)]
 
 
-def test_every_optimizer_gets_the_same_chance(tune, write_study):
-    """As many configurations, the own setting first, under the same cap of examples; unpruned, all of them spend it."""
+def test_every_optimizer_has_the_same_budget(tune, write_study):
+    """Each has the same number of configurations and examples, its default setting first; without pruning all are used."""
     study = load_study(write_study(extra=TUNE + "prune = false\nvalidation_examples = 20\n"))
     searches = searching.make_searches(study)
     assert {search.configurations for search in searches} == {7}
@@ -39,40 +39,40 @@ def test_every_optimizer_gets_the_same_chance(tune, write_study):
     store, failed, executor = tune(study)
     assert failed == []
     assert {trial.evaluate_examples for trial in executor.ran} == {20}
-    for search, own in zip(searches, plan(study)[:2], strict=True):
-        found = [each for each in store.configurations(study.name) if each.label == search.label]
-        assert [each.number for each in found] == list(range(7))
-        assert {each.state for each in found} == {State.COMPLETE}
-        assert sum(each.examples for each in found) == search.examples
-        assert [each.is_default for each in found] == [True] + 6 * [False]
-        first = [trial for trial in executor.ran if trial.id in found[0].trials]
-        assert [trial.hyperparameters for trial in first] == [own.hyperparameters] * 2
-        assert len({tuple(each.hyperparameters.values()) for each in found}) == 7
+    for search, default in zip(searches, plan(study)[:2], strict=True):
+        configurations = [item for item in store.configurations(study.name) if item.label == search.label]
+        assert [item.number for item in configurations] == list(range(7))
+        assert {item.state for item in configurations} == {State.COMPLETE}
+        assert sum(item.examples for item in configurations) == search.examples
+        assert [item.is_default for item in configurations] == [True] + 6 * [False]
+        first = [trial for trial in executor.ran if trial.id in configurations[0].trials]
+        assert [trial.hyperparameters for trial in first] == [default.hyperparameters] * 2
+        assert len({tuple(item.hyperparameters.values()) for item in configurations}) == 7
 
 
-def test_no_test_image_reaches_an_objective(tune, write_study, monkeypatch):
-    """With a test set that is not a number the tuning is the same, number for number, and no tensor of it gets to the loop."""
+def test_a_tuning_does_not_use_the_test_set(tune, write_study, monkeypatch):
+    """With NaN as the test set the results are identical, and no tensor of it reaches the training loop."""
     study = load_study(write_study(extra=TUNE))
-    expected = _facts(tune(study)[0])
-    seen = []
-    train, load_all = trials.train, type(trials.problems.find(study.problem, study.folder)).load
+    expected = _results(tune(study)[0])
+    calls = []
+    train, load_all = trials.train, type(trials.problems.find_problem(study.problem, study.folder)).load
 
-    def spoilt(self, root):
+    def without_test_set(self, root):
         data = load_all(self, root)
         return dataclasses.replace(data, test_inputs=torch.full_like(data.test_inputs, math.nan))
 
-    def watched(trial, problem, data, *rest):
-        seen.append((trial, data))
+    def recorded(trial, problem, data, *rest):
+        calls.append((trial, data))
         return train(trial, problem, data, *rest)
 
-    monkeypatch.setattr(type(trials.problems.find(study.problem, study.folder)), "load", spoilt)
-    monkeypatch.setattr(trials, "train", watched)
+    monkeypatch.setattr(type(trials.problems.find_problem(study.problem, study.folder)), "load", without_test_set)
+    monkeypatch.setattr(trials, "train", recorded)
     trials._data.cache_clear()
-    store, _, executor = tune(study, "spoilt")
+    store, _, executor = tune(study, "without_test_set")
     trials._data.cache_clear()
-    assert _facts(store) == expected
-    assert len(seen) == len(executor.ran) > 20
-    for trial, data in seen:
+    assert _results(store) == expected
+    assert len(calls) == len(executor.ran) > 20
+    for trial, data in calls:
         assert (trial.stage, trial.evaluate_on) == ("tuning", "validation")
         assert (len(data.train_inputs), len(data.test_inputs)) == (214, 42)
         assert not data.train_inputs.isnan().any()
@@ -82,92 +82,94 @@ def test_no_test_image_reaches_an_objective(tune, write_study, monkeypatch):
     assert metrics == {"train/loss", "train/accuracy", "train/step_loss", "validation/loss", "validation/accuracy"}
 
 
-def test_the_workers_change_nothing(tune, write_study):
-    """One worker or five, whichever order trials end in: the same proposals, values and pruned configurations."""
+def test_the_number_of_workers_does_not_change_the_results(tune, write_study):
+    """One worker and five have the same proposals, values and pruned configurations."""
     study = load_study(write_study(extra=TUNE.replace("trials = 7", "trials = 12")))
-    one = _facts(tune(study, "one", workers=1)[0])
-    assert one == _facts(tune(study, "five", workers=5)[0])
-    assert State.PRUNED in {each.state for each in one}
-    assert {(len(each.trials), each.state) for each in one} >= {(1, State.PRUNED), (2, State.COMPLETE)}
+    one = _results(tune(study, "one", workers=1)[0])
+    assert one == _results(tune(study, "five", workers=5)[0])
+    assert State.PRUNED in {item.state for item in one}
+    assert {(len(item.trials), item.state) for item in one} >= {(1, State.PRUNED), (2, State.COMPLETE)}
 
 
-def test_an_interrupted_search_is_the_undisturbed_one(tune, write_study, monkeypatch):
-    """Killed between any two of its writes, again and again, it ends with the same numbers, and no trial is run twice."""
+def test_an_interrupted_search_has_the_same_results(tune, write_study, monkeypatch):
+    """It is killed after each kind of write, repeatedly. The results are the same, and no trial is run twice."""
     study = load_study(write_study(extra=TUNE.replace("7", "5")))
-    undisturbed, _, alone = tune(study, "undisturbed")
-    places = {
+    uninterrupted, _, alone = tune(study, "uninterrupted")
+    writes = {
         "trial": None,
         "propose": (optuna.Study, "add_trial"),
         "record": (Store, "write_configuration"),
         "tell": (optuna.Study, "tell"),
         "attribute": (optuna.trial.Trial, "set_user_attr"),
     }
-    for place, owner in places.items():
+    for write, owner in writes.items():
         ran, store = [], None
         for after in (1, 4, math.inf):
             with monkeypatch.context() as patch:
                 if owner:
-                    _dies_after(patch, *owner, after)
-                store, _, executor = tune(study, place, workers=1, most=math.inf if owner else after)
+                    _interrupt_after(patch, *owner, after)
+                store, _, executor = tune(study, write, workers=1, max_trials=math.inf if owner else after)
             ran += [trial.id for trial in executor.ran]
-        assert _facts(store) == _facts(undisturbed), place
-        assert sorted(ran) == sorted(trial.id for trial in alone.ran), place
+        assert _results(store) == _results(uninterrupted), write
+        assert sorted(ran) == sorted(trial.id for trial in alone.ran), write
 
 
-def _dies_after(patch, owner, name, calls):
-    """After so many calls that came through, the next one writes and then dies: what is written is written twice."""
-    true, count = getattr(owner, name), []
+def _interrupt_after(patch, owner, name, num_calls):
+    """Interrupt the process after N + 1 calls of a method; the last one has written, so its write is repeated."""
+    original, calls = getattr(owner, name), []
 
-    def dying(self, *arguments, **more):
-        given = true(self, *arguments, **more)
-        count.append(1)
-        if len(count) > calls and type(self) is owner and not _scratch(self):
+    def interrupted(self, *arguments, **options):
+        result = original(self, *arguments, **options)
+        calls.append(1)
+        if len(calls) > num_calls and type(self) is owner and not _is_in_memory(self):
             raise KeyboardInterrupt
-        return given
+        return result
 
-    patch.setattr(owner, name, dying)
-
-
-def _scratch(thing):
-    return isinstance(thing, optuna.Study) and isinstance(thing._storage, optuna.storages.InMemoryStorage)
+    patch.setattr(owner, name, interrupted)
 
 
-def test_more_trials_later_go_on(tune, write_study):
-    """Seven configurations and later eleven are the eleven of one go, and only the new ones are run."""
+def _is_in_memory(item):
+    return isinstance(item, optuna.Study) and isinstance(item._storage, optuna.storages.InMemoryStorage)
+
+
+def test_a_search_is_continued_with_more_trials(tune, write_study):
+    """Seven configurations and later eleven are the same as eleven at once, and only the new ones run."""
     study = load_study(write_study(extra=TUNE))
     more = study.override(trials=11)
-    at_once, _, whole = tune(more, "at_once")
+    at_once, _, complete = tune(more, "at_once")
     _, _, before = tune(study)
     store, _, after = tune(more)
-    assert _facts(store) == _facts(at_once)
-    assert len(before.ran) + len(after.ran) == len(whole.ran)
-    with storage.Storage(storage.locate(None, store.root)) as held:
+    assert _results(store) == _results(at_once)
+    assert len(before.ran) + len(after.ran) == len(complete.ran)
+    with storage.Storage(storage.locate(None, store.root)) as optuna_storage:
         search = searching.make_searches(study)[0]
-        assert [each.number for each in storage.configurations(held, search)] == list(range(7)), "as the study asks"
+        assert [item.number for item in storage.configurations(optuna_storage, search)] == list(range(7)), (
+            "as many as the study requests"
+        )
 
 
-def test_lost_records_are_made_again(tune, write_study, here):
-    """Without Optuna's storage the same search is found from the recorded trials; another store gets Optuna's records."""
+def test_lost_records_are_restored(tune, write_study, here):
+    """Optuna's storage is restored from the recorded trials, and the records of another store from Optuna's storage."""
     study = load_study(write_study(extra=TUNE))
     store, _, _ = tune(study)
-    expected = _facts(store)
+    expected = _results(store)
     (here / "first/optuna.db").rename(here / "kept.db")
     again, _, executor = tune(study)
     assert executor.ran == []
-    assert _facts(again) == expected
+    assert _results(again) == expected
     other, _, executor = tune(study, "other", storage=str(here / "kept.db"))
     assert executor.ran == []
-    assert _facts(other) == expected
+    assert _results(other) == expected
 
 
-def test_a_trial_that_diverges_counts_as_the_worst(tune, write_study):
-    """It stops its configuration after one repeat, with the chance loss, ln 4, as its finite value, and is never picked."""
+def test_a_diverged_trial_has_the_worst_value(tune, write_study):
+    """It ends its configuration after one repeat with the chance loss, ln 4, and is never the best."""
     extra = TUNE + 'sampler = "grid"\n[tune.space.sgd]\nlr = { values = [0.1, 1e30] }\n'
     study = load_study(write_study(extra=extra.replace("trials = 7\n", ""))).override(optimizers=("SGD",))
     (search,) = searching.make_searches(study)
     assert search.configurations == 3
     store, failed, _ = tune(study)
-    states = [each.state for each in store.configurations(study.name)]
+    states = [item.state for item in store.configurations(study.name)]
     assert states == [State.COMPLETE, State.COMPLETE, State.DIVERGED]
     diverged = store.configurations(study.name)[2]
     assert (diverged.value, len(diverged.trials), failed) == (math.log(4), 1, [])
@@ -176,45 +178,46 @@ def test_a_trial_that_diverges_counts_as_the_worst(tune, write_study):
     assert searching.best_configuration(store.configurations(study.name), search).number == 0
 
 
-def test_a_trial_at_chance_counts_as_the_worst(tune, write_study):
-    """On labels that are noise it is stalled: accuracy 0, less than any that was trained, where more is better."""
+def test_a_stalled_trial_has_the_worst_value(tune, write_study):
+    """With random labels a trial stalls: its accuracy is 0, lower than any measured one."""
     extra = TUNE + 'objective = "validation/accuracy"\nepochs = 4\n'
     path = write_study("NOISE", extra=extra.replace("trials = 7", "trials = 2"))
     path.write_text(path.read_text(encoding="utf-8").replace("batch_size = 64", "batch_size = 4"), encoding="utf-8")
     study = load_study(path).override(optimizers=("SGD",), trials=2)
-    found = tune(study)[0].configurations(study.name)
-    assert {(each.state, each.value, len(each.trials)) for each in found} == {(State.STALLED, 0.0, 1)}
+    configurations = tune(study)[0].configurations(study.name)
+    assert {(item.state, item.value, len(item.trials)) for item in configurations} == {(State.STALLED, 0.0, 1)}
 
 
 def test_an_accuracy_is_maximised(tune, write_study):
-    """With an accuracy as the objective the highest is the best, and a worse one is pruned."""
+    """If the objective is an accuracy, the highest is the best, and lower ones are pruned."""
     study = load_study(write_study(extra=TUNE.replace("7", "12") + 'objective = "validation/accuracy"\n'))
     store = tune(study)[0]
     for search in searching.make_searches(study):
-        found = [each for each in store.configurations(study.name) if each.label == search.label]
-        best = searching.best_configuration(found, search)
-        assert best.value == max(each.value for each in found if each.state is State.COMPLETE)
-        assert all(each.value < best.value for each in found if each.state is State.PRUNED)
+        configurations = [item for item in store.configurations(study.name) if item.label == search.label]
+        best = searching.best_configuration(configurations, search)
+        assert best.value == max(item.value for item in configurations if item.state is State.COMPLETE)
+        assert all(item.value < best.value for item in configurations if item.state is State.PRUNED)
     assert set(study_frames.tuning(study, store)["goal"]) == {"maximise"}
 
 
-def test_a_failed_trial_holds_up_its_own_search_alone(tune, write_study):
-    """The batch waits, told as failed, the others go on; mended, it ends as if nothing had been."""
+def test_a_failed_trial_blocks_its_own_search_only(tune, write_study):
+    """Its batch is recorded as failed and the other searches continue. Run again without the failure, results are the same."""
     study = load_study(write_study(extra=TUNE))
-    expected = _facts(tune(study, "undisturbed")[0])
-    broken = expected[4].hyperparameters["lr"]
+    expected = _results(tune(study, "uninterrupted")[0])
+    lr = expected[4].hyperparameters["lr"]
     label = expected[4].label
-    store, failed, _ = tune(study, broken=(broken,))
+    store, failed, _ = tune(study, failing=(lr,))
     assert [result.trial.label for result in failed] == [label]
-    found = [each for each in store.configurations(study.name) if each.label == label]
-    assert [each.number for each in found] == [0, 1, 2, 4]
-    assert (found[-1].state, found[-1].value, found[-1].reason) == (State.FAILED, None, "out of memory")
+    configurations = [item for item in store.configurations(study.name) if item.label == label]
+    assert [item.number for item in configurations] == [0, 1, 2, 4]
+    last = configurations[-1]
+    assert (last.state, last.value, last.reason) == (State.FAILED, None, "out of memory")
     assert len(store.configurations(study.name)) == 7 + 4
-    assert _facts(tune(study)[0]) == expected
+    assert _results(tune(study)[0]) == expected
 
 
-def test_the_search_reads_well_in_mlflow(tune, write_study):
-    """Each configuration is a run with what it tried and how it ended, its trials below it, linked with Optuna's trial."""
+def test_a_search_is_complete_in_mlflow(tune, write_study):
+    """Each configuration is a run with its hyperparameters and state, above its trials and linked with Optuna's trial."""
     study = load_study(write_study(extra=TUNE))
     store = tune(study)[0]
     client = MlflowClient(store.uri)
@@ -223,28 +226,30 @@ def test_the_search_reads_well_in_mlflow(tune, write_study):
     assert sorted(run.info.run_name for run in parents) == sorted(
         f"{o} #{n}" for o in ("SGD", "Adam") for n in range(7)
     )
-    with storage.Storage(storage.locate(None, store.root)) as held:
-        told = {(s.label, t.number): t for s in searching.make_searches(study) for t in held.study(s).get_trials()}
+    with storage.Storage(storage.locate(None, store.root)) as optuna_storage:
+        optuna_trials = {
+            (s.label, t.number): t for s in searching.make_searches(study) for t in optuna_storage.study(s).get_trials()
+        }
     for run in parents:
-        trial = told[run.data.params["optimizer"], int(run.data.tags["ravine.number"])]
+        trial = optuna_trials[run.data.params["optimizer"], int(run.data.tags["ravine.number"])]
         assert trial.user_attrs["ravine.run"] == run.info.run_id
         assert float(run.data.params["lr"]) == trial.params["lr"]
         assert run.data.params["state"] == run.data.tags["ravine.state"]
         value = trial.value if trial.value is not None else list(trial.intermediate_values.values())[-1]
         assert run.data.metrics["validation/loss"] == pytest.approx(value)
         assert "mlflow.parentRunId" not in run.data.tags
-        below = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")
-        assert len(below) == len(trial.intermediate_values)
-        names = {f"{run.info.run_name} r{i}" for i in range(len(below))}
-        assert {child.info.run_name for child in below} == names
+        children = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")
+        assert len(children) == len(trial.intermediate_values)
+        names = {f"{run.info.run_name} r{i}" for i in range(len(children))}
+        assert {child.info.run_name for child in children} == names
     everything = client.search_runs([experiment], max_results=1000)
-    assert len(everything) == len(parents) + sum(len(t.intermediate_values) for t in told.values())
+    assert len(everything) == len(parents) + sum(len(t.intermediate_values) for t in optuna_trials.values())
     in_view = client.search_runs([experiment], "tags.`ravine.plans` LIKE '%|toy_study|%'")
-    assert in_view == [], "a view of the study shows its final trials"
+    assert in_view == [], "a view of the study has its final trials only"
 
 
 def test_a_frame_has_a_row_for_each_optuna_trial(tune, write_study):
-    """The contract with the reports: by optimizer and number, NaN for a hyperparameter that an optimizer lacks."""
+    """Reports rely on it: rows by optimizer and number, NaN for hyperparameters that an optimizer does not have."""
     study = load_study(write_study(extra=TUNE))
     store = tune(study)[0]
     table = study_frames.tuning(study, store)
@@ -263,8 +268,8 @@ def test_a_frame_has_a_row_for_each_optuna_trial(tune, write_study):
     assert columns <= set(study_frames.tuning(study.model_copy(update={"name": "none"}), store).columns)
 
 
-def test_another_protocol_is_another_search(tune, write_study):
-    """With another batch nothing is mixed; the frame shows the newer one alone."""
+def test_another_protocol_starts_another_search(tune, write_study):
+    """With another batch size nothing is mixed; the frame has the newer search only."""
     study = load_study(write_study(extra=TUNE))
     tune(study)
     other = load_study(write_study(extra=TUNE.replace("batch = 3", "batch = 4")))
@@ -272,5 +277,5 @@ def test_another_protocol_is_another_search(tune, write_study):
     assert len(store.configurations(study.name)) == 28
     assert len(study_frames.tuning(other, store)) == 14
     newest = {search.optuna for search in searching.make_searches(other)}
-    chosen = {each.run_id for each in store.configurations(study.name) if each.optuna in newest}
+    chosen = {item.run_id for item in store.configurations(study.name) if item.optuna in newest}
     assert set(study_frames.tuning(other, store)["run_id"]) == chosen
