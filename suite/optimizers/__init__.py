@@ -82,7 +82,7 @@ def find_optimizer(kind: str, folder: Path | None = None) -> type[Optimizer]:
             "kind",
             f'there is no optimizer "{kind}"',
             did_you_mean(kind, OPTIMIZERS),
-            f'Write one of {", ".join(OPTIMIZERS)}, or "package.module:Class" for any torch optimizer',
+            f'Choose from: {", ".join(OPTIMIZERS)}, or write "package.module:Class" for any torch optimizer',
         )
     cls: type[Optimizer] = load_object(kind, folder, key="kind", base=Optimizer, example="torch.optim:AdamW")
     for old, new in _RENAMED.items():

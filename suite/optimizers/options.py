@@ -53,7 +53,7 @@ def resolve_options(cls: type[Optimizer], given: Mapping[str, object]) -> dict[s
     known = constructor_options(cls)
     if not any(p.kind is Parameter.VAR_KEYWORD for p in inspect.signature(cls).parameters.values()):
         for name in given.keys() - known.keys():
-            hint = f"Write one of {', '.join(known)}" if known else "Remove it"
+            hint = f"Choose from: {', '.join(known)}" if known else "Remove it"
             raise UserError(name, f"{cls.__name__} has no such option", did_you_mean(name, known, _OTHER_NAMES), hint)
     if missing := [name for name, p in known.items() if p.default is Parameter.empty and name not in given]:
         raise UserError(missing[0], f"missing; {cls.__name__} has no default for it", f"Write {missing[0]} = VALUE")

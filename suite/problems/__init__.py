@@ -45,7 +45,7 @@ def find_problem(key: str, folder: Path | None = None) -> Problem:
     if key in PROBLEMS:
         return PROBLEMS[key]
     if ":" not in key:
-        hint = f"Write one of {', '.join(PROBLEMS)}"
+        hint = f"Choose from: {', '.join(PROBLEMS)}"
         raise UserError("problem", f'there is no problem "{key}"', did_you_mean(key, PROBLEMS), hint)
     problem: Problem = load_object(key, folder, key="problem", base=Problem, example="my_problem:PROBLEM")
     for name in ("train_examples", "test_examples", "chance_loss"):
@@ -69,7 +69,7 @@ def resolve_options(problem: Problem, given: Mapping[str, Any]) -> dict[str, Any
     known = {name: option.default for name, option in inspect.signature(problem.network).parameters.items()}
     for name in given:
         if name not in known:
-            hint = f"Write one of {', '.join(known)}" if known else "Remove it"
+            hint = f"Choose from: {', '.join(known)}" if known else "Remove it"
             raise UserError(name, f"{problem.key} has no such option", did_you_mean(name, known), hint)
     if given:
         try:

@@ -74,7 +74,9 @@ def _rows() -> Tensor:
     try:
         rows = np.loadtxt(path, dtype=np.uint8, delimiter=",")
     except (OSError, ValueError) as error:
-        raise UserError(str(path), f"cannot read the digits: {error}", "Install scikit-learn again") from error
+        raise UserError(
+            str(path), f"cannot read the digits: {str(error).rstrip('.')}", "Install scikit-learn again"
+        ) from error
     digest = hashlib.sha256(rows.tobytes()).hexdigest()
     if digest != SHA256:
         raise UserError(str(path), f"expected SHA-256 {SHA256}, got {digest}", "Install scikit-learn again")

@@ -1,17 +1,17 @@
-"""A regression of one's own, written as a user would: no accuracy, and an option; named `line:LINE`."""
+"""A regression as a user would write it, without accuracy and with an option: `line:LINE`."""
 
 import torch
 from torch import nn
 
-from suite.problems import Data, Problem
+from ravine import Data, Problem
 
 
 class Line(Problem):
-    """y = 2x + 1 with a little noise, a straight line through it."""
+    """A straight line through noisy points of y = 2x + 1."""
 
     key = "line"
     summary = "a straight line through 60 noisy points"
-    source = "made up for the tests"
+    source = "synthetic"
     train_examples = 60
     test_examples = 20
     chance_loss = 1.4
@@ -19,15 +19,15 @@ class Line(Problem):
 
     def network(self, start: float = 0.0):
         if not isinstance(start, float):
-            raise ValueError(f'start: expected a number, got "{start}"')  # noqa: TRY004 (as a problem tells it)
+            raise ValueError(f'start: expected a number, got "{start}"')  # noqa: TRY004 (see ravine.Problem)
         layer = nn.Linear(1, 1)
         nn.init.constant_(layer.weight, start)
         return layer
 
     def load(self, root):
-        draw = torch.Generator().manual_seed(7)
-        x = torch.rand(80, 1, generator=draw) * 2 - 1
-        y = 2 * x + 1 + 0.1 * torch.randn(80, 1, generator=draw)
+        generator = torch.Generator().manual_seed(7)
+        x = torch.rand(80, 1, generator=generator) * 2 - 1
+        y = 2 * x + 1 + 0.1 * torch.randn(80, 1, generator=generator)
         return Data(x[:60], y[:60], x[60:], y[60:])
 
     def synthetic_batch(self, n):
@@ -41,7 +41,7 @@ class Line(Problem):
 
 
 class Uncounted(Line):
-    """Says that it has an accuracy, and has no method for it."""
+    """Has an accuracy in its metrics, but no method for it."""
 
     metrics = ("loss", "accuracy")
 
@@ -50,7 +50,7 @@ LINE, UNCOUNTED = Line(), Uncounted()
 
 
 class Halving(torch.optim.SGD):
-    """Gradient descent whose learning rate is halved by its own step."""
+    """Gradient descent that halves its learning rate in each step."""
 
     def step(self, closure=None):
         super().step(closure)
@@ -59,7 +59,7 @@ class Halving(torch.optim.SGD):
 
 
 class Backtracking(torch.optim.Optimizer):
-    """Gradient descent whose learning rate is halved, each step anew, until the loss falls by a tenth of η |g|²."""
+    """Gradient descent with a line search: each step halves η until the loss decreases by at least a tenth of η |g|²."""
 
     requires_loss_fn = True
 

@@ -1,4 +1,4 @@
-"""Small problems that the tests share, written as a user would: one file beside the study, named `toy:BLOBS`."""
+"""Small problems for tests as a user would write them, in a file beside the study, such as `toy:BLOBS`."""
 
 import math
 import os
@@ -9,15 +9,15 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from suite.problems import Data, Problem
+from ravine import Data, Problem
 
 
 class Blobs(Problem):
-    """Four Gaussian clouds in the plane; a small network with batch norm. A trial takes some ten milliseconds."""
+    """Four Gaussian clouds in the plane and a small network with batch norm. A trial takes about ten milliseconds."""
 
     key = "blobs"
     summary = "four Gaussian clouds, a network of 8 hidden units"
-    source = "made up for the tests"
+    source = "synthetic"
     train_examples = 256
     test_examples = 100
     chance_loss = math.log(4)
@@ -27,10 +27,10 @@ class Blobs(Problem):
         return nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 4))
 
     def load(self, root):
-        draw = torch.Generator().manual_seed(5)
+        generator = torch.Generator().manual_seed(5)
         targets = torch.arange(self.train_examples + self.test_examples) % 4
         centres = torch.tensor([[2.0, 2.0], [-2.0, 2.0], [-2.0, -2.0], [2.0, -2.0]])
-        inputs = centres[targets] + torch.randn(len(targets), 2, generator=draw)
+        inputs = centres[targets] + torch.randn(len(targets), 2, generator=generator)
         n = self.train_examples
         return Data(inputs[:n], targets[:n], inputs[n:], targets[n:])
 
@@ -48,7 +48,7 @@ class Blobs(Problem):
 
 
 class SlowBlobs(Blobs):
-    """The same numbers, a fifth of a second later: time enough to be killed in."""
+    """The same values after a fifth of a second, which is enough time to kill the process."""
 
     key = "slow_blobs"
     seconds = 0.2
@@ -59,14 +59,14 @@ class SlowBlobs(Blobs):
 
 
 class QuickBlobs(SlowBlobs):
-    """The same again, a twentieth of a second later."""
+    """The same after a twentieth of a second."""
 
     key = "quick_blobs"
     seconds = 0.05
 
 
 class DeadlyBlobs(Blobs):
-    """Kills its own process, as the system does when memory runs out, unless a file `spare` lies beside this one."""
+    """Kills its process, as the system does when it is out of memory, unless there is a file `spare` beside this one."""
 
     key = "deadly_blobs"
 
@@ -76,8 +76,8 @@ class DeadlyBlobs(Blobs):
         return super().network()
 
 
-def _tries():
-    """Note this process in a file beside this one; how many are noted there."""
+def _count_try():
+    """Append this process to the file `tries` beside this one, and return the number of its lines."""
     with Path(__file__).with_name("tries").open("a+") as file:
         print(os.getpid(), file=file, flush=True)
         file.seek(0)
@@ -85,79 +85,79 @@ def _tries():
 
 
 class OnceDeadlyBlobs(Blobs):
-    """Kills its own process the first time that it is run, and notes each time in a file beside this one."""
+    """Kills its process when it runs for the first time, and counts its runs in the file `tries`."""
 
     key = "once_deadly_blobs"
 
     def network(self):
-        if _tries() == 1:
+        if _count_try() == 1:
             os.kill(os.getpid(), signal.SIGKILL)
         return super().network()
 
 
 class QuietBlobs(Blobs):
-    """Ends its own process with exit status 0, as some library's clean-up might; notes each time in a file beside this one."""
+    """Ends its process with exit status 0, as the clean-up of a library might, and counts its runs in the file `tries`."""
 
     key = "quiet_blobs"
 
     def network(self):
-        _tries()
+        _count_try()
         os._exit(0)
 
 
 class ContextBlobs(Blobs):
-    """Breaks its process for good, as an illegal access breaks CUDA's context, and raises; notes each time in a file."""
+    """Makes its process unusable, as an illegal access does to the CUDA context, and raises; counts its runs in `tries`."""
 
     key = "context_blobs"
 
     def network(self):
         from suite.execution import local
 
-        _tries()
+        _count_try()
         local.device_works = lambda _: False
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
 
 class HungryBlobs(Blobs):
-    """Has memory for 16 examples at a time in training, where what the backward pass needs is kept."""
+    """Has memory for 16 examples at a time in training, in which the activations for the backward pass are stored."""
 
     key = "hungry_blobs"
 
     def loss(self, outputs, targets):
         if len(outputs) > 16 and torch.is_grad_enabled():
-            self.eat()
+            self.run_out_of_memory()
         return super().loss(outputs, targets)
 
 
 class CudaHungryBlobs(HungryBlobs):
-    """Runs out of it as CUDA's allocator does."""
+    """Raises the error of CUDA's allocator."""
 
     key = "cuda_hungry_blobs"
 
-    def eat(self):
+    def run_out_of_memory(self):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
 
 class CpuHungryBlobs(HungryBlobs):
-    """Asks torch's CPU allocator for more than any machine has."""
+    """Requests more memory from torch's CPU allocator than any machine has."""
 
     key = "cpu_hungry_blobs"
 
-    def eat(self):
+    def run_out_of_memory(self):
         torch.empty(2**50)
 
 
 class PythonHungryBlobs(HungryBlobs):
-    """Asks Python for more than any machine has."""
+    """Requests more memory from Python than any machine has."""
 
     key = "python_hungry_blobs"
 
-    def eat(self):
+    def run_out_of_memory(self):
         bytearray(2**60)
 
 
 class DropoutBlobs(Blobs):
-    """Draws random numbers while it trains."""
+    """Draws random numbers during training."""
 
     key = "dropout_blobs"
 
@@ -166,7 +166,7 @@ class DropoutBlobs(Blobs):
 
 
 class BuggyBlobs(Blobs):
-    """Has a bug where the network is built."""
+    """Has a bug in `network`."""
 
     key = "buggy_blobs"
 
@@ -175,7 +175,7 @@ class BuggyBlobs(Blobs):
 
 
 class Noise(Blobs):
-    """Labels that have nothing to do with the inputs: nothing can be learnt."""
+    """Has inputs without information about the labels, so nothing can be learnt."""
 
     key = "noise"
 

@@ -4,7 +4,7 @@ import matplotlib as mpl
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from surface_paths import WAYS, of
+from surface_paths import TRAJECTORIES, trajectory_frames
 
 from reports.figures import style
 from reports.sections import trajectories
@@ -52,10 +52,10 @@ def styles():
 @pytest.fixture
 def surface():
     """Trajectories on the valley that converge, leave the window, overflow and return."""
-    return trajectories.surface_results(of(WAYS))[0]
+    return trajectories.surface_results(trajectory_frames(TRAJECTORIES))[0]
 
 
 @pytest.fixture
 def trajectory_styles():
     """A style for each label and each optimizer of these trajectories."""
-    return trajectories.trajectory_styles(of(WAYS))
+    return trajectories.trajectory_styles(trajectory_frames(TRAJECTORIES))

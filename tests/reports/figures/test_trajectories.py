@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from surface_paths import WAYS
+from surface_paths import TRAJECTORIES
 
 from reports.figures import trajectories as drawn
 from reports.frames.study_frames import SURFACES
@@ -36,7 +36,7 @@ def test_small_multiples_have_a_row_for_each_optimizer_and_a_column_for_each_rat
     assert [text.get_text() for text in grid[2, 0].texts] == ["not recorded"]
     assert not grid[0, 0].axison
     way = grid[0, 1].lines[1]
-    assert way.get_xydata().tolist() == [[-5.0, -2.0], *map(list, WAYS["GD 0.4"][3])]
+    assert way.get_xydata().tolist() == [[-5.0, -2.0], *map(list, TRAJECTORIES["GD 0.4"][3])]
     assert (
         to_hex(way.get_color())
         == trajectory_styles["GD"].color

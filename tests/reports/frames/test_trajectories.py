@@ -1,11 +1,11 @@
-"""`reports.frames.trajectories` and `reports.sections.trajectories`: which paths are one optimizer's, how each ended, what is said."""
+"""Tests of `reports.frames.trajectories` and `reports.sections.trajectories`."""
 
 import math
 
 import numpy as np
 import pandas as pd
 import pytest
-from surface_paths import DOWN, WAYS, of
+from surface_paths import DOWN, TRAJECTORIES, trajectory_frames
 
 from reports.frames import trajectories
 from reports.frames.study_frames import SURFACES, Frames
@@ -15,18 +15,18 @@ from reports.text import notes
 
 @pytest.fixture
 def frames():
-    """Paths that come in, run off, leave the numbers and come back on the valley, one on Beale's function, one missing."""
-    return of(WAYS)
+    """Return trajectories that converge, diverge, overflow and return on the valley, one on Beale's function, and a gap."""
+    return trajectory_frames(TRAJECTORIES)
 
 
 @pytest.fixture
 def ground(frames):
-    """What is recorded on the valley."""
+    """Return the results on the valley."""
     return path_section.surface_results(frames)[0]
 
 
-def test_a_path_begins_at_the_start_of_its_surface(frames):
-    """Step 0 is the start, the recorded places follow with their heights; a trial without a record has no path."""
+def test_a_trajectory_begins_at_the_start_of_its_function(frames):
+    """Step 0 is the start, and the recorded points follow with their heights; a trial without a record has none."""
     table = trajectories.trajectory_points(frames)
     assert list(table["label"].unique()) == ["GD 0.4", "GD 0.6", "GD 2", "Adam 0.4", "Far"]
     own = table[table["label"] == "GD 0.4"]
@@ -36,8 +36,8 @@ def test_a_path_begins_at_the_start_of_its_surface(frames):
     assert table[table["label"] == "Far"][["x1", "x2"]].to_numpy().tolist() == [[1.0, 1.0], [1.5, 0.7]]
 
 
-def test_repeats_which_are_equal_are_one_path(frames):
-    """A second repeat of a label adds no place."""
+def test_equal_repeats_are_one_trajectory(frames):
+    """A second repeat of a label adds no points."""
     again = frames.points.assign(repeat=1)
     more = Frames(
         pd.concat([frames.trials, frames.trials.assign(repeat=1)]), pd.concat([frames.points, again]), frames.planned
@@ -45,15 +45,15 @@ def test_repeats_which_are_equal_are_one_path(frames):
     pd.testing.assert_frame_equal(trajectories.trajectory_points(more), trajectories.trajectory_points(frames))
 
 
-def test_labels_that_differ_in_the_learning_rate_alone_are_one_optimizer(frames):
-    """By rule, options and surface, the lowest rate first, named by what their labels have in common."""
+def test_labels_that_differ_only_in_the_learning_rate_are_one_optimizer(frames):
+    """They share rule, options and function; the lowest rate comes first, and the name is what the labels have in common."""
     found = {family.name: dict(family.labels) for family in trajectories.families(frames)}
     assert found["GD"] == {0.4: "GD 0.4", 0.6: "GD 0.6", 2.0: "GD 2"}
     assert found["Adam"] == {0.4: "Adam 0.4"}
     assert [family.surface for family in trajectories.families(frames)] == ["valley", "valley", "beale", "valley"]
 
 
-def test_optimizers_of_one_name_are_told_apart_by_their_options(frames):
+def test_optimizers_of_one_name_are_distinguished_by_their_options(frames):
     """Two momentums with different γ are two rows, each with its γ."""
     trials = frames.trials.copy()
     gammas = {"GD 0.4": 0.5, "GD 0.6": 0.25, "GD 2": 0.25}
@@ -65,8 +65,8 @@ def test_optimizers_of_one_name_are_told_apart_by_their_options(frames):
     assert names[:2] == ["GD (momentum 0.5)", "GD (momentum 0.25)"]
 
 
-def test_how_each_path_ended(frames):
-    """Its height, the first step at 1% of the first height, and whether it diverges: not where it came back down."""
+def test_final_points(frames):
+    """Height, first step at 1% of the initial height, and divergence, which excludes a trajectory that returned."""
     ended = trajectories.final_points(trajectories.trajectory_points(frames), frames).set_index("label")
     assert ended["diverges"].to_dict() == {
         "GD 0.4": False,
@@ -82,9 +82,9 @@ def test_how_each_path_ended(frames):
     assert ended.loc["GD 0.6", "steps"] == 2
 
 
-def test_a_trial_that_broke_has_no_path_and_does_not_diverge(wording):
-    """Its label is `failed` in the table; where another repeat ended, that one's path is the label's."""
-    broke = of(WAYS | {"GD 0.4": (0.4, "valley", "failed", DOWN[:1])})
+def test_a_failed_trial_has_no_trajectory_and_does_not_diverge(wording):
+    """Its label is `failed` in the table; if another repeat ended, its trajectory is used."""
+    broke = trajectory_frames(TRAJECTORIES | {"GD 0.4": (0.4, "valley", "failed", DOWN[:1])})
     (ground, *_) = path_section.surface_results(broke)
     assert "GD 0.4" not in set(ground.ended["label"])
     assert path_section.answer((ground,)).endswith("2 of 3 trajectories diverge.")
@@ -96,27 +96,27 @@ def test_a_trial_that_broke_has_no_path_and_does_not_diverge(wording):
     why = Frames(broke.trials.assign(reason="out of memory"), broke.points, broke.planned)
     assert "GD 0.4 (out of memory)" in notes.failed_on_surface(why)
     wording(notes.failed_on_surface(why))
-    again = of(WAYS)
+    again = trajectory_frames(TRAJECTORIES)
     both = Frames(
         pd.concat([broke.trials, again.trials.assign(repeat=1)], ignore_index=True),
         pd.concat([broke.points, again.points.assign(repeat=1)], ignore_index=True),
-        dict.fromkeys(WAYS, 2),
+        dict.fromkeys(TRAJECTORIES, 2),
     )
     (ground, *_) = path_section.surface_results(both)
     ended = ground.ended.set_index("label").loc["GD 0.4"]
     assert (ended["steps"], ended["diverges"]) == (3, False)
 
 
-def test_a_path_that_is_coming_back_does_not_diverge():
-    """It ends higher than it began, 19.6 after 10.5, but far below its greatest height, 1801.6."""
-    frames = of({"Adam 2": (2.0, "valley", "ok", [(-4.0, 30.0), (-4.0, 3.0)])})
+def test_a_returning_trajectory_does_not_diverge():
+    """It ends higher than it began, 19.6 after 10.5, but far below its maximum, 1801.6."""
+    frames = trajectory_frames({"Adam 2": (2.0, "valley", "ok", [(-4.0, 30.0), (-4.0, 3.0)])})
     (ended,) = trajectories.final_points(trajectories.trajectory_points(frames), frames).to_dict(orient="records")
     assert ended["height"] == pytest.approx(19.6)
     assert not ended["diverges"]
 
 
-def test_the_best_learning_rate_is_that_which_ends_lowest_and_never_one_that_diverges(frames, ground):
-    """GD's is 0.4; an optimizer whose paths all diverge has none."""
+def test_the_best_learning_rate_ends_lowest_and_does_not_diverge(frames, ground):
+    """GD's is 0.4; an optimizer whose trajectories all diverge has none."""
     gd, adam, *_ = ground.families
     assert trajectories.best_label(gd, ground.ended) == "GD 0.4"
     assert trajectories.best_label(adam, ground.ended) == "Adam 0.4"
@@ -124,8 +124,8 @@ def test_the_best_learning_rate_is_that_which_ends_lowest_and_never_one_that_div
     assert trajectories.best_label(gd, lost) is None
 
 
-def test_the_window_holds_what_matters_and_no_path_that_runs_away(frames):
-    """Start, minimum and the places near them are inside; a place 900 away does not widen the frame."""
+def test_the_window_excludes_diverging_points(frames):
+    """Start, minimum and points near them are inside; a point 900 away does not widen the window."""
     table = trajectories.trajectory_points(frames)
     a, b, c, d = shown = trajectories.window(SURFACES["valley"], table[table["surface"] == "valley"])
     for x1, x2 in [(-5, -2), (0, 0), *DOWN]:
@@ -136,8 +136,8 @@ def test_the_window_holds_what_matters_and_no_path_that_runs_away(frames):
     assert not trajectories.ends_outside(table[table["label"] == "Adam 0.4"], shown)
 
 
-def test_what_is_drawn_of_a_path_that_runs_away_keeps_its_direction(frames):
-    """Far places come nearer along their ray from the window's middle; places inside stay to the bit; nothing overflows."""
+def test_clipped_points_keep_their_direction(frames):
+    """Far points move along their ray to the centre; near points are bit-for-bit identical; nothing overflows."""
     table = trajectories.trajectory_points(frames)
     shown = (-6.0, 2.0, -3.0, 3.0)
     drawn = trajectories.clip_far_points(table[table["label"] == "GD 2"], shown)
@@ -151,22 +151,22 @@ def test_what_is_drawn_of_a_path_that_runs_away_keeps_its_direction(frames):
     assert inside.tolist() == [[-5.0, -2.0], *map(list, DOWN)]
 
 
-def test_the_answer_names_who_ends_lowest_and_counts_what_diverges(ground, wording):
-    """With learning rate and height, no interval and no verdict; two of the four paths on the valley diverge."""
+def test_the_answer_has_the_lowest_value_and_the_number_of_divergences(ground, wording):
+    """It has learning rate and height, no interval and no verdict; two of the four trajectories diverge."""
     text = path_section.answer((ground,))
     for part in ("GD at η\u00a0=\u00a00.4", "after 3 steps", "0.0012 above", "2 of 4 trajectories diverge."):
         assert part in text
     wording(text)
 
 
-def test_a_surface_where_all_diverges_has_no_winner():
-    """The answer says so."""
-    on = path_section.surface_results(of({"GD 2": WAYS["GD 2"]}))
+def test_a_function_on_which_all_diverge_has_no_best_optimizer():
+    """The answer states it."""
+    on = path_section.surface_results(trajectory_frames({"GD 2": TRAJECTORIES["GD 2"]}))
     assert path_section.answer(on) == "Every trajectory diverges."
 
 
 def test_the_table_has_a_row_for_each_optimizer_and_a_column_for_each_rate(ground):
-    """Sorted by the best end; the best of a row is bold; what diverges says so and sorts last."""
+    """Rows are sorted by the lowest final value; the best of a row is bold; diverging ones are last."""
     sheet = path_section.surface_table(ground, name="estimates", heading="The valley")
     assert [column.title for column in sheet.columns] == ["Optimizer", "η=0.1", "η=0.4", "η=0.6", "η=2", "Steps to 1%"]
     rows = {row[0].text: [cell.text for cell in row[1:]] for row in sheet.rows}
@@ -176,14 +176,14 @@ def test_the_table_has_a_row_for_each_optimizer_and_a_column_for_each_rate(groun
     assert [cell.best for cell in sheet.rows[0]] == [False, False, True, False, False, False]
 
 
-def test_numbers_of_any_size_are_told_with_two_digits():
-    """Plain between a thousandth and ten thousand, with an exponent beyond."""
+def test_compact_numbers_have_two_digits():
+    """They have an exponent below a thousandth and from ten thousand on."""
     told = [0.0, 0.0887, 1.5, 5600, 1.84e-5, 5.6e6, -2e-9, math.nan]
     assert [notes.compact(value) for value in told] == ["0", "0.089", "1.5", "5,600", "1.8e−5", "5.6e6", "−2.0e−9", "–"]
 
 
-def test_trials_without_a_surface_have_no_paths(frames):
-    """Other problems' records are on no surface, and one such trial is enough."""
+def test_trials_without_a_test_function_have_no_trajectories(frames):
+    """One trial without a test function is enough."""
     assert frames.on_surfaces
     some = frames.trials.assign(problem_options=[{}, *frames.trials["problem_options"][1:]])
     assert not Frames(some, frames.points, frames.planned).on_surfaces

@@ -1,4 +1,4 @@
-"""`suite.problems.airfoil`: the data, its standardisation and the loss are those of the source."""
+"""`suite.problems.airfoil`: data, standardisation and loss are those of the source."""
 
 import dataclasses
 import math
@@ -17,7 +17,7 @@ from suite.spec.study_file import load_reference, load_study
 from suite.training.run_trial import run_trial
 
 PROBLEM = PROBLEMS["airfoil_linear"]
-LEAST_SQUARES = 0.241688  # sources, section 4
+LEAST_SQUARES = 0.241688
 
 
 @pytest.fixture(scope="module")
@@ -33,36 +33,36 @@ def trials():
 
 
 def test_each_column_is_standardised_over_all_rows(airfoil, data):
-    """Minus the mean over all 1,503 rows, divided by the population deviation: worked out with the standard library."""
+    """Each column is standardised with mean and population standard deviation of all 1,503 rows, by the standard library."""
     lines = (airfoil / "airfoil" / "airfoil_self_noise.dat").read_text(encoding="ascii").splitlines()
     columns = list(zip(*(map(float, line.split()) for line in lines), strict=True))
     assert len(lines) == 1_503
     ours = torch.cat([data.train_inputs, data.train_targets[:, None]], dim=1)
     assert ours.shape == (1_500, 6)
-    for column, found in zip(columns, ours.T, strict=True):
+    for column, values in zip(columns, ours.T, strict=True):
         mean, deviation = statistics.fmean(column), statistics.pstdev(column)
         expected = [(value - mean) / deviation for value in column[:1_500]]
-        assert found.tolist() == pytest.approx(expected, abs=1e-6)
+        assert values.tolist() == pytest.approx(expected, abs=1e-6)
 
 
-def test_it_is_tested_on_the_rows_it_is_trained_on(data):
-    """As the source does: the printed number is the loss over the training rows."""
+def test_the_test_set_is_the_training_set(data):
+    """The source publishes the loss over the training rows."""
     assert torch.equal(data.train_inputs, data.test_inputs)
     assert torch.equal(data.train_targets, data.test_targets)
     assert PROBLEM.train_examples == PROBLEM.test_examples == len(data.test_targets)
 
 
-def test_least_squares_reaches_what_the_sources_say(data):
-    """The smallest loss, ½ the mean squared residual of least squares with a bias, is 0.241688; a constant's is chance."""
+def test_least_squares_reaches_its_known_loss(data):
+    """The minimum, half the mean squared residual of least squares with a bias, is 0.241688; a constant has chance_loss."""
     x, y = np.column_stack([data.train_inputs.numpy(), np.ones(1_500)]), data.train_targets.double().numpy()
-    best = np.linalg.lstsq(x, y)[0]
-    w = torch.from_numpy(x) @ torch.from_numpy(best)
-    assert PROBLEM.loss(w, data.train_targets.double()).item() == pytest.approx(LEAST_SQUARES, abs=1e-6)
+    weights = np.linalg.lstsq(x, y)[0]
+    outputs = torch.from_numpy(x) @ torch.from_numpy(weights)
+    assert PROBLEM.loss(outputs, data.train_targets.double()).item() == pytest.approx(LEAST_SQUARES, abs=1e-6)
     assert PROBLEM.chance_loss == pytest.approx(y.var() / 2, rel=1e-5)
 
 
 def test_the_initialisation_is_an_option():
-    """`normal` draws weights of deviation 0.01 and sets the bias to 0; `default` is nn.Linear's own, within ±1/√5."""
+    """`normal` draws weights with standard deviation 0.01 and sets the bias to 0; `default` is nn.Linear's, within ±1/√5."""
     weights, defaults = [], []
     torch.manual_seed(0)
     for _ in range(200):
@@ -75,16 +75,16 @@ def test_the_initialisation_is_an_option():
     assert max(map(abs, defaults)) == pytest.approx(1 / math.sqrt(5), rel=0.01)
 
 
-def test_an_option_that_does_not_exist_is_told():
-    """An unknown option and an unknown value of one are each told with what there is."""
-    with pytest.raises(UserError, match=r'initialization: airfoil_linear .* Did you mean "initialisation"\?'):
-        resolve_options(PROBLEM, {"initialization": "normal"})
-    with pytest.raises(UserError, match=r'initialisation: expected one of normal, default, got "zero"'):
-        resolve_options(PROBLEM, {"initialisation": "zero"})
+@pytest.mark.parametrize("options", [{"initialization": "normal"}, {"initialisation": "zero"}], ids=str)
+def test_invalid_options_are_errors(wording, options):
+    """An unknown option and an invalid value are errors with what is allowed."""
+    with pytest.raises(UserError) as error:
+        resolve_options(PROBLEM, options)
+    wording(error.value)
 
 
-def test_a_trial_is_the_source_s_loop(airfoil, data, trials):
-    """Momentum on batches of 10 in a seeded order, written out in numpy's float64, ends at the same loss."""
+def test_a_trial_equals_the_loop_of_the_source(airfoil, data, trials):
+    """Momentum with batches of 10 in a seeded order, written out in numpy's float64, ends at the same loss."""
     trial = trials["Momentum 0.02/0.9"]
     result = run_trial(trial, data=airfoil)
     assert result.outcome is Outcome.OK, result.reason
@@ -102,8 +102,8 @@ def test_a_trial_is_the_source_s_loop(airfoil, data, trials):
     assert set(values) == {"train/step_loss", "train/loss", "test/loss"}
 
 
-def test_the_torch_class_beside_a_rule_starts_elsewhere(trials):
-    """Each of the seven rules has its torch class, which starts from PyTorch's default initialisation."""
+def test_torch_classes_have_the_default_initialisation(trials):
+    """Each of the seven rules is paired with its torch class, which has PyTorch's default initialisation."""
     rules = [label for label in trials if not label.endswith("(torch)")]
     assert len(rules) == 7
     assert len(trials) == 14
@@ -116,19 +116,19 @@ def test_the_torch_class_beside_a_rule_starts_elsewhere(trials):
         )
 
 
-def test_every_printed_number_has_its_label(trials):
-    """The reference has eleven numbers, each for an optimizer of the study, none below least squares."""
-    printed = {label: numbers["test/loss"] for label, numbers in load_reference("airfoil")["results"].items()}
-    assert len(printed) == 11
-    assert printed.keys() <= trials.keys()
-    assert min(printed.values()) > LEAST_SQUARES
+def test_every_published_value_has_its_label(trials):
+    """The reference has eleven values, each for an optimizer of the study, none below least squares."""
+    published = {label: values["test/loss"] for label, values in load_reference("airfoil")["results"].items()}
+    assert len(published) == 11
+    assert published.keys() <= trials.keys()
+    assert min(published.values()) > LEAST_SQUARES
 
 
-def test_the_printed_numbers_lie_in_the_measured_spread(airfoil, trials):
-    """AdaDelta's two numbers, which ε sets apart by 0.02, lie between the lowest and the highest of ten repeats."""
-    printed = load_reference("airfoil")["results"]
+def test_published_values_lie_in_the_range_of_ten_repeats(airfoil, trials):
+    """AdaDelta's two published values, which differ by 0.02 due to ε, lie within the range of ten repeats."""
+    published = load_reference("airfoil")["results"]
     for label in ("AdaDelta", "AdaDelta (torch)"):
         runs = [run_trial(dataclasses.replace(trials[label], repeat=repeat), data=airfoil) for repeat in range(10)]
         losses = [[p.value for p in run.points if p.metric == "test/loss"][-1] for run in runs]
-        assert min(losses) < printed[label]["test/loss"] < max(losses)
+        assert min(losses) < published[label]["test/loss"] < max(losses)
         assert min(losses) > LEAST_SQUARES

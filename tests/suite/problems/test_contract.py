@@ -1,4 +1,4 @@
-"""What every problem of the registry keeps to, whatever its network and data."""
+"""The contract of every problem of the registry."""
 
 import math
 
@@ -8,14 +8,14 @@ from torch import nn
 
 from suite.problems import PROBLEMS, Classification
 
-FIXED = {"surface"}  # starts from one place
+FIXED = {"surface"}  # has a fixed start
 every = pytest.mark.parametrize("key", PROBLEMS)
 classification = [key for key, problem in PROBLEMS.items() if isinstance(problem, Classification)]
 
 
 @every
-def test_a_problem_is_registered_under_its_own_key_and_says_what_and_whence_it_is(key):
-    """The registry's key is the problem's, and `ravine list problems` has a summary and a source to print."""
+def test_a_problem_has_its_key_a_summary_and_a_source(key):
+    """The key in the registry is the problem's, and `ravine list problems` has a summary and a source to print."""
     problem = PROBLEMS[key]
     assert problem.key == key
     assert problem.summary
@@ -24,7 +24,7 @@ def test_a_problem_is_registered_under_its_own_key_and_says_what_and_whence_it_i
 
 @every
 def test_the_weights_are_drawn_from_the_seeded_generator(key):
-    """One seed gives one network, another seed another where the start is not fixed, and no two share a parameter."""
+    """Equal seeds give equal networks, different seeds different ones unless the start is fixed; none share parameters."""
     problem, networks = PROBLEMS[key], []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
@@ -35,8 +35,8 @@ def test_the_weights_are_drawn_from_the_seeded_generator(key):
 
 
 @every
-def test_a_sample_goes_through_network_and_loss(key):
-    """Made-up examples are as many as asked for, and give one finite loss with a gradient for every parameter."""
+def test_a_synthetic_batch_goes_through_network_and_loss(key):
+    """A synthetic batch of n examples gives one finite loss with a gradient for every parameter."""
     problem = PROBLEMS[key]
     network, (inputs, targets) = problem.network(), problem.synthetic_batch(6)
     assert len(inputs) == len(targets) == 6
@@ -49,7 +49,7 @@ def test_a_sample_goes_through_network_and_loss(key):
 
 @every
 def test_the_loss_of_a_batch_is_the_mean_over_its_examples(key):
-    """Twice the same batch in one gives the same loss, not twice as much."""
+    """A batch with every example twice has the same loss."""
     problem = PROBLEMS[key]
     network, (inputs, targets) = problem.network().eval(), problem.synthetic_batch(6)
     outputs = network(problem.prepare(inputs)).detach()
@@ -58,8 +58,8 @@ def test_the_loss_of_a_batch_is_the_mean_over_its_examples(key):
 
 
 @pytest.mark.parametrize("key", classification)
-def test_a_constant_prediction_of_ten_classes_is_at_chance(key):
-    """Equal scores cost ln 10, the chance loss; of ten classes that all score alike the first counts as predicted."""
+def test_a_constant_prediction_has_the_chance_loss(key):
+    """Equal scores of ten classes have the loss ln 10, which is `chance_loss`, and the first class is the prediction."""
     problem, targets = PROBLEMS[key], torch.arange(10)
     outputs = torch.zeros(10, 10)
     assert problem.loss(outputs, targets).item() == pytest.approx(math.log(10))
@@ -69,10 +69,10 @@ def test_a_constant_prediction_of_ten_classes_is_at_chance(key):
 
 
 @pytest.mark.parametrize("key", classification)
-def test_cross_entropy_is_its_formula(key):
-    """The loss is the mean of ln Σ exp(score) − score of the right class, worked out in float64."""
+def test_cross_entropy_equals_its_formula(key):
+    """The loss is the mean of ln Σ exp(score) − score of the correct class, computed in float64."""
     torch.manual_seed(0)
     outputs, targets = torch.randn(7, 10, dtype=torch.float64), torch.tensor([0, 3, 9, 9, 1, 5, 7])
     rows = zip(outputs.tolist(), targets.tolist(), strict=True)
-    costs = [math.log(sum(map(math.exp, row))) - row[right] for row, right in rows]
-    assert PROBLEMS[key].loss(outputs, targets).item() == pytest.approx(sum(costs) / 7, rel=1e-12)
+    losses = [math.log(sum(map(math.exp, row))) - row[target] for row, target in rows]
+    assert PROBLEMS[key].loss(outputs, targets).item() == pytest.approx(sum(losses) / 7, rel=1e-12)

@@ -1,4 +1,4 @@
-"""`suite.problems.validation_split`: the validation split is a fixed sixth of the training examples, and knows no test example."""
+"""`suite.problems.validation_split`: a fixed sixth of the training examples, without any test example."""
 
 import torch
 
@@ -10,8 +10,8 @@ def _data(n=60):
     return Data(torch.arange(n), torch.arange(n) + 1000, -torch.arange(1, 11), -torch.arange(1, 11))
 
 
-def test_the_two_parts_make_up_the_training_set():
-    """One in six is held out, the rest is trained on, each with its own target, none in both and none left out."""
+def test_the_two_parts_are_the_training_set():
+    """One example in six is for validation and the others for training, each once and with its target."""
     split = validation_split(_data(), "p")
     assert (len(split.train_inputs), len(split.test_inputs)) == (50, 10)
     assert sorted(split.train_inputs.tolist() + split.test_inputs.tolist()) == list(range(60))
@@ -20,18 +20,18 @@ def test_the_two_parts_make_up_the_training_set():
     assert validation_examples(60_000) == 10_000
 
 
-def test_no_test_example_is_within_reach():
-    """No value of the test set is in the split, and no tensor of it shares memory with what it was taken from."""
+def test_no_test_example_is_accessible():
+    """No value of the test set is in the split, and no tensor of the split shares memory with the data."""
     data = _data()
     split = validation_split(data, "p")
-    whole = {getattr(data, name).untyped_storage().data_ptr() for name in data.__slots__}
+    originals = {getattr(data, name).untyped_storage().data_ptr() for name in data.__slots__}
     for name in split.__slots__:
         assert getattr(split, name).min() >= 0
-        assert getattr(split, name).untyped_storage().data_ptr() not in whole
+        assert getattr(split, name).untyped_storage().data_ptr() not in originals
 
 
 def test_the_split_is_fixed():
-    """The same problem has the same split whatever the random state, another problem another one; it is no run of rows."""
+    """A problem has one split for every random state, another problem has another; the examples are not consecutive."""
     first = validation_split(_data(), "p").test_inputs
     torch.manual_seed(3)
     assert torch.equal(validation_split(_data(), "p").test_inputs, first)
