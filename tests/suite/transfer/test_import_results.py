@@ -203,9 +203,9 @@ def test_an_imported_study_is_recorded_reported_and_compared_but_not_run(call, h
     assert not any("second" in target or "step" in target for target in report["targets"])
     assert json.loads(call("report", "mine", "--test", "max-t", "--json")[1])["test"] == "max-t"
     page = (here / "out/reports/mine/index.html").read_text(encoding="utf-8")
-    for absent in ("Examples/s", "same seeds", "paired by seed", "float32", "Gain of pairing", "<b>Lion", "#settings"):
+    for absent in ("Examples/s", "same seeds", "paired by seed", "float32", "from pairing", "<b>Lion", "#settings"):
         assert absent not in page, absent
-    for present in ("ravine import a.csv --study mine", "&lt;b&gt;Lion&lt;/b&gt;", "Measured elsewhere and imported."):
+    for present in ("ravine import a.csv --study mine", "&lt;b&gt;Lion&lt;/b&gt;", "Imported third-party results."):
         assert present in page, present
 
     assert json.loads(call("status", "mine", "--json")[1])["optimizers"]["SGD"]["ok"] == 8

@@ -67,9 +67,9 @@ def test_a_tuning_does_not_use_the_test_set(tune, write_study, monkeypatch):
 
     monkeypatch.setattr(type(trials.problems.find_problem(study.problem, study.folder)), "load", without_test_set)
     monkeypatch.setattr(trials, "train", recorded)
-    trials._data.cache_clear()
+    trials._load_data.cache_clear()
     store, _, executor = tune(study, "without_test_set")
-    trials._data.cache_clear()
+    trials._load_data.cache_clear()
     assert _results(store) == expected
     assert len(calls) == len(executor.ran) > 20
     for trial, data in calls:
@@ -261,7 +261,7 @@ def test_a_frame_has_a_row_for_each_optuna_trial(tune, write_study):
     assert table["param.lr"].iloc[0] == 0.1
     assert table["is_default"].sum() == 2
     assert set(table["range.lr"]) == {"{ log = [0.0001, 10.0] }", "{ log = [1e-05, 1.0] }"}
-    assert table["edge.beta1"].notna().tolist() == table["param.beta1"].notna().tolist()
+    assert table["at_bound.beta1"].notna().tolist() == table["param.beta1"].notna().tolist()
     assert study_frames.tuning(study.override(trials=3, optimizers=("Adam",)), store)["number"].tolist() == [0, 1, 2]
     assert (table["value"] < math.log(4)).any()
     columns = {"kind", "objective", "sampler", "repeats", "examples", "seconds"}
