@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def sample() -> ModuleType:
-    """The module `sample.py` of `tests/support`."""
+    """Return the module `sample.py` of `tests/support`."""
     import sample as module
 
     return module
@@ -16,7 +16,7 @@ def sample() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def compared():
-    """Four optimizers: A and B close, C and D behind."""
+    """Return a comparison of four optimizers: A and B close, C and D worse."""
     import numpy as np
 
     from reports.analysis import verdicts
@@ -28,7 +28,7 @@ def compared():
 
 @pytest.fixture(scope="session")
 def small(sample, tmp_path_factory):
-    """A built report of three optimizers with three repeats each."""
+    """Return a report of three optimizers with three repeats each."""
     from reports.pages.study import build
 
     return build(*sample.small(), tmp_path_factory.mktemp("reports") / "small")
@@ -36,7 +36,7 @@ def small(sample, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def large(sample, tmp_path_factory):
-    """A built report, without figures, of twelve optimizers with ten repeats each, of which one always diverges."""
+    """Return a report, without figures, of twelve optimizers with ten repeats each; one always diverges."""
     from reports.pages.study import build
 
     with pytest.MonkeyPatch.context() as patch:
@@ -46,7 +46,7 @@ def large(sample, tmp_path_factory):
 
 
 def _part(sample, tmp_path, name, scores, diverges=()):
-    """A part with one score per label and repeat; those of `diverges` have none."""
+    """Return a part with one score per label and repeat; labels in `diverges` have none."""
     from reports.pages.study import build
     from suite.records import Outcome, Point
 
@@ -63,7 +63,7 @@ def _part(sample, tmp_path, name, scores, diverges=()):
 
 @pytest.fixture
 def reports(sample, tmp_path, no_figures):
-    """Three parts: Adam is best on two of them, AdaGrad on one, where MBSGD diverges."""
+    """Return three parts: Adam is best on two of them, AdaGrad on the third, on which MBSGD diverges."""
     good = {"Adam": [0.9, 0.91], "AdaGrad": [0.8, 0.81], "MBSGD": [0.7, 0.71]}
     bad = {"Adam": [0.5, 0.61], "AdaGrad": [0.55, 0.65], "MBSGD": [0.1, 0.1]}
     one, two = _part(sample, tmp_path, "one", good), _part(sample, tmp_path, "two", good)
@@ -72,10 +72,10 @@ def reports(sample, tmp_path, no_figures):
 
 @pytest.fixture(scope="session")
 def made():
-    """A function: label -> rows of (value or outcome, hyperparameters) to a frame with a row per Optuna trial.
+    """Return a function from rows of (value or outcome, hyperparameters) by label to a frame with a row per Optuna trial.
 
-    A number is the value of a complete trial, a pair (state, value) anything else. The first row of a label is the
-    study's own setting unless `own` is False.
+    A number is the value of a complete trial, a pair (state, value) that of any other. The first row of a label is the
+    default setting unless `own` is False.
     """
 
     def make(rows, *, goal="minimise", sampler="random", own=True, objective="validation/loss", **other):
@@ -97,7 +97,7 @@ def made():
 
 @pytest.fixture(scope="session")
 def rates():
-    """A function: values to rows with the learning rates 10⁻⁴, 10⁻³, ... (a decade apart, or as given)."""
+    """Return a function from values to rows with the learning rates 10⁻⁴, 10⁻³, ..., or the given ones."""
 
     def make(values, lrs=None):
         return [(value, {"lr": lr}) for value, lr in zip(values, lrs or [10.0**e for e in range(-4, 9)], strict=False)]
@@ -107,7 +107,7 @@ def rates():
 
 @pytest.fixture(scope="session")
 def final():
-    """A function: label -> score per repeat (None: diverged) to a frame with a row per trial, as `scores.final` gives it."""
+    """Return a function from scores by label (None: diverged) to a frame like that of `scores.final`."""
 
     def make(values, metric="test/loss", **others):
         rows = [

@@ -1,6 +1,6 @@
-"""Synthetic studies for the tests, and for people: `python tests/support/sample.py quick FOLDER` builds a sample report.
+"""Synthetic studies for the tests. `python tests/support/sample.py quick FOLDER` builds a sample report.
 
-The numbers are made up: each optimizer has a speed and a noise, and a seeded generator does the rest.
+The numbers are synthetic: each optimizer has a speed and a final accuracy, and a seeded generator adds noise.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ KINDS = {
 
 
 class Store:
-    """Records and points in memory, read as a report reads a store."""
+    """A store of records and points in memory, which a report can read."""
 
     def __init__(self) -> None:
         self.all: dict[str, TrialRecord] = {}
@@ -69,11 +69,11 @@ class Store:
         self.measured[trial.id] = tuple(points)
 
     def records(self, ids: Collection[str]) -> dict[str, TrialRecord]:
-        """Those of `ids` that are recorded."""
+        """Return the records of these ids."""
         return {key: record for key, record in self.all.items() if key in ids}
 
     def points(self, records: Iterable[TrialRecord]) -> pd.DataFrame:
-        """Their points."""
+        """Return the points of these records."""
         rows = [
             (record.trial.id, p.metric, p.epoch, p.step, p.value)
             for record in records
@@ -83,22 +83,21 @@ class Store:
 
 
 def study(labels: Collection[str], *, name: str = "sample", **keys: object) -> Study:
-    """A study of these labels; unknown labels get Adam's options."""
+    """Return a study of these labels; unknown labels have Adam's options."""
     entries = []
     for label in labels:
         kind, options, *_ = KINDS.get(label, KINDS["Adam"])
-        own = {"batch_size": 2, "epochs": 1} if label == "SGD, batch 2" else {}
+        budget = {"batch_size": 2, "epochs": 1} if label == "SGD, batch 2" else {}
         written = {key: value for key, value in options.items() if key in {"lr", "momentum"}}
-        entries.append({"name": label, "kind": kind, **written, **own})
+        entries.append({"name": label, "kind": kind, **written, **budget})
     keys = {"title": "A sample of made-up numbers", "problem": "fashion_mnist_cnn", "repeats": 3, "epochs": 3} | keys
     return Study.model_validate({**keys, "optimizer": entries, "name": name})
 
 
 def plan(study: Study, *, apart: bool = False) -> tuple[Trial, ...]:
-    """The trials of a study, as `suite.spec.plan` orders them: by optimizer, then by repeat.
+    """Return the trials of a study in the order of `suite.spec.plan`: by optimizer, then by repeat.
 
-    Labels that `KINDS` does not know share Adam's options, and so their trials, unless a seed of their own keeps them
-    `apart`.
+    Labels that are not in `KINDS` share Adam's options, and so their trials, unless `apart` gives each optimizer its own seed.
     """
     return tuple(
         Trial(
@@ -120,7 +119,7 @@ def plan(study: Study, *, apart: bool = False) -> tuple[Trial, ...]:
 
 
 def curve(trial: Trial, *, every: int = 1, until: int | None = None) -> list[Point]:
-    """Plausible points of a trial: a decaying loss, a rising accuracy, noise that shrinks; `until` an update, then NaN."""
+    """Return plausible points of a trial: a decaying loss and a rising accuracy with noise; NaN after the update `until`."""
     _, _, speed, accuracy = KINDS.get(trial.label, KINDS["Adam"])
     rng = np.random.default_rng([trial.repeat, list(KINDS).index(trial.label) if trial.label in KINDS else 99])
     steps = np.arange(1, trial.updates + 1)
@@ -153,7 +152,7 @@ def curve(trial: Trial, *, every: int = 1, until: int | None = None) -> list[Poi
 def fill(
     store: Store, trials: Iterable[Trial], *, every: int = 1, diverges: Callable[[Trial], bool] | None = None
 ) -> Store:
-    """Record every trial; those that `diverges` picks stop at update 17."""
+    """Record every trial; those for which `diverges` is true stop at update 17."""
     for trial in trials:
         if diverges and diverges(trial):
             reason = "the training loss was not finite at update 18"
@@ -168,7 +167,7 @@ def fill(
 
 
 def quick() -> tuple[Study, tuple[Trial, ...], Store]:
-    """Nine optimizers, six repeats, four epochs of eight updates, tested after the last."""
+    """Return nine optimizers, six repeats, four epochs of eight updates, evaluated after the last."""
     title = "Quick look: nine optimizers on the Fashion-MNIST CNN, a small training set"
     sample = study(
         list(KINDS)[:9], name="quick", title=title, repeats=6, epochs=4, batch_size=64, train_examples=512, eval_every=4
@@ -178,18 +177,20 @@ def quick() -> tuple[Study, tuple[Trial, ...], Store]:
 
 
 def large() -> tuple[Study, tuple[Trial, ...], Store]:
-    """Twelve optimizers, ten repeats, 25 epochs; one diverges, one has batch 2 for one epoch; printed numbers beside."""
+    """Return twelve optimizers, ten repeats, 25 epochs and published values; one diverges, one has batch 2 for one epoch."""
     title = "Twelve optimizers on the Fashion-MNIST CNN, 25 epochs"
     sample = study(
         list(KINDS), name="large", title=title, repeats=10, epochs=25, train_examples=6000, reference="paper"
     )
     trials = plan(sample)
-    odd = fill(Store(), trials, diverges=lambda t: t.label == "SGD, lr 10" or (t.label == "RMSProp" and t.repeat == 3))
-    return sample, trials, odd
+    store = fill(
+        Store(), trials, diverges=lambda t: t.label == "SGD, lr 10" or (t.label == "RMSProp" and t.repeat == 3)
+    )
+    return sample, trials, store
 
 
 def small() -> tuple[Study, tuple[Trial, ...], Store]:
-    """Three optimizers, three repeats, three epochs: quick to build."""
+    """Return three optimizers, three repeats, three epochs, which are quick to build."""
     sample = study(["MBSGD", "Adam", "AdaGrad"], name="small", batch_size=64, train_examples=256)
     trials = plan(sample)
     return sample, trials, fill(Store(), trials)

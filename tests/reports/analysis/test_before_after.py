@@ -1,4 +1,4 @@
-"""Tests of `reports.analysis.before_after` and its part of a report: two versions of a study side by side."""
+"""Tests of `reports.analysis.before_after` and its section of a report."""
 
 import json
 from dataclasses import replace
@@ -9,14 +9,14 @@ from reports.analysis.before_after import StudyVersion, compare_versions
 from reports.frames import study_frames
 from reports.frames.study_frames import UserError
 from reports.pages import before_after
-from reports.sections import before_after as versus_section
+from reports.sections import before_after as before_after_section
 
 
 @pytest.fixture
 def side(sample):
-    """A version of a study: its labels' scores are shifted by `up`, with a noise that its `draws` decide.
+    """Return a function that makes a version of a study: scores are shifted by `up`, with noise seeded by `draws`.
 
-    Of a label in `done` only so many repeats have run.
+    A label in `done` has only that number of recorded repeats.
     """
 
     def make(name, labels=("Adam", "MBSGD"), *, up=0.0, repeats=8, noise=0.001, draws=0, done=None, **keys):
@@ -37,27 +37,27 @@ def side(sample):
     return make
 
 
-def test_a_change_is_found_by_pairs_that_the_noise_of_seeds_would_hide(side) -> None:
-    """A gain of 0.005 beneath a spread of 0.01 that both versions share: better paired, undecided without pairing."""
+def test_a_change_is_detected_by_pairing(side) -> None:
+    """A gain of 0.005 with a shared standard deviation of 0.01 is better if paired, and undecided if not."""
     before, after = side("old"), side("new", up=0.005)
-    found = compare_versions(before, after)
-    assert (found.test, found.unpaired_reason) == ("max-t", "")
-    assert found.changes["verdict"].tolist() == ["better", "better"]
-    assert found.changes["difference"].to_numpy() == pytest.approx(0.005, abs=0.002)
+    comparison = compare_versions(before, after)
+    assert (comparison.test, comparison.unpaired_reason) == ("max-t", "")
+    assert comparison.changes["verdict"].tolist() == ["better", "better"]
+    assert comparison.changes["difference"].to_numpy() == pytest.approx(0.005, abs=0.002)
     assert compare_versions(before, after, "welch").changes["verdict"].tolist() == ["undecided", "undecided"]
     assert compare_versions(after, before).changes["verdict"].tolist() == ["worse", "worse"]
 
 
-def test_the_family_is_the_shared_labels_and_another_is_all_pairs(side) -> None:
-    """Four labels, two of them shared: two changes, and all pairs of the four columns of each side."""
+def test_the_families_are_the_shared_labels_and_all_pairs(side) -> None:
+    """Two shared labels of four: two changes, and all pairs of the three labels of each version."""
     before, after = side("old", ("Adam", "NAG", "MBSGD")), side("new", ("MBSGD", "Adam", "AdaGrad"), up=0.005)
-    found = compare_versions(before, after)
-    assert found.changes["label"].tolist() == ["MBSGD", "Adam"], "the order of the new one"
-    assert len(found.all_pairs.pairs) == 15
-    assert {"Adam · before", "Adam · after", "AdaGrad · after", "NAG · before"} < set(found.all_pairs.means)
-    told = found.setup_differences.set_index("what")
-    assert told.loc["NAG", "after"] == "not there"
-    assert told.loc["AdaGrad", "before"] == "not there"
+    comparison = compare_versions(before, after)
+    assert comparison.changes["label"].tolist() == ["MBSGD", "Adam"], "the order of the new one"
+    assert len(comparison.all_pairs.pairs) == 15
+    assert {"Adam · before", "Adam · after", "AdaGrad · after", "NAG · before"} < set(comparison.all_pairs.means)
+    summary = comparison.setup_differences.set_index("what")
+    assert summary.loc["NAG", "after"] == "not there"
+    assert summary.loc["AdaGrad", "before"] == "not there"
 
 
 @pytest.mark.parametrize(
@@ -81,16 +81,16 @@ def test_repeats_are_paired_only_if_they_draw_the_same_numbers(side, sample, wor
 
         store.add(new, [Point(*row) for row in points[["metric", "epoch", "step", "value"]].itertuples(index=False)])
     after = StudyVersion("new", after.study, moved, study_frames.load(store, moved))
-    found = compare_versions(before, after)
-    assert (found.test, found.unpaired_reason) == ("welch", why)
-    assert why in versus_section.description(found)[1]
+    comparison = compare_versions(before, after)
+    assert (comparison.test, comparison.unpaired_reason) == ("welch", why)
+    assert why in before_after_section.description(comparison)[1]
     with pytest.raises(UserError) as error:
         compare_versions(before, after, "max-t")
     wording(error.value)
 
 
 def test_an_edited_file_of_an_optimizer_leaves_the_repeats_paired(sample) -> None:
-    """The optimizer's own file draws no random number; where the problem lies in it as well, nobody can tell."""
+    """The optimizer's own file draws no random numbers; if it also has the problem, that is unknown."""
     trial = sample.plan(sample.study(["Adam"]))[0]
     one, two = (
         replace(trial, optimizer="own.signs:Signs", data={"train": "a", "own/signs.py": digest}) for digest in "bc"
@@ -102,17 +102,17 @@ def test_an_edited_file_of_an_optimizer_leaves_the_repeats_paired(sample) -> Non
 
 
 def test_below_six_repeats_there_is_no_verdict(side, wording) -> None:
-    """However large the change: the answer says how many repeats it takes."""
-    found = compare_versions(side("old", repeats=5), side("new", up=0.3, repeats=5))
-    assert set(found.changes["verdict"]) == {"undecided"}
-    text = versus_section.answer(found)
+    """The answer states the number of repeats that a verdict needs."""
+    comparison = compare_versions(side("old", repeats=5), side("new", up=0.3, repeats=5))
+    assert set(comparison.changes["verdict"]) == {"undecided"}
+    text = before_after_section.answer(comparison)
     assert "5 repeats" in text
     assert "at least 6" in text
     wording(text)
 
 
-def test_means_are_those_of_the_repeats_that_both_have(side) -> None:
-    """Paired, a mean after is over the shared repeats and the change is the difference of the two; unpaired, over all."""
+def test_paired_means_are_over_the_shared_repeats(side) -> None:
+    """Paired means are over the shared repeats, and the change is their difference; unpaired means are over all."""
     before, after = side("old", repeats=8), side("new", up=0.005, repeats=12)
     paired, unpaired = compare_versions(before, after).changes, compare_versions(before, after, "welch").changes
     own = after.frames.points.query("label == 'Adam'").set_index("repeat")["value"].sort_index()
@@ -133,30 +133,30 @@ def test_a_label_with_few_shared_repeats_does_not_hide_the_others(side) -> None:
     assert changes.loc["Adam", "adjusted_p"] == 2 / 64
 
 
-def test_the_same_trials_are_told(side, wording) -> None:
-    """A version against its own copy: no change, tied, and the page says that these are the very same trials."""
+def test_identical_trials_are_reported(side, wording) -> None:
+    """A version and its copy: no change, tied, and the description states that the trials are identical."""
     one = side("old")
-    found = compare_versions(one, replace(one, name="copy"))
-    assert found.identical == ("Adam", "MBSGD")
-    assert found.changes["difference"].tolist() == [0.0, 0.0]
-    assert found.changes["verdict"].tolist() == ["tied", "tied"]
-    assert "Identical trials in both versions" in versus_section.description(found)[2]
-    wording("\n".join(versus_section.description(found)))
+    comparison = compare_versions(one, replace(one, name="copy"))
+    assert comparison.identical == ("Adam", "MBSGD")
+    assert comparison.changes["difference"].tolist() == [0.0, 0.0]
+    assert comparison.changes["verdict"].tolist() == ["tied", "tied"]
+    assert "Identical trials in both versions" in before_after_section.description(comparison)[2]
+    wording("\n".join(before_after_section.description(comparison)))
 
 
-def test_the_same_trials_and_more_are_told_only_where_they_are_compared_alone(side, wording) -> None:
-    """Six repeats against the same and six more: paired no change by construction, unpaired another mean, and so said."""
+def test_identical_trials_are_reported_only_if_no_others_are_compared(side, wording) -> None:
+    """Six repeats, and the same with six more: paired no change by construction, unpaired another mean."""
     before, after = side("old", repeats=6), side("new", repeats=12)
     paired, unpaired = compare_versions(before, after), compare_versions(before, after, "welch")
     assert (paired.identical, unpaired.identical) == (("Adam", "MBSGD"), ())
     assert paired.changes["difference"].tolist() == [0.0, 0.0]
     assert (unpaired.changes["difference"].abs() > 1e-5).all()
-    assert "independent" in versus_section.description(unpaired)[1]
-    table = versus_section.changes_table(unpaired)
+    assert "independent" in before_after_section.description(unpaired)[1]
+    table = before_after_section.changes_table(unpaired)
     at = [column.title for column in table.columns].index("n")
     assert {row[at].text for row in table.rows} == {"6, 12"}
-    wording("\n".join([*versus_section.description(unpaired), *table.notes]))
-    wording("\n".join(versus_section.changes_table(paired).notes))
+    wording("\n".join([*before_after_section.description(unpaired), *table.notes]))
+    wording("\n".join(before_after_section.changes_table(paired).notes))
 
 
 def test_different_scores_are_an_error(side, wording) -> None:
@@ -166,18 +166,18 @@ def test_different_scores_are_an_error(side, wording) -> None:
     wording(error.value)
 
 
-def test_without_a_common_label_all_pairs_are_left(side, wording) -> None:
-    """Two versions under two names are compared in the family of all pairs, and the answer says so."""
-    found = compare_versions(side("old", ("Adam",)), side("new", ("MBSGD",), up=0.005))
-    assert found.changes.empty
-    assert found.all_pairs.verdict("MBSGD · after", "Adam · before") == "better"
-    wording(versus_section.answer(found))
+def test_without_a_common_label_all_pairs_are_compared(side, wording) -> None:
+    """Two versions without a common label are compared in the family of all pairs, and the answer states it."""
+    comparison = compare_versions(side("old", ("Adam",)), side("new", ("MBSGD",), up=0.005))
+    assert comparison.changes.empty
+    assert comparison.all_pairs.verdict("MBSGD · after", "Adam · before") == "better"
+    wording(before_after_section.answer(comparison))
 
 
-def test_the_page_holds_what_was_found_and_no_markup_of_a_label(side, tmp_path, wording) -> None:
+def test_the_page_has_the_results_and_no_markup_of_a_label(side, tmp_path, wording) -> None:
     """Page, tables, figures and manifest; a label with HTML and LaTeX in it is text everywhere."""
-    odd = "<img src=x>$\\alpha$ _%"
-    before, after = side("old", ("Adam", odd)), side("new", ("Adam", odd), up=0.005)
+    label = "<img src=x>$\\alpha$ _%"
+    before, after = side("old", ("Adam", label)), side("new", ("Adam", label), up=0.005)
     built = before_after.build(compare_versions(before, after), tmp_path / "page", "ravine compare old new")
     page = built.page.read_text(encoding="utf-8")
     assert "significantly better for Adam and <img" in built.answer
@@ -190,18 +190,18 @@ def test_the_page_holds_what_was_found_and_no_markup_of_a_label(side, tmp_path, 
 
 
 def test_the_numbers_for_scripts_are_json(side) -> None:
-    """One value without NaN: pairing, test, every change with its interval and verdict."""
-    found = compare_versions(side("old", repeats=6), side("new", repeats=1, up=0.005))
-    told = json.loads(json.dumps(before_after.summary(found), allow_nan=False))
-    assert told["changes"] == []
-    assert told["left_out"] == ["Adam", "MBSGD"]
-    told = json.loads(
+    """The numbers have no NaN: pairing, test, every change with its interval and verdict."""
+    comparison = compare_versions(side("old", repeats=6), side("new", repeats=1, up=0.005))
+    summary = json.loads(json.dumps(before_after.summary(comparison), allow_nan=False))
+    assert summary["changes"] == []
+    assert summary["left_out"] == ["Adam", "MBSGD"]
+    summary = json.loads(
         json.dumps(before_after.summary(compare_versions(side("old"), side("new", up=0.005))), allow_nan=False)
     )
-    assert told["paired"] is True
-    assert [row["verdict"] for row in told["changes"]] == ["better", "better"]
+    assert summary["paired"] is True
+    assert [row["verdict"] for row in summary["changes"]] == ["better", "better"]
     assert (
-        told["changes"][0]["simultaneous_low"]
-        < told["changes"][0]["difference"]
-        < told["changes"][0]["simultaneous_high"]
+        summary["changes"][0]["simultaneous_low"]
+        < summary["changes"][0]["difference"]
+        < summary["changes"][0]["simultaneous_high"]
     )

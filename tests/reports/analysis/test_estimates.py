@@ -14,7 +14,7 @@ from suite.records import Outcome, Point, Timing
 
 @pytest.fixture
 def made(sample):
-    """A function: label -> final accuracies (None: diverged) to frames and scores."""
+    """Return a function from final accuracies by label (None: diverged) to frames and scores."""
 
     def make(values: dict[str, list[float | None]], metric: str = "test/accuracy"):
         repeats = max(len(scores) for scores in values.values())
@@ -37,7 +37,7 @@ def made(sample):
 
 
 def test_an_estimate_has_the_mean_and_the_interval_of_its_ok_repeats(made) -> None:
-    """0.7, 0.8, 0.9: mean 0.8, half-width 4.302653 · 0.1/√3 = 0.248414; the diverged one is counted, not averaged."""
+    """0.7, 0.8, 0.9: mean 0.8, half-width 4.302653 · 0.1/√3 = 0.248414; the diverged repeat is counted, but not averaged."""
     table = estimates.by_label(*made({"A": [0.7, 0.8, None, 0.9]}), ["test/accuracy"], "test/accuracy")
     row = table.iloc[0]
     assert (row["ok"], row["run"], row["planned"], row["diverged"], row["missing"]) == (3, 4, 4, 1, 0)
@@ -50,7 +50,7 @@ def test_an_estimate_has_the_mean_and_the_interval_of_its_ok_repeats(made) -> No
 
 
 def test_labels_are_sorted_by_the_score_and_those_without_one_come_last(made) -> None:
-    """More accuracy is better."""
+    """A higher accuracy is better."""
     frames, scores = made({"A": [0.5, 0.6], "lost": [None, None], "B": [0.9, 0.8], "C": [0.7]})
     table = estimates.by_label(frames, scores, ["test/accuracy"], "test/accuracy")
     assert list(table["label"]) == ["B", "C", "A", "lost"]
@@ -58,21 +58,21 @@ def test_labels_are_sorted_by_the_score_and_those_without_one_come_last(made) ->
 
 
 def test_less_loss_is_better_and_ties_keep_the_order_of_the_plan(made) -> None:
-    """A study that scores a loss has its lowest on top."""
+    """A study with a loss as its score has the lowest first."""
     frames, scores = made({"A": [0.5], "B": [0.2], "C": [0.5]}, "test/loss")
     assert list(estimates.by_label(frames, scores, ["test/loss"], "test/loss")["label"]) == ["B", "A", "C"]
 
 
-def test_missing_repeats_are_counted_apart_from_run_ones(made) -> None:
-    """Planned, run and ok are three numbers."""
+def test_missing_trials_are_not_started_trials(made) -> None:
+    """Planned, started and ok trials are counted separately."""
     frames, scores = made({"A": [0.5, 0.6, 0.7], "B": [0.9]})
     table = estimates.by_label(frames, scores, ["test/accuracy"], "test/accuracy").set_index("label")
     assert table.loc["B", ["ok", "run", "planned", "missing"]].tolist() == [1, 1, 3, 2]
     assert math.isnan(table.loc["B", "test/accuracy_low"])
 
 
-def test_printed_numbers_stand_beside_ours_with_difference_and_range(made) -> None:
-    """Ours 0.7, 0.8, 0.9: printed 0.85 lies within their range, 0.95 does not; one repeat has no range."""
+def test_published_values_have_difference_and_range(made) -> None:
+    """Ours 0.7, 0.8, 0.9: a published 0.85 lies within their range, 0.95 does not; one repeat has no range."""
     frames, scores = made({"A": [0.7, 0.8, 0.9], "B": [0.7, 0.8, 0.9], "C": [0.6]})
     published = {"A": {"test/accuracy": 0.85}, "B": {"test/accuracy": 0.95}, "C": {"test/accuracy": 0.6}}
     table = estimates.by_label(frames, scores, ["test/accuracy"], "test/accuracy", published=published)
@@ -83,15 +83,15 @@ def test_printed_numbers_stand_beside_ours_with_difference_and_range(made) -> No
     assert compared.loc["B", "difference"] == pytest.approx(0.8 - 0.95)
 
 
-def test_only_printed_metrics_of_labels_in_the_study_are_compared(made) -> None:
-    """A reference may know more labels, or fewer metrics, than the study."""
+def test_only_published_metrics_of_labels_in_the_study_are_compared(made) -> None:
+    """A reference may have more labels or fewer metrics than the study."""
     frames, scores = made({"A": [0.7, 0.8], "B": [0.5, 0.6]})
     published = {"A": {"examples_per_second": 150.0}, "elsewhere": {"test/accuracy": 1.0}}
     table = estimates.by_label(frames, scores, ["test/accuracy"], "test/accuracy", published=published)
     compared = estimates.against_reference(table, scores, published, ["test/accuracy"])
     assert compared[["label", "metric", "ours"]].values.tolist() == [["A", "examples_per_second", 150.0]]
     assert compared["low"].isna().all()  # a median has no interval here
-    assert compared["within"].tolist() == [None], "speeds are of other devices"
+    assert compared["within"].tolist() == [None], "published speeds come from other devices"
 
 
 def test_a_curve_is_mean_and_band_at_each_epoch_over_ok_repeats(sample) -> None:
@@ -109,7 +109,7 @@ def test_a_curve_is_mean_and_band_at_each_epoch_over_ok_repeats(sample) -> None:
 
 
 def test_short_runs_show_every_update(sample) -> None:
-    """Up to the number of windows nothing is averaged."""
+    """With at most as many updates as windows nothing is averaged."""
     trials = sample.plan(sample.study(["Adam"], repeats=2, epochs=1, batch_size=64, train_examples=512))
     store = sample.fill(sample.Store(), trials)
     curve = estimates.by_update(load(store, trials).updates)
@@ -131,15 +131,15 @@ def test_long_runs_are_averaged_over_windows_that_do_not_overlap(sample) -> None
     assert set(curve["window"]) == {3}
 
 
-def test_no_points_make_empty_curves(sample) -> None:
-    """A study whose trials all failed has no curve, and that is no error."""
+def test_without_points_curves_are_empty(sample) -> None:
+    """A study whose trials all failed has no curves; that is not an error."""
     frames = load(sample.Store(), sample.plan(sample.study(["Adam"])))
     assert estimates.by_epoch(frames.points, "train/loss").empty
     assert estimates.by_update(frames.updates).empty
 
 
 def test_means_do_not_depend_on_the_order_of_the_records(made) -> None:
-    """Sorted or shuffled points give the same curve to the bit."""
+    """Sorted and shuffled points give bit-for-bit identical curves."""
     frames, _ = made({"A": [0.7, 0.81, 0.9, 0.33]})
     shuffled = frames.points.sample(frac=1, random_state=np.random.default_rng(5).integers(1000))
     one, two = (estimates.by_epoch(points, "test/accuracy") for points in (frames.points, shuffled))

@@ -9,7 +9,7 @@ from reports.analysis import hyperparameter_importance
 
 
 def test_each_optimizer_has_shares_of_its_own_hyperparameters(made) -> None:
-    """A hyperparameter that an optimizer lacks is not among its; failed trials are left out; a lone rate is no comparison."""
+    """Hyperparameters that it lacks and failed trials are excluded; a single hyperparameter has no importance."""
     rng = np.random.default_rng(0)
     u = rng.random((41, 2))
     rows = [((x - 0.5) ** 2, {"lr": 10 ** (4 * x - 4), "momentum": 0.5 + y / 3}) for x, y in u]
@@ -22,7 +22,7 @@ def test_each_optimizer_has_shares_of_its_own_hyperparameters(made) -> None:
     assert table.loc[0, "importance"] > 0.8
 
 
-def test_nothing_to_tell_is_an_empty_table(made, rates) -> None:
-    """Few trials, or none that ended."""
+def test_without_enough_trials_the_table_is_empty(made, rates) -> None:
+    """Few trials, or only failed ones."""
     assert hyperparameter_importance.by_optimizer(made({"A": rates([1.0, 2.0])})).empty
     assert hyperparameter_importance.by_optimizer(made({"A": rates([("failed", math.nan)] * 9)})).empty

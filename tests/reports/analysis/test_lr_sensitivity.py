@@ -10,7 +10,7 @@ DECADES = [1e-4, 1e-3, 1e-2, 1e-1, 1.0]
 
 
 def only(frame):
-    """The one row of a frame."""
+    """Return the only row of a frame."""
     assert len(frame) == 1
     return frame.iloc[0]
 
@@ -38,15 +38,15 @@ def test_one_percent_is_of_the_best_score_itself(made, rates) -> None:
     ("values", "ends"),
     [([1.0, 1.0, 2.0], (True, False)), ([2.0, 1.0, 1.0], (False, True)), ([1.0, 1.0, 1.0], (True, True))],
 )
-def test_a_range_that_reaches_the_edge_is_open_there(made, rates, values, ends) -> None:
-    """Its width is a lower bound: the upper one is infinite."""
+def test_a_range_that_reaches_a_bound_is_open_there(made, rates, values, ends) -> None:
+    """The upper bound of its width is infinite."""
     row = only(lr_sensitivity.ranges(made({"A": rates(values, DECADES)})))
     assert (row["open_low"], row["open_high"]) == ends
     assert row["at_most"] == math.inf
 
 
 def test_a_rate_that_diverged_closes_the_range(made, rates) -> None:
-    """It was tried and is not good, whatever value stands beside it; a failed one tells nothing, so the range stays open."""
+    """It was tried and is not good, whatever its value; a failed trial is ignored, so the range stays open."""
     closed = only(lr_sensitivity.ranges(made({"A": rates([2.0, 1.0, ("diverged", 0.0)], DECADES)})))
     assert (closed["high"], closed["above"], bool(closed["open_high"])) == (1e-3, 1e-2, False)
     still = only(lr_sensitivity.ranges(made({"A": rates([2.0, 1.0, ("failed", 0.0)], DECADES)})))
@@ -54,26 +54,26 @@ def test_a_rate_that_diverged_closes_the_range(made, rates) -> None:
 
 
 def test_a_pruned_trial_is_never_good(made, rates) -> None:
-    """Its value is that of fewer repeats, however low."""
+    """Its value is a mean of fewer repeats, however low."""
     row = only(lr_sensitivity.ranges(made({"A": rates([2.0, 1.0, ("pruned", 0.5), 2.0], DECADES)})))
     assert row[["lr", "low", "high"]].tolist() == [1e-3, 1e-3, 1e-3]
 
 
-def test_a_hole_in_the_range_is_counted(made, rates) -> None:
-    """Good, bad, good: two of the three rates between the ends are good."""
+def test_a_gap_in_the_range_is_counted(made, rates) -> None:
+    """Good, bad, good: two of the three rates in the range are good."""
     row = only(lr_sensitivity.ranges(made({"A": rates([3.0, 1.0, 2.0, 1.0, 3.0], DECADES)})))
     assert (row["within"], row["inside"], row["tried"]) == (2, 3, 5)
 
 
-def test_the_range_is_that_of_each_optimizers_own_best(made, rates) -> None:
-    """A far better rival narrows nobody's range; the study's own rate stands beside."""
+def test_the_range_depends_on_the_optimizers_own_best_score(made, rates) -> None:
+    """A much better optimizer does not narrow the range of another; the default rate is in the row."""
     table = lr_sensitivity.ranges(made({"A": rates([1.0, 1.0, 2.0], DECADES), "B": rates([0.1, 0.2], DECADES)}))
     assert table["decades"].tolist() == pytest.approx([1, 0])
     assert table["default"].tolist() == [1e-4, 1e-4]
 
 
-def test_nothing_ended_or_nothing_tried_is_a_row_without_numbers(made, rates) -> None:
-    """All failed, all diverged, no learning rate among the hyperparameters, no own setting, one trial."""
+def test_an_optimizer_without_scores_is_a_row_without_numbers(made, rates) -> None:
+    """All failed, all diverged, no learning rate among the hyperparameters, no default setting, one trial."""
     failed = only(lr_sensitivity.ranges(made({"A": rates([("failed", math.nan)] * 3, DECADES)})))
     assert (failed["tried"], math.isnan(failed["score"])) == (0, True)
     diverged = only(lr_sensitivity.ranges(made({"A": rates([("diverged", math.nan)] * 3, DECADES)})))
@@ -84,8 +84,8 @@ def test_nothing_ended_or_nothing_tried_is_a_row_without_numbers(made, rates) ->
     assert math.isnan(one["default"])
 
 
-def test_in_a_sweep_a_rate_has_the_mean_of_its_trials(made, rates) -> None:
-    """1 and 3 make 2; a diverged trial takes the score of its rate away."""
+def test_in_a_sweep_a_learning_rate_has_the_mean_of_its_trials(made, rates) -> None:
+    """1 and 3 have the mean 2; a learning rate with a diverged trial has no score."""
     trials = made({"A": rates([1.0, 3.0, 5.0, ("diverged", 0.0)], [0.1, 0.1, 0.2, 0.2])}, sampler="grid")
     points = lr_sensitivity.points(trials)
     assert points["lr"].tolist() == [0.1, 0.2]
@@ -94,8 +94,8 @@ def test_in_a_sweep_a_rate_has_the_mean_of_its_trials(made, rates) -> None:
     assert points["default"].tolist() == [True, False]
 
 
-def test_a_cloud_keeps_every_trial(made) -> None:
-    """Where another hyperparameter varies within an optimizer, two trials of one rate are two points."""
+def test_outside_a_sweep_every_trial_is_a_point(made) -> None:
+    """If another hyperparameter varies, two trials of one learning rate are two points."""
     rows = [(1.0, {"lr": 0.1, "momentum": 0.5}), (3.0, {"lr": 0.1, "momentum": 0.9})]
     assert not lr_sensitivity.swept(made({"A": rows}))
     assert len(lr_sensitivity.points(made({"A": rows}))) == 2
@@ -104,6 +104,6 @@ def test_a_cloud_keeps_every_trial(made) -> None:
 
 
 def test_a_share_must_be_positive(made, rates) -> None:
-    """The message says how to write 1%."""
+    """The message shows how to write 1%."""
     with pytest.raises(ValueError, match=r"^\"share\" must be greater than 0, got 0. Write 0.01 for 1%$"):
         lr_sensitivity.ranges(made({"A": rates([1.0])}), share=0)

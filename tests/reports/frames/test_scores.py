@@ -7,8 +7,8 @@ from reports.frames.study_frames import load
 from suite.records import Outcome, Point
 
 
-def test_the_score_is_that_of_the_last_epoch_and_never_the_best(sample) -> None:
-    """An accuracy of 0.9 in the second of three epochs does not count; 0.7 at the end does."""
+def test_the_score_is_that_of_the_last_epoch(sample) -> None:
+    """An accuracy of 0.9 after the second of three epochs is ignored; 0.7 at the end is the score."""
     trials = sample.plan(sample.study(["Adam"], repeats=1, epochs=3))
     store = sample.Store()
     store.add(
@@ -18,7 +18,7 @@ def test_the_score_is_that_of_the_last_epoch_and_never_the_best(sample) -> None:
 
 
 def test_an_entry_with_its_own_budget_is_scored_at_its_own_last_epoch(sample) -> None:
-    """Batch 2 for one epoch has a score, though the others train for three."""
+    """Batch 2 for one epoch has a score, although the others train for three."""
     trials = sample.plan(sample.study(["SGD, batch 2", "Adam"], repeats=1, epochs=3))
     store = sample.Store()
     for trial in trials:
@@ -28,7 +28,7 @@ def test_an_entry_with_its_own_budget_is_scored_at_its_own_last_epoch(sample) ->
 
 
 def test_a_trial_that_stopped_early_has_no_score(sample) -> None:
-    """The last value of a diverged trial is not a final score, even where it reached its last epoch."""
+    """The last value of a diverged trial is not a final score, even if it reached its last epoch."""
     trials = sample.plan(sample.study(["Adam"], repeats=2, epochs=1))
     store = sample.Store()
     points = [Point("test/accuracy", 1, 1, 0.8), Point("train/loss", 1, 1, math.nan)]
@@ -39,7 +39,7 @@ def test_a_trial_that_stopped_early_has_no_score(sample) -> None:
 
 
 def test_a_metric_that_no_trial_has_is_a_column_of_nan(sample) -> None:
-    """A regression problem has no accuracy; its column says so rather than being absent or 0."""
+    """A regression problem has no accuracy; its column is NaN, not absent or 0."""
     trials = sample.plan(sample.study(["Adam"], repeats=1, epochs=1))
     store = sample.Store()
     store.add(trials[0], [Point("train/loss", 1, 1, 0.3)])
@@ -50,8 +50,8 @@ def test_a_metric_that_no_trial_has_is_a_column_of_nan(sample) -> None:
     assert measured(frames, "train/loss") == ("train/loss",)
 
 
-def test_an_unusual_score_comes_first_among_the_metrics(sample) -> None:
-    """A study may score what no default table shows."""
+def test_another_score_is_the_first_metric(sample) -> None:
+    """The score of a study may be any metric."""
     trials = sample.plan(sample.study(["Adam"], repeats=1, epochs=1))
     store = sample.Store()
     store.add(trials[0], [Point("test/rmse", 1, 1, 2.5), Point("train/loss", 1, 1, 0.3)])
@@ -59,7 +59,7 @@ def test_an_unusual_score_comes_first_among_the_metrics(sample) -> None:
 
 
 def test_accuracy_is_better_when_higher_and_all_else_when_lower() -> None:
-    """Sorting and the headline rest on this."""
+    """Losses and other metrics are better if lower."""
     assert higher_is_better("test/accuracy")
     assert not higher_is_better("test/loss")
     assert not higher_is_better("test/rmse")
@@ -68,7 +68,7 @@ def test_accuracy_is_better_when_higher_and_all_else_when_lower() -> None:
 
 
 def test_a_metric_that_was_not_measured_at_the_end_has_no_final_value(sample) -> None:
-    """An accuracy of the first of two epochs does not stand in for the missing one of the second."""
+    """An accuracy after the first of two epochs does not replace the missing one."""
     trials = sample.plan(sample.study(["Adam"], repeats=1, epochs=2))
     store = sample.Store()
     store.add(trials[0], [Point("test/accuracy", 1, 1, 0.5), Point("train/loss", 2, 2, 0.3)])

@@ -14,7 +14,7 @@ from suite.spec.study import Study
 
 
 def test_there_is_a_row_for_every_planned_trial_in_the_order_of_the_plan(sample) -> None:
-    """Recorded or not, each planned trial has its row; one without a record is `missing`."""
+    """Each planned trial has a row; one without a record is `missing`."""
     study = sample.study(["Momentum", "Adam"], repeats=2)
     trials = sample.plan(study)
     store = sample.fill(sample.Store(), [trials[3], trials[0]])
@@ -27,8 +27,8 @@ def test_there_is_a_row_for_every_planned_trial_in_the_order_of_the_plan(sample)
     assert frames.recorded == 2
 
 
-def test_records_outside_the_plan_do_not_enter(sample) -> None:
-    """A store holds more than one study; a report covers exactly the ids of its plan."""
+def test_records_outside_the_plan_are_ignored(sample) -> None:
+    """A store has several studies; a report has exactly the ids of its plan."""
     trials = sample.plan(sample.study(["Adam", "MBSGD"], repeats=2))
     store = sample.fill(sample.Store(), trials)
     frames = load(store, trials[:1])
@@ -37,7 +37,7 @@ def test_records_outside_the_plan_do_not_enter(sample) -> None:
 
 
 def test_a_trial_that_two_labels_share_has_its_points_under_both(sample) -> None:
-    """The label is not part of a trial's id, so one record may serve two rows of a table."""
+    """The label is not part of a trial's id, so one record may be in two rows."""
     study = sample.study(["A", "B"], repeats=1)
     trials = sample.plan(study)
     assert trials[0].id == trials[1].id
@@ -48,8 +48,8 @@ def test_a_trial_that_two_labels_share_has_its_points_under_both(sample) -> None
     assert list(frames.trials["outcome"]) == ["ok", "ok"]
 
 
-def test_what_a_record_says_of_its_machine_is_in_its_row(sample) -> None:
-    """Environment, speed and digest come from the record; what a record lacks is empty text."""
+def test_the_environment_of_a_record_is_in_its_row(sample) -> None:
+    """Environment, speed and digest come from the record; missing keys are empty strings."""
     trials = sample.plan(sample.study(["Adam"], repeats=1))
     store = sample.Store()
     store.add(trials[0], environment={"device": "cuda"}, timing=sample.Timing(4.0, 0, 5.0, 1000), weights="ab")
@@ -59,27 +59,27 @@ def test_what_a_record_says_of_its_machine_is_in_its_row(sample) -> None:
 
 
 def test_an_empty_store_gives_frames_without_points(sample) -> None:
-    """Nothing recorded is no error here: every trial is missing."""
+    """It is not an error: every trial is missing."""
     frames = load(sample.Store(), sample.plan(sample.study(["Adam"])))
     assert frames.recorded == 0
     assert frames.points.empty
 
 
-def test_an_empty_plan_is_refused(sample) -> None:
-    """A report of nothing is a mistake."""
+def test_an_empty_plan_is_an_error(sample) -> None:
+    """The error has the fix."""
     with pytest.raises(UserError, match="the plan has no trials"):
         load(sample.Store(), [])
 
 
-def test_settings_tell_what_the_study_writes_and_what_differs_from_its_budget(sample) -> None:
-    """Learning rate and momentum first; an entry's own batch and epochs; no defaults, no budget that all share."""
+def test_settings_have_the_written_options_and_another_budget(sample) -> None:
+    """Learning rate and momentum come first; an entry's own batch size and epochs follow; default values are omitted."""
     study = sample.study(["Momentum", "SGD, batch 2"])
     told = settings(study, sample.plan(study))
     assert told == {"Momentum": "lr 0.01, momentum 0.9", "SGD, batch 2": "lr 0.01, batch 2, 1 epoch"}
 
 
-def test_settings_print_lists_and_exact_floats() -> None:
-    """A float is printed so that it reads back as itself."""
+def test_settings_have_lists_and_exact_floats() -> None:
+    """A float is written so that it is read back exactly."""
     from suite.trials import Trial
 
     entry = {"name": "Adam", "kind": "adam", "lr": 0.1 + 0.2, "betas": [0.9, 0.999], "amsgrad": True}
@@ -98,15 +98,15 @@ def test_settings_print_lists_and_exact_floats() -> None:
     assert settings(study, [trial])["Adam"] == "lr 0.30000000000000004, betas (0.9, 0.999), amsgrad on"
 
 
-def test_the_command_repeats_what_the_command_line_changed(sample) -> None:
-    """Overrides become options again, labels quoted for a shell."""
+def test_the_command_has_the_overrides_of_the_command_line(sample) -> None:
+    """Overrides are options, and labels are quoted for a shell."""
     study = sample.study(["SGD, batch 2", "Adam"], name="quick")
     changed = study.override(repeats=2, optimizers=("SGD, batch 2",))
     assert command(changed) == "ravine run quick --repeats 2 --optimizer 'SGD, batch 2'"
 
 
 def test_the_command_names_no_folder(sample, tmp_path) -> None:
-    """A study of the user's own is named by its file alone; a shipped one by its name."""
+    """A user's study is named by its file name, a shipped one by its name."""
     from suite.spec.study_file import shipped_studies
 
     own = sample.study(["Adam"], path=tmp_path / "mine.toml", name="mine")
@@ -129,7 +129,7 @@ def test_reports_load_neither_torch_nor_mlflow() -> None:
 
 
 def test_a_diverged_record_keeps_its_outcome_and_reason(sample) -> None:
-    """Failure is data: the row says what happened."""
+    """A failure is a result."""
     trials = sample.plan(sample.study(["Adam"], repeats=1))
     store = sample.Store()
     store.add(trials[0], outcome=Outcome.DIVERGED, reason="the loss was not finite")
@@ -138,7 +138,7 @@ def test_a_diverged_record_keeps_its_outcome_and_reason(sample) -> None:
 
 
 def test_the_real_store_gives_the_same_frames(sample, store) -> None:
-    """What MLflow gives back, a NaN and an outcome among it, makes the frames that the records in memory make."""
+    """Records from MLflow, with a NaN and an outcome, give the same frames as records in memory."""
     from suite.records import TrialResult
 
     study = sample.study(["Adam", "SGD, lr 10"], repeats=2, epochs=2, batch_size=64, train_examples=128, name="small")

@@ -10,7 +10,7 @@ from reports.statistics.letter_display import letters, tiers
 
 @st.composite
 def families(draw):
-    """Up to seven labels, the best first, and which pairs can be told apart."""
+    """Draw up to seven labels, the best first, and the pairs that differ significantly."""
     labels = [str(at) for at in range(draw(st.integers(1, 7)))]
     pairs = list(itertools.combinations(labels, 2))
     apart = draw(st.lists(st.sampled_from(pairs), unique=True)) if pairs else []
@@ -19,8 +19,8 @@ def families(draw):
 
 @settings(deadline=None)
 @given(families())
-def test_tiers_are_the_largest_sets_that_cannot_be_told_apart(family) -> None:
-    """Exactly the sets found by trying all subsets: no pair apart within, and no label could join."""
+def test_tiers_are_the_maximal_sets_without_a_significant_difference(family) -> None:
+    """The tiers equal the maximal sets result by enumerating all subsets."""
     labels, apart = family
     sets = [
         set(chosen)
@@ -29,15 +29,15 @@ def test_tiers_are_the_largest_sets_that_cannot_be_told_apart(family) -> None:
         if not any(pair in apart for pair in itertools.combinations(chosen, 2))
     ]
     largest = [one for one in sets if not any(one < other for other in sets)]
-    found = tiers(labels, apart)
-    assert sorted(map(sorted, found)) == sorted(map(sorted, largest))
-    assert found == sorted(found)
+    result = tiers(labels, apart)
+    assert sorted(map(sorted, result)) == sorted(map(sorted, largest))
+    assert result == sorted(result)
 
 
 @settings(deadline=None)
 @given(families())
-def test_two_labels_share_a_letter_if_and_only_if_they_cannot_be_told_apart(family) -> None:
-    """What a reader takes from the letters is what the verdicts say."""
+def test_two_labels_share_a_letter_if_and_only_if_they_do_not_differ(family) -> None:
+    """The letters agree with the verdicts."""
     labels, apart = family
     shown = letters(labels, tiers(labels, apart))
     for pair in itertools.combinations(labels, 2):
@@ -45,14 +45,14 @@ def test_two_labels_share_a_letter_if_and_only_if_they_cannot_be_told_apart(fami
 
 
 def test_an_optimizer_between_two_tiers_is_in_both() -> None:
-    """A better than C, B between them and apart from neither: tiers A B and B C, letters a, ab, b; either order of a pair."""
-    found = tiers(["A", "B", "C"], {("C", "A")})
-    assert found == [["A", "B"], ["B", "C"]]
-    assert letters(["A", "B", "C"], found) == {"A": "a", "B": "ab", "C": "b"}
+    """A differs from C, and B from neither: tiers A B and B C, letters a, ab, b, for either order of a pair."""
+    result = tiers(["A", "B", "C"], {("C", "A")})
+    assert result == [["A", "B"], ["B", "C"]]
+    assert letters(["A", "B", "C"], result) == {"A": "a", "B": "ab", "C": "b"}
 
 
 def test_more_than_26_tiers_have_names_of_two_letters() -> None:
-    """The 27th is aa, and commas part them, so that no name reads as two."""
+    """The 27th is aa, and commas separate names."""
     labels = [str(at) for at in range(28)]
     shown = letters(labels, tiers(labels, set(itertools.combinations(labels, 2))))
     assert (shown["0"], shown["25"], shown["26"], shown["27"]) == ("a", "z", "aa", "ab")
