@@ -86,7 +86,9 @@ def _all_pairs(comparison: BeforeAfter) -> Section | None:
     """Return the section on all pairs of both versions as one family; figures only if there is room."""
     if len(comparison.all_pairs.means) < 2:
         return None
-    section = comparison_section.comparison(comparison.all_pairs, variation=notes.variation_note(imported=comparison.imported))
+    section = comparison_section.comparison(
+        comparison.all_pairs, variation=notes.variation_note(imported=comparison.imported)
+    )
     section = replace(section, anchor="all", heading="All pairs of both versions")
     too_many = len(comparison.all_pairs.means) > MAX_LABELS_IN_MATRIX
     return replace(section, draw=lambda _: iter(())) if too_many else section

@@ -20,6 +20,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from reports.frames.study_frames import UserError
 from reports.text import tables
 
@@ -88,7 +90,7 @@ def check_destination(folder: Path) -> None:
             pass
     except OSError as error:
         problem = f"reports cannot be written to this folder: {error.strerror}"
-        raise UserError(str(folder.parent), problem, "Fix its permissions, or start in another folder") from None
+        raise UserError(str(folder.parent), problem, "Make it a writable folder, or start in another folder") from None
 
 
 def render_figure(figure: Figure, name: str, caption: str, alt: str, label: str = "") -> RenderedFigure:
@@ -231,21 +233,10 @@ def replacing(folder: Path) -> Iterator[Path]:
 def _clean_up(folder: Path) -> None:
     """Delete the incomplete new folders of killed processes, and restore an old folder that they had moved."""
     for path in folder.parent.glob(f"{glob.escape(f'.{folder.name}.')}*"):
-        name = re.fullmatch(rf"{re.escape(f'.{folder.name}.')}(\d+)\.(new|old)", path.name)
-        if not name or (int(name[1]) != os.getpid() and _is_running(int(name[1]))):
+        name = re.fullmatch(rf"{re.escape(f'.{folder.name}.')}(\d{{1,9}})\.(new|old)", path.name)
+        if not name or (int(name[1]) != os.getpid() and psutil.pid_exists(int(name[1]))):
             continue
         if name[2] == "old" and not folder.exists():
             path.rename(folder)
         else:
             shutil.rmtree(path, ignore_errors=True)
-
-
-def _is_running(pid: int) -> bool:
-    """Return whether a process has this id, of any user."""
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return True
-    except (ProcessLookupError, OverflowError):
-        return False
-    return True

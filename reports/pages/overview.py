@@ -151,7 +151,7 @@ def _answer(ranking: Ranking | None, reports: Parts) -> str:
             if any(on_surfaces)
             else "it needs at least two parts and three optimizers that all parts have"
         )
-        return f"{len(reports)} parts, each with its own page. There is no overall ranking, because {reason}."
+        return f"{notes.counted(len(reports), 'part')}, each with its own page. There is no overall ranking, because {reason}."
     ranks, (best, *others) = ranking.ranks, ranking.labels
     text = f"{best} has the best mean rank over {ranks.problems} problems ({notes.number(float(ranks.mean[0]), 2)})"
     if ranks.friedman > 1 - ranks.level:
@@ -232,7 +232,7 @@ def _ranks_table(ranking: Ranking, reports: Parts) -> Table:
             text = notes.number(rank, 0 if rank.is_integer() else 1) + (f" ({ok}/{run})" if ok < run else "")
             any_excluded |= ok < run
             cells.append(Cell(text, rank, best=rank == 1))
-        low, share, high = (float(row[key]) for key in ("probability_of_improvement_low", "probability_of_improvement", "probability_of_improvement_high"))
+        low, share, high = (float(row[f"probability_of_improvement{end}"]) for end in ("_low", "", "_high"))
         text = tables.NO_VALUE if np.isnan(share) else f"{share:.0%}"
         text += f" [{low:.0%}, {high:.0%}]" if np.isfinite(low) else ""
         cells.append(Cell(text, share))

@@ -267,7 +267,7 @@ def _reference_notes(study: Study, reference: Mapping[str, Any], compared: pd.Da
     note = " ".join(str(reference.get("note", "")).split())
     meaning = (
         "A further run of ours would fall within the range of our n repeats with probability (n − 1)/(n + 1), that is "
-        f"{probabilities}; some published values therefore lie outside it by chance. The interval of the mean is narrower "
+        f"{probabilities}. Some published values therefore lie outside it by chance. The interval of the mean is narrower "
         "and does not apply to a single run."
         if counts
         else "A single repeat has no range."
@@ -305,7 +305,9 @@ def _answer(contents: _Contents) -> str:
         return trajectories_section.answer(contents.surfaces)
     table, compared = contents.estimates, contents.comparison.means
     table = table[table["label"].isin(list(compared))] if compared else table
-    sentences = (conclusions.conclusion(contents.comparison), notes.headline(table, contents.study.score))
+    headline = notes.headline(table, contents.study.score)
+    conclusion = conclusions.conclusion(contents.comparison, name_best=False)
+    sentences = (headline, conclusion) if contents.comparison.has_verdicts else (conclusion, headline)
     return " ".join(filter(None, sentences))
 
 

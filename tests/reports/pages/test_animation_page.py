@@ -183,7 +183,7 @@ def test_a_report_on_test_functions_has_no_statistics(valley):
         "Individual optimizers</h2>",
     ):
         assert statistics not in page, statistics
-    assert "Repeats are identical" in page
+    assert "Runs are deterministic" in page
     assert valley.answer.startswith("Momentum at η\u00a0=\u00a00.6 reaches the lowest value after 20 steps")
     figures = {path.name for path in (valley.folder / "figures").iterdir()}
     stems = ("trajectories", "trajectories-by-rate", "objective-by-rate", "objective")

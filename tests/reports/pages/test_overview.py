@@ -49,7 +49,7 @@ def test_the_page_links_to_each_part(reports, tmp_path, wording):
         assert report.page.is_file()
     assert "ravine run all" in page
     assert page.count("data:image/svg+xml;base64") >= 2
-    assert "Device: " in page[page.index('id="where"') :]
+    assert "Device: " in page[page.index('id="environment"') :]
     files = json.loads((tmp_path / "all" / "manifest.json").read_text())["files"]
     assert {"index.html", "ranks.csv", "ranks.tex", "figures/profiles.pdf", "figures/critical-difference.svg"} <= set(
         files
