@@ -41,12 +41,7 @@ class UserError(Exception):
         hints: How to fix it, as imperative sentences. Empty ones are omitted.
     """
 
-    def __init__(self, location: str, problem: str = "", *hints: str) -> None:
-        self.lines: tuple[ErrorLine, ...]
-        if not problem:  # TRANSITION: one message
-            self.lines = tuple(ErrorLine(line, "", "") for line in location.split("\n"))
-            super().__init__(location)
-            return
+    def __init__(self, location: str, problem: str, *hints: str) -> None:
         self.lines = (ErrorLine(location, problem, " ".join(filter(None, (hint.strip() for hint in hints)))),)
         super().__init__(location, problem, *hints)
 

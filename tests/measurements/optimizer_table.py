@@ -15,9 +15,9 @@ def registry() -> str:
     """Return the formula and the defaults of every optimizer, from its docstring and constructor."""
     rows = ["| key | formula | defaults |", "| --- | --- | --- |"]
     for key in OPTIMIZERS:
-        told = describe(key)
-        formula = str(told["formula"]).replace("|", r"\|")
-        defaults = ", ".join(f"{name} = {_toml(value)}" for name, value in told["defaults"].items())
+        entry = describe(key)
+        formula = str(entry["formula"]).replace("|", r"\|")
+        defaults = ", ".join(f"{name} = {_toml(value)}" for name, value in entry["defaults"].items())
         rows.append(f"| `{key}` | `{formula}` | {defaults} |")
     return "\n".join(rows)
 

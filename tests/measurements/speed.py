@@ -94,7 +94,7 @@ def overhead(results):
         [
             (
                 "its share of a one-epoch trial of the paper's CNN "
-                f"({_info(recording)['trial_seconds']:.0f} s on one core, reckoned from 2,048 images)"
+                f"({_info(recording)['trial_seconds']:.0f} s on one core, computed from 2,048 images)"
             ),
             f"{_info(recording)['share']:.2%}",
             str(recording["stats"]["rounds"]),

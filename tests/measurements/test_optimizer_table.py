@@ -119,8 +119,8 @@ def test_the_formula_of_a_docstring_is_what_the_class_computes(key, correction, 
     symbols = {symbol: values[name] for symbol, name in DOCSTRING.items() if name in values}
     symbols |= dict(zip(("β₁", "β₂"), values.get("betas", ()), strict=False))
     symbols |= {"bias_correction": values.get("bias_correction", False)}
-    told = walk(describe(key)["formula"], start, gradients, symbols)
-    assert _apart(told, _path(cls, options, start, gradients, [1.0] * 60)) <= EQUAL
+    steps_taken = walk(describe(key)["formula"], start, gradients, symbols)
+    assert _apart(steps_taken, _path(cls, options, start, gradients, [1.0] * 60)) <= EQUAL
 
 
 def test_a_wrong_formula_would_be_seen(steps):
@@ -176,10 +176,10 @@ def test_the_first_steps_of_the_printed_nadam_are_those_that_the_page_names(step
     assert len(named) >= 2
     cls, options = _setting("`nadam_paper`")
     path = [0.0, *(x for (x,) in _path(cls, options, [0.0], [[2.0]] * 60, [1.0] * 60))]
-    told = [(a - b) / options["lr"] for a, b in itertools.pairwise(path)]
+    steps_taken = [(a - b) / options["lr"] for a, b in itertools.pairwise(path)]
     for numbers in named:
-        assert [f"{step:.2f}".rstrip("0").rstrip(".") for step in told[:3]] == list(numbers)
-    assert told[39] == pytest.approx(1, abs=0.02)
+        assert [f"{step:.2f}".rstrip("0").rstrip(".") for step in steps_taken[:3]] == list(numbers)
+    assert steps_taken[39] == pytest.approx(1, abs=0.02)
 
 
 def test_the_reset_velocity_is_plain_gradient_descent(steps):

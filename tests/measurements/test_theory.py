@@ -24,10 +24,10 @@ def _rows(text):
 def test_the_document_has_what_is_measured_now_and_theory_agrees(name):
     """Each row of a table is that of a fresh measurement, to the last of its five digits, and predicted is measured."""
     text = DOCUMENT.read_text(encoding="utf-8")
-    told = re.search(rf"<!-- {name} -->\n(.*?)\n<!-- end of {name} -->", text, re.DOTALL)[1]
+    documented = re.search(rf"<!-- {name} -->\n(.*?)\n<!-- end of {name} -->", text, re.DOTALL)[1]
     found = theory.TABLES[name]()
-    assert len(_rows(told)) == len(_rows(found)) > 2
-    for row, fresh in zip(_rows(told), _rows(found), strict=True):
+    assert len(_rows(documented)) == len(_rows(found)) > 2
+    for row, fresh in zip(_rows(documented), _rows(found), strict=True):
         assert NUMBER.sub("", row) == NUMBER.sub("", fresh)
         assert _numbers(row) == pytest.approx(_numbers(fresh), rel=1e-4)
         for predicted, measured in _pairs(name, fresh):

@@ -74,8 +74,8 @@ def test_an_empty_plan_is_an_error(sample) -> None:
 def test_settings_have_the_written_options_and_another_budget(sample) -> None:
     """Learning rate and momentum come first; an entry's own batch size and epochs follow; default values are omitted."""
     study = sample.study(["Momentum", "SGD, batch 2"])
-    told = settings(study, sample.plan(study))
-    assert told == {"Momentum": "lr 0.01, momentum 0.9", "SGD, batch 2": "lr 0.01, batch 2, 1 epoch"}
+    entry = settings(study, sample.plan(study))
+    assert entry == {"Momentum": "lr 0.01, momentum 0.9", "SGD, batch 2": "lr 0.01, batch 2, 1 epoch"}
 
 
 def test_settings_have_lists_and_exact_floats() -> None:
