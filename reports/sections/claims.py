@@ -266,13 +266,18 @@ def _plain(value: float) -> str:
 
 
 def _remarks(findings: Findings) -> tuple[str, ...]:
+    family = f"the {findings.tests} measurements of all claims but the eighth, and of the misprints"
+    families = f"There is one family of tests, {family}."
+    if findings.pairs:
+        families = (
+            f"There are two families of tests. One has {family}. The other has the {findings.pairs} differences of all "
+            f"pairs of optimizers on {findings.problems} problems, for the eighth claim. Intervals are simultaneous within "
+            "a family."
+        )
     return (
         (
-            f"There are two families of tests, each with a family-wise error rate of at most {1 - findings.level:.0%} "
-            f"(step-down max-|t| over joint sign-flip permutations of complete repeats). One has the {findings.tests} "
-            f"measurements of all claims but the eighth, and of the misprints. The other has the {findings.pairs} "
-            f"differences of all pairs of optimizers on {findings.problems} problems, for the eighth claim. Intervals are "
-            "simultaneous within a family."
+            f"{families} The test is step-down max-|t| with sign-flip permutations of complete repeats, at a family-wise error "
+            f"rate of at most {1 - findings.level:.0%}."
         ),
         (
             "Claims of a difference are decided by the step-down test, which can be significant although the simultaneous "
@@ -286,7 +291,7 @@ def _remarks(findings: Findings) -> tuple[str, ...]:
         ),
         (
             "Effect: the clearest counterexample if there is one; of an undecided claim, the measurement furthest from a "
-            "verdict; else the weakest support. Verdicts hold for these problems and settings and for other seeds, but "
+            "verdict; otherwise the weakest support. Verdicts hold for these problems and settings and for other seeds, but "
             "not for other data. Each rule has the learning rate of its part, unless its name gives another."
         ),
         (

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 EFFECTS = (
     (
         "Effect: Hedges' g of paired differences (g_z), in standard deviations of the differences. Win rate: share of shared "
-        "repeats with a better score; ties count half."
+        "repeats in which the optimizer is better; ties count half."
     ),
     (
         "Effect: Hedges' g of two independent groups, in pooled standard deviations. Win rate: share of all combinations of a "
-        "repeat of each with a better score; ties count half."
+        "repeat of each in which the optimizer is better; ties count half."
     ),
 )
 """The notes on effect and win rate, for paired and for independent repeats."""

@@ -106,7 +106,7 @@ def _table(summary: pd.DataFrame) -> Table:
             )
         )
     remark = (
-        "Examples/s and seconds per run: median over completed repeats. Interval: order statistics, level at least "
+        "Examples/s and seconds per run: median over completed repeats. Interval: order statistics, confidence level at least "
         f"{LEVEL:.0%}; fewer than six repeats have none ({NO_VALUE})."
     )
     return Table("speed", "Speed", columns, tuple(rows), (remark,))

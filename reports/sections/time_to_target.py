@@ -48,8 +48,8 @@ def time_to_target(frames: Frames, score: str, order: Sequence[str]) -> Section 
         curves = targeting.survivals(times, "epoch", order)
         figure = target_panels(curves, targets, styles, metric=metric, unit="epoch", order=order)
         caption = (
-            f"Share of runs that have reached a {name}, over epochs (Kaplan-Meier). Curves are shifted slightly so that equal "
-            "ones remain visible. Cross: some runs were censored before they reached the target."
+            f"Share of runs that have reached the target {name}, over epochs (Kaplan-Meier). Curves are shifted slightly "
+            "so that equal ones remain visible. Cross: some runs were censored before they reached the target."
         )
         alt = f"Panels: share of runs that have reached {len(targets)} targets, of {len(order)} optimizers."
         yield FigureSpec(figure, "time-to-target", caption, alt)

@@ -108,7 +108,7 @@ def _answer(surface: SurfaceResults, *, named: bool) -> str:
         following = [f"{_at(family, end)} ({notes.compact(end['height'])})" for family, end in ranked[1:3]]
         text += f" Next are {' and '.join(following)}."
     if any(len(family.labels) > 1 for family in surface.families):
-        text += " Each optimizer has the best of its learning rates."
+        text += " Each is the best learning rate of its optimizer."
     diverging, total = int(surface.ended["diverges"].sum()), len(surface.ended)
     if not diverging:
         return f"{text} No trajectory diverges."
@@ -212,7 +212,7 @@ def _draw(surfaces: tuple[SurfaceResults, ...], styles: Mapping[str, Style]) -> 
     for surface in surfaces:
         labels, names = surface.best_labels(), ", ".join(family.name for family in surface.families)
         steps = int(surface.ended["steps"].max())
-        at_best = "Each optimizer has the best of its learning rates."
+        at_best = "Each optimizer is shown at the best of its learning rates."
         if labels:
             figure, _ = figures.trajectory_map(surface.paths, labels, styles)
             interval = figures.marker_interval(steps + 1)

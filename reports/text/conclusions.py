@@ -49,11 +49,16 @@ def p_value(p: float) -> str:
     return f"{p:.{digits}f}"
 
 
-def conclusion(comparison: Comparison) -> str:
-    """Return which optimizers differ significantly, or what a verdict still requires; empty for a single optimizer."""
+def conclusion(comparison: Comparison, *, name_best: bool = True) -> str:
+    """Return which optimizers differ significantly, or what a verdict still requires; empty for a single optimizer.
+
+    Args:
+        comparison: The verdicts.
+        name_best: Whether to state which optimizer has the best mean, if `notes.headline` does not stand before it.
+    """
     if len(comparison.means) + len(comparison.excluded) < 2:
         return ""
-    sentences = _differences(comparison) if comparison.has_verdicts else [_no_verdict(comparison)]
+    sentences = _differences(comparison, name_best=name_best) if comparison.has_verdicts else [_no_verdict(comparison)]
     return " ".join([*sentences, *excluded_note(comparison)])
 
 
@@ -69,7 +74,7 @@ def _no_verdict(comparison: Comparison) -> str:
     return f"No verdict yet, because the optimizers share {repeats} and {required}."
 
 
-def _differences(comparison: Comparison) -> list[str]:
+def _differences(comparison: Comparison, *, name_best: bool) -> list[str]:
     """Return the best optimizer, those that are significantly worse, and those that are not."""
     best, *others = comparison.means
     verdicts = {label: comparison.verdict(best, label) for label in others}
@@ -80,17 +85,18 @@ def _differences(comparison: Comparison) -> list[str]:
     direction, margin = "higher" if comparison.higher else "lower", f"within the margin of ±{comparison.margin:g}"
     if len(worse) == len(others):
         rivals = others[0] if len(others) == 1 else f"the other {len(others)} optimizers"
-        sentences = [f"{best} has a significantly {direction} {score} than {rivals}."]
+        sentences = [f"{best} has a significantly {direction} mean {score} than {rivals}."]
     elif len(others) == 1:
-        pair = f"{best} and {others[0]}"
+        pair = notes.join_labels([best, others[0]])
         sentences = [
-            f"{pair} are equivalent in {score}, {margin}."
+            f"{pair} are equivalent in mean {score}, {margin}."
             if tied
-            else f"{pair} do not differ significantly in {score}."
+            else f"{pair} do not differ significantly in mean {score}."
         ]
     else:
-        first = f"No optimizer has a significantly better {score} than {best}."
-        sentences = [first if better_means else f"{best} has the best mean {score}."]
+        sentences = [f"{best} has the best mean {score}."] if name_best else []
+        if better_means:
+            sentences = [f"No optimizer has a significantly better mean {score} than {best}."]
         groups = (
             (worse, "is significantly worse", "are significantly worse"),
             (undecided, f"does not differ significantly from {best}", f"do not differ significantly from {best}"),
@@ -185,26 +191,25 @@ def power_statement(comparison: Comparison) -> list[str]:
                 "less power (docs/statistics.md)."
             )
         sentences.append(text)
-    first, second = list(comparison.means)[:2]
-    row = comparison.pair(first, second)
+    top_two = list(comparison.means)[:2]
+    row, pair = comparison.pair(*top_two), notes.join_labels(top_two)
     if row["verdict"] in {BETTER, WORSE, TIED}:
         return sentences
     difference = abs(float(row["difference"]))
     gap = notes.number(difference, max(digits, 4))
     if 0 < margin >= difference:
         sentences.append(
-            f"The difference between {first} and {second} ({gap}) is within the equivalence margin of ±{margin:g}; more "
+            f"The difference between {pair} ({gap}) is within the equivalence margin of ±{margin:g}; more "
             "repeats would more likely show equivalence than a difference."
         )
     elif math.isfinite(comparison.repeats_to_separate_top_two):
         sentences.append(
-            f"About {comparison.repeats_to_separate_top_two:,.0f} repeats would separate {first} from {second} if their "
-            f"true difference is the measured {gap}. With few repeats this number is only an order of magnitude."
+            f"If the true difference between {pair} is the measured {gap}, about "
+            f"{comparison.repeats_to_separate_top_two:,.0f} repeats would separate them. With few repeats this number is only "
+            "an order of magnitude."
         )
     elif comparison.repeats_to_separate_top_two == math.inf:
-        sentences.append(
-            f"The difference between {first} and {second} is {gap}; no feasible number of repeats would separate them."
-        )
+        sentences.append(f"The difference between {pair} is {gap}; no feasible number of repeats would separate them.")
     return sentences
 
 
@@ -228,8 +233,8 @@ def success_rates(estimates: pd.DataFrame, level: float) -> list[str]:
     rates = []
     for _, row in estimates[(estimates["ok"] < estimates["run"]) & (estimates["run"] > 0)].iterrows():
         interval = success_interval(int(row["ok"]), int(row["run"]), level)
-        rates.append(f"{row['label']} {row['ok']} of {row['run']} ({interval.low:.0%} to {interval.high:.0%})")
-    return [f"Success rate with its {level:.0%} Clopper-Pearson interval: {'; '.join(rates)}."] if rates else []
+        rates.append(f"{row['label']}: {row['ok']} of {row['run']} ({interval.low:.0%} to {interval.high:.0%})")
+    return [f"Success rate with its {level:.0%} Clopper-Pearson interval. {'; '.join(rates)}."] if rates else []
 
 
 def excluded_note(comparison: Comparison) -> list[str]:

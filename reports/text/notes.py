@@ -27,7 +27,7 @@ VARIATION_IMPORTED = (
     "The imported file defines what a repeat is. Repeats are treated as independent. It is unknown whether they share a "
     "training set and a test set."
 )
-DETERMINISTIC = "Repeats are identical, because function, starting point and update rule determine the trajectory."
+DETERMINISTIC = "Runs are deterministic, because function, starting point and update rule determine the trajectory."
 
 KEYS = {
     "device_name": "device name",
@@ -165,7 +165,7 @@ def interval_notes(estimates: pd.DataFrame) -> list[str]:
     notes = []
     if counts:
         n = f"n = {counts[0]} repeats" if len(counts) == 1 else "n = completed repeats (see completed/started)"
-        notes.append(f"Mean ± half-width of its {level:.0%} {method} interval, {n}.")
+        notes.append(f"Mean over the repeats ± half-width of its {level:.0%} {method} interval, {n}.")
     for count, text in ((1, "No interval (1 completed repeat)"), (0, "No score (no completed repeat)")):
         labels = [str(label) for label in estimates.loc[(estimates["ok"] == count) & (estimates["run"] > 0), "label"]]
         if labels:
@@ -199,10 +199,10 @@ def failures(frames: Frames) -> list[tuple[str, str, int, int, str]]:
 def failure_notes(frames: Frames) -> list[str]:
     """Return `failures` as a sentence: these trials are excluded from all means."""
     groups = [
-        f"{label}, {count} of {recorded} {outcome}" + (f" ({reason})" if reason else "")
+        f"{label}: {count} of {recorded} {outcome}" + (f" ({reason})" if reason else "")
         for label, outcome, count, recorded, reason in failures(frames)
     ]
-    return [f"Unsuccessful trials, excluded from all means: {'; '.join(groups)}."] if groups else []
+    return [f"Unsuccessful trials, excluded from all means. {'; '.join(groups)}."] if groups else []
 
 
 def failed_on_surface(frames: Frames) -> str:

@@ -83,14 +83,14 @@ def unequal_budgets(spent: pd.DataFrame) -> str:
     """Return the numbers of configurations if they differ between optimizers."""
     if spent["configurations"].nunique() < 2:
         return ""
-    counts = ", ".join(f"{row['label']} {row['configurations']}" for _, row in spent.iterrows())
+    counts = ", ".join(f"{row['label']} ({row['configurations']})" for _, row in spent.iterrows())
     return f"Tuning budgets differ. Configurations: {counts}. More configurations find better settings by chance alone."
 
 
 def failed_trials(spent: pd.DataFrame) -> str:
     """Return which tuning trials failed, which gives no score."""
     failed = spent[spent["failed"] > 0]
-    counts = ", ".join(f"{row['label']} {row['failed']} of {row['configurations']}" for _, row in failed.iterrows())
+    counts = ", ".join(f"{row['label']} ({row['failed']} of {row['configurations']})" for _, row in failed.iterrows())
     return f"Failed tuning trials, which have no score: {counts}. Tune again to repeat them." if counts else ""
 
 
@@ -99,10 +99,10 @@ def at_bounds(edges: pd.DataFrame) -> str:
     if edges.empty:
         return ""
     values = "; ".join(
-        f"{row['label']} {row['parameter']} = {row['value']:.4g} in {row['range']}" for _, row in edges.iterrows()
+        f"{row['label']}: {row['parameter']} = {row['value']:.4g} in {row['range']}" for _, row in edges.iterrows()
     )
     return (
-        f"Selected values at a bound of their search range: {values}. The optimum may lie outside. Widen the range in the "
+        f"Selected values at a bound of their search range. {values}. The optimum may lie outside. Widen the range in the "
         "study and tune again."
     )
 
@@ -111,13 +111,13 @@ def open_ranges(ranges: pd.DataFrame) -> str:
     """Return whose good learning rates include the lowest or the highest rate tried."""
     sides = {(True, False): "below", (False, True): "above", (True, True): "on both sides"}
     labels = [
-        f"{row['label']} {sides[bool(row['open_low']), bool(row['open_high'])]}"
+        f"{row['label']} ({sides[bool(row['open_low']), bool(row['open_high'])]})"
         for _, row in ranges.dropna(subset=["score"]).iterrows()
         if row["open_low"] or row["open_high"]
     ]
     if not labels:
         return ""
-    return f"The range of good learning rates is open: {'; '.join(labels)}. No learning rate beyond was tried."
+    return f"The range of good learning rates is open, because no rate beyond was tried: {', '.join(labels)}."
 
 
 def choices_notes(chosen: pd.DataFrame, compared: pd.DataFrame, metric: str) -> tuple[str, ...]:
@@ -126,7 +126,7 @@ def choices_notes(chosen: pd.DataFrame, compared: pd.DataFrame, metric: str) -> 
     pairs, better = format_n(n for n in compared["n"] if n), "Higher" if higher_is_better(metric) else "Lower"
     kept = [str(label) for label in chosen.loc[chosen["kept"].astype(bool), "label"]]
     incomplete = [
-        f"{row['label']} {row['n']} of {row['pairs']}"
+        f"{row['label']} ({row['n']} of {row['pairs']})"
         for _, row in compared.iterrows()
         if row["n"] < row["pairs"] and not row["kept"]
     ]
@@ -148,7 +148,7 @@ def choices_notes(chosen: pd.DataFrame, compared: pd.DataFrame, metric: str) -> 
             f"The default setting had the best validation score and was kept: {', '.join(kept)}. There is no difference then."
         )
     if incomplete:
-        notes.append(f"Pairs with an unsuccessful trial are excluded. Remaining: {', '.join(incomplete)} pairs.")
+        notes.append(f"Pairs with an unsuccessful trial are excluded. Remaining pairs: {', '.join(incomplete)}.")
     return tuple(notes)
 
 

@@ -119,7 +119,7 @@ def test_a_tuning_without_completed_trials_has_a_report(build, run, made, tmp_pa
     report = build(*run(["Adam", "AdaGrad"]), tmp_path / "report", tuning=failed)
     text = (report.folder / "report.md").read_text()
     assert "No setting was selected for Adam and AdaGrad" in text
-    assert "Failed tuning trials, which have no score: AdaGrad 2 of 2." in text
+    assert "Failed tuning trials, which have no score: AdaGrad (2 of 2)." in text
     assert "figures/learning-rates.png" not in text
 
 

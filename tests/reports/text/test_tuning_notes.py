@@ -46,7 +46,7 @@ def test_untuned_and_failed_optimizers_are_listed(made, rates, warnings, wording
     """Tuned optimizers are not; if all trials of an optimizer failed, it has no setting."""
     trials = made({"A": rates([3.0, 1.0, 3.0]), "C": rates([("failed", math.nan)] * 3)})
     text = "\n".join(warnings(trials, ["A", "A, tuned", "B", "C"]))
-    for part in ("Not tuned: B.", "No setting was selected for C,", ": C 3 of 3."):
+    for part in ("Not tuned: B.", "No setting was selected for C,", ": C (3 of 3)."):
         assert part in text
     wording(text)
 
@@ -54,22 +54,22 @@ def test_untuned_and_failed_optimizers_are_listed(made, rates, warnings, wording
 def test_unequal_budgets_are_reported_with_their_numbers(made, rates, warnings, wording) -> None:
     """The number of configurations counts."""
     (text,) = warnings(made({"A": rates([3.0, 1.0, 3.0]), "B": rates([3.0, 1.0, 1.5, 3.0])}))
-    assert "A 3, B 4." in text
+    assert "A (3), B (4)." in text
     wording(text)
 
 
 def test_a_value_at_a_bound_is_reported_with_a_fix(made, rates, warnings, wording) -> None:
     """With its range; the selected rate is also the highest that was tried, so the good range is open above."""
     at_bound, open_range = warnings(made({"A": rates([3.0, 2.0, 1.0], [0.01, 0.1, 0.45])}))
-    assert "A lr = 0.45 in { log = [0.0001, 0.5] }" in at_bound
-    assert ": A above." in open_range
+    assert "A: lr = 0.45 in { log = [0.0001, 0.5] }" in at_bound
+    assert ": A (above)." in open_range
     wording(f"{at_bound}\n{open_range}")
 
 
 def test_an_open_range_names_its_sides(made, rates, warnings, wording) -> None:
     """A has one rate, so its range is open on both sides; the best rate of B is the lowest."""
     (text,) = [w for w in warnings(made({"A": rates([1.0]), "B": rates([1.0, 2.0])})) if "open" in w]
-    assert "A on both sides; B below" in text
+    assert "A (on both sides), B (below)" in text
     wording(text)
 
 
@@ -79,7 +79,13 @@ def test_notes_on_choices_have_method_level_and_n(made, rates, final, wording) -
     scores = final({"A": [1.0, 2.0, None], "A, tuned": [1.0, 1.0, 1.0], "B": [1.0] * 3})
     compared = tuning.tuned_vs_default(scores, "test/loss", ["A", "B"], ["B"])
     text = "\n".join(tuning_notes.choices_notes(chosen, compared, "test/loss"))
-    for part in ("95% Student t interval", "n = 2 pairs", "Lower test loss is better", "kept: B.", "A 2 of 3 pairs"):
+    for part in (
+        "95% Student t interval",
+        "n = 2 pairs",
+        "Lower test loss is better",
+        "kept: B.",
+        "Remaining pairs: A (2 of 3).",
+    ):
         assert part in text
     wording(text)
 
