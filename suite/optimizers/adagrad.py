@@ -55,7 +55,7 @@ class AdaGrad(Rule):
     def __init__(
         self,
         params: ParamsT,
-        lr: float | Tensor = 0.01,
+        lr: Number = 0.01,
         *,
         eps: float = 1e-10,
         weight_decay: float = 0.0,

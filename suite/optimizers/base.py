@@ -26,7 +26,7 @@ BLOCK_SIZE = 2**19
 """Elements that a CPU updates at a time: some 10 MB with state and temporaries, which fit its caches."""
 
 Number = float | Tensor
-"""A number, or a tensor of one element on the parameter's device (in a captured or compiled step)."""
+"""A number, or a tensor of one element (on the parameter's device in a captured or compiled step)."""
 
 
 def root(x: Tensor, eps: float, *, inside: bool) -> Tensor:
@@ -49,49 +49,36 @@ def _number(value: object) -> float:
     return float(value) if not isinstance(value, bool) and isinstance(value, Real) else math.nan
 
 
-def _at_least_zero(value: object) -> bool:
-    return 0 <= _number(value) < math.inf
+def _item(value: object) -> object:
+    """Return the number in a tensor of one element; schedulers write it in place so that a step need not be recompiled."""
+    return value.item() if isinstance(value, Tensor) and value.numel() == 1 else value
 
 
-def _learning_rate(value: object) -> bool:
-    """Accept a tensor of one element too: schedulers change it in place, so a compiled step is not compiled again."""
-    return _at_least_zero(value.item() if isinstance(value, Tensor) and value.numel() == 1 else value)
+_Check = tuple[str, Callable[[Any], bool]]
+_NOT_NEGATIVE: _Check = ("a number >= 0", lambda x: 0 <= _number(x) < math.inf)
+_DECAY: _Check = ("a number >= 0 and < 1", lambda x: 0 <= _number(x) < 1)  # at 1 nothing decays, and 1 − γᵗ = 0
+_FLAG: _Check = ("True or False", lambda x: isinstance(x, bool))
 
-
-def _positive(value: object) -> bool:
-    return 0 < _number(value) < math.inf
-
-
-def _decay(value: object) -> bool:
-    return 0 <= _number(value) < 1
-
-
-def _two_decays(value: object) -> bool:
-    return isinstance(value, tuple | list) and len(value) == 2 and all(map(_decay, value))
-
-
-def _flag(value: object) -> bool:
-    return isinstance(value, bool)
-
-
-def _indefinite(value: object) -> bool:
-    return isinstance(value, str) and value in {"absolute", "shift", "keep"}
-
-
-OPTIONS: dict[str, tuple[str, Callable[[object], bool]]] = {
-    "lr": ("a number >= 0", _learning_rate),
-    "momentum": ("a number >= 0 and < 1", _decay),  # at 1 nothing decays, and 1 − γᵗ = 0
-    "dampening": ("a number >= 0 and < 1", _decay),
-    "alpha": ("a number >= 0 and < 1", _decay),
-    "rho": ("a number >= 0 and < 1", _decay),
-    "betas": ("two numbers >= 0 and < 1", _two_decays),
-    "eps": ("a number > 0", _positive),  # at 0 a zero gradient would give 0/0
-    "weight_decay": ("a number >= 0", _at_least_zero),
-    "bias_correction": ("True or False", _flag),
-    "eps_inside_sqrt": ("True or False", _flag),
-    "damping": ("a number >= 0", _at_least_zero),
-    "indefinite": ('"absolute", "shift" or "keep"', _indefinite),
-    "diagonal": ("True or False", _flag),
+OPTIONS: dict[str, _Check] = {
+    "lr": ("a number >= 0", lambda x: 0 <= _number(_item(x)) < math.inf),
+    "momentum": _DECAY,
+    "dampening": _DECAY,
+    "alpha": _DECAY,
+    "rho": _DECAY,
+    "betas": (
+        "two numbers >= 0 and < 1",
+        lambda x: isinstance(x, tuple | list) and len(x) == 2 and all(map(_DECAY[1], x)),
+    ),
+    "eps": ("a number > 0", lambda x: 0 < _number(x) < math.inf),  # at 0 a zero gradient would give 0/0
+    "weight_decay": _NOT_NEGATIVE,
+    "bias_correction": _FLAG,
+    "eps_inside_sqrt": _FLAG,
+    "damping": _NOT_NEGATIVE,
+    "indefinite": (
+        '"absolute", "shift" or "keep"',
+        lambda x: isinstance(x, str) and x in {"absolute", "shift", "keep"},
+    ),
+    "diagonal": _FLAG,
 }
 """What is allowed for each option, in every class that has it: in words, and as a test of the value."""
 

@@ -70,7 +70,7 @@ class Momentum(Rule):
     def __init__(
         self,
         params: ParamsT,
-        lr: float | Tensor = 0.01,
+        lr: Number = 0.01,
         *,
         momentum: float = 0.9,
         dampening: float = 0.0,

@@ -63,7 +63,7 @@ class NAdam(Rule):
     def __init__(
         self,
         params: ParamsT,
-        lr: float | Tensor = 0.01,
+        lr: Number = 0.01,
         *,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,

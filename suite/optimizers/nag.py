@@ -50,7 +50,5 @@ class NAG(Rule):
     rule = staticmethod(nag_update)
     state_names = ("v",)
 
-    def __init__(
-        self, params: ParamsT, lr: float | Tensor = 0.01, *, momentum: float = 0.9, weight_decay: float = 0.0
-    ) -> None:
+    def __init__(self, params: ParamsT, lr: Number = 0.01, *, momentum: float = 0.9, weight_decay: float = 0.0) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})

@@ -9,7 +9,7 @@ from torch.func import grad_and_value, jacrev
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
-from suite.optimizers.base import check_options, check_parameters, check_state_options
+from suite.optimizers.base import Number, check_options, check_parameters, check_state_options
 
 MAX_PARAMETERS = 1_000
 """The Hessian of 1,000 parameters has a million entries; its eigenvalues take about a second."""
@@ -19,15 +19,7 @@ ROWS = 64
 
 
 def newton_update(
-    theta: Tensor,
-    g: Tensor,
-    H: Tensor,
-    *,
-    lr: float,
-    damping: float,
-    indefinite: str,
-    diagonal: bool,
-    eps: float,
+    theta: Tensor, g: Tensor, H: Tensor, *, lr: float, damping: float, indefinite: str, diagonal: bool, eps: float
 ) -> None:
     """Update θ in place; θ and g of shape (n,), H symmetric of shape (n, n), symbols as in `Newton`."""
     if diagonal:
@@ -118,7 +110,7 @@ class Newton(Optimizer):
     def __init__(
         self,
         params: ParamsT,
-        lr: float | Tensor = 1.0,
+        lr: Number = 1.0,
         *,
         damping: float = 0.0,
         indefinite: str = "absolute",

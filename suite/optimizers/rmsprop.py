@@ -69,7 +69,7 @@ class RMSProp(Rule):
     def __init__(
         self,
         params: ParamsT,
-        lr: float | Tensor = 0.01,
+        lr: Number = 0.01,
         *,
         alpha: float = 0.9,
         eps: float = 1e-8,

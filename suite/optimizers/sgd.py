@@ -43,5 +43,5 @@ class SGD(Rule):
 
     rule = staticmethod(sgd_update)
 
-    def __init__(self, params: ParamsT, lr: float | Tensor = 0.01, *, weight_decay: float = 0.0) -> None:
+    def __init__(self, params: ParamsT, lr: Number = 0.01, *, weight_decay: float = 0.0) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
