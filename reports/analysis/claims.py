@@ -356,32 +356,16 @@ def _too_few(test: ClaimTest, level: float) -> Measurement:
     """Return an undecided measurement with its own t interval, for a test with fewer than `MIN_REPEATS` repeats."""
     interval = t_interval(test.by_repeat.dropna().to_numpy(dtype=np.float64), level)
     effect, low, high = map(test.to_display_scale, (interval.mean, interval.low, interval.high))
-    return Measurement(
-        test.claim,
-        test.sub_claim,
-        test.part,
-        test.what,
-        interval.n,
-        effect,
-        low,
-        high,
-        repeats_needed=float(MIN_REPEATS),
-        ratio=test.ratio > 0,
-    )
+    measured = (test.claim, test.sub_claim, test.part, test.what, interval.n, effect, low, high)
+    return Measurement(*measured, repeats_needed=float(MIN_REPEATS), ratio=test.ratio > 0)
 
 
 def _from_check(check: DeterministicCheck) -> Measurement:
-    return Measurement(
-        check.claim,
-        check.sub_claim,
-        check.part,
-        check.what,
-        1,
-        check.value,
-        verdict=SUPPORTED if check.agrees else REFUTED,
-        exact=True,
-        expected=check.expected,
+    measured, verdict = (
+        (check.claim, check.sub_claim, check.part, check.what, 1, check.value),
+        SUPPORTED if check.agrees else REFUTED,
     )
+    return Measurement(*measured, verdict=verdict, exact=True, expected=check.expected)
 
 
 def _ranks_differ(evidence: Sequence[PartResults], level: float) -> tuple[Finding, int, int]:
@@ -406,15 +390,9 @@ def _ranks_differ(evidence: Sequence[PartResults], level: float) -> tuple[Findin
         best = max(by_pair, key=lambda group: _contrast(group, decided=False))
     high, low = _extremes(best)
     reversed_ = replace(low, size=-low.size, size_low=-low.size_high, size_high=-low.size_low)  # supports the claim too
-    shown = tuple(
-        replace(
-            measurement,
-            sub_claim="",
-            verdict=verdict,
-            repeats_needed=measurement.repeats_needed if verdict == UNDECIDED else np.nan,
-        )
-        for measurement in (high, reversed_)
-    )
+    if verdict != UNDECIDED:
+        high, reversed_ = (replace(measurement, repeats_needed=np.nan) for measurement in (high, reversed_))
+    shown = tuple(replace(measurement, sub_claim="", verdict=verdict) for measurement in (high, reversed_))
     finding = Finding(claim, shown, verdict, _repeats_needed(shown, verdict))
     return finding, sum(map(_has_min_repeats, pairs)), len({measurement.part for measurement in judged})
 

@@ -141,21 +141,11 @@ def against_reference(
                 continue
             value, values = float(published[label][metric]), ok[metric].dropna()
             low, high = (values.min(), values.max()) if len(values) else (np.nan, np.nan)
-            rows.append(
-                {
-                    "label": label,
-                    "metric": metric,
-                    "ours": estimate[metric],
-                    "low": estimate.get(f"{metric}_low", np.nan),
-                    "high": estimate.get(f"{metric}_high", np.nan),
-                    "n": len(values),
-                    "minimum": low,
-                    "maximum": high,
-                    "published": value,
-                    "difference": estimate[metric] - value,
-                    "within": bool(low <= value <= high) if len(values) > 1 and metric in metrics else None,
-                }
-            )
+            row = {"label": label, "metric": metric, "ours": estimate[metric], "n": len(values)}
+            row |= {bound: estimate.get(f"{metric}_{bound}", np.nan) for bound in ("low", "high")}
+            row |= {"minimum": low, "maximum": high, "published": value, "difference": estimate[metric] - value}
+            within = bool(low <= value <= high) if len(values) > 1 and metric in metrics else None
+            rows.append(row | {"within": within})
     columns = "label metric ours low high n minimum maximum published difference within"
     return pd.DataFrame(rows, columns=columns.split())
 

@@ -186,22 +186,9 @@ def family(
             p[in_family], adjusted[in_family] = sign_flips.raw_p(statistic), sign_flips.step_down_p(statistic)
         else:
             adjusted = holm(np.where(in_family, p, np.nan))
-    return Differences(
-        column,
-        column,
-        n,
-        mean,
-        sd,
-        se,
-        df,
-        p,
-        adjusted,
-        effect_size(mean, sd, df),
-        in_family,
-        simultaneous_level,
-        paired=True,
-        exact=exact,
-    )
+    g = effect_size(mean, sd, df)
+    result = (column, column, n, mean, sd, se, df, p, adjusted, g, in_family, simultaneous_level)
+    return Differences(*result, paired=True, exact=exact)
 
 
 def holm(p: ArrayLike) -> Array:
@@ -386,21 +373,11 @@ def _welch(scores: Array, level: float, columns: Columns, min_repeats: int) -> D
     fewer = np.minimum(n[first], n[second])
     in_family = _in_family(fewer, min_repeats)
     adjusted = holm(np.where(in_family, p, np.nan))
-    return Differences(
-        first,
-        second,
-        fewer,
-        difference,
-        np.sqrt(variance[first] + variance[second]),
-        se,
-        df,
-        p,
-        adjusted,
-        effect_size(difference, pooled, pooled_df),
-        in_family,
-        1 - (1 - level) / max(int(np.isfinite(adjusted).sum()), 1),
-        paired=False,
-    )
+    g = effect_size(difference, pooled, pooled_df)
+    level_each = 1 - (1 - level) / max(int(np.isfinite(adjusted).sum()), 1)
+    sd = np.sqrt(variance[first] + variance[second])
+    result = (first, second, fewer, difference, sd, se, df, p, adjusted, g, in_family, level_each)
+    return Differences(*result, paired=False)
 
 
 def _t_p(mean: Array, se: Array, df: Array) -> Array:
