@@ -81,8 +81,9 @@ def ui(
     if study:
         names = [name for name in names if name == study or name.startswith(f"{study}.")]  # it, or its parts
     if study and not names:
-        known = ", ".join(records.studies()) or "none"
-        raise UserError("STUDY", f'the store has no study "{study}"', f"It has: {known}")
+        known = ", ".join(records.studies())
+        hint = f"Choose from: {known}" if known else "Run it first; the store is empty"
+        raise UserError("STUDY", f'the store has no study "{study}"', hint)
 
     def ready(address: str) -> None:
         print(f"The MLflow UI is at {address} (press Ctrl-C to stop)")

@@ -71,6 +71,24 @@ def test_a_description_gives_the_same_trial():
     assert again.description() == TRIAL.description()
 
 
+def test_ids_are_those_of_earlier_versions():
+    """The field `eval_every` is stored under its old name, so the id of a trial has not changed."""
+    trial = Trial(
+        label="A",
+        problem="p",
+        optimizer="adam",
+        hyperparameters={"lr": 0.1},
+        batch_size=64,
+        epochs=6,
+        train_examples=100,
+        repeat=2,
+        eval_every=3,
+    )
+    assert trial.id == "93eacf396229faeb"
+    assert trial.description()["test_every"] == 3
+    assert Trial.from_description(trial.description(), "A") == trial
+
+
 def test_floats_are_exact_and_canonical():
     """Floats that differ in the last bit differ in JSON, and equal values have equal JSON."""
     assert canonical(0.1) != canonical(0.1 + 2**-56)

@@ -1,4 +1,4 @@
-"""Mistakes that people make in study files, as strategies of hypothesis: in what a file says, and in its bytes."""
+"""Hypothesis strategies for invalid study files, and the form of an error line."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from suite.spec.study_file import shipped_studies
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from suite.errors import ErrorLine
+
 IMPORTED = f"""
 title = "Imported from results.csv"
 problem = "ResNet"
@@ -31,13 +33,24 @@ epochs = 3
 STUDIES = {name: path.read_bytes() for name, path in shipped_studies().items()} | {"imported": IMPORTED.encode()}
 DOCUMENTS = {name: tomllib.loads(raw.decode()) for name, raw in STUDIES.items()}
 
-_MENDS = (
-    "Add|An example|Change|Choose|Delete|Did you mean|Find|For example|Give|Here are|Install|Is the|It has|It uses|Known keys|"
-    "Leave|Mend|Move|Name one|Put|Remove|Rename|Run|Save|Set|Shorten|Start|There are|They have|Try|Tune on|Update|Use|Wait|"
-    "Widen|Write|--storage chooses|--store chooses"
+_HINTS = (
+    "Add|Change|Check|Choose|Copy|Create|Define|Delete|Did you mean|Fix|Free|Give|Import|Install|Known keys:|List|Lower|Move|"
+    "Omit|Open|Pass|Put|Raise|Remove|Rename|Reset|Run|Save|Select|Set|Shorten|Start|Stop|Train|Tune|Update|Use|Wait|Widen|Write"
 )
-MEND = re.compile(rf"(?:[.;?)] |^)(?:{_MENDS})\b")
-"""How the mend begins that every line of a message has: what to write or do, or what there is to choose from."""
+_HINT = re.compile(rf"(?:{_HINTS})(?!\w)")
+"""How a hint begins: with an imperative verb, or with a list of what is allowed."""
+
+
+def is_error_line(line: str) -> bool:
+    """Return whether a printed line reads `<location>: <problem>. <hint>`; a long one is shortened in its middle."""
+    hints = [line[match.end() :] for match in re.finditer(r"[.?:] ", line)]
+    return line.isprintable() and (": " in line or "…" in line) and any(map(_HINT.match, hints))
+
+
+def has_parts(line: ErrorLine) -> bool:
+    """Return whether an error has a location, a problem without a full stop, and a hint."""
+    return bool(line.location and line.problem and not line.problem.endswith(".") and _HINT.match(line.hint))
+
 
 TEXTS = st.one_of(
     st.sampled_from(
@@ -99,7 +112,7 @@ TEXTS = st.one_of(
     ),
     st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
 )
-"""Words of study files where they do not belong, paths, specs, control characters, markup, long texts."""
+"""Words of study files in wrong places, paths, specs, control characters, markup, long texts."""
 
 NUMBERS = st.one_of(
     st.sampled_from([0, 1, -1, 2, 3, 7, 255, 10_000, 10_001, 2**31, 2**63, 2**64, 10**30, 10**400, -(10**400)]),
@@ -239,11 +252,11 @@ TUNINGS: dict[str, st.SearchStrategy[Any]] = {
         max_size=2,
     ),
 }
-"""Keys that belong where they stand, with values that may not: mistakes that only a problem or an optimizer can see."""
+"""Valid keys with values that may be invalid: errors that only a problem or an optimizer can find."""
 
 
 def toml(document: dict[str, Any]) -> str:
-    """A document as TOML, every value on the line of its key."""
+    """Return a document as TOML, every value on the line of its key."""
     return "".join(f"{_quoted(key)} = {_inline(value)}\n" for key, value in document.items())
 
 
@@ -267,37 +280,37 @@ def _quoted(text: str) -> str:
 
 @st.composite
 def documents(draw: st.DrawFn) -> str:
-    """A shipped study with up to four mistakes in what it says."""
+    """Draw a shipped study with up to four invalid keys or values."""
     document = copy.deepcopy(DOCUMENTS[draw(st.sampled_from(sorted(DOCUMENTS)))])
     if draw(st.booleans()):
         tables = [(document, STUDY_KEYS), (document.setdefault("tune", {}), TUNINGS)]
-        whole = draw(st.sampled_from([document, *document.get("part", [])]))  # a part has what a study has
-        tables += [(whole, STUDY_KEYS)] if whole is not document else []
-        entries = whole.get("optimizer", [])
+        study = draw(st.sampled_from([document, *document.get("part", [])]))  # a part has the keys of a study
+        tables += [(study, STUDY_KEYS)] if study is not document else []
+        entries = study.get("optimizer", [])
         tables += [(draw(st.sampled_from(entries)), OPTIONS)] if entries else []
         for table, known in draw(st.lists(st.sampled_from(tables), min_size=1, max_size=3)):
             key = draw(st.sampled_from(sorted(known)))
             table[key] = draw(known[key])
     else:
         for _ in range(draw(st.integers(1, 4))):
-            _mistake(draw, document)
+            _change(draw, document)
     return toml(document)
 
 
-def _mistake(draw: st.DrawFn, document: dict[str, Any]) -> None:
+def _change(draw: st.DrawFn, document: dict[str, Any]) -> None:
     places = list(_places(document))
     if not places:
         document[draw(KEYS)] = draw(VALUES)
         return
     container, key = draw(st.sampled_from(places))
-    others = [holder[name] for holder, name in places]
-    kind = draw(st.sampled_from(["replace", "drop", "rename", "double", "wrap", "insert", "elsewhere"]))
+    others = [other[name] for other, name in places]
+    kind = draw(st.sampled_from(["replace", "drop", "rename", "double", "wrap", "insert", "copy"]))
     if kind == "replace":
         container[key] = draw(VALUES)
     elif kind == "drop":
         del container[key]
     elif kind == "rename" and isinstance(container, dict):
-        container[draw(st.just(_misspelt(draw, str(key))) | KEYS)] = container.pop(key)
+        container[draw(st.just(_misspelled(draw, str(key))) | KEYS)] = container.pop(key)
     elif kind == "double" and isinstance(container, list):
         container.append(copy.deepcopy(container[key]))
     elif kind == "wrap":
@@ -309,14 +322,14 @@ def _mistake(draw: st.DrawFn, document: dict[str, Any]) -> None:
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Every place of a document: the table or list, and the key or index in it."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, each in list(inner):
+    """Yield every table or list of a document with each of its keys or indices."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in list(items):
         yield value, key
-        yield from _places(each)
+        yield from _places(item)
 
 
-def _misspelt(draw: st.DrawFn, word: str) -> str:
+def _misspelled(draw: st.DrawFn, word: str) -> str:
     at = draw(st.integers(0, max(len(word) - 1, 0)))
     changed = (word[:at] + word[at + 1 :], word[:at] + word[at : at + 1] * 2 + word[at + 1 :], word.upper(), f"{word}s")
     return draw(st.sampled_from(changed))
@@ -324,11 +337,11 @@ def _misspelt(draw: st.DrawFn, word: str) -> str:
 
 @st.composite
 def contents(draw: st.DrawFn) -> bytes:
-    """The bytes of a shipped study with one to three mistakes in them."""
+    """Draw the bytes of a shipped study with one to three changes."""
     raw = STUDIES[draw(st.sampled_from(sorted(STUDIES)))]
     for _ in range(draw(st.integers(1, 3))):
         at, to = sorted(draw(st.integers(0, max(len(raw) - 1, 0))) for _ in range(2))
-        odd = draw(
+        insertion = draw(
             st.sampled_from(
                 [b"\0", b"\xff", b"\xef\xbb\xbf", b"\r", b"\n", b'"', b"'''", b"[[", b"=", b"\\", b"#", b"{"]
             )
@@ -339,7 +352,7 @@ def contents(draw: st.DrawFn) -> bytes:
             "flipped": raw[:at] + bytes([(raw[at] if raw else 0) ^ (1 << draw(st.integers(0, 7)))]) + raw[at + 1 :],
             "cut": raw[:at] + raw[to:],
             "doubled": raw[:to] + raw[at:],
-            "inserted": raw[:at] + odd + raw[at:],
+            "inserted": raw[:at] + insertion + raw[at:],
             "marked": b"\xef\xbb\xbf" + raw,
             "windows": raw.replace(b"\n", b"\r\n"),
             "wide": raw.decode(errors="replace").encode("utf-16"),
