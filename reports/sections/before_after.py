@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from reports.analysis import verdicts
 from reports.frames.scores import title
 from reports.sections import FigureSpec, Section
-from reports.sections.comparison import EFFECTS, format_share
+from reports.sections.comparison import EFFECTS, effect_cells, verdict_cells
 from reports.statistics import pairwise_tests
 from reports.text import conclusions, notes
 from reports.text.tables import NO_VALUE, Cell, Column, Table
@@ -112,22 +112,16 @@ def changes_table(comparison: BeforeAfter) -> Table:
     )
     rows = []
     for _, row in changes.iterrows():
-        significant = row["verdict"] in {verdicts.BETTER, verdicts.WORSE}
+        before, after = float(row["before"]), float(row["after"])
         rows.append(
             (
                 Cell(str(row["label"]), str(row["label"])),
-                Cell(str(row["verdict"]), str(row["verdict"]), best=significant),
-                Cell(notes.plus_minus(row["difference"], row["low"], row["high"], digits), float(row["difference"])),
-                Cell(notes.number(float(row["before"]), digits), float(row["before"])),
-                Cell(notes.number(float(row["after"]), digits), float(row["after"])),
+                *verdict_cells(row, digits),
+                Cell(notes.number(before, digits), before),
+                Cell(notes.number(after, digits), after),
                 Cell(conclusions.p_value(float(row["adjusted_p"])), float(row["adjusted_p"])),
                 Cell(f"{row['n_before']}, {row['n_after']}" if independent else f"{row['n']}", float(row["n"])),
-                Cell(notes.number(float(row["effect"]), 2), float(row["effect"])),
-                Cell(format_share(float(row["superiority"])), float(row["superiority"])),
-                Cell(
-                    notes.number(float(row["minimum_detectable_difference"]), digits),
-                    float(row["minimum_detectable_difference"]),
-                ),
+                *effect_cells(row, digits),
             )
         )
     shared = "" if independent else " Before, after and change are over the repeats that both versions have."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reports.analysis import verdicts
 from reports.frames.scores import title
@@ -13,6 +13,8 @@ from reports.text.tables import Cell, Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    import pandas as pd
 
     from reports.analysis.verdicts import Comparison
     from reports.figures.style import Style
@@ -96,25 +98,18 @@ def pairs_table(compared: Comparison, variation: str = notes.VARIATION) -> Table
     )
     rows = []
     for _, row in pairs.iterrows():
-        significant = row["verdict"] in {verdicts.BETTER, verdicts.WORSE}
-        gain = float(row["variance_reduction"])
-        gain_text = f"×{notes.number(gain, 1)}" if math.isfinite(gain) else tables.NO_VALUE
+        factor = float(row["variance_reduction"])
+        text = f"×{notes.number(factor, 1)}" if math.isfinite(factor) else tables.NO_VALUE
         rows.append(
             (
                 Cell(str(row["first"]), str(row["first"])),
                 Cell(str(row["second"]), str(row["second"])),
-                Cell(str(row["verdict"]), str(row["verdict"]), best=significant),
-                Cell(notes.plus_minus(row["difference"], row["low"], row["high"], digits), float(row["difference"])),
+                *verdict_cells(row, digits),
                 Cell(conclusions.p_value(float(row["adjusted_p"])), float(row["adjusted_p"])),
                 Cell(conclusions.p_value(float(row["p"])), float(row["p"])),
                 Cell(str(row["n"]), float(row["n"])),
-                Cell(notes.number(float(row["effect"]), 2), float(row["effect"])),
-                Cell(format_share(float(row["superiority"])), float(row["superiority"])),
-                Cell(
-                    notes.number(float(row["minimum_detectable_difference"]), digits),
-                    float(row["minimum_detectable_difference"]),
-                ),
-                *([Cell(gain_text, gain)] if compared.seeded else []),
+                *effect_cells(row, digits),
+                *([Cell(text, factor)] if compared.seeded else []),
             )
         )
     remarks = (
@@ -132,6 +127,21 @@ def pairs_table(compared: Comparison, variation: str = notes.VARIATION) -> Table
     return Table("pairs", "All pairs", columns, tuple(rows), remarks)
 
 
-def format_share(share: float) -> str:
-    """Return a share in percent; a dash if there is none."""
-    return f"{share:.0%}" if math.isfinite(share) else tables.NO_VALUE
+def verdict_cells(row: pd.Series[Any], digits: int) -> tuple[Cell, Cell]:
+    """Return the verdict and the difference with its interval of a row of `Comparison.pairs`."""
+    difference = notes.plus_minus(row["difference"], row["low"], row["high"], digits)
+    significant = row["verdict"] in {verdicts.BETTER, verdicts.WORSE}
+    return Cell(str(row["verdict"]), str(row["verdict"]), best=significant), Cell(difference, float(row["difference"]))
+
+
+def effect_cells(row: pd.Series[Any], digits: int) -> tuple[Cell, Cell, Cell]:
+    """Return effect, win rate and minimum detectable difference of a row of `Comparison.pairs`."""
+    effect, share, detectable = (
+        float(row[name]) for name in ("effect", "superiority", "minimum_detectable_difference")
+    )
+    win_rate = f"{share:.0%}" if math.isfinite(share) else tables.NO_VALUE
+    return (
+        Cell(notes.number(effect, 2), effect),
+        Cell(win_rate, share),
+        Cell(notes.number(detectable, digits), detectable),
+    )

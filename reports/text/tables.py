@@ -214,8 +214,15 @@ def escape_markdown(text: str) -> str:
     return re.sub(r"^(\d*)([-+=.)])(?=[\s\W]|$)", r"\1\\\2", text)  # the beginnings of lists and rules
 
 
+_MATH = (
+    "±pm ×times ≤leq ≥geq ·cdot →to ∞infty √surd ≈approx "
+    "αalpha βbeta γgamma εepsilon ηeta λlambda μmu ρrho σsigma θtheta"
+)
+"""Characters, each followed by the name of its LaTeX symbol."""
+
 _LATEX: Mapping[str, str] = {
     **{mark: f"\\{mark}" for mark in "{}$&#_%"},
+    **{mark: rf"$\{name}$" for mark, name in re.findall(r"(\S)([a-z]+)", _MATH)},
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
@@ -224,12 +231,7 @@ _LATEX: Mapping[str, str] = {
     "|": r"\textbar{}",
     '"': "''",
     "`": r"\`{}",
-    "±": r"$\pm$",
-    "×": r"$\times$",
-    "−": r"$-$",
-    "≤": r"$\leq$",
-    "≥": r"$\geq$",
-    "·": r"$\cdot$",
+    "−": "$-$",
     "…": r"\ldots{}",
     "–": "--",
     "—": "---",
@@ -238,22 +240,8 @@ _LATEX: Mapping[str, str] = {
     "“": "``",
     "”": "''",
     "\u00a0": "~",
-    "→": r"$\to$",
-    "∞": r"$\infty$",
-    "√": r"$\surd$",
-    "≈": r"$\approx$",
-    "₁": r"$_1$",
-    "₂": r"$_2$",
-    "α": r"$\alpha$",
-    "β": r"$\beta$",
-    "γ": r"$\gamma$",
-    "ε": r"$\epsilon$",
-    "η": r"$\eta$",
-    "λ": r"$\lambda$",
-    "μ": r"$\mu$",
-    "ρ": r"$\rho$",
-    "σ": r"$\sigma$",
-    "θ": r"$\theta$",
+    "₁": "$_1$",
+    "₂": "$_2$",
 }
 
 
