@@ -107,7 +107,7 @@ def _apply_rule(
 
 
 def _blocks(tensors: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
-    """Yield tensors of one shape in blocks that fit a CPU's cache; whole if they are small or not contiguous."""
+    """Yield tensors of one shape in blocks that fit a CPU's cache; undivided if they are small or not contiguous."""
     first = tensors[0]
     if first.device.type == "cpu" and first.numel() > BLOCK_SIZE and all(x.is_contiguous() for x in tensors):
         return zip(*(x.view(-1).split(BLOCK_SIZE) for x in tensors), strict=True)
