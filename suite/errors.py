@@ -42,7 +42,8 @@ class UserError(Exception):
     """
 
     def __init__(self, location: str, problem: str, *hints: str) -> None:
-        self.lines = (ErrorLine(location, problem, " ".join(filter(None, (hint.strip() for hint in hints)))),)
+        hint = " ".join(filter(None, (hint.strip() for hint in hints)))
+        self.lines: tuple[ErrorLine, ...] = (ErrorLine(location, problem, hint),)
         super().__init__(location, problem, *hints)
 
     def __str__(self) -> str:
@@ -68,9 +69,9 @@ class UserError(Exception):
 
 
 def _of(lines: Iterable[ErrorLine]) -> UserError:
-    kept = tuple(lines)
-    error = UserError(*kept[0])
-    error.lines = kept
+    lines = tuple(lines)
+    error = UserError(*lines[0])
+    error.lines = lines
     return error
 
 
