@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from reports.analysis.claims import UNDECIDED, REFUTED, SUPPORTED
+from reports.analysis.claims import REFUTED, SUPPORTED, UNDECIDED
 from reports.figures.style import FAINT, INK, QUIET, format_difference, hide_row_axis, plain_text
 
 if TYPE_CHECKING:

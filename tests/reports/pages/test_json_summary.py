@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from reports.pages.json_summary import summary
+from reports.analysis.claims import CLAIMS, UNDECIDED, Finding, Findings, Measurement
+from reports.pages.json_summary import claims_as_dict, summary
 
 
 def test_the_summary_is_plain_json(large) -> None:
@@ -32,3 +33,28 @@ def test_the_keys_are_stable(small) -> None:
     ]
     assert values["has_verdicts"] is False
     assert values["min_repeats"] == 6
+
+
+def test_the_keys_of_claims_are_stable() -> None:
+    """Sub-claims have a verdict each; a claim without sub-claims has none."""
+    measurements = (
+        Measurement("1", "constant", "part", "test loss", 6, 0.1),
+        Measurement("1", "", "part", "loss", 1, 2.0),
+    )
+    findings = Findings((Finding(CLAIMS[0], measurements, UNDECIDED, 9.0),), 2, 0, 1, 0.95, ())
+    (claim,) = json.loads(json.dumps(claims_as_dict(findings), allow_nan=False))
+    assert sorted(claim) == [
+        "claim",
+        "how",
+        "measurements",
+        "repeats_needed",
+        "source",
+        "sub_claims",
+        "text",
+        "verdict",
+    ]
+    assert claim["sub_claims"] == {"constant": UNDECIDED}
+    assert sorted(claim["measurements"][0]) == [
+        *("adjusted", "claim", "effect", "exact", "expected", "high", "low", "n", "p", "part", "ratio"),
+        *("repeats_needed", "sub_claim", "tied", "verdict", "what"),
+    ]

@@ -23,10 +23,10 @@ def test_a_report_becomes_a_documentation_page(small, tmp_path):
         ):
             assert one.size == other.size
         assert (tmp_path / place).stat().st_size < (small.folder / "figures" / place.rpartition("/")[2]).stat().st_size
-    assert "## Each optimizer" not in text
+    assert "## Individual optimizers" not in text
     assert "optimizer-" not in text
     report = (small.folder / "report.md").read_text(encoding="utf-8")
-    assert "## Each optimizer" in report
+    assert "## Individual optimizers" in report
     assert [line for line in report.splitlines() if line.startswith("|")] == [
         line for line in text.splitlines() if line.startswith("|")
     ]
