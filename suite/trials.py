@@ -112,7 +112,7 @@ class Trial:
 def field_values(description: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of a description by the names of the fields of `Trial`."""
     names = {key: name for name, key in STORED_NAMES.items()}
-    return {names.get(key, key): value for key, value in description.items()}
+    return {names.get(key, key): value for key, value in dict(description).items()}
 
 
 def canonical(value: Any) -> str:

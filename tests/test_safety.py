@@ -65,7 +65,7 @@ def test_the_ui_listens_on_this_machine_only_by_default(call, monkeypatch, optio
     assert status == 2  # the server exited at once
     (command,) = started
     assert command[command.index("--host") + 1] == host
-    assert ("warning: --host 0.0.0.0: whoever can reach this machine can read and delete" in err) is warned
+    assert ("warning: --host 0.0.0.0: the UI has no password, so anyone who can reach this machine" in err) is warned
 
 
 def test_nothing_else_listens():
@@ -135,7 +135,7 @@ def test_labels_stay_inside_a_folder(labels):
 @pytest.mark.parametrize(
     "stem", ["..", "...", "con", "COM1", "nul.x", "a\\b", "a'b", " a", "a ", "-x", ".hidden", "x" * 121]
 )
-def test_an_invalid_file_name_is_an_error(tmp_path, stem):
+def test_an_invalid_file_name_is_an_error(tmp_path, stem, wording):
     """The error has the invalid name and asks to rename the file."""
     path = tmp_path / f"{stem}.toml"
     path.write_text(
@@ -144,8 +144,7 @@ def test_an_invalid_file_name_is_an_error(tmp_path, stem):
     with pytest.raises(UserError) as caught:
         load_study(path)
     assert str(caught.value).startswith(f"{path}: name: ")
-    assert "Rename the file: letters, digits, blanks" in str(caught.value)
-    assert "\n" not in str(caught.value)
+    wording(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -239,9 +238,7 @@ def test_a_manipulated_history_is_an_error_and_never_executed(call, write_study,
         pq.write_table(pa.table(columns), history)
     status, out, err = call("report", path)
     assert (status, out, err.count("\n")) == (2, "", 1)
-    assert re.match(
-        rf"ravine: {history}: no history of (SGD|Adam) r0: .*\. Delete the run \w+, and run the study again\n", err
-    )
+    assert re.match(rf"ravine: {history}: .* history of (SGD|Adam) r0.*\. Delete the run \w+", err), err
     assert not (here / "exploded").exists()
     pickle.loads(bomb)
     assert (here / "exploded").exists(), "the bomb of this test is real"
@@ -275,4 +272,4 @@ def test_a_record_that_ravine_did_not_write_is_an_error(store, tag, value):
     with pytest.raises(UserError) as caught:
         store.records([trial.id])
     assert str(caught.value).startswith(f"run {run}: its record cannot be read (")
-    assert str(caught.value).endswith(". Delete that run: ravine ui shows it")
+    assert str(caught.value).endswith("). Delete that run in the UI (`ravine ui`)")
