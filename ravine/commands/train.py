@@ -100,7 +100,7 @@ def tune(
     dry_run: arguments.DryRun = False,
 ) -> None:
     """Tune every optimizer of a study under one budget, then run default and tuned settings on new repeats."""
-    from reports.pages.files import check_place
+    from reports.pages.files import check_destination
     from suite.execution import local
     from suite.spec.parts import load_study_file
     from suite.spec.plan import plan
@@ -114,7 +114,7 @@ def tune(
     if dry_run:
         show_searches(study, searches, existing_store(store), target)
         return
-    check_place(REPORTS / tuned_study.name(study))
+    check_destination(REPORTS / tuned_study.name(study))
     if cluster is None:
         local.start_fork_server(target.device)
     records = open_store(store, create=True)
