@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    pass
 
 Study = Annotated[str, typer.Argument(help="A name from `ravine list studies`, or the path of a study file.")]
 Part = Annotated[list[str] | None, typer.Option(help="Use only this part of the study; may be repeated. Default: all.")]

@@ -68,7 +68,9 @@ class Trial:
 
     def description(self) -> dict[str, Any]:
         """Return everything that decides what is computed, except the label, as JSON values by stored key."""
-        names = {STORED_NAMES.get(field.name, field.name): field.name for field in fields(self) if field.name != "label"}
+        names = {
+            STORED_NAMES.get(field.name, field.name): field.name for field in fields(self) if field.name != "label"
+        }
         values = {key: plain(getattr(self, name)) for key, name in sorted(names.items())}
         if self.evaluate_examples is None:  # a newer field, omitted at its default so that older ids stay valid
             del values["evaluate_examples"]
@@ -101,7 +103,9 @@ class Trial:
 
     def tested_epochs(self) -> tuple[int, ...]:
         """Return the epochs, counted from 1, after which the trial is evaluated."""
-        return tuple(epoch for epoch in range(1, self.epochs + 1) if epoch % self.eval_every == 0 or epoch == self.epochs)
+        return tuple(
+            epoch for epoch in range(1, self.epochs + 1) if epoch % self.eval_every == 0 or epoch == self.epochs
+        )
 
     @classmethod
     def from_description(cls, description: Mapping[str, Any], label: str) -> Trial:

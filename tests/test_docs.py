@@ -23,7 +23,10 @@ SMALL = ["--repeats", "1", "--epochs", "1", "--train-examples", "256"]
 TUNINGS = {"tuning", "quick_tuning", "lr_sweep", "tunability"}
 ELSEWHERE = {"ravine ui": "tracking/test_ui.py"}
 
-pytestmark = pytest.mark.skipif(not (ROOT / "README.md").is_file(), reason="the documents are missing")
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(not (ROOT / "README.md").is_file(), reason="the documents are missing"),
+]
 
 
 def _blocks(document, language):

@@ -217,6 +217,7 @@ class Bomb:
         return os.mkdir, (str(self.mark),)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("poison", ["pickle", "text", "other columns", "object column"])
 def test_a_manipulated_history_is_an_error_and_never_executed(call, write_study, here, poison):
     """A history that is not a table of numbers gives an error with its run and a hint; a pickle is never loaded."""

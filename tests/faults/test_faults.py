@@ -25,7 +25,7 @@ RAVINE = [sys.executable, "-m", "ravine"]
 OUTAGE = float(os.environ.get("RAVINE_TEST_OUTAGE", "4"))
 """Seconds for which the server is unreachable; `tox -e faults` uses 30."""
 
-pytestmark = pytest.mark.usefixtures("no_figures")
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("no_figures")]
 
 
 def _trials(uri, study="toy_study"):

@@ -17,7 +17,7 @@ from suite.spec.plan import plan
 from suite.spec.study_file import load_study
 from suite.tracking.store import Store, locate
 
-pytestmark = pytest.mark.xdist_group("harness")
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("harness")]
 
 COUNTS = ("orphans", "lost", "doubled", "unlike", "unfinished", "tracebacks")
 LINES = "for line in 1 2 3 4 5 6 7; do echo $line; done; "

@@ -2,7 +2,10 @@
 
 import os
 
+import pytest
 from kills import SIGNALS, survive, tracebacks
+
+pytestmark = pytest.mark.integration
 
 KILLS = int(os.environ.get("RAVINE_TEST_KILLS", "10"))
 

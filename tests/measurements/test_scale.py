@@ -1,6 +1,7 @@
 """`tests/measurements/scale.py`: the records that it measures on are what the suite itself would find."""
 
 import pandas as pd
+import pytest
 import scale
 
 from reports.pages.study import build
@@ -8,6 +9,8 @@ from suite.execution import runner
 from suite.spec.plan import plan
 from suite.spec.study_file import load_study
 from suite.tracking.store import Store, locate
+
+pytestmark = pytest.mark.integration
 
 
 def test_copies_stand_for_the_trials_of_a_plan(here):

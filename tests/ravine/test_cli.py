@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.integration
+
 
 def _start(*arguments, **more):
     """Start the command line in a new process and session."""
@@ -47,7 +49,7 @@ def test_reports_need_neither_torch_nor_mlflow():
 
 
 def test_a_study_from_start_to_report(call, write_study, here):
-    """`run` trains, records, and prints the table and the path of the report; a second run trains nothing and prints the same."""
+    """`run` trains, records, and prints the table and the report; a second run trains nothing and prints the same."""
     path = write_study(repeats=3)
     status, out, err = call("run", path, "--workers", 2)
     assert status == 0, err

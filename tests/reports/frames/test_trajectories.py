@@ -179,7 +179,16 @@ def test_the_table_has_a_row_for_each_optimizer_and_a_column_for_each_rate(groun
 def test_compact_numbers_have_two_digits():
     """They have an exponent below a thousandth and from ten thousand on."""
     values = [0.0, 0.0887, 1.5, 5600, 1.84e-5, 5.6e6, -2e-9, math.nan]
-    assert [notes.compact(value) for value in values] == ["0", "0.089", "1.5", "5,600", "1.8e−5", "5.6e6", "−2.0e−9", "–"]
+    assert [notes.compact(value) for value in values] == [
+        "0",
+        "0.089",
+        "1.5",
+        "5,600",
+        "1.8e−5",
+        "5.6e6",
+        "−2.0e−9",
+        "–",
+    ]
 
 
 def test_trials_without_a_test_function_have_no_trajectories(frames):

@@ -11,6 +11,8 @@ from suite.spec.plan import plan
 from suite.spec.study_file import load_study
 from suite.training.run_trial import run_trials
 
+pytestmark = pytest.mark.integration
+
 HOSTILE = "<script>document.title='taken'</script>"
 STUDY = f"""
 title = "On the valley"

@@ -6,6 +6,7 @@ import pytest
 from selenium.webdriver.support.ui import WebDriverWait
 
 pytestmark = [
+    pytest.mark.integration,
     pytest.mark.browser,
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]

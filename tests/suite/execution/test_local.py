@@ -18,6 +18,8 @@ from suite.spec.plan import plan
 from suite.spec.study_file import load_study
 from suite.training.run_trial import run_trial
 
+pytestmark = pytest.mark.integration
+
 
 def _weights(trials, workers, folder):
     with LocalProcesses(workers, "cpu", None, folder) as executor:

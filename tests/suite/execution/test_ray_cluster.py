@@ -24,7 +24,7 @@ from suite.spec.study_file import load_study
 from suite.tracking.store import Store, locate
 from suite.training.run_trial import run_trial
 
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("no_figures")]
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("no_figures")]
 
 TRACED = """
 import os

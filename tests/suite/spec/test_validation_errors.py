@@ -22,6 +22,8 @@ from suite.spec.plan import plan
 from suite.spec.study_file import load_study
 from suite.tuning.search import make_searches
 
+pytestmark = pytest.mark.integration
+
 EXAMPLES = int(os.environ.get("RAVINE_EXAMPLES", "150"))
 FUZZED = settings(
     max_examples=EXAMPLES,

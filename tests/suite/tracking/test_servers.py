@@ -12,7 +12,7 @@ from suite.tracking.store import Store, locate
 from suite.tuning import search
 from suite.tuning import storage as optuna_storage
 
-pytestmark = [pytest.mark.xdist_group("servers"), pytest.mark.usefixtures("no_figures")]
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("servers"), pytest.mark.usefixtures("no_figures")]
 
 TUNE = "\n[tune]\ntrials = 3\nbatch = 2\nrepeats = 1\nobjective = 'validation/loss'\nparameters = ['lr']\n"
 

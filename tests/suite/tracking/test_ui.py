@@ -18,6 +18,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from suite.tracking.ui import _free_port
 
+pytestmark = pytest.mark.integration
+
 
 def _text(browser):
     return browser.execute_script("return document.body.innerText")

@@ -17,6 +17,8 @@ from suite.training import run_trial as trials
 from suite.tuning import search as searching
 from suite.tuning import storage
 
+pytestmark = pytest.mark.integration
+
 TUNE = """
 [tune]
 trials = 7
