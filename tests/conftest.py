@@ -48,9 +48,11 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture
 def wording(request, tmp_path):
     """Compare a message with its snapshot in `tests/wording.json`."""
-    return Wording(
-        request.node.nodeid.removeprefix("tests/"), tmp_path, update=request.config.getoption("--update-wording")
-    )
+    test = request.node.nodeid.removeprefix("tests/")
+    group = request.node.get_closest_marker("xdist_group")
+    if group:
+        test = test.removesuffix(f"@{group.args[0]}")  # pytest-xdist appends it
+    return Wording(test, tmp_path, update=request.config.getoption("--update-wording"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -382,7 +382,7 @@ def test_a_trial_that_runs_out_of_memory_fails_with_the_batch_that_fits(call, wr
     status, _, err = call("run", path, "--workers", 1)
     assert status == 1
     assert re.search(
-        rf"SGD r0: failed: out of memory: {message}.* \(toy.py, eat, line \d+\)\. "
+        rf"SGD r0: failed: out of memory: {message}.* \(toy.py, run_out_of_memory, line \d+\)\. "
         r"A step of 16 examples fits\. Write batch_size = 16",
         err,
     ), err
