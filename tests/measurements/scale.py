@@ -162,7 +162,8 @@ def main():
     if sys.argv[1] == "--step":
         print(json.dumps(step(sys.argv[2], Path(sys.argv[3]))))
         return
-    head = ["trials", "plan, s", "MB", "resume, s", "MB", "report, s", "MB", "database, MB", "histories, MB"]
+    measures = [f"{name}, {unit}" for name in STEPS for unit in ("s", "MB")]
+    head = ["trials", *measures, "database, MB", "histories, MB"]
     rows = {}
     text = DOCUMENT.read_text(encoding="utf-8")
     for line in text.partition("<!-- scale -->\n")[2].partition("\n<!-- end of scale -->")[0].splitlines()[2:]:
