@@ -36,7 +36,7 @@ def machine(results):
 
 
 def training(results):
-    """Return examples per second, and the ratio to the fastest of the usual loops."""
+    """Return training examples per second, the ratio to the fastest usual loop, and the relative interquartile range."""
     found = {}
     for each in results["benchmarks"]:
         if "training_examples_per_second" in _info(each):
@@ -51,7 +51,14 @@ def training(results):
         ratios = [f"{_speed(measured[g]) / usual[g]:.2f}" for g in groups]
         stats = measured["training"]["stats"]
         rows.append([f"{who}, {precision}", *cells, *ratios, f"{(stats['q3'] - stats['q1']) / stats['median']:.1%}"])
-    head = ["examples/s", "training", "with evaluation", "ratio", "ratio with evaluation", "middle half of the rounds"]
+    head = [
+        "loop",
+        "training, examples/s",
+        "with evaluation, examples/s",
+        "training, ratio",
+        "with evaluation, ratio",
+        "training, IQR / median",
+    ]
     return grid(head, rows)
 
 
@@ -77,7 +84,9 @@ def steps(results):
         cells = [f"{times[name] * scale:,.0f}" if name in times else "" for name in names]
         fused = f"{times['Ravine compiled'] / times['torch fused']:.2f}" if "torch fused" in times else ""
         rows.append([f"{kind}, {size}, {unit}", *cells, f"{times['Ravine'] / times['torch foreach']:.2f}", fused])
-    return grid(["a step", *names, "Ravine / foreach", "compiled / fused"], rows)
+    return grid(
+        ["optimizer, parameters, unit", *names, "Ravine / torch foreach", "Ravine compiled / torch fused"], rows
+    )
 
 
 def overhead(results):
@@ -90,24 +99,32 @@ def overhead(results):
     tiny = found["a study of tiny trials", "ravine run"]
     start = found["start-up", "ravine --help"]
     rows = [
-        ["recording a trial, ms", _spread(recording, 1e3), str(recording["stats"]["rounds"])],
+        [
+            "recording a trial, ms: median (interquartile range)",
+            _spread(recording, 1e3),
+            str(recording["stats"]["rounds"]),
+        ],
         [
             (
-                "its share of a one-epoch trial of the paper's CNN "
-                f"({_info(recording)['trial_seconds']:.0f} s on one core, computed from 2,048 images)"
+                "recording a trial, as a share of a one-epoch trial of `paper` "
+                f"({_info(recording)['trial_seconds']:.0f} s on one core, extrapolated from 2,048 images)"
             ),
             f"{_info(recording)['share']:.2%}",
             str(recording["stats"]["rounds"]),
         ],
-        ["two workers against one, times", f"{one['stats']['median'] / two['stats']['median']:.2f}", "3"],
         [
-            f"a study of {_info(tiny)['trials']:,} trials of 20 steps, report included: ms a trial outside training",
+            "speed-up of two workers over one, on four trials",
+            f"{one['stats']['median'] / two['stats']['median']:.2f}",
+            "3",
+        ],
+        [
+            f"time outside training, ms per trial, in a study of {_info(tiny)['trials']:,} trials of 20 updates, with report",
             f"{_info(tiny)['seconds_outside_a_trial'] * 1e3:.0f}",
             "1",
         ],
-        ["`ravine --help`, s", _spread(start, 1, 2), str(start["stats"]["rounds"])],
+        ["`ravine --help`, s: median (interquartile range)", _spread(start, 1, 2), str(start["stats"]["rounds"])],
     ]
-    return grid(["", "measured", "n"], rows)
+    return grid(["quantity", "measured", "n"], rows)
 
 
 def report(results):
@@ -123,7 +140,7 @@ def report(results):
         ]
         for x in found
     ]
-    head = ["trials of 25 epochs", "seconds, the least of n", "CPU seconds", "GB at most", "n"]
+    head = ["trials", "time, s (minimum)", "CPU time, s (minimum)", "peak memory, GB", "n"]
     return grid(head, rows) if rows else None
 
 
@@ -153,13 +170,13 @@ def floor(results):
         )
     head = [
         "precision",
-        "MFLOP an example",
-        "MB an example",
+        "MFLOP per example",
+        "MB per example",
         "peak GFLOP/s",
         "peak GB/s",
-        "computing + moving without caches, ms",
-        "a step of 256, ms",
-        "share of the peak FLOP/s",
+        "computation + memory traffic, ms",
+        "measured, ms",
+        "computation / measured",
     ]
     return grid(head, rows)
 
