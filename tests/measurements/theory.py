@@ -1,8 +1,7 @@
-"""Theory and measurement of the optimizers on quadratics: `tox -e theory` writes docs/theory.md.
+"""Theory and measurement of the optimizers on quadratics: `tox -e theory` writes the tables and figure of docs/theory.md.
 
-All measurements use the classes of the registry in float64 and are deterministic, so the numbers are the same everywhere
-except for rounding. `test_theory.py` measures them again and compares. The predictions of each table are computed by the
-formula that its row prints.
+All measurements use the classes of the registry in float64. They are deterministic, so their numbers differ between machines
+by rounding only. `test_theory.py` measures them again and compares. The formula in a row gives its prediction.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ CONDITIONS = (4, 20, 100, 1000)
 
 
 def descend(kind: str, curvatures: tuple[float, ...], steps: int, **options: float) -> np.ndarray:
-    """The path of an optimizer on ½ Σ h x² from (1, 1, ...): an array (steps + 1, coordinates)."""
+    """Return the trajectory of an optimizer on ½ Σ h x² from (1, 1, ...): an array (steps + 1, coordinates)."""
     h = torch.tensor(curvatures, dtype=torch.float64)
     x = torch.ones_like(h, requires_grad=True)
     optimizer, path = OPTIMIZERS[kind]([x], **options), [x.tolist()]
@@ -44,7 +43,7 @@ def descend(kind: str, curvatures: tuple[float, ...], steps: int, **options: flo
 
 
 def under(kind: str, gradients: list[float], **options: float) -> np.ndarray:
-    """The changes that an optimizer makes under given gradients of one coordinate, downwards positive."""
+    """Return the steps of an optimizer under given gradients of one coordinate, θ before minus θ after each step."""
     x = torch.zeros(1, dtype=torch.float64, requires_grad=True)
     optimizer, path = OPTIMIZERS[kind]([x], **options), [0.0]
     for g in gradients:
@@ -55,7 +54,11 @@ def under(kind: str, gradients: list[float], **options: float) -> np.ndarray:
 
 
 def grows(path: np.ndarray) -> bool:
-    """Whether any coordinate's swing is wider at the end of a path than in its middle, or has left the numbers."""
+    """Return whether a trajectory is unstable: not finite, or larger at its end than in its middle.
+
+    The amplitude of a coordinate is its largest absolute value in an eighth of the trajectory. The last eighth is compared with
+    the eighth before the middle.
+    """
     if not np.isfinite(path).all():
         return True
     width = len(path) // 8
@@ -64,8 +67,8 @@ def grows(path: np.ndarray) -> bool:
 
 
 def largest_stable(kind: str, curvatures: tuple[float, ...] = VALLEY, **options: float) -> float:
-    """The largest learning rate that does not diverge, by bisection on whether the path grows; relatively to 2e-6."""
-    steps = 60 if kind == "newton" else 200  # it has no velocity that would have to die away first
+    """Return the largest stable learning rate, by bisection to a relative error of 2e-6."""
+    steps = 60 if kind == "newton" else 200  # Newton has no velocity that has to decay first
     high = 0.1
     while not grows(descend(kind, curvatures, steps, lr=high, **options)):
         high *= 2
@@ -80,9 +83,9 @@ def largest_stable(kind: str, curvatures: tuple[float, ...] = VALLEY, **options:
 
 
 def rate(path: np.ndarray) -> float:
-    """ρ, the factor by which a step shrinks the distance to the minimum: from the fit ln |x_t| = a + t ln ρ + p ln t.
+    """Return ρ, the factor by which a step multiplies the distance to the minimum: from the fit ln |x_t| = a + t ln ρ + p ln t.
 
-    The power of t is there for double roots, whose distance falls as t ρᵗ.
+    The term p ln t is for double roots, for which the distance falls as t ρᵗ.
     """
     distance = np.linalg.norm(path, axis=1)
     kept = distance > 1e-280  # above the smallest floats
@@ -95,7 +98,7 @@ def rate(path: np.ndarray) -> float:
 
 
 def cell(value: float) -> str:
-    """A number with five significant digits."""
+    """Return a number with five significant digits."""
     return f"{value:#.5g}".rstrip(".")
 
 
@@ -110,7 +113,7 @@ BOUNDS = {
 
 
 def options_of(name: str, gamma: float | None) -> tuple[str, dict[str, float]]:
-    """The registry's key and the options of a row."""
+    """Return the key of the registry and the options of a row."""
     if gamma is None:
         return name, {}
     kind = name.partition(",")[0]
@@ -118,17 +121,17 @@ def options_of(name: str, gamma: float | None) -> tuple[str, dict[str, float]]:
 
 
 def settings(names: list[str]) -> list[tuple[str, float | None]]:
-    """Each rule with the values of γ that it is measured with."""
+    """Return each rule with the values of γ that it is measured with."""
     return [(name, y) for name in names for y in ((None,) if name in {"sgd", "newton"} else (0.5, 0.9))]
 
 
 def titled(name: str, gamma: float | None) -> str:
-    """A row's first cell."""
+    """Return the first cell of a row."""
     return f"`{name.partition(',')[0]}`{', averaged' * ('averaged' in name)}{f', γ = {gamma}' * (gamma is not None)}"
 
 
 def stability() -> str:
-    """The largest stable learning rate on the valley."""
+    """Return the table of the largest stable learning rates on 0.1 x₁² + 2 x₂²."""
     rows = []
     for name, gamma in settings(list(BOUNDS)):
         formula, bound = BOUNDS[name]
@@ -139,7 +142,7 @@ def stability() -> str:
 
 
 def _best(kind: str, k: float) -> tuple[str, float, dict[str, float]]:
-    """Formula, predicted rate and settings of a rule for curvatures 1 and κ."""
+    """Return formula, predicted ρ and optimal options of a rule for the curvatures 1 and κ."""
     r = math.sqrt(k)
     share = (r - 1) / (r + 1)
     if kind == "sgd":  # η = 2/(μ + L) makes 1 − ημ = ηL − 1
@@ -153,7 +156,7 @@ def _best(kind: str, k: float) -> tuple[str, float, dict[str, float]]:
 
 
 def convergence() -> str:
-    """The rate of convergence against the condition number."""
+    """Return the table of ρ for each condition number."""
     rows = []
     for kind in ("sgd", "momentum", "nag", "newton"):
         for k in CONDITIONS:
@@ -173,7 +176,7 @@ LIMITS = {
 
 
 def terminal() -> str:
-    """The terminal step under a constant and under an alternating gradient, in units of η |g|."""
+    """Return the table of step 300 under a constant and under an alternating gradient, in units of η |g|."""
     rows = []
     for name, gamma in settings(list(LIMITS)):
         constant, steady, alternating, swinging = LIMITS[name]
@@ -202,7 +205,7 @@ STEPS = (1, 2, 3, 40)
 
 
 def constant() -> str:
-    """Steps 1, 2, 3 and 40 under a constant gradient of 3, of every rule that has a closed form for them."""
+    """Return the table of steps 1, 2, 3 and 40 under a constant gradient of 3, for every rule with a closed form."""
     rows = []
     for kind, (unit, formula, step) in FIRST.items():
         found = under(kind, [3.0] * max(STEPS), lr=0.01) / (0.03 if "g" in unit else 0.01)
@@ -212,21 +215,21 @@ def constant() -> str:
     first = under("adadelta", [3.0])[0] / 3
     rows.append(["`adadelta`", "first step: η g · √(ε/((1−ρ) g² + ε))"])
     rows[-1] += [f"{cell(math.sqrt(1e-6 / (0.1 * 9 + 1e-6)))} / {cell(first)}", "", "", ""]
-    return grid(["rule", "step t", *(f"t = {t}" for t in STEPS)], rows)
+    return grid(["rule", "formula of step t", *(f"t = {t}" for t in STEPS)], rows)
 
 
 def window() -> str:
-    """What is left of a value after 1/(1−β) steps of an exponential average, in three optimizers that keep one."""
+    """Return the table of the weight of a value after 1/(1−β) steps, in the exponential averages of three optimizers."""
     rows = []
     for beta in (0.9, 0.99, 0.999):
         steps = round(1 / (1 - beta))
         kept = [cell(each(beta, steps)) for each in (_in_momentum, _in_rmsprop, _in_adam)]
         rows.append([str(beta), f"{steps:,}", cell(beta ** (1 / (1 - beta))), *kept, cell(math.exp(-1))])
-    return grid(["β", "1/(1−β)", "β to that power", "`momentum`, v", "`rmsprop`, E", "`adam`, v", "e⁻¹"], rows)
+    return grid(["β", "1/(1−β)", "predicted, β^(1/(1−β))", "`momentum`, v", "`rmsprop`, E", "`adam`, v", "e⁻¹"], rows)
 
 
 def _in_momentum(beta: float, steps: int) -> float:
-    """The averaged form's step is its v: that of the impulse, and that so many steps later."""
+    """Return v `steps` steps after an impulse of the gradient, divided by v at the impulse. A step of momentum is v."""
     found = under("momentum", [1.0] + [0.0] * steps, lr=0.01, momentum=beta, dampening=beta)
     return float(found[-1] / found[0])
 
@@ -240,7 +243,7 @@ def _in_adam(beta: float, steps: int) -> float:
 
 
 def _in_state(kind: str, name: str, steps: int, **options: float | tuple[float, float]) -> float:
-    """A state tensor so many steps after an impulse of the gradient, relatively to the impulse's own."""
+    """Return a state tensor `steps` steps after an impulse of the gradient, divided by its value at the impulse."""
     x = torch.zeros(1, dtype=torch.float64, requires_grad=True)
     optimizer, kept = OPTIMIZERS[kind]([x], **options), []
     for t in range(steps + 1):
@@ -263,7 +266,7 @@ TABLES = {
 
 
 def draw(path: Path, points: int = 28) -> None:
-    """The page's figure: the shrinking of the distance per step, over η on the valley and over κ at the best settings."""
+    """Draw the figure of the page: the factor of a step against η, and against κ at optimal options."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -279,8 +282,8 @@ def draw(path: Path, points: int = 28) -> None:
         left.plot(rates, found, color=colours[kind], marker="o", markersize=3, lw=1, label=called)
         left.axvline(bound, color=colours[kind], ls="--", lw=1)
     left.axhline(1, color="0.4", lw=0.8)
-    left.set(xlabel="learning rate η", ylabel="distance after a step / before", ylim=(0.6, 1.25))
-    left.set_title("On the valley: unstable above 1; dashed the predicted bound", fontsize=10)
+    left.set(xlabel="learning rate η", ylabel="factor of the amplitude per step", ylim=(0.6, 1.25))
+    left.set_title("0.1 x₁² + 2 x₂²: unstable above 1; dashed: predicted bound", fontsize=10)
     left.legend(frameon=False, loc="upper left", fontsize=9)
     conditions = np.geomspace(2, 1000, 100)
     for kind in ("sgd", "nag", "momentum", "newton"):
@@ -290,9 +293,9 @@ def draw(path: Path, points: int = 28) -> None:
         found = [rate(descend(kind, (1.0, float(k)), min(most, 40 * k + 100), **_best(kind, k)[2])) for k in marks]
         name = f"{kind}, η = ½" if kind == "newton" else kind
         right.plot(marks, found, color=colours[kind], marker="o", ls="", markersize=4, label=name)
-    right.set(xscale="log", xlabel="condition number κ", ylabel="ρ, distance after a step / before", ylim=(0, 1.02))
+    right.set(xscale="log", xlabel="condition number κ", ylabel="ρ, factor of the distance per step", ylim=(0, 1.02))
     right.set_xticks([2, 10, 100, 1000], labels=["2", "10", "100", "1,000"])
-    right.set_title("At each rule's best settings: lines predicted, points measured", fontsize=10)
+    right.set_title("Optimal settings: lines predicted, points measured", fontsize=10)
     right.legend(frameon=False, loc="lower right", fontsize=9)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
@@ -300,7 +303,7 @@ def draw(path: Path, points: int = 28) -> None:
 
 
 def _shrinks(path: np.ndarray) -> float:
-    """The mean factor of the widest swing per step in the second half of a path."""
+    """Return the mean factor of the largest amplitude per step in the second half of a trajectory."""
     n = len(path) // 2
     early, late = (np.abs(path[at - n // 4 : at]).max() for at in (n, len(path)))
     return float((late / early) ** (1 / (len(path) - n)))
