@@ -56,6 +56,5 @@ Executor = Annotated[Executors, typer.Option(help="Run trials in processes of th
 class Tests(StrEnum):
     """The tests that compare pairs of optimizers."""
 
-    MAX_T = "max-t"
-    HOLM_T = "holm-t"
-    WELCH = "welch"
+    RANK = "rank"
+    BOOTSTRAP_T = "bootstrap-t"

@@ -29,8 +29,7 @@ def report(
     test: Annotated[
         arguments.Tests | None,
         typer.Option(
-            help="Compare pairs by sign-flip permutations, paired t tests, or unpaired Welch tests. "
-            "Default: max-t; welch for imported results."
+            help="Compare pairs by P(better), a permutation test of ranks, or by means, a bootstrap-t test. Default: rank."
         ),
     ] = None,
     baseline: Annotated[
@@ -57,7 +56,7 @@ def compare(
     after: Annotated[str, typer.Argument(help="Compare it with this one; verdicts are about it.")],
     test: Annotated[
         arguments.Tests | None,
-        typer.Option(help="Compare by this test. Default: max-t if both used the same random numbers, else welch."),
+        typer.Option(help="Compare by P(better) or by means. Default: rank."),
     ] = None,
     store: arguments.Store = None,
     as_json: arguments.Json = False,

@@ -15,7 +15,7 @@ import pandas as pd
 from reports.analysis import verdicts
 from reports.frames import scores
 from reports.frames.study_frames import ENVIRONMENT, IMPORTED, MISSING, UserError, settings
-from reports.statistics import pairwise_tests
+from reports.statistics import pairwise_tests, step_down
 from reports.statistics.intervals import LEVEL
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from reports.frames.study_frames import Frames, Study, Trial
     from reports.statistics.pairwise_tests import Test
 
-WELCH: Test = "welch"
 _SETUP_KEYS = (
     *("problem", "problem_options", "repeats", "epochs", "batch_size", "chunk", "train_examples", "precision"),
     *("compiled", "seed", "margin"),
@@ -54,11 +53,12 @@ class BeforeAfter:
         margin: Equivalence margin, in units of the score.
         level: Confidence level of each family.
         test: The test, one of `pairwise_tests.TESTS`.
+        paired: Whether repeats are paired.
         unpaired_reason: Why repeats are not paired; empty if they are.
         changes: A row per label that both versions have, in the order of the second: `label`, `before` and `after` (means,
             over the shared repeats unless the test is Welch's), `n_before`, `n_after`, and the columns of `Comparison.pairs` of
             the pair with the second version first. The labels are one family.
-        excluded: Labels of both versions that have fewer than two scores in one.
+        excluded: Labels of both versions that have fewer than two runs in one.
         identical: Labels whose trials are identical in both versions.
         all_pairs: Verdicts on all pairs of all labels, such as `Adam · before` and `Adam · after`, as a second family.
         setup_differences: What differs between the two setups: `what`, `before`, `after`.
@@ -73,6 +73,7 @@ class BeforeAfter:
     margin: float
     level: float
     test: Test
+    paired: bool
     unpaired_reason: str
     changes: pd.DataFrame
     excluded: tuple[str, ...]
@@ -96,11 +97,11 @@ def compare_versions(
     Args:
         before: The first version.
         after: The second; differences are after − before, and verdicts are on it.
-        test: One of `pairwise_tests.TESTS`. Default: `max-t` if repeats are paired, else `welch`.
+        test: One of `pairwise_tests.TESTS`, in its paired form if repeats are paired. Default: `rank`.
         level: Confidence level of each family.
 
     Raises:
-        UserError: The scores of the two differ, or `test` needs paired repeats and the repeats are not paired.
+        UserError: The scores of the two differ.
     """
     score = after.study.score
     if before.study.score != score:
@@ -110,16 +111,11 @@ def compare_versions(
         raise UserError("score", problem, "Write the same score into both studies")
     higher, margin = scores.higher_is_better(score), min(before.study.margin, after.study.margin)
     unpaired_reason = why_unpaired(before.frames.trials, after.frames.trials)
-    if unpaired_reason and test not in {None, WELCH}:
-        raise UserError(
-            "--test", f"{test} needs paired repeats, but {unpaired_reason}", "Omit --test, or write --test welch"
-        )
-    test = test or (WELCH if unpaired_reason else "max-t")
+    test, paired = test or "rank", not unpaired_reason
     old, new = (verdicts.wide(scores.final(v.frames, [score]), score, v.frames.labels) for v in (before, after))
     wide = pd.concat([new.add_suffix(" · after"), old.add_suffix(" · before")], axis=1)
     shared = [label for label in after.frames.labels if label in before.frames.planned]
     compared = [label for label in shared if old[label].count() > 1 and new[label].count() > 1]
-    seeded = not unpaired_reason
     return BeforeAfter(
         before=before.name,
         after=after.name,
@@ -128,15 +124,16 @@ def compare_versions(
         margin=margin,
         level=level,
         test=test,
+        paired=paired,
         unpaired_reason=unpaired_reason,
-        changes=_changes(compared, wide, higher=higher, margin=margin, level=level, test=test, seeded=seeded),
+        changes=_changes(compared, wide, higher=higher, margin=margin, level=level, test=test, paired=paired),
         excluded=tuple(label for label in shared if label not in compared),
-        identical=_identical(before.frames.trials, after.frames.trials, shared, paired=test != WELCH),
+        identical=_identical(before.frames.trials, after.frames.trials, shared, paired=paired),
         all_pairs=verdicts.compare(
-            wide, score=score, higher=higher, margin=margin, test=test, level=level, seeded=seeded
+            wide, score=score, higher=higher, margin=margin, test=test, paired=paired, level=level, seeded=paired
         ),
         setup_differences=setup_differences(before, after),
-        min_repeats=pairwise_tests.min_repeats_for_verdict(level),
+        min_repeats=step_down.min_repeats_for_verdict(level),
         imported=before.frames.imported or after.frames.imported,
     )
 
@@ -194,38 +191,38 @@ def _identical(before: pd.DataFrame, after: pd.DataFrame, labels: Sequence[str],
 
 
 def _changes(
-    labels: Sequence[str], wide: pd.DataFrame, *, higher: bool, margin: float, level: float, test: Test, seeded: bool
+    labels: Sequence[str], wide: pd.DataFrame, *, higher: bool, margin: float, level: float, test: Test, paired: bool
 ) -> pd.DataFrame:
     """Return the table of changes; `wide` has a column for each label and version."""
     names = [name for label in labels for name in (label, label)]
     matrix = wide[[f"{label} · {version}" for label in labels for version in ("after", "before")]].to_numpy(np.float64)
     after, before = np.arange(0, len(names), 2), np.arange(1, len(names), 2)
-    min_repeats = pairwise_tests.min_repeats_for_verdict(level)
-    differences = pairwise_tests.compare(
-        matrix,
+    sign = 1.0 if higher else -1.0
+    tests = pairwise_tests.compare(
+        sign * matrix,
         np.random.default_rng(verdicts.SEED),
         test=test,
+        paired=paired,
         level=level,
         columns=(after, before),
-        min_repeats=min_repeats,
     )
-    verdict = verdicts.judge(differences, higher=higher, margin=margin, level=level, min_repeats=min_repeats)
-    sign = 1.0 if higher else -1.0
-    table = verdicts.rows(names, matrix, differences, verdict=verdict, sign=sign, level=level, seeded=seeded)
+    verdict = verdicts.judge(tests, margin=margin)
+    table = verdicts.rows(names, sign * matrix, tests, verdict=verdict, sign=sign, seeded=paired)
     columns = list(zip(after.tolist(), before.tolist(), strict=True))
     means = pd.DataFrame(
         {
             "label": list(labels),
-            "before": [_mean(matrix, old, new, paired=differences.paired) for new, old in columns],
-            "after": [_mean(matrix, new, old, paired=differences.paired) for new, old in columns],
-            "n_before": np.isfinite(matrix[:, before]).sum(axis=0),
-            "n_after": np.isfinite(matrix[:, after]).sum(axis=0),
+            "before": [_mean(matrix, old, new, paired=paired) for new, old in columns],
+            "after": [_mean(matrix, new, old, paired=paired) for new, old in columns],
+            "n_before": (~np.isnan(matrix[:, before])).sum(axis=0),
+            "n_after": (~np.isnan(matrix[:, after])).sum(axis=0),
         }
     )
     return pd.concat([means, table.drop(columns=["first", "second"])], axis=1)
 
 
 def _mean(matrix: pairwise_tests.Array, column: int, other: int, *, paired: bool) -> float:
-    """Return the mean of a column; if paired, over the repeats that `other` has as well, so that the change agrees."""
-    values = np.where(np.isfinite(matrix[:, other]), matrix[:, column], np.nan) if paired else matrix[:, column]
+    """Return the mean of the ok runs of a column; if paired, of the repeats that ended ok in `other` as well."""
+    usable = np.isfinite(matrix[:, column]) & (np.isfinite(matrix[:, other]) | (not paired))
+    values = np.where(usable, matrix[:, column], np.nan)
     return float(np.nanmean(values)) if np.isfinite(values).any() else np.nan

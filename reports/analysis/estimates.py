@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from reports.analysis import verdicts
 from reports.frames.scores import higher_is_better
 from reports.frames.study_frames import MISSING
+from reports.statistics.bad_runs import bad_runs
 from reports.statistics.intervals import (
     LEVEL,
     METHOD,
@@ -19,6 +21,7 @@ from reports.statistics.intervals import (
     t_band,
     t_interval,
 )
+from reports.statistics.step_down import MIN_REPEATS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,10 +59,13 @@ def by_label(
     Returns:
         `label`, `kind`, `settings`; the numbers of trials `ok`, `run` (started) and `planned`; `success`, `success_low`,
         `success_high`, the share of started trials that ended ok with its Clopper-Pearson bounds; the number of trials with
-        each other outcome; for each metric the mean over the ok trials and `<metric>_low`, `<metric>_high`;
+        each other outcome; `bad`, the number of started trials that ended far below the others of the label or did not end ok
+        (`bad_runs`), with the Clopper-Pearson bounds `bad_low`, `bad_high` of their probability, missing below
+        `step_down.MIN_REPEATS` trials; for each metric the mean over the ok trials and `<metric>_low`, `<metric>_high`;
         `examples_per_second`, the median; `<metric>_published` if there is a reference; `level` and `method`.
     """
     rows = []
+    final = verdicts.wide(scores, score, frames.labels) * (1 if higher_is_better(score) else -1)
     for label in frames.labels:
         trials = frames.trials[frames.trials["label"] == label]
         ok = scores[(scores["label"] == label) & (scores["outcome"] == "ok")]
@@ -76,6 +82,9 @@ def by_label(
         rate = success_interval(row["ok"], row["run"], level)
         row |= {"success": rate.value, "success_low": rate.low, "success_high": rate.high}
         row |= {outcome: int(counts.get(outcome, 0)) for outcome in ("diverged", "stalled", "failed", MISSING)}
+        bad = bad_runs(final[label].to_numpy(), level)
+        bounds = (bad.count, bad.low, bad.high) if bad.n >= MIN_REPEATS else (np.nan, np.nan, np.nan)
+        row |= dict(zip(("bad", "bad_low", "bad_high"), bounds, strict=True))
         for metric in metrics:
             interval = t_interval(ok[metric].to_numpy(), level)
             row |= {metric: interval.mean, f"{metric}_low": interval.low, f"{metric}_high": interval.high}

@@ -8,13 +8,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from reports.analysis.verdicts import BETTER, TIED, UNDECIDED, WORSE
+from reports.analysis.verdicts import (
+    ABOVE,
+    BELOW,
+    BETTER,
+    BETTER_WORSE_MEAN,
+    TIED,
+    UNDECIDED,
+    WORSE,
+    WORSE_BETTER_MEAN,
+)
 from reports.figures.axis_scales import STEPS
 from reports.figures.style import FAINT, INK, QUIET, format_difference, label_rows, plain_text, plot_marker, shorten
 from reports.frames.scores import title
 from reports.statistics.letter_display import names_of
 from reports.text import notes
 from reports.text.conclusions import p_value
+from reports.text.tables import NO_VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,10 +35,24 @@ if TYPE_CHECKING:
     from reports.analysis.verdicts import Comparison
     from reports.figures.style import Style
 
-FILLS: Mapping[str, str] = {BETTER: "#bcd9ee", WORSE: "#f9d3b4", TIED: "#e3e6ea", UNDECIDED: "#ffffff"}
+FILLS: Mapping[str, str] = {
+    BETTER: "#bcd9ee",
+    BETTER_WORSE_MEAN: "#bcd9ee",
+    WORSE: "#f9d3b4",
+    WORSE_BETTER_MEAN: "#f9d3b4",
+    TIED: "#e3e6ea",
+    UNDECIDED: "#ffffff",
+}
 """The colour of each verdict: blue and orange are distinguishable for colour-blind readers; the text differs as well."""
 
-SIGNS: Mapping[str, str] = {BETTER: "▲", WORSE: "▼", TIED: "=", UNDECIDED: ""}
+SIGNS: Mapping[str, str] = {
+    BETTER: "▲",
+    BETTER_WORSE_MEAN: "△",
+    WORSE: "▼",
+    WORSE_BETTER_MEAN: "▽",
+    TIED: "=",
+    UNDECIDED: "",
+}
 
 
 def differences_from_best(comparison: Comparison, ax: Axes, styles: Mapping[str, Style]) -> Axes:
@@ -46,37 +70,40 @@ def differences_from_best(comparison: Comparison, ax: Axes, styles: Mapping[str,
     rows = {label: (len(others) - 1 - index) for index, label in enumerate(others)}
     differences = {label: _difference_from_best(comparison, label, best) for label in others}
     distances = [abs(difference) for difference, *_ in differences.values()]
-    median = float(np.median(distances))
-    cutoff = 4 * median if len(distances) > 3 and median > 0 else math.inf
+    finite = [distance for distance in distances if math.isfinite(distance)]
+    median = float(np.median(finite)) if finite else 0.0
+    cutoff = 4 * median if len(finite) > 3 and median > 0 else math.inf
     digits = notes.decimals((high - low) / 2 for _, low, high, _ in differences.values())
     plot_marker(ax, 0, len(others), styles[best])
     for label, (difference, low, high, verdict) in differences.items():
         y, style = rows[label], styles[label]
-        if abs(difference) > cutoff:
-            x, align, arrow = (0.0, "left", "◂ {}") if difference < 0 else (1.0, "right", "{} ▸")
-            text, edge = arrow.format(notes.number(difference, digits)), ax.get_yaxis_transform()
+        if not abs(difference) <= cutoff or math.isinf(difference):
+            below = difference < 0 if math.isfinite(difference) else comparison.higher
+            x, align, arrow = (0.0, "left", "◂ {}") if below else (1.0, "right", "{} ▸")
+            number = notes.number(difference, digits) if math.isfinite(difference) else "not ok"
+            text, edge = arrow.format(number), ax.get_yaxis_transform()
             ax.text(x, y, text, transform=edge, ha=align, va="center", fontsize=7, color=style.color)
         else:
             _plot_interval(ax, y, (difference, low, high), verdict, style)
     rows = {best: len(others)} | rows
     _plot_tiers(ax, comparison, rows)
     _format_axes(ax, rows, comparison.margin)
-    has_outlier = max(distances, default=0.0) > cutoff
+    has_outlier = any(not distance <= cutoff for distance in distances)
     arrow = f"  ({'◂' if comparison.higher else '▸'} beyond the axis)" if has_outlier else ""
-    ax.set_xlabel(f"{title(comparison.score)}: difference from {shorten(best)}{arrow}", parse_math=False)
+    kind = "median" if comparison.test == "rank" else "mean"
+    ax.set_xlabel(f"{title(comparison.score)}: {kind} difference from {shorten(best)}{arrow}", parse_math=False)
     return ax
 
 
 def pair_matrix(comparison: Comparison, ax: Axes) -> Axes:
-    """Plot all pairs: the row's mean minus the column's, the verdict on the row as colour and sign, and the adjusted p.
+    """Plot all pairs: P(better) of the row against the column, the verdict on the row as colour and sign, and the adjusted p.
 
     Args:
         comparison: The verdicts.
         ax: The axes.
     """
-    order, pairs = list(comparison.means), comparison.pairs
+    order = list(comparison.means)
     k = len(order)
-    digits = min(notes.decimals((pairs["simultaneous_high"] - pairs["simultaneous_low"]) / 2), 4)
     size = 7.2 if k <= 9 else max(4.2, 7.2 * 9 / k)
     centered: dict[str, Any] = {"ha": "center", "va": "center"}
     for y, row in enumerate(order):
@@ -86,9 +113,9 @@ def pair_matrix(comparison: Comparison, ax: Axes) -> Axes:
                 continue
             verdict, pair = comparison.verdict(row, column), comparison.pair(row, column)
             ax.add_patch(_square(x, y, FILLS[verdict]))
-            difference = float(pair["difference"]) * (1 if pair["first"] == row else -1)
-            text = f"{SIGNS[verdict]} {'+' * (difference > 0)}{notes.number(difference, digits)}".strip()
-            weight = "bold" if verdict in {BETTER, WORSE} else "normal"
+            share = float(pair["superiority"]) if pair["first"] == row else 1 - float(pair["superiority"])
+            text = f"{SIGNS[verdict]} {share:.0%}".strip() if math.isfinite(share) else NO_VALUE
+            weight = "bold" if verdict in ABOVE | BELOW else "normal"
             ax.text(x, y - 0.13, text, fontsize=size, weight=weight, **centered)
             text = f"p {p_value(float(pair['adjusted_p']))}"
             ax.text(x, y + 0.23, text, fontsize=0.8 * size, color=QUIET, **centered)
@@ -102,13 +129,16 @@ def pair_matrix(comparison: Comparison, ax: Axes) -> Axes:
     ax.grid(visible=False)
     for spine in ax.spines.values():
         spine.set_visible(False)
-    legend = "row against column:  ▲ better   ▼ worse   = tied   no sign: undecided"
+    legend = (
+        "P(better) of the row against the column:  ▲ better   ▼ worse   = tied   no sign: undecided\n"
+        "△ usually better, ▽ usually worse: the means differ in the other direction"
+    )
     ax.text(0, -0.02, legend, transform=ax.transAxes, ha="left", va="top", fontsize=7.2, color=INK)
     return ax
 
 
 def changes(comparison: BeforeAfter, ax: Axes, styles: Mapping[str, Style]) -> Axes:
-    """Plot the change of each optimizer's mean from one version to the other with simultaneous intervals.
+    """Plot the median change of each optimizer from one version to the other with simultaneous intervals.
 
     Args:
         comparison: The changes.
@@ -118,7 +148,7 @@ def changes(comparison: BeforeAfter, ax: Axes, styles: Mapping[str, Style]) -> A
     table = comparison.changes
     positions = range(len(table) - 1, -1, -1)
     for y, (_, row) in zip(positions, table.iterrows(), strict=True):
-        difference, low, high = (float(row[name]) for name in ("difference", "simultaneous_low", "simultaneous_high"))
+        difference, low, high = (float(row[name]) for name in ("shift", "simultaneous_low", "simultaneous_high"))
         _plot_interval(ax, y, (difference, low, high), row["verdict"], styles[row["label"]])
         text = f"{SIGNS[row['verdict']]} {row['verdict']}".strip()
         ax.text(1.01, y, text, transform=ax.get_yaxis_transform(), va="center", fontsize=7.5, color=INK)
@@ -130,9 +160,9 @@ def changes(comparison: BeforeAfter, ax: Axes, styles: Mapping[str, Style]) -> A
 
 
 def _difference_from_best(comparison: Comparison, label: str, best: str) -> tuple[float, float, float, str]:
-    """Return the difference `label` − `best`, its simultaneous interval, and the verdict on `label`."""
+    """Return the shift `label` − `best`, its simultaneous interval, and the verdict on `label`."""
     pair, verdict = comparison.pair(label, best), comparison.verdict(label, best)
-    difference, low, high = (float(pair[name]) for name in ("difference", "simultaneous_low", "simultaneous_high"))
+    difference, low, high = (float(pair[name]) for name in ("shift", "simultaneous_low", "simultaneous_high"))
     return (difference, low, high, verdict) if pair["first"] == label else (-difference, -high, -low, verdict)
 
 
@@ -140,9 +170,10 @@ def _plot_interval(ax: Axes, y: int, estimate: tuple[float, float, float], verdi
     """Plot a difference and its interval (difference, low, high): dashed unless the difference is significant."""
     difference, low, high = estimate
     if math.isfinite(low) and math.isfinite(high):
-        line = "-" if verdict in {BETTER, WORSE} else (0, (2.2, 1.2))
+        line = "-" if verdict in ABOVE | BELOW else (0, (2.2, 1.2))
         ax.plot([low, high], [y, y], color=style.color, lw=1.6, ls=line, solid_capstyle="butt", zorder=4)
-    plot_marker(ax, difference, y, style)
+    if math.isfinite(difference):
+        plot_marker(ax, difference, y, style)
 
 
 def _format_axes(ax: Axes, rows: Mapping[str, int], margin: float) -> None:

@@ -139,7 +139,7 @@ def build(
         store: Where the records are.
         folder: The destination. An older report there is replaced.
         tuning: A row per Optuna trial of the run that the study's settings come from (see `reports.analysis.tuning`).
-        test: The test of pairs (`pairwise_tests.TESTS`). Default: `max-t`, and `welch` for imported results.
+        test: The test of pairs (`pairwise_tests.TESTS`). Default: `rank`.
         more: Further sections, which come first.
 
     Raises:
@@ -150,8 +150,7 @@ def build(
     if not frames.recorded:
         problem = f"nothing is recorded for the study {study.name}"
         raise UserError("STUDY", problem, f"Run it first: {command(study)}")
-    test = test or ("welch" if study.imported else "max-t")
-    contents = _gather(study, trials, frames, test, None if tuning is None or tuning.empty else tuning)
+    contents = _gather(study, trials, frames, test or "rank", None if tuning is None or tuning.empty else tuning)
     contents.sections[:0] = [replace(section, position="first") for section in more]
     contents.figures += [*_draw_study_figures(contents), *files.draw_sections(contents.sections, contents.styles)]
     answer = _answer(contents)
@@ -192,6 +191,7 @@ def _gather(
         higher=scores.higher_is_better(study.score),
         margin=study.margin,
         test=test,
+        paired=not frames.imported,
         seeded=not frames.imported,
     )
     contents = _Contents(
@@ -214,8 +214,7 @@ def _gather(
     _add_sections(contents, tuning)
     remarks = (
         *notes.table_notes(frames, table, study.score),
-        *conclusions.success_rates(table, float(table["level"].iloc[0])),
-        *conclusions.distribution_warning(comparison),
+        *notes.risk_note(table),
         *conclusions.power_statement(comparison),
         *([conclusions.COVERAGE] if (table["ok"] > 1).any() else []),
     )
@@ -391,6 +390,7 @@ def _manifest(contents: _Contents) -> dict[str, Any]:
         },
         "comparison": {
             "test": contents.comparison.test,
+            "paired": contents.comparison.paired,
             "level": contents.comparison.level,
             "margin": contents.comparison.margin,
         },

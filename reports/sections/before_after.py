@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from reports.analysis import verdicts
 from reports.frames.scores import title
 from reports.sections import FigureSpec, Section
-from reports.sections.comparison import EFFECTS, effect_cells, verdict_cells
-from reports.statistics import pairwise_tests
+from reports.sections.comparison import EFFECTS, difference_cells, effect_cells, meaning_notes, verdict_cells
 from reports.text import conclusions, notes
 from reports.text.tables import NO_VALUE, Cell, Column, Table
 
@@ -31,8 +30,9 @@ def section(comparison: BeforeAfter) -> Section:
             return
         figure, ax = single_panel(height=1.3 + 0.26 * count)
         pairs.changes(comparison, ax, styles)
+        kind = "Median" if comparison.test == "rank" else "Mean"
         caption = (
-            f"Change in {name} from {comparison.before} to {comparison.after}, with simultaneous {comparison.level:.0%} "
+            f"{kind} change in {name} from {comparison.before} to {comparison.after}, with simultaneous {comparison.level:.0%} "
             "confidence intervals over all optimizers. Dashed: no significant change. Shaded: equivalence margin."
         )
         yield FigureSpec(figure, "changes", caption, f"Interval plot: change in {name} of {count} optimizers.")
@@ -54,9 +54,7 @@ def description(comparison: BeforeAfter) -> list[str]:
     """Return the answer, how repeats are compared, and what is not compared."""
     sentences = [answer(comparison)]
     if comparison.unpaired_reason:
-        sentences.append(f"Repeats are treated as independent (Welch t test), because {comparison.unpaired_reason}.")
-    elif comparison.test == "welch":
-        sentences.append("Repeats are treated as independent (Welch t test), as requested.")
+        sentences.append(f"Repeats are treated as independent , because {comparison.unpaired_reason}.")
     else:
         sentences.append(
             "Repeats are paired. Repeat r has the same initial weights and the same batches in both versions."
@@ -64,7 +62,7 @@ def description(comparison: BeforeAfter) -> list[str]:
     if comparison.identical:
         sentences.append(f"Identical trials in both versions, so without a change: {', '.join(comparison.identical)}.")
     if comparison.excluded:
-        sentences.append(f"Not compared (fewer than two scores in a version): {', '.join(comparison.excluded)}.")
+        sentences.append(f"Not compared (fewer than two runs in a version): {', '.join(comparison.excluded)}.")
     return sentences
 
 
@@ -72,7 +70,9 @@ def answer(comparison: BeforeAfter) -> str:
     """Return which optimizers are better, worse, tied or undecided after the change, in one sentence."""
     before, after = comparison.before, comparison.after
     if not len(comparison.changes):
-        return f"{before} and {after} have no common optimizer with two scores in each version. See the table of all pairs."
+        return (
+            f"{before} and {after} have no common optimizer with two runs in each version. See the table of all pairs."
+        )
     if not comparison.has_verdicts:
         repeats = notes.counted(int(comparison.changes["n"].max()), "repeat")
         return (
@@ -81,7 +81,9 @@ def answer(comparison: BeforeAfter) -> str:
         )
     meanings = {
         verdicts.BETTER: "significantly better",
+        verdicts.BETTER_WORSE_MEAN: "usually better, although the mean is worse,",
         verdicts.WORSE: "significantly worse",
+        verdicts.WORSE_BETTER_MEAN: "usually worse, although the mean is better,",
         verdicts.TIED: f"equivalent within ±{comparison.margin:g}",
         verdicts.UNDECIDED: "not significantly different",
     }
@@ -90,24 +92,27 @@ def answer(comparison: BeforeAfter) -> str:
         labels = [str(label) for label in comparison.changes.loc[comparison.changes["verdict"] == verdict, "label"]]
         if labels:
             parts.append(f"{meaning} for {notes.join_labels(labels)}")
-    return f"From {before} to {after}, the mean {title(comparison.score).lower()} is {'; '.join(parts)}."
+    name = title(comparison.score).lower()
+    scored = name if comparison.test == "rank" else f"mean {name}"
+    return f"From {before} to {after}, the {scored} is {'; '.join(parts)}."
 
 
 def changes_table(comparison: BeforeAfter) -> Table:
     """Return the table of changes: a row per optimizer of both versions."""
     changes = comparison.changes
     digits = notes.decimals((changes["high"] - changes["low"]) / 2)
-    independent = comparison.test == "welch"
+    independent = not comparison.paired
     columns = (
         Column("Optimizer", "left"),
         Column("Verdict", "left"),
-        Column("Change", rank=0),
+        Column("P(better)", rank=0),
+        Column("Adjusted p"),
+        Column("Change of the mean", rank=1),
+        Column("Median change" if comparison.test == "rank" else "Change of the mean, simultaneous", rank=2),
         Column("Before", rank=1),
         Column("After", rank=1),
-        Column("Adjusted p"),
         Column("n", rank=2),
-        Column("Effect (g)", rank=2),
-        Column("Win rate", rank=3),
+        Column("Effect (g)", rank=3),
         Column("Minimum detectable change", rank=3),
     )
     rows = []
@@ -116,25 +121,27 @@ def changes_table(comparison: BeforeAfter) -> Table:
         rows.append(
             (
                 Cell(str(row["label"]), str(row["label"])),
-                *verdict_cells(row, digits),
+                *verdict_cells(row),
+                *difference_cells(row, digits),
                 Cell(notes.number(before, digits), before),
                 Cell(notes.number(after, digits), after),
-                Cell(conclusions.p_value(float(row["adjusted_p"])), float(row["adjusted_p"])),
                 Cell(f"{row['n_before']}, {row['n_after']}" if independent else f"{row['n']}", float(row["n"])),
                 *effect_cells(row, digits),
             )
         )
-    shared = "" if independent else " Before, after and change are over the repeats that both versions have."
+    method = conclusions.test_name(comparison.test, paired=comparison.paired)
+    shared = "" if independent else " Means are over the repeats that ended ok in both versions."
     remarks = (
         (
-            f"{notes.counted(len(changes), 'optimizer')}; {pairwise_tests.NAMES[comparison.test]}; family-wise error rate "
-            f"(FWER) at most {1 - comparison.level:.0%}. Tied: the simultaneous interval of the change lies within the "
+            f"{notes.counted(len(changes), 'optimizer')}; {method}; family-wise error rate "
+            f"(FWER) at most {1 - comparison.level:.0%}. Tied: the simultaneous interval of the change lies inside the "
             f"equivalence margin of ±{comparison.margin:g}."
         ),
         (
-            f"Before: {comparison.before}. After: {comparison.after}. Change: after − before, ± half-width of its own "
-            f"{comparison.level:.0%} interval (not adjusted).{shared}"
+            f"Before: {comparison.before}. After: {comparison.after}. A change is after − before. Better: a run of after is "
+            f"better than a run of before.{shared}"
         ),
+        *meaning_notes(comparison.level, test=comparison.test),
         EFFECTS[independent],
         "Minimum detectable change: at 80% power, computed for t tests.",
         notes.variation_note(imported=comparison.imported),

@@ -18,19 +18,16 @@ if TYPE_CHECKING:
 
     from reports.analysis.verdicts import Comparison
     from reports.figures.style import Style
+    from reports.statistics.pairwise_tests import Test
 
 
 EFFECTS = (
-    (
-        "Effect: Hedges' g of paired differences (g_z), in standard deviations of the differences. Win rate: share of shared "
-        "repeats in which the optimizer is better; ties count half."
-    ),
-    (
-        "Effect: Hedges' g of two independent groups, in pooled standard deviations. Win rate: share of all combinations of a "
-        "repeat of each in which the optimizer is better; ties count half."
-    ),
+    "Effect: Hedges' g of paired differences (g_z), in standard deviations of the differences.",
+    "Effect: Hedges' g of two independent groups, in pooled standard deviations.",
 )
-"""The notes on effect and win rate, for paired and for independent repeats."""
+"""The notes on the effect, for paired and for independent repeats."""
+
+SIMULTANEOUS_MEAN = "Difference of means, simultaneous"
 
 PAIRING = (
     "Variance reduction from pairing: approximate factor by which the repeats would have to increase for the same precision "
@@ -54,10 +51,11 @@ def comparison(compared: Comparison, *, variation: str = notes.VARIATION) -> Sec
         figure, ax = single_panel(height=1.1 + 0.24 * k)
         pairs.differences_from_best(compared, ax, styles)
         tied = " or tied" if (compared.pairs["verdict"] == verdicts.TIED).any() else ""
+        kind = "Median" if compared.test == "rank" else "Mean"
         caption = (
-            f"Difference in {name} from the best, with simultaneous {compared.level:.0%} confidence intervals over all pairs. "
-            f"Dashed: not significantly different from the best{tied}. Shaded: equivalence margin. Optimizers joined by a line "
-            f"on the right are not significantly different from each other{tied}.{conclusions.step_down_note(compared)}"
+            f"{kind} difference in {name} from the best, with simultaneous {compared.level:.0%} confidence intervals over all "
+            f"pairs. Dashed: not significantly different from the best{tied}. Shaded: equivalence margin. Optimizers joined by "
+            f"a line on the right are not significantly different from each other{tied}."
         )
         yield FigureSpec(
             figure, "differences", caption, f"Interval plot: difference in {name} of {k - 1} optimizers from the best."
@@ -65,17 +63,23 @@ def comparison(compared: Comparison, *, variation: str = notes.VARIATION) -> Sec
         side = max(3.6, 1.6 + 0.62 * k)
         figure, ax = single_panel(width=min(side + 1.0, 9.5), height=min(0.72 * side + 0.6, 8.0))
         pairs.pair_matrix(compared, ax)
-        caption = f"Mean {name} of the row minus that of the column, and the p value adjusted for all pairs."
+        caption = (
+            f"Probability that a run of the row has a better {name} than a run of the column, and the p value adjusted for all "
+            "pairs."
+        )
         yield FigureSpec(figure, "pairs", caption, f"Matrix: differences in {name} and verdicts of {k} optimizers.")
 
     return Section(
         "comparison",
         "Comparison",
-        (conclusions.conclusion(compared), *conclusions.power_statement(compared)),
+        (
+            conclusions.QUESTIONS[compared.test],
+            conclusions.conclusion(compared),
+            *conclusions.power_statement(compared),
+        ),
         (pairs_table(compared, variation),),
         draw,
         {"pairs": compared.pairs},
-        caution=" ".join(conclusions.distribution_warning(compared)),
     )
 
 
@@ -87,12 +91,13 @@ def pairs_table(compared: Comparison, variation: str = notes.VARIATION) -> Table
         Column("Optimizer", "left"),
         Column("Compared with", "left"),
         Column("Verdict", "left"),
-        Column("Difference", rank=0),
+        Column("P(better)", rank=0),
         Column("Adjusted p"),
-        Column("p", rank=2),
+        Column("Difference of means", rank=1),
+        Column("Median difference" if compared.test == "rank" else SIMULTANEOUS_MEAN, rank=2),
+        Column("p", rank=3),
         Column("n", rank=2),
-        Column("Effect (g)", rank=1),
-        Column("Win rate", rank=2),
+        Column("Effect (g)", rank=3),
         Column("Minimum detectable difference", rank=3),
         *([Column("Variance reduction from pairing", rank=3)] if compared.seeded else []),
     )
@@ -104,8 +109,8 @@ def pairs_table(compared: Comparison, variation: str = notes.VARIATION) -> Table
             (
                 Cell(str(row["first"]), str(row["first"])),
                 Cell(str(row["second"]), str(row["second"])),
-                *verdict_cells(row, digits),
-                Cell(conclusions.p_value(float(row["adjusted_p"])), float(row["adjusted_p"])),
+                *verdict_cells(row),
+                *difference_cells(row, digits),
                 Cell(conclusions.p_value(float(row["p"])), float(row["p"])),
                 Cell(str(row["n"]), float(row["n"])),
                 *effect_cells(row, digits),
@@ -114,34 +119,67 @@ def pairs_table(compared: Comparison, variation: str = notes.VARIATION) -> Table
         )
     remarks = (
         conclusions.method_statement(compared),
-        (
-            f"Difference: mean of the optimizer − mean of the other, ± half-width of the pair's own {compared.level:.0%} "
-            "interval (not adjusted)."
-        ),
-        EFFECTS[compared.test == "welch"],
+        *meaning_notes(compared.level, test=compared.test),
+        EFFECTS[not compared.paired],
         "Minimum detectable difference: at 80% power, computed for t tests.",
         *([PAIRING] if compared.seeded else []),
-        f"{conclusions.FWER_ASSUMPTIONS}{conclusions.step_down_note(compared)}",
+        conclusions.ERROR_RATES[compared.test],
         variation,
     )
     return Table("pairs", "All pairs", columns, tuple(rows), remarks)
 
 
-def verdict_cells(row: pd.Series[Any], digits: int) -> tuple[Cell, Cell]:
-    """Return the verdict and the difference with its interval of a row of `Comparison.pairs`."""
-    difference = notes.plus_minus(row["difference"], row["low"], row["high"], digits)
-    significant = row["verdict"] in {verdicts.BETTER, verdicts.WORSE}
-    return Cell(str(row["verdict"]), str(row["verdict"]), best=significant), Cell(difference, float(row["difference"]))
-
-
-def effect_cells(row: pd.Series[Any], digits: int) -> tuple[Cell, Cell, Cell]:
-    """Return effect, win rate and minimum detectable difference of a row of `Comparison.pairs`."""
-    effect, share, detectable = (
-        float(row[name]) for name in ("effect", "superiority", "minimum_detectable_difference")
+def meaning_notes(level: float, *, test: Test) -> tuple[str, str, str]:
+    """Return the notes on P(better), on the difference of means and on the simultaneous difference."""
+    shift = (
+        "Median difference: the median of all differences between a run of each"
+        if test == "rank"
+        else f"{SIMULTANEOUS_MEAN}: the same difference with the interval that agrees with the verdict"
     )
-    win_rate = f"{share:.0%}" if math.isfinite(share) else tables.NO_VALUE
     return (
-        Cell(notes.number(effect, 2), effect),
-        Cell(win_rate, share),
-        Cell(notes.number(detectable, digits), detectable),
+        (
+            "P(better): the probability that a run of the optimizer is better than a run of the other, if both have new seeds. "
+            f"It has a simultaneous {level:.0%} interval."
+        ),
+        (
+            f"Difference of means: over runs that ended ok, ± half-width of its own {level:.0%} t interval. This interval is "
+            "not adjusted for the number of pairs."
+        ),
+        f"{shift}. It has a simultaneous {level:.0%} interval.",
     )
+
+
+def verdict_cells(row: pd.Series[Any]) -> tuple[Cell, Cell, Cell]:
+    """Return the verdict, P(better) with its interval, and the adjusted p of a row of `Comparison.pairs`."""
+    share, low, high = (float(row[f"superiority{bound}"]) for bound in ("", "_low", "_high"))
+    text = f"{share:.0%}" if math.isfinite(share) else tables.NO_VALUE
+    if math.isfinite(low):
+        text += f" [{low:.0%}, {high:.0%}]"
+    return (
+        Cell(str(row["verdict"]), str(row["verdict"]), best=row["verdict"] in verdicts.ABOVE | verdicts.BELOW),
+        Cell(text, share),
+        Cell(conclusions.p_value(float(row["adjusted_p"])), float(row["adjusted_p"])),
+    )
+
+
+def difference_cells(row: pd.Series[Any], digits: int) -> tuple[Cell, Cell]:
+    """Return the difference of means and the simultaneous difference of a row of `Comparison.pairs`."""
+    shift, low, high = (float(row[name]) for name in ("shift", "simultaneous_low", "simultaneous_high"))
+    text = notes.number(shift, digits)
+    if math.isfinite(low) or math.isfinite(high):
+        text += f" [{bound(low, digits)}, {bound(high, digits)}]"
+    return (
+        Cell(notes.plus_minus(row["difference"], row["low"], row["high"], digits), float(row["difference"])),
+        Cell(text, shift),
+    )
+
+
+def bound(value: float, digits: int) -> str:
+    """Return a bound of an interval; the bound is infinite if runs diverged, stalled or failed."""
+    return notes.number(value, digits) if math.isfinite(value) else "∞" if value > 0 else "−∞"
+
+
+def effect_cells(row: pd.Series[Any], digits: int) -> tuple[Cell, Cell]:
+    """Return effect and minimum detectable difference of a row of `Comparison.pairs`."""
+    effect, detectable = (float(row[name]) for name in ("effect", "minimum_detectable_difference"))
+    return Cell(notes.number(effect, 2), effect), Cell(notes.number(detectable, digits), detectable)

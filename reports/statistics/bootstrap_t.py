@@ -105,7 +105,7 @@ def bootstrap_t_tests(
     with np.errstate(invalid="ignore"):
         samples = matrix[:, first] - matrix[:, second] if paired else matrix
     shared = known[:, first] & known[:, second] if paired else known
-    n, lost = shared.sum(axis=0), (shared & ~np.isfinite(samples)).any(axis=0)
+    n, lost = shared.sum(axis=0), np.asarray((shared & ~np.isfinite(samples)).any(axis=0))
     mean, unit, scale = _centre(np.where(shared & ~lost, samples, 0.0), shared)
     with np.errstate(invalid="ignore", divide="ignore"):
         error = scale * np.sqrt((unit**2).sum(axis=0) / (n - 1) / n)
@@ -120,13 +120,9 @@ def bootstrap_t_tests(
         ]
         means, errors = (scale * np.hstack([column[part] for column in columns]) for part in (0, 1))
         drawn_mean, drawn_error = means[:, first] - means[:, second], np.hypot(errors[:, first], errors[:, second])
-        error, difference, lost = (
-            np.hypot(error[first], error[second]),
-            mean[first] - mean[second],
-            lost[first] | lost[second],
-        )
-        counts, others = n[first], n[second]
-    spread_lost = drawn_error <= np.sqrt(ROUNDING) * error
+        error, difference = np.hypot(error[first], error[second]), mean[first] - mean[second]
+        lost, counts, others = np.asarray(lost[first] | lost[second]), n[first], n[second]
+    spread_lost: Mask = np.asarray(drawn_error <= np.sqrt(ROUNDING) * error)
     num_repeats = np.minimum(counts, others)
     enough = num_repeats >= max(min_repeats or step_down.min_repeats_for_verdict(level), 2)
     in_family = enough & ~lost & ((error > 0) | (difference == 0))

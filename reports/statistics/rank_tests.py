@@ -233,8 +233,61 @@ def unpaired_rank_tests(
     statistics = np.empty((permutations, int(family.in_family.sum())))
     statistics[0] = np.abs(estimates.statistic[family.in_family])
     for at, (i, j) in enumerate(zip(first[family.in_family], second[family.in_family], strict=True)):
-        statistics[1:, at] = np.abs(_permuted(known[i], known[j], uniform[i], uniform[j]))
+        effect, error = _permuted(known[i], known[j], uniform[i], uniform[j])
+        statistics[1:, at] = np.abs(effect / error)
     return _rank_tests(family, estimates, (statistics, statistics))
+
+
+def paired_effects(scores: Array, patterns: Array, pairs: tuple[Indices, Indices]) -> tuple[Array, Array]:
+    """Return P̂(A > B) − ½ and its standard error under every swap of whole repeats, two arrays of shape (patterns, pairs).
+
+    These are the numerator and the denominator of T(s) in `paired_rank_tests`. Every pair must share at least two repeats.
+
+    Args:
+        scores: Shape (n, k), a row per repeat; NaN for a run that was not made, −inf for one that diverged.
+        patterns: s, entries 1 and −1, shape (patterns, n); with a row of ones the result is that of the observed scores.
+        pairs: Columns of A and of B.
+    """
+    first, second = pairs
+    shared = ~np.isnan(scores[:, first]) & ~np.isnan(scores[:, second])
+    a, b, n = (
+        np.where(shared, scores[:, first], np.nan),
+        np.where(shared, scores[:, second], np.nan),
+        shared.sum(axis=0),
+    )
+    effect, error = np.empty((len(patterns), len(n))), np.empty((len(patterns), len(n)))
+    size = max(1, _ELEMENTS // max(patterns.size, 1))
+    for at in (slice(start, start + size) for start in range(0, len(n), size)):
+        total, spread = _swapped_sums(a[:, at], b[:, at], n[at], np.zeros(len(n[at])), patterns.astype(np.float32))
+        effect[:, at] = total.T / (8.0 * n[at] ** 2)
+        error[:, at] = np.sqrt(spread.T / (n[at] - 1.0)) / (4.0 * n[at] ** 2)
+    return effect, error
+
+
+def unpaired_effects(
+    scores: Array, rng: np.random.Generator, permutations: int, pairs: tuple[Indices, Indices]
+) -> tuple[Array, Array]:
+    """Return P̂(A > B) − ½ and its standard error under random permutations, two arrays of shape (permutations, pairs).
+
+    These are the numerator and the denominator of T in `unpaired_rank_tests`. Row 0 is observed. Every optimizer must have at
+    least two runs.
+
+    Args:
+        scores: Shape (n, k), a column per optimizer; NaN fills up the shorter columns, −inf is a run that diverged.
+        rng: Draws the permutations.
+        permutations: How many, the observed data among them.
+        pairs: Columns of A and of B.
+    """
+    known = [column[~np.isnan(column)] for column in scores.T]
+    uniform = [np.sort(rng.random((len(column), permutations - 1)), axis=0) for column in known]
+    effect, error = np.empty((permutations, len(pairs[0]))), np.empty((permutations, len(pairs[0])))
+    for at, (i, j) in enumerate(zip(*pairs, strict=True)):
+        sign = _sign(_differences(known[i][:, np.newaxis], known[j][:, np.newaxis]))[0]
+        effect[0, at], error[0, at] = _effect(
+            sign.sum(axis=1), sign.sum(axis=0), len(known[i]), len(known[j]), paired=False
+        )
+        effect[1:, at], error[1:, at] = _permuted(known[i], known[j], uniform[i], uniform[j])
+    return effect, error
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,6 +385,15 @@ def _swapped(
     a: Array, b: Array, n: NDArray[np.int_], shift: Array, patterns: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Return T(s), shape (patterns, pairs), of A − `shift` and B; see `paired_rank_tests`."""
+    total, spread = _swapped_sums(a, b, n, shift, patterns)
+    statistic = np.sqrt(n[:, np.newaxis].astype(total.dtype) - 1) / 2 * total / np.sqrt(spread)
+    return np.asarray(statistic.T, dtype=np.float32)
+
+
+def _swapped_sums(
+    a: Array, b: Array, n: NDArray[np.int_], shift: Array, patterns: NDArray[np.float32]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return Σd(s) and max(nΣd² − (Σd)², ½), shape (pairs, patterns), of A − `shift` and B; see `paired_rank_tests`."""
     dtype = np.float32 if len(a) <= _EXACT_IN_SINGLE else np.float64
     across = _sign(_differences(a, b) - shift[:, np.newaxis, np.newaxis])
     M = across + across.transpose(0, 2, 1)
@@ -341,14 +403,14 @@ def _swapped(
     matrix[:, run, run] += (M + N).sum(axis=2).astype(dtype)
     d = matrix @ patterns.T.astype(dtype)
     total = d.sum(axis=1)
-    count = n[:, np.newaxis].astype(dtype)
-    spread = count * np.einsum("prs,prs->ps", d, d) - total**2
-    statistic = np.sqrt(count - 1) / 2 * total / np.sqrt(np.maximum(spread, 0.5))
-    return np.asarray(statistic.T, dtype=np.float32)
+    spread = n[:, np.newaxis].astype(dtype) * np.einsum("prs,prs->ps", d, d) - total**2
+    return total, np.maximum(spread, dtype(0.5))
 
 
-def _permuted(a: Array, b: Array, uniform_a: Array, uniform_b: Array) -> Array:
-    """Return T of one pair, shape (permutations,), whose pooled scores go to A and B in the order of uniform numbers.
+def _permuted(a: Array, b: Array, uniform_a: Array, uniform_b: Array) -> tuple[Array, Array]:
+    """Return P̂(A > B) − ½ and its standard error, shape (permutations,), of one pair whose pooled scores are permuted.
+
+    The pooled scores go to the runs of A and B in the order of uniform numbers.
 
     Args:
         a: Runs of A, shape (n,).
@@ -372,8 +434,7 @@ def _permuted(a: Array, b: Array, uniform_a: Array, uniform_b: Array) -> Array:
         # The score at place p of the pooled order is above those before start(p) and below those from end(p) on.
         g = (of_b[start] + of_b[end] - m) * is_a
         h = (n - of_a[start] - of_a[end]) * (1 - is_a)
-    effect, error = _effect(g, h, n, m, paired=False, axis=0)
-    return np.asarray(effect / error)
+    return _effect(g, h, n, m, paired=False, axis=0)
 
 
 def _rank_tests(family: _Family, estimates: _Estimates, drawn: tuple[NDArray[Any], NDArray[Any]] | None) -> RankTests:

@@ -8,28 +8,57 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from reports.analysis.verdicts import BETTER, SEED, TIED, WORSE
+from reports.analysis.verdicts import ABOVE, BELOW, BETTER_WORSE_MEAN, SEED, TIED, WORSE_BETTER_MEAN
 from reports.frames.scores import title
 from reports.statistics import pairwise_tests as testing
-from reports.statistics.intervals import success_interval
 from reports.statistics.sign_flips import MAX_PATTERNS
 from reports.text import notes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import pandas as pd
+    from collections.abc import Mapping, Sequence
 
     from reports.analysis.verdicts import Comparison
+    from reports.statistics.pairwise_tests import Test
 
-FWER_ASSUMPTIONS = (
-    "The family-wise error rate is controlled for scores with unequal variances, for correlated scores, and for scores with "
-    "the same skewness. For skewed scores with unequal variances, no test of means from so few repeats controls it "
-    "(measured in docs/statistics.md)."
-)
+QUESTIONS: Mapping[Test, str] = {
+    "rank": (
+        "Each verdict answers one question: does a run of one optimizer, with new seeds, usually end better than a run of the "
+        "other? P(better) is the probability that it does. A tie counts as one half. A run that diverged, stalled or failed is "
+        "worse than all others. The verdict does not depend on how far a bad run falls behind, so the risk of a bad run is a "
+        "separate column of the table of scores."
+    ),
+    "bootstrap-t": (
+        "Each verdict answers one question: is the mean score of one optimizer better than that of the other? A single bad run "
+        "can change a mean, and few repeats may contain none. The test is then wrong more often than its level says."
+    ),
+}
+"""The question that a verdict answers, by test."""
 
-SPREAD, SKEWNESS = 3.0, 1.5
-"""Thresholds of `distribution_warning`; normal scores of equal variance seldom exceed both by chance."""
+_METHODS: Mapping[Test, tuple[str, str]] = {
+    "rank": (
+        "studentised permutation test of P(better) = ½ (Konietschke and Pauly 2012), step-down over all pairs",
+        "studentised permutation test of P(better) = ½, independent runs (Neubert and Brunner 2007), step-down over all pairs",
+    ),
+    "bootstrap-t": (
+        "bootstrap-t test of equal means, paired, step-down over all pairs",
+        "bootstrap-t test of equal means of independent runs, step-down over all pairs",
+    ),
+}
+"""The names of the tests, for paired and for independent repeats."""
+
+ERROR_RATES: Mapping[Test, str] = {
+    "rank": (
+        "Measured family-wise error rate: at most 5.5% for normal, skewed, heavy-tailed and discrete scores and for scores "
+        "with bad runs; about 6% for scores that are very skewed, of very unequal spread, and strongly correlated "
+        "(docs/statistics.md)."
+    ),
+    "bootstrap-t": (
+        "Measured family-wise error rate: at most 5% for normal, skewed and heavy-tailed scores; about 34% if one optimizer of "
+        "nine fails in a tenth of its runs (docs/statistics.md)."
+    ),
+}
+
+_MAX_OPPOSITE = 3
 
 COVERAGE = (
     "Measured coverage of these intervals: 95% for normal and discrete scores, 88–92% for strongly skewed scores, 82–93% if "
@@ -65,11 +94,13 @@ def conclusion(comparison: Comparison, *, name_best: bool = True) -> str:
 def _no_verdict(comparison: Comparison) -> str:
     required = f"a comparison requires at least {comparison.min_repeats}"
     if not comparison.means:
-        return f"No verdict yet, because no optimizer has two scores and {required} of each."
+        if max(comparison.excluded.values()) > 1:
+            return "No verdict, because no run ended ok."
+        return f"No verdict yet, because no optimizer has two runs and {required} of each."
     if len(comparison.means) == 1:
-        return f"No verdict yet, because {required} scores of two optimizers."
+        return f"No verdict yet, because {required} runs of two optimizers."
     repeats = notes.counted(int(comparison.pairs["n"].max()), "repeat")
-    if comparison.test == "welch":
+    if not comparison.paired:
         return f"No verdict yet, because no two optimizers have more than {repeats} and {required}."
     return f"No verdict yet, because the optimizers share {repeats} and {required}."
 
@@ -78,27 +109,28 @@ def _differences(comparison: Comparison, *, name_best: bool) -> list[str]:
     """Return the best optimizer, those that are significantly worse, and those that are not."""
     best, *others = comparison.means
     verdicts = {label: comparison.verdict(best, label) for label in others}
-    worse = [label for label in others if label not in comparison.not_significantly_worse]
     tied = [label for label in others if verdicts[label] == TIED]
+    worse = [label for label in others if label not in {*comparison.leaders, *tied}]
     undecided = [label for label in others if label not in {*worse, *tied}]
-    score, better_means = title(comparison.score).lower(), _better_means(comparison)
-    direction, margin = "higher" if comparison.higher else "lower", f"within the margin of ±{comparison.margin:g}"
-    if len(worse) == len(others):
-        rivals = others[0] if len(others) == 1 else f"the other {len(others)} optimizers"
-        sentences = [f"{best} has a significantly {direction} mean {score} than {rivals}."]
+    score, margin = _scored(comparison), f"within the margin of ±{comparison.margin:g}"
+    if len(worse) == len(others) and all(verdicts[label] in ABOVE for label in worse):
+        rivals = others[0] if len(others) == 1 else f"each of the other {len(others)} optimizers"
+        sentences = [f"{best} is significantly better than {rivals} in {score}."]
     elif len(others) == 1:
         pair = notes.join_labels([best, others[0]])
         sentences = [
-            f"{pair} are equivalent in mean {score}, {margin}."
+            f"{pair} are equivalent in {score}, {margin}."
             if tied
-            else f"{pair} do not differ significantly in mean {score}."
+            else f"{pair} do not differ significantly in {score}."
         ]
     else:
-        sentences = [f"{best} has the best mean {score}."] if name_best else []
-        if better_means:
-            sentences = [f"No optimizer has a significantly better mean {score} than {best}."]
+        sentences = [f"{best} has the best mean {title(comparison.score).lower()}."] if name_best else []
+        if _better_means(comparison):
+            sentences = [f"No optimizer is significantly better than {best} in {score}."]
+        by_best = all(verdicts[label] in ABOVE for label in worse)
+        than = "" if by_best else " than at least one other optimizer"
         groups = (
-            (worse, "is significantly worse", "are significantly worse"),
+            (worse, f"is significantly worse{than}", f"are significantly worse{than}"),
             (undecided, f"does not differ significantly from {best}", f"do not differ significantly from {best}"),
             (tied, f"is equivalent to {best}, {margin}", f"are equivalent to {best}, {margin}"),
         )
@@ -110,14 +142,40 @@ def _differences(comparison: Comparison, *, name_best: bool) -> list[str]:
             named += len(labels)
         if len(undecided) == len(others) > 3:
             sentences[-1] = f"None of the {len(others)} others differs significantly from {best}."
+    return [*sentences, *_opposite_means(comparison), *_unequal_repeats(comparison, best)]
+
+
+def _scored(comparison: Comparison) -> str:
+    """Return the score in words: for a test of means, the mean of it."""
+    name = title(comparison.score).lower()
+    return name if comparison.test == "rank" else f"mean {name}"
+
+
+def _opposite_means(comparison: Comparison) -> list[str]:
+    """Return the pairs whose means differ in the other direction than their runs usually do."""
+    pairs = comparison.pairs
+    usually = [(row["first"], row["second"]) for _, row in pairs[pairs["verdict"] == BETTER_WORSE_MEAN].iterrows()]
+    usually += [(row["second"], row["first"]) for _, row in pairs[pairs["verdict"] == WORSE_BETTER_MEAN].iterrows()]
+    sentences = [
+        f"A run of {better} is usually better than a run of {worse}, although the mean of {better} is worse."
+        for better, worse in usually[:_MAX_OPPOSITE]
+    ]
+    more = len(usually) - _MAX_OPPOSITE
+    return [*sentences, *([f"The same is true of {notes.counted(more, 'other pair')}."] if more > 0 else [])]
+
+
+def _unequal_repeats(comparison: Comparison, best: str) -> list[str]:
+    """Return how pairs are compared if the best optimizer has fewer runs than another."""
     most = max(comparison.n.values())
-    fewer = [label for label in (best, *better_means) if comparison.n[label] < most]
-    if fewer and comparison.test != "welch":
-        sentences.append(
-            f"The mean of {fewer[0]} is over {comparison.n[fewer[0]]} repeats, other means are over up to {most}. Each pair is "
-            "compared on the repeats that both have."
+    fewer = [label for label in (best, *_better_means(comparison)) if comparison.n[label] < most]
+    if not (fewer and comparison.paired):
+        return []
+    return [
+        (
+            f"{fewer[0]} has {comparison.n[fewer[0]]} repeats, other optimizers have up to {most}. Each pair is compared on "
+            "the repeats that both have."
         )
-    return sentences
+    ]
 
 
 def _some(labels: Sequence[str], total: int, named: int) -> str:
@@ -137,21 +195,13 @@ def _better_means(comparison: Comparison) -> list[str]:
     return [label for label, mean in comparison.means.items() if sign * mean > sign * comparison.means[best]]
 
 
-def step_down_note(comparison: Comparison) -> str:
-    """Return why a significant pair has a simultaneous interval that contains 0, with a leading blank; empty if none has."""
-    significant = comparison.pairs[comparison.pairs["verdict"].isin([BETTER, WORSE])]
-    if not ((significant["simultaneous_low"] <= 0) & (significant["simultaneous_high"] >= 0)).any():
-        return ""
-    return " Because the test is step-down, a pair can be significant although its simultaneous interval contains 0."
-
-
 def method_statement(comparison: Comparison) -> str:
     """Return the number of pairs, n, the test, its error rate and the definition of a tie."""
     counts = sorted({int(n) for n in comparison.pairs["n"]})
     n = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
     parts = [
-        f"{notes.counted(len(comparison.pairs), 'pair')}, {n} {'repeats' if comparison.test == 'welch' else 'shared repeats'}",
-        testing.NAMES[comparison.test],
+        f"{notes.counted(len(comparison.pairs), 'pair')}, {n} {'shared ' * comparison.paired}repeats",
+        test_name(comparison.test, paired=comparison.paired),
         f"family-wise error rate (FWER) at most {1 - comparison.level:.0%}",
     ]
     outside = int((comparison.pairs["n"] < comparison.min_repeats).sum()) if comparison.has_verdicts else 0
@@ -159,14 +209,20 @@ def method_statement(comparison: Comparison) -> str:
         parts.append(
             f"{notes.counted(outside, 'pair')} with fewer than {comparison.min_repeats} repeats excluded from the family"
         )
-    if comparison.test == "max-t":
-        parts.append("all permutations" if comparison.exact else f"{MAX_PATTERNS:,} random permutations, seed {SEED}")
+    sample = "resamples" if comparison.test == "bootstrap-t" else "random permutations"
+    parts.append("all permutations" if comparison.exact else f"{MAX_PATTERNS:,} {sample}, seed {SEED}")
     if not comparison.margin:
         return f"{'; '.join(parts)}."
+    shift = "median difference" if comparison.test == "rank" else "mean difference"
     return (
-        f"{'; '.join(parts)}. Tied: the simultaneous interval of the difference lies within the equivalence margin of "
+        f"{'; '.join(parts)}. Tied: the simultaneous interval of the {shift} lies inside the equivalence margin of "
         f"±{comparison.margin:g}."
     )
+
+
+def test_name(test: Test, *, paired: bool) -> str:
+    """Return the name of a test, with its source."""
+    return _METHODS[test][not paired]
 
 
 def power_statement(comparison: Comparison) -> list[str]:
@@ -185,15 +241,16 @@ def power_statement(comparison: Comparison) -> list[str]:
             text += (
                 f" Differences within the equivalence margin of ±{margin:g} count as ties even if they are detectable."
             )
-        if comparison.test == "max-t" and comparison.pairs["n"].median() < testing.MIN_REPEATS_T_APPROXIMATION:
-            text += (
-                f" This assumes t tests; with fewer than {testing.MIN_REPEATS_T_APPROXIMATION} repeats the sign-flip test has "
-                "less power (docs/statistics.md)."
-            )
         sentences.append(text)
+    few = comparison.has_verdicts and comparison.pairs["n"].median() < testing.RECOMMENDED_REPEATS
+    if few and len(comparison.means) > 2:
+        sentences.append(
+            f"With fewer than {testing.RECOMMENDED_REPEATS} repeats, a comparison of three or more optimizers has little power "
+            f"(docs/statistics.md). At least {testing.RECOMMENDED_REPEATS} repeats are recommended."
+        )
     top_two = list(comparison.means)[:2]
     row, pair = comparison.pair(*top_two), notes.join_labels(top_two)
-    if row["verdict"] in {BETTER, WORSE, TIED}:
+    if row["verdict"] in {*ABOVE, *BELOW, TIED} or not math.isfinite(float(row["difference"])):
         return sentences
     difference = abs(float(row["difference"]))
     gap = notes.number(difference, max(digits, 4))
@@ -213,34 +270,10 @@ def power_statement(comparison: Comparison) -> list[str]:
     return sentences
 
 
-def distribution_warning(comparison: Comparison) -> list[str]:
-    """Return a warning if the scores are skewed and of unequal variance, so that the test rejects too often."""
-    skewed = comparison.sd_ratio >= SPREAD and abs(comparison.skewness) >= SKEWNESS
-    if not (comparison.has_verdicts and skewed):
-        return []
-    return [
-        (
-            "Interpret adjusted p values near 0.05 with caution. The largest standard deviation of an optimizer's scores is "
-            f"{notes.number(comparison.sd_ratio, 1)} times the smallest, and the sample skewness reaches "
-            f"{notes.number(comparison.skewness, 1)}. For such scores the test rejects true null hypotheses more often than "
-            "its nominal level (measured in docs/statistics.md)."
-        )
-    ]
-
-
-def success_rates(estimates: pd.DataFrame, level: float) -> list[str]:
-    """Return the success rate with its interval of each optimizer that has unsuccessful trials."""
-    rates = []
-    for _, row in estimates[(estimates["ok"] < estimates["run"]) & (estimates["run"] > 0)].iterrows():
-        interval = success_interval(int(row["ok"]), int(row["run"]), level)
-        rates.append(f"{row['label']}: {row['ok']} of {row['run']} ({interval.low:.0%} to {interval.high:.0%})")
-    return [f"Success rate with its {level:.0%} Clopper-Pearson interval. {'; '.join(rates)}."] if rates else []
-
-
 def excluded_note(comparison: Comparison) -> list[str]:
-    """Return the optimizers with too few scores to be compared, and their numbers of scores."""
-    if not comparison.excluded:
+    """Return the optimizers with too few runs to be compared, and their numbers of runs."""
+    if not comparison.excluded or (not comparison.means and max(comparison.excluded.values()) > 1):
         return []
     counts = ", ".join(f"{label} ({n})" for label, n in comparison.excluded.items())
     required = comparison.min_repeats if comparison.has_verdicts or max(comparison.excluded.values()) > 1 else 2
-    return [f"Not compared (fewer than {required} scores): {counts}."]
+    return [f"Not compared (fewer than {required} runs): {counts}."]

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from reports.frames.scores import higher_is_better, title
 from reports.frames.study_frames import ENVIRONMENT, MISSING, REPRODUCIBILITY_KEYS
-from reports.statistics.intervals import LEVEL
+from reports.statistics.bad_runs import CUTOFF
+from reports.statistics.intervals import LEVEL, success_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -158,6 +159,22 @@ def interval_warnings(estimates: pd.DataFrame, score: str) -> list[str]:
     return notes
 
 
+def risk_note(estimates: pd.DataFrame) -> list[str]:
+    """Return what a bad run is, and what its number says; empty if no optimizer has enough repeats."""
+    if not estimates["bad"].notna().any():
+        return []
+    level, n = float(estimates["level"].iloc[0]), int(estimates.loc[estimates["bad"].notna(), "run"].max())
+    possible = success_interval(0, n, level).high
+    return [
+        (
+            f"Bad runs: runs that end worse than the median of their optimizer by more than {CUTOFF} robust standard "
+            "deviations (1.4826 × MAD), and runs that diverged, stalled or failed. Brackets: "
+            f"{level:.0%} Clopper-Pearson interval of their probability. No bad run among {n} still allows a probability of up "
+            f"to {possible:.0%}. No verdict is based on it."
+        )
+    ]
+
+
 def interval_notes(estimates: pd.DataFrame) -> list[str]:
     """Return n, method and level of the ± in a table of means."""
     level, method = float(estimates["level"].iloc[0]), str(estimates["method"].iloc[0])
@@ -197,12 +214,14 @@ def failures(frames: Frames) -> list[tuple[str, str, int, int, str]]:
 
 
 def failure_notes(frames: Frames) -> list[str]:
-    """Return `failures` as a sentence: these trials are excluded from all means."""
+    """Return `failures` as a sentence."""
     groups = [
         f"{label}: {count} of {recorded} {outcome}" + (f" ({reason})" if reason else "")
         for label, outcome, count, recorded, reason in failures(frames)
     ]
-    return [f"Unsuccessful trials, excluded from all means. {'; '.join(groups)}."] if groups else []
+    if not groups:
+        return []
+    return [f"Unsuccessful trials, excluded from all means and the worst in every comparison. {'; '.join(groups)}."]
 
 
 def failed_on_surface(frames: Frames) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from reports.frames.scores import title
 from reports.text import notes
@@ -63,6 +63,8 @@ def estimates_table(
     has_speed, has_settings = estimates["examples_per_second"].notna().any(), bool(any(estimates["settings"]))
     columns = [Column("Optimizer", "left"), Column("completed/started")]
     columns += [Column(title(metric), rank=rank) for rank, metric in enumerate(ordered)]
+    has_risk = estimates["bad"].notna().any()
+    columns += [Column("Bad runs", rank=2)] if has_risk else []
     columns += [Column("Examples/s", rank=2)] if has_speed else []
     columns += [Column("Settings", "left", rank=len(ordered))] if has_settings else []
     rows = []
@@ -72,11 +74,20 @@ def estimates_table(
         for metric in ordered:
             text = notes.plus_minus(row[metric], row[f"{metric}_low"], row[f"{metric}_high"], digits[metric])
             cells.append(Cell(text, row[metric], best=metric == score and row["label"] in best))
+        cells += [_bad_runs(row)] if has_risk else []
         speed = float(row["examples_per_second"])
         cells += [Cell(notes.number(speed, 1 if speed < 100 else 0), speed)] if has_speed else []
         cells += [Cell(row["settings"], row["settings"])] if has_settings else []
         rows.append(tuple(cells))
     return Table("estimates", heading, tuple(columns), tuple(rows), tuple(remarks))
+
+
+def _bad_runs(row: pd.Series[Any]) -> Cell:
+    """Return the number of bad runs with the interval of their probability, in percent."""
+    count = float(row["bad"])
+    if math.isnan(count):
+        return Cell(NO_VALUE, count)
+    return Cell(f"{count:.0f}/{row['run']} [{100 * row['bad_low']:.0f}, {100 * row['bad_high']:.0f}]%", count)
 
 
 def reference_table(
