@@ -129,10 +129,9 @@ def pair_matrix(comparison: Comparison, ax: Axes) -> Axes:
     ax.grid(visible=False)
     for spine in ax.spines.values():
         spine.set_visible(False)
-    legend = (
-        "P(better) of the row against the column:  ▲ better   ▼ worse   = tied   no sign: undecided\n"
-        "△ usually better, ▽ usually worse: the means differ in the other direction"
-    )
+    legend = "P(better) of the row against the column:  ▲ better   ▼ worse   = tied   no sign: undecided"
+    if comparison.pairs["verdict"].isin([BETTER_WORSE_MEAN, WORSE_BETTER_MEAN]).any():
+        legend += "\n△ usually better, ▽ usually worse: the means differ in the other direction"
     ax.text(0, -0.02, legend, transform=ax.transAxes, ha="left", va="top", fontsize=7.2, color=INK)
     return ax
 
