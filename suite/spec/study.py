@@ -91,28 +91,29 @@ class Schedule(_Table):
     kind: Literal["constant", "linear", "cosine", "exponential", "step"] = Field(
         default="constant", examples=['kind = "cosine"']
     )
-    """The schedule after the warm-up: `constant`, `linear`, `cosine`, `exponential` or `step`."""
+    """Schedule after the warm-up: `constant`, `linear`, `cosine`, `exponential` or `step`."""
     warmup: float = Field(default=0.0, ge=0, lt=1, examples=["warmup = 0.05"])
-    """Fraction of all updates in which the learning rate rises linearly to its full value."""
+    """Length of the warm-up, as a fraction of all updates. During the warm-up, the learning rate rises linearly to `lr`."""
     final: float = Field(default=0.0, ge=0, le=1, examples=["final = 0.1"])
-    """`linear`, `cosine`: factor of the learning rate at the end of the run."""
+    """For `linear` and `cosine`: learning rate at the end of the run, as a fraction of `lr`."""
     gamma: float = Field(default=0.1, gt=0, le=1)
-    """`exponential`: factor over the complete run. `step`: factor at each milestone."""
+    """For `exponential`: total factor of the learning rate between warm-up and end. For `step`: factor at each milestone."""
     milestones: Annotated[tuple[Fraction, ...], Field(strict=False)] = (0.5, 0.75)
-    """`step`: fractions of the updates after the warm-up. At each, the learning rate is multiplied by `gamma`."""
+    """For `step`: positions of the milestones, as fractions of the updates after the warm-up."""
 
 
 class Range(_Table):
     """The values of a hyperparameter that the tuning tries, in one of four forms; see `suite.tuning.search_space`."""
 
     log: Bounds | None = None
-    """Uniform on a logarithmic scale."""
+    """Bounds of the value. The scale is logarithmic."""
     one_minus_log: Bounds | None = None
-    """One minus the value is uniform on a logarithmic scale between these bounds. For β, whose effect depends on 1/(1−β)."""
+    """Bounds of 1 − value. The scale is logarithmic. This form suits β, because an average with β has a memory of 1/(1−β)
+    steps."""
     uniform: Bounds | None = None
-    """Uniform between these bounds."""
+    """Bounds of the value. The scale is linear."""
     values: Annotated[tuple[float, ...], BeforeValidator(_check_choices)] | None = None
-    """One of these values."""
+    """List of the possible values."""
 
     @model_validator(mode="after")
     def _check_form(self) -> Self:
@@ -132,33 +133,39 @@ class Tune(_Table):
     """`[tune]`: how `ravine tune` searches. All optimizers get the same."""
 
     trials: int = Field(default=20, gt=0, le=10_000)
-    """Configurations for each optimizer, its default setting in the study first. A grid has one for each point."""
+    """Number of configurations for each optimizer. The first one is the default setting. This key is not allowed with
+    `grid`, which tries the default setting and every grid point."""
     batch: int = Field(default=4, gt=0, le=1_000)
-    """Configurations proposed at a time, from the results of earlier batches. It does not depend on the number of workers."""
+    """Number of configurations that are proposed together, from the results of earlier batches. The proposals do not
+    depend on the number of workers."""
     repeats: int = Field(default=1, gt=0, le=1_000)
-    """Repeats for each configuration. Their seeds differ from those of the final run."""
+    """Number of runs of each configuration, with different seeds. The tuned study has other seeds."""
     objective: Literal["validation/loss", "validation/accuracy"] = "validation/loss"
-    """`validation/loss` or `validation/accuracy`, on a sixth of the training set that is held out."""
+    """Metric that the search optimizes: `validation/loss` or `validation/accuracy` after the last epoch."""
     sampler: Literal["tpe", "random", "qmc", "grid"] = "tpe"
-    """How configurations are proposed: Optuna's `tpe`, `random`, `qmc` (quasi-random), or every point of a `grid`."""
+    """Method that proposes configurations. `tpe`, `random` and `qmc` (quasi-Monte Carlo) are samplers of Optuna. `grid`
+    tries every point of a grid."""
     prune: bool = True
-    """Skip the remaining repeats of a configuration that is far behind the best (`suite.tuning.pruning`)."""
+    """Whether the remaining runs of a configuration are skipped if it is far behind the best one. The module
+    `suite.tuning.pruning` has the rule."""
     points: int | None = Field(default=None, gt=1, le=1_000, examples=["points = 9"])
-    """`grid`: number of values in each range."""
+    """For `grid`: number of values of each hyperparameter. Default: 9."""
     parameters: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = Field(
         default=None, examples=['parameters = ["lr"]']
     )
-    """Tune only these hyperparameters. Default: the learning rate and the β values."""
+    """Names of the hyperparameters to tune. Default: `lr`, `momentum`, `alpha`, `rho`, `beta1`, `beta2`, and the
+    hyperparameters in `space`."""
     epochs: Epochs | None = None
-    """Epochs of a trial of the tuning. Default: those of the study."""
+    """Number of epochs of each run of the tuning. Default: that of the study."""
     train_examples: PositiveInt | None = None
-    """Training examples of a trial of the tuning. Default: those of the study, without the validation split."""
+    """Number of training examples of each run of the tuning. Default: that of the study, but at most all examples outside
+    the validation split."""
     validation_examples: PositiveInt | None = Field(default=None, examples=["validation_examples = 1_000"])
-    """Evaluate on the first N examples of the validation split. Default: all."""
+    """Number of validation examples, taken from the start of the validation split. Default: all."""
     space: dict[str, dict[str, Range]] = Field(
         default_factory=dict, examples=["[tune.space.adam] with lr = { log = [1e-5, 1.0] }"]
     )
-    """Ranges by optimizer (label or kind) and hyperparameter. They replace the default ranges."""
+    """Range of each hyperparameter, by the name or the kind of an optimizer; see *Ranges*. Default: built-in ranges."""
 
     @model_validator(mode="after")
     def _check_sampler(self) -> Self:
@@ -210,23 +217,23 @@ class Entry(_Table):
     model_config = ConfigDict(extra="allow")
 
     name: str = Field(min_length=1, max_length=MAX_LABEL_LENGTH, examples=['name = "Adam"'])
-    """Label in tables and figures, unique within the study."""
+    """Label of the optimizer in tables and figures, unique within the study."""
     kind: str = Field(min_length=1, examples=['kind = "adam"'])
-    """A key of `ravine list optimizers`, or `module:Class`."""
+    """Update rule: a key of `ravine list optimizers`, or `module:Class` for a subclass of `torch.optim.Optimizer`."""
     batch_size: Size | None = None
-    """Overrides the study's."""
+    """`batch_size` for this optimizer. Default: that of the study."""
     chunk: Size | None = None
-    """Overrides the study's."""
+    """`chunk` for this optimizer. Default: that of the study."""
     epochs: Epochs | None = None
-    """Overrides the study's."""
+    """`epochs` for this optimizer. Default: that of the study."""
     train_examples: PositiveInt | None = None
-    """Overrides the study's."""
+    """`train_examples` for this optimizer. Default: that of the study."""
     eval_every: PositiveInt | None = None
-    """Overrides the study's."""
+    """`eval_every` for this optimizer. Default: that of the study."""
     schedule: Schedule | None = Field(default=None, examples=['schedule = { kind = "cosine", warmup = 0.05 }'])
-    """Schedule of the learning rate. Default: constant."""
+    """Schedule of the learning rate. Default: a constant learning rate."""
     problem_options: dict[str, Any] | None = None
-    """Options of the problem for this entry. They override the study's."""
+    """Options of the problem for this optimizer. They replace the options of the study that have the same names."""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -270,43 +277,48 @@ class Study(_Table):
     title: str = Field(min_length=1, examples=['title = "My study"'])
     """Title of the report."""
     problem: str = Field(min_length=1, examples=['problem = "fashion_mnist_cnn"'])
-    """A key of `ravine list problems`, or `module:object`."""
+    """Data set and network: a key of `ravine list problems`, or `module:object` for a problem of your own."""
     problem_options: dict[str, Any] = Field(default_factory=dict, examples=['problem_options = { surface = "valley" }'])
     """Options of the problem."""
     repeats: int = Field(gt=0, le=10_000, examples=["repeats = 10"])
-    """Number of runs of each optimizer, with different seeds. Verdicts need at least six."""
+    """Number of runs of each optimizer, with different seeds. The report has significance tests from six repeats on."""
     epochs: Epochs = Field(examples=["epochs = 5"])
-    """Passes through the training examples."""
+    """Number of passes through the training examples."""
     batch_size: Size = 256
-    """Examples for each update; `"full"` for all of them."""
+    """Number of examples per update. `"full"` is all training examples."""
     chunk: Size | None = Field(default=None, examples=["chunk = 256"])
-    """With `batch_size = "full"`: examples that go through the network at a time (default 256)."""
+    """For `batch_size = "full"`: number of examples per forward pass. Default: 256."""
     train_examples: PositiveInt | None = Field(default=None, examples=["train_examples = 10_000"])
-    """Use the first N examples of the training set. Default: all."""
+    """Number of training examples, taken from the start of the training set. Default: all."""
     eval_every: PositiveInt = 1
-    """Evaluate on the test set after every N epochs, and after the last one."""
+    """Number of epochs between evaluations on the test set. An evaluation always follows the last epoch."""
     precision: Precision = "float32"
     """Precision of the forward pass: `float32`, `bfloat16` (autocast), or `tf32` on CUDA."""
     compiled: bool = Field(default=False, examples=["compiled = true"])
-    """Compile the steps of Ravine's optimizers. This changes results in the last bits. It is faster if the step dominates."""
+    """Whether the steps of Ravine's optimizers are compiled with `torch.compile`. Compilation changes results in the last
+    bits. It saves time if the step is a large part of an update."""
     seed: int = Field(default=0, ge=0)
-    """Root of all seeds."""
+    """Seed from which the seeds of all runs are derived."""
     score: str = "test/accuracy"
-    """The metric that optimizers are compared by: a metric of the problem after the last epoch."""
+    """Metric by which the report compares optimizers: `test/accuracy`, `test/loss`, `train/accuracy` or `train/loss` after
+    the last epoch."""
     margin: float = Field(default=0.002, ge=0, allow_inf_nan=False)
-    """Equivalence margin of the score."""
+    """Equivalence margin, in the unit of the score. Two optimizers are tied if the confidence interval of their difference
+    lies within ± this margin."""
     reference: str | None = Field(default=None, examples=['reference = "paper"'])
-    """A file of `studies/references/`. Its published values stand beside our results, matched by label."""
+    """Name of a file in `studies/references/`. The report shows its published values beside the results of the optimizers
+    with the same labels."""
     claims: bool = Field(default=False, examples=["claims = true"])
-    """Evaluate the claims of the source documents in the report (`reports.analysis.claims`)."""
+    """Whether the report evaluates the ten claims of `docs/claims.md`."""
     modules: str | None = Field(default=None, examples=['modules = "my_optimizers"'])
-    """Folder for `module:name`, relative to the study's file. Default: the file's folder. Tuned studies use it."""
+    """Folder of the modules in `module:object` and `module:Class`, relative to the folder of the study file. Default: the
+    folder of the study file. `ravine tune` writes this key."""
     optimizer: Annotated[tuple[Entry, ...], Field(strict=False, min_length=1), AfterValidator(_expand_all)] = Field(
         examples=['[[optimizer]] with name = "Adam", kind = "adam", lr = 0.001']
     )
-    """A table for each optimizer."""
+    """One table for each optimizer; see *An optimizer*."""
     tune: Tune = Field(default_factory=Tune, examples=["[tune] with trials = 20"])
-    """How `ravine tune` searches."""
+    """Settings of `ravine tune`; see *Tuning*."""
     tuned: Tuned | None = Field(default=None, examples=["[tuned] as `ravine tune` writes it"])
     """In a tuned study: the tuning that it comes from."""
     imported: Imported | None = Field(default=None, examples=["[imported] as `ravine import` writes it"])

@@ -42,7 +42,7 @@ def descriptions(model: type[BaseModel]) -> dict[str, str]:
 def keys(model: type[BaseModel]) -> str:
     """Return a row for each key: its name, its default or an example, and its meaning."""
     texts = descriptions(model)
-    rows = ["| key | default | what it is |", "| --- | --- | --- |"]
+    rows = ["| key | default | meaning |", "| --- | --- | --- |"]
     for name, field in model.model_fields.items():
         if not field.exclude and name not in WRITTEN:
             rows.append(f"| `{name}` | {_default(field)} | {texts[name]} |")
