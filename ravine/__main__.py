@@ -4,14 +4,15 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; Ctrl-C while its modules are imported gives status 130 without a traceback."""
+    """Run the command line; Ctrl-C gives status 130 without a traceback, also while modules are imported."""
     try:
         from ravine.cli import main as run
 
         run()
     except KeyboardInterrupt:
-        print("\nravine: stopped", file=sys.stderr)
-        sys.exit(130)
+        from ravine.console import stopped
+
+        sys.exit(stopped())
 
 
 if __name__ == "__main__":

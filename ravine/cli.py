@@ -27,7 +27,6 @@ _FREE = "Free some space. Recorded results are kept; the same command resumes"
 _OTHER = "Make it writable, or work in another folder"
 UNWRITABLE = {errno.ENOSPC: _FREE, errno.EDQUOT: _FREE, errno.EFBIG: _FREE, errno.EROFS: _OTHER, errno.EACCES: _OTHER}
 """Errors of the system when nothing can be written, and their hints."""
-INTERRUPTED = 130
 
 app = typer.Typer(
     help="Ravine benchmarks optimizers: seeded, repeated trials, recorded in MLflow, compared with confidence intervals.",
@@ -95,9 +94,8 @@ def _interruptible(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except KeyboardInterrupt:
-            kept = ". Recorded results are kept; the same command resumes"
-            print(f"\nravine: stopped{kept if command in {train.run, train.tune} else ''}", file=sys.stderr)
-            raise typer.Exit(INTERRUPTED) from None
+            kept = "Recorded results are kept; the same command resumes" if command in {train.run, train.tune} else ""
+            raise typer.Exit(console.stopped(kept)) from None
 
     return wrapped
 

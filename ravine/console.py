@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 PIPED_WIDTH = 120
 
+INTERRUPTED = 130
+"""The exit status after Ctrl-C."""
+
 
 def console() -> Console:
     """Return the standard output, as wide as the terminal."""
@@ -54,6 +57,16 @@ def report(summary: Table | None, answer: str, page: Path, name: str = "Report")
     """Print the table and the conclusion of a report, and the path of its page."""
     conclusion(summary, answer)
     console().print(f"{name}: {page}", soft_wrap=True, markup=False)
+
+
+def stopped(note: str = "") -> int:
+    """Print that Ctrl-C stopped the command, and return its exit status.
+
+    Args:
+        note: A sentence on what is kept.
+    """
+    print(f"\nravine: stopped{f'. {note}' if note else ''}", file=sys.stderr)
+    return INTERRUPTED
 
 
 def as_json(value: Any) -> None:

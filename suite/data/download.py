@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    import requests
+
 CONNECTION_TIMEOUT_SECONDS = 10.0
 """A download from a URL fails if no byte arrives for this long."""
 TIMEOUT_SECONDS = 60.0
@@ -44,7 +46,8 @@ def by_url(urls: Mapping[str, str | None], folder: Path) -> Path:
     import pooch
 
     pooch.get_logger().setLevel("ERROR")
-    downloader = pooch.HTTPDownloader(timeout=CONNECTION_TIMEOUT_SECONDS)
+    hooks = {"response": _close_if_failed}
+    downloader = pooch.HTTPDownloader(timeout=CONNECTION_TIMEOUT_SECONDS, hooks=hooks)
     try:
         for url, digest in urls.items():
             name = unquote(PurePosixPath(urlparse(url).path).name)
@@ -56,6 +59,12 @@ def by_url(urls: Mapping[str, str | None], folder: Path) -> Path:
             cause = cause.__context__
         raise DownloadError(f"{url}: {cause}"[:_MAX_REASON_LENGTH]) from error
     return folder
+
+
+def _close_if_failed(response: requests.Response, **_: object) -> None:
+    """Close the connection of a response with an error status, because pooch does not."""
+    if not response.ok:
+        response.close()
 
 
 def by_apt(package: str, package_folder: Path, folder: Path) -> Path:
