@@ -153,7 +153,8 @@ def _each_optimizer(inputs: FigureInputs, curves: Mapping[str, pd.DataFrame]) ->
         style, settings = inputs.styles[label], inputs.settings[label]
         figure = one_optimizer(points, panels, style, label=label, settings=settings)
         caption = (
-            f"{label}: each repeat (thin) and the mean with its pointwise {inputs.interval} band. Grey: the others."
+            f"{label}: each repeat (thin line) and the mean with its pointwise {inputs.interval} band. The means of the other "
+            "optimizers are grey."
         )
         yield render_figure(figure, f"optimizer-{slug}", caption, f"Panels: the repeats of {label} over epochs.", label)
 

@@ -43,14 +43,15 @@ def interval_sensitivity(
         return None
     all_curves = [curve.assign(metric=metric) for metric, curve in curves.items()]
     methods = (
-        f"The table has the {title(score).lower()} with three interval methods. Student's t is used in all other tables. The "
-        "studentised bootstrap has a coverage closer to nominal for skewed scores, and too low for contaminated ones. The "
-        f"order-statistic interval of the median covers with at least {LEVEL:.0%} for any distribution. An en dash marks too "
-        "few repeats. docs/statistics.md has the measured coverage."
+        f"The table has the {title(score).lower()} with three interval methods. All other tables use Student's t. For skewed "
+        "scores, the coverage of the studentised bootstrap is closer to its nominal level. For scores with a few outliers "
+        "it is too low. The interval of the median by order statistics covers the median with a probability of at least "
+        f"{LEVEL:.0%}, whatever the distribution. An en dash marks too few repeats for a method. docs/statistics.md has the "
+        "measured coverage."
     )
     files = (
-        "curves.csv has each mean curve with its pointwise band, which the figures show, and with a simultaneous band for the "
-        "complete curve."
+        "The file curves.csv has two bands of each mean curve. The figures show the pointwise band. The simultaneous band "
+        "covers the complete curve."
     )
     return Section(
         "robustness",

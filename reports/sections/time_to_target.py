@@ -55,8 +55,9 @@ def time_to_target(frames: Frames, score: str, order: Sequence[str]) -> Section 
         yield FigureSpec(figure, "time-to-target", caption, alt)
 
     rule = (
-        f"Targets are quantiles of the median final {name} of the optimizers whose median run completed. In that run, about a "
-        "quarter of them end beyond the hard target, half beyond the middle one, and three quarters beyond the easy one."
+        f"The three targets are quartiles, over the optimizers, of each optimizer's median final {name}. About a quarter of "
+        "the optimizers reach the hard target in their median run, half reach the middle one, and three quarters the easy "
+        "one. Optimizers whose median run did not complete do not count here."
         if len(targets) > 1
         else f"The target is the median final {name} of the only optimizer whose median run completed."
     )
@@ -67,7 +68,10 @@ def time_to_target(frames: Frames, score: str, order: Sequence[str]) -> Section 
     return Section(
         "targets",
         "Time to target",
-        (f"{rule} {censoring}", "reached.csv has the curves with their pointwise 95% bounds (log-log)."),
+        (
+            f"{rule} {censoring}",
+            "The file reached.csv has the curves with pointwise 95% bounds (log-log transformation).",
+        ),
         (_table(summary, metric, frames),),
         draw,
         {"targets": summary, "times": times, "reached": targeting.shares(times, units, order)},
@@ -136,16 +140,17 @@ def _table(summary: pd.DataFrame, metric: str, frames: Frames) -> Table:
     )
     remarks = [
         (
-            "Restricted mean time (Kaplan-Meier) with its 95% t interval. Runs that have not reached the target by "
-            f"{limits} count with that time. Intervals are clipped to the range from 0 to that time. There is no interval "
-            f"if all times are equal. {tables.NO_VALUE}: some runs are censored, and no run was followed that long."
+            f"Times are restricted means (Kaplan-Meier) with 95% t intervals. They are cut off at {limits}. A run that has "
+            "not reached the target by then counts with the cut-off. Intervals end at 0 and at the cut-off. There is no "
+            f"interval if all times are equal. {tables.NO_VALUE} marks a mean that cannot be estimated, because runs are "
+            "censored before the cut-off."
         ),
-        "Reached: runs that reached the target, of those that completed, diverged or stalled.",
+        "Reached: the number of runs that reached the target, of all runs that completed, diverged or stalled.",
     ]
     if "second" in titles:
         remarks.append(
-            "Seconds: training only, as if all updates of a run took equally long. They depend on the device."
-            f"{notes.shared_device_note(frames)}"
+            "Seconds count training only. They assume that all updates of a run took equally long, and they depend on the "
+            f"device.{notes.shared_device_note(frames)}"
         )
     remarks.append(notes.variation_note(imported=frames.imported))
     return Table("time_to_target", "Time to target", columns, tuple(rows), tuple(remarks))
