@@ -1,7 +1,7 @@
 """Two versions of a study: the change of each optimizer that both have, and all pairs of both versions.
 
 Repeats are paired if both versions draw the same random numbers: problem, options, data, root seed, stage and repeat agree.
-Repeat r then has the same initial weights and batches in both versions. Otherwise repeats are independent (Welch's test).
+Repeat r then has the same initial weights and batches in both versions. Otherwise repeats are independent.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ class BeforeAfter:
         test: The test, one of `pairwise_tests.TESTS`.
         paired: Whether repeats are paired.
         unpaired_reason: Why repeats are not paired; empty if they are.
-        changes: A row per label that both versions have, in the order of the second: `label`, `before` and `after` (means,
-            over the shared repeats unless the test is Welch's), `n_before`, `n_after`, and the columns of `Comparison.pairs` of
-            the pair with the second version first. The labels are one family.
+        changes: A row per label that both versions have, in the order of the second: `label`, `before` and `after` (means
+            over ok runs; if paired, over the repeats that ended ok in both), `n_before`, `n_after`, and the columns of
+            `Comparison.pairs` of the pair with the second version first. The labels are one family.
         excluded: Labels of both versions that have fewer than two runs in one.
         identical: Labels whose trials are identical in both versions.
         all_pairs: Verdicts on all pairs of all labels, such as `Adam · before` and `Adam · after`, as a second family.

@@ -55,7 +55,8 @@ class Comparison:
             between a run of each; the mean difference for `bootstrap-t`) with its simultaneous interval `simultaneous_low`,
             `simultaneous_high`, `superiority` (probability that a run of `first` is better) with the simultaneous interval
             `superiority_low`, `superiority_high`, `p`, `adjusted_p`, `effect` (`pairwise_tests.effect_size`),
-            `minimum_detectable_difference`, `variance_reduction`, and `verdict` on `first`.
+            `minimum_detectable_difference`, `variance_reduction`, `complete` (whether every compared run ended ok), and
+            `verdict` on `first`.
         tiers: Sets of labels that do not differ significantly, the best first (`letter_display.tiers`).
         letters: The tiers as a compact letter display.
         leaders: The labels that no other label is significantly better than, the first of `means` first.
@@ -163,21 +164,23 @@ def compare(
     used = _labels_to_compare(counts, min_repeats) if finite.notna().to_numpy().any() else []
     sign = 1.0 if higher else -1.0
     means = {label: float(finite[label].mean()) for label in used}
-    order = sorted(used, key=lambda label: -sign * means[label] if math.isfinite(means[label]) else math.inf)
+    ranked = sorted(used, key=lambda label: -sign * means[label] if math.isfinite(means[label]) else math.inf)
+    matrix, seed = sign * table[ranked].to_numpy(dtype=np.float64), SEED if rng is None else int(rng.integers(2**32))
 
-    def test_pairs(order: Sequence[str]) -> tuple[pairwise_tests.Array, PairTests, NDArray[np.str_]]:
-        matrix, generator = sign * table[list(order)].to_numpy(dtype=np.float64), rng or np.random.default_rng(SEED)
-        tests = pairwise_tests.compare(matrix, generator, test=test, paired=paired, level=level)
-        return matrix, tests, judge(tests, margin=margin)
+    def test_pairs(order: Sequence[str]) -> tuple[PairTests, NDArray[np.str_]]:
+        place, (i, j) = np.array([ranked.index(label) for label in order], dtype=np.intp), step_down.pairs(len(order))
+        columns, generator = (place[i], place[j]), np.random.default_rng(seed)  # the same permutations in every order
+        tests = pairwise_tests.compare(matrix, generator, test=test, paired=paired, level=level, columns=columns)
+        return tests, judge(tests, margin=margin)
 
-    matrix, tests, verdict = test_pairs(order)
-    complete = [label for label in order if finite[label].count() == counts[label]]
-    first = next((label for label in _leaders(order, tests, verdict) if label in complete), None)
-    first = first or next(iter(_leaders(order, tests, verdict)), None)
-    if first and first != order[0]:
-        order = [first, *(label for label in order if label != first)]
-        matrix, tests, verdict = test_pairs(order)
-    pairs = rows(order, matrix, tests, verdict=verdict, sign=sign, seeded=seeded)
+    order, (tests, verdict) = ranked, test_pairs(ranked)
+    leaders = _leaders(ranked, tests, verdict)
+    complete = [label for label in leaders if finite[label].count() == counts[label]]
+    first = next(iter([*complete, *leaders]), None)
+    if first and first != ranked[0]:
+        order = [first, *(label for label in ranked if label != first)]
+        tests, verdict = test_pairs(order)
+    pairs = rows(ranked, matrix, tests, verdict=verdict, sign=sign, seeded=seeded)
     decided = pairs[pairs["verdict"].isin(ABOVE | BELOW)]
     groups = letter_display.tiers(order, set(zip(decided["first"], decided["second"], strict=True)))
     detectable, needed = math.nan, math.nan
@@ -198,7 +201,7 @@ def compare(
         pairs=pairs,
         tiers=groups,
         letters=letter_display.letters(order, groups),
-        leaders=tuple(_leaders(order, tests, verdict)),
+        leaders=tuple(label for label in order if label in leaders),
         excluded={label: count for label, count in counts.items() if label not in used},
         min_repeats=min_repeats,
         minimum_detectable_difference=detectable,
@@ -295,6 +298,7 @@ def rows(
             "variance_reduction": pairwise_tests.variance_reduction(matrix, (tests.first, tests.second))
             if seeded
             else math.nan,
+            "complete": tests.complete,
             "verdict": verdict.astype(object),
         }
     )

@@ -59,7 +59,7 @@ def differences_from_best(comparison: Comparison, ax: Axes, styles: Mapping[str,
     """Plot the difference of each optimizer from the best with its simultaneous interval, and the tiers at the right.
 
     The shaded strip is the equivalence margin. A line at the right joins the optimizers of a tier. The difference of an
-    outlier is an arrow with a number at the edge.
+    outlier, or an infinite one, is an arrow with a number at the edge. An interval without a bound has an arrow to the edge.
 
     Args:
         comparison: The verdicts.
@@ -74,22 +74,23 @@ def differences_from_best(comparison: Comparison, ax: Axes, styles: Mapping[str,
     median = float(np.median(finite)) if finite else 0.0
     cutoff = 4 * median if len(finite) > 3 and median > 0 else math.inf
     digits = notes.decimals((high - low) / 2 for _, low, high, _ in differences.values())
+    outliers = {
+        difference for difference, *_ in differences.values() if abs(difference) > cutoff or math.isinf(difference)
+    }
     plot_marker(ax, 0, len(others), styles[best])
     for label, (difference, low, high, verdict) in differences.items():
         y, style = rows[label], styles[label]
-        if not abs(difference) <= cutoff or math.isinf(difference):
-            below = difference < 0 if math.isfinite(difference) else comparison.higher
-            x, align, arrow = (0.0, "left", "◂ {}") if below else (1.0, "right", "{} ▸")
-            number = notes.number(difference, digits) if math.isfinite(difference) else "not ok"
-            text, edge = arrow.format(number), ax.get_yaxis_transform()
+        if difference in outliers:
+            x, align, arrow = (0.0, "left", "◂ {}") if difference < 0 else (1.0, "right", "{} ▸")
+            text, edge = arrow.format(notes.bound(difference, digits)), ax.get_yaxis_transform()
             ax.text(x, y, text, transform=edge, ha=align, va="center", fontsize=7, color=style.color)
         else:
             _plot_interval(ax, y, (difference, low, high), verdict, style)
     rows = {best: len(others)} | rows
     _plot_tiers(ax, comparison, rows)
     _format_axes(ax, rows, comparison.margin)
-    has_outlier = any(not distance <= cutoff for distance in distances)
-    arrow = f"  ({'◂' if comparison.higher else '▸'} beyond the axis)" if has_outlier else ""
+    marks = "".join(mark for mark, sign in (("◂", -1), ("▸", 1)) if any(sign * outlier > 0 for outlier in outliers))
+    arrow = f"  ({marks} beyond the axis)" if marks else ""
     kind = "median" if comparison.test == "rank" else "mean"
     ax.set_xlabel(f"{title(comparison.score)}: {kind} difference from {shorten(best)}{arrow}", parse_math=False)
     return ax
@@ -168,9 +169,15 @@ def _difference_from_best(comparison: Comparison, label: str, best: str) -> tupl
 def _plot_interval(ax: Axes, y: int, estimate: tuple[float, float, float], verdict: str, style: Style) -> None:
     """Plot a difference and its interval (difference, low, high): dashed unless the difference is significant."""
     difference, low, high = estimate
-    if math.isfinite(low) and math.isfinite(high):
-        line = "-" if verdict in ABOVE | BELOW else (0, (2.2, 1.2))
-        ax.plot([low, high], [y, y], color=style.color, lw=1.6, ls=line, solid_capstyle="butt", zorder=4)
+    look: dict[str, Any] = {"color": style.color, "lw": 1.6, "ls": "-" if verdict in ABOVE | BELOW else (0, (2.2, 1.2))}
+    ends = [end if math.isfinite(end) else difference for end in (low, high)]
+    if math.isfinite(difference) and not math.isnan(low):
+        ax.plot(ends, [y, y], solid_capstyle="butt", zorder=4, **look)
+        arrow: dict[str, Any] = {"arrowstyle": "->", "shrinkA": 0, "shrinkB": 0, **look}
+        places: dict[str, Any] = {"xycoords": ax.get_yaxis_transform(), "textcoords": "data", "arrowprops": arrow}
+        for bound, edge in ((low, 0), (high, 1)):
+            if math.isinf(bound):
+                ax.annotate("", (edge, y), (difference, y), **places)
     if math.isfinite(difference):
         plot_marker(ax, difference, y, style)
 

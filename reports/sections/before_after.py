@@ -54,7 +54,7 @@ def description(comparison: BeforeAfter) -> list[str]:
     """Return the answer, how repeats are compared, and what is not compared."""
     sentences = [answer(comparison)]
     if comparison.unpaired_reason:
-        sentences.append(f"Repeats are treated as independent , because {comparison.unpaired_reason}.")
+        sentences.append(f"Repeats are treated as independent, because {comparison.unpaired_reason}.")
     else:
         sentences.append(
             "Repeats are paired. Repeat r has the same initial weights and the same batches in both versions."
@@ -141,7 +141,7 @@ def changes_table(comparison: BeforeAfter) -> Table:
             f"Before: {comparison.before}. After: {comparison.after}. A change is after − before. Better: a run of after is "
             f"better than a run of before.{shared}"
         ),
-        *meaning_notes(comparison.level, test=comparison.test),
+        *meaning_notes(comparison.level, test=comparison.test, pairs=changes),
         EFFECTS[independent],
         "Minimum detectable change: at 80% power, computed for t tests.",
         notes.variation_note(imported=comparison.imported),

@@ -27,11 +27,13 @@ EFFECTS = (
 )
 """The notes on the effect, for paired and for independent repeats."""
 
+INFINITE = " ∞ marks a difference or a bound that is infinite, because many runs diverged, stalled or failed."
+
 SIMULTANEOUS_MEAN = "Difference of means, simultaneous"
 
 PAIRING = (
-    "Variance reduction from pairing: approximate factor by which the repeats would have to increase for the same precision "
-    "without shared seeds. Below 1, pairing increased the variance."
+    "Variance reduction from pairing: without shared seeds, about this many times as many repeats would give the same "
+    "precision. Below 1, pairing increased the variance."
 )
 
 
@@ -119,7 +121,7 @@ def pairs_table(compared: Comparison, variation: str = notes.VARIATION) -> Table
         )
     remarks = (
         conclusions.method_statement(compared),
-        *meaning_notes(compared.level, test=compared.test),
+        *meaning_notes(compared.level, test=compared.test, pairs=pairs),
         EFFECTS[not compared.paired],
         "Minimum detectable difference: at 80% power, computed for t tests.",
         *([PAIRING] if compared.seeded else []),
@@ -129,8 +131,9 @@ def pairs_table(compared: Comparison, variation: str = notes.VARIATION) -> Table
     return Table("pairs", "All pairs", columns, tuple(rows), remarks)
 
 
-def meaning_notes(level: float, *, test: Test) -> tuple[str, str, str]:
+def meaning_notes(level: float, *, test: Test, pairs: pd.DataFrame) -> tuple[str, str, str]:
     """Return the notes on P(better), on the difference of means and on the simultaneous difference."""
+    infinite = pairs[["shift", "simultaneous_low", "simultaneous_high"]].isin([math.inf, -math.inf]).to_numpy().any()
     shift = (
         "Median difference: the median of all differences between a run of each"
         if test == "rank"
@@ -145,7 +148,7 @@ def meaning_notes(level: float, *, test: Test) -> tuple[str, str, str]:
             f"Difference of means: over runs that ended ok, ± half-width of its own {level:.0%} t interval. This interval is "
             "not adjusted for the number of pairs."
         ),
-        f"{shift}. It has a simultaneous {level:.0%} interval.",
+        f"{shift}. It has a simultaneous {level:.0%} interval.{INFINITE * bool(infinite)}",
     )
 
 
@@ -165,18 +168,13 @@ def verdict_cells(row: pd.Series[Any]) -> tuple[Cell, Cell, Cell]:
 def difference_cells(row: pd.Series[Any], digits: int) -> tuple[Cell, Cell]:
     """Return the difference of means and the simultaneous difference of a row of `Comparison.pairs`."""
     shift, low, high = (float(row[name]) for name in ("shift", "simultaneous_low", "simultaneous_high"))
-    text = notes.number(shift, digits)
+    text = notes.bound(shift, digits)
     if math.isfinite(low) or math.isfinite(high):
-        text += f" [{bound(low, digits)}, {bound(high, digits)}]"
+        text += f" [{notes.bound(low, digits)}, {notes.bound(high, digits)}]"
     return (
         Cell(notes.plus_minus(row["difference"], row["low"], row["high"], digits), float(row["difference"])),
         Cell(text, shift),
     )
-
-
-def bound(value: float, digits: int) -> str:
-    """Return a bound of an interval; the bound is infinite if runs diverged, stalled or failed."""
-    return notes.number(value, digits) if math.isfinite(value) else "∞" if value > 0 else "−∞"
 
 
 def effect_cells(row: pd.Series[Any], digits: int) -> tuple[Cell, Cell]:

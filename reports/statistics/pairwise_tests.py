@@ -312,10 +312,10 @@ def variance_reduction(matrix: ArrayLike, columns: Columns | None = None) -> Arr
     scores = np.asarray(matrix, dtype=np.float64)
     ratios = []
     for first, second in zip(*(columns or step_down.pairs(scores.shape[1])), strict=True):
-        x, y = scores[:, first], scores[:, second]
-        shared = np.isfinite(x) & np.isfinite(y)
-        paired = np.var((x - y)[shared], ddof=1) if shared.sum() > 1 else 0.0
-        unpaired = np.var(x[shared], ddof=1) + np.var(y[shared], ddof=1) if shared.sum() > 1 else 0.0
+        shared = np.isfinite(scores[:, first]) & np.isfinite(scores[:, second])
+        x, y = scores[shared, first], scores[shared, second]
+        paired = np.var(x - y, ddof=1) if len(x) > 1 else 0.0
+        unpaired = np.var(x, ddof=1) + np.var(y, ddof=1) if len(x) > 1 else 0.0
         ratios.append(unpaired / paired if paired > 0 else np.nan)
     return np.array(ratios)
 

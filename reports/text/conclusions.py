@@ -48,21 +48,22 @@ _METHODS: Mapping[Test, tuple[str, str]] = {
 
 ERROR_RATES: Mapping[Test, str] = {
     "rank": (
-        "Measured family-wise error rate: at most 5.5% for normal, skewed, heavy-tailed and discrete scores and for scores "
-        "with bad runs; about 6% for scores that are very skewed, of very unequal spread, and strongly correlated "
-        "(docs/statistics.md)."
+        "In simulated studies this test reports a false difference with a probability of at most 5.5% for normal, skewed, "
+        "heavy-tailed and discrete scores and for scores with bad runs. The probability is about 6% for very skewed scores of "
+        "very unequal spread and strong correlation (docs/statistics.md)."
     ),
     "bootstrap-t": (
-        "Measured family-wise error rate: at most 5% for normal, skewed and heavy-tailed scores; about 34% if one optimizer of "
-        "nine fails in a tenth of its runs (docs/statistics.md)."
+        "In simulated studies this test reports a false difference with a probability of at most 5% for normal, skewed and "
+        "heavy-tailed scores. The probability is about 34% if one optimizer of nine fails in a tenth of its runs "
+        "(docs/statistics.md)."
     ),
 }
 
 _MAX_OPPOSITE = 3
 
 COVERAGE = (
-    "Measured coverage of these intervals: 95% for normal and discrete scores, 88–92% for strongly skewed scores, 82–93% if "
-    "one run in five ends far below the others (docs/statistics.md)."
+    "In simulated studies these intervals contain the true mean with a probability of 95% for normal and discrete scores, of "
+    "88–92% for strongly skewed scores, and of 82–93% if one run in five ends far below the others (docs/statistics.md)."
 )
 
 
@@ -124,6 +125,7 @@ def _differences(comparison: Comparison, *, name_best: bool) -> list[str]:
             else f"{pair} do not differ significantly in {score}."
         ]
     else:
+        name_best = name_best and math.isfinite(comparison.means[best])
         sentences = [f"{best} has the best mean {title(comparison.score).lower()}."] if name_best else []
         if _better_means(comparison):
             sentences = [f"No optimizer is significantly better than {best} in {score}."]
@@ -140,9 +142,11 @@ def _differences(comparison: Comparison, *, name_best: bool) -> list[str]:
             if labels:
                 sentences.append(f"{only}{_some(labels, len(others), named)} {one if len(labels) == 1 else many}.")
             named += len(labels)
+        if any(verdict in BELOW for verdict in verdicts.values()):  # no label is unbeaten: A > B > C > A
+            sentences.append(f"{best} is significantly worse than at least one other optimizer, too.")
         if len(undecided) == len(others) > 3:
             sentences[-1] = f"None of the {len(others)} others differs significantly from {best}."
-    return [*sentences, *_opposite_means(comparison), *_unequal_repeats(comparison, best)]
+    return [*sentences, *_opposite_means(comparison), *_untested(comparison), *_unequal_repeats(comparison, best)]
 
 
 def _scored(comparison: Comparison) -> str:
@@ -162,6 +166,21 @@ def _opposite_means(comparison: Comparison) -> list[str]:
     ]
     more = len(usually) - _MAX_OPPOSITE
     return [*sentences, *([f"The same is true of {notes.counted(more, 'other pair')}."] if more > 0 else [])]
+
+
+def _untested(comparison: Comparison) -> list[str]:
+    """Return how many pairs have enough repeats but no mean difference that the bootstrap-t test can test."""
+    pairs = comparison.pairs
+    n = int((pairs["adjusted_p"].isna() & (pairs["n"] >= comparison.min_repeats)).sum())
+    if not n:
+        return []
+    verb = "is" if n == 1 else "are"
+    return [
+        (
+            f"{notes.counted(n, 'pair')} {verb} not tested, because a run diverged, stalled or failed, or because all "
+            "differences of the pair are equal."
+        )
+    ]
 
 
 def _unequal_repeats(comparison: Comparison, best: str) -> list[str]:
@@ -234,8 +253,8 @@ def power_statement(comparison: Comparison) -> list[str]:
     digits = notes.decimals([detectable])
     if comparison.has_verdicts and 1e-9 * max(map(abs, comparison.means.values())) < detectable < math.inf:
         text = (
-            f"The minimum detectable difference ({testing.POWER:.0%} power) is {notes.number(detectable, digits)}, the median "
-            "over the pairs."
+            f"The minimum detectable difference is {notes.number(detectable, digits)}, the median over the pairs. A true "
+            f"difference of that size would be significant with a probability of {testing.POWER:.0%}."
         )
         if detectable < margin:
             text += (
@@ -250,7 +269,8 @@ def power_statement(comparison: Comparison) -> list[str]:
         )
     top_two = list(comparison.means)[:2]
     row, pair = comparison.pair(*top_two), notes.join_labels(top_two)
-    if row["verdict"] in {*ABOVE, *BELOW, TIED} or not math.isfinite(float(row["difference"])):
+    measured = bool(row["complete"]) and math.isfinite(float(row["difference"]))
+    if row["verdict"] in {*ABOVE, *BELOW, TIED} or not measured:
         return sentences
     difference = abs(float(row["difference"]))
     gap = notes.number(difference, max(digits, 4))

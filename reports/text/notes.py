@@ -65,6 +65,11 @@ def number(value: float, digits: int) -> str:
     return f"{value:,.{digits}f}".replace("-", "−")
 
 
+def bound(value: float, digits: int) -> str:
+    """Return a median difference or a bound of it, which is infinite if enough runs diverged, stalled or failed."""
+    return ("∞" if value > 0 else "−∞") if math.isinf(value) else number(value, digits)
+
+
 def counted(count: int, noun: str) -> str:
     """Return a count with its noun: `1 epoch`, `25 epochs`."""
     return f"{count:,} {noun}{'s' * (count != 1)}"
