@@ -27,7 +27,10 @@ EFFECTS = (
 )
 """The notes on the effect, for paired and for independent repeats."""
 
-INFINITE = " ∞ marks a difference or a bound that is infinite, because many runs diverged, stalled or failed."
+INFINITE = (
+    " ∞ marks a difference or a bound that is infinite, because runs diverged, stalled or failed, or because the repeats are too "
+    "few for a bound."
+)
 
 SIMULTANEOUS_MEAN = "Difference of means, simultaneous"
 

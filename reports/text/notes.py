@@ -66,7 +66,7 @@ def number(value: float, digits: int) -> str:
 
 
 def bound(value: float, digits: int) -> str:
-    """Return a median difference or a bound of it, which is infinite if enough runs diverged, stalled or failed."""
+    """Return a median difference or a bound of it, which can be infinite, as a number or ∞."""
     return ("∞" if value > 0 else "−∞") if math.isinf(value) else number(value, digits)
 
 
