@@ -28,8 +28,8 @@ EFFECTS = (
 """The notes on the effect, for paired and for independent repeats."""
 
 INFINITE = (
-    " ∞ marks a difference or a bound that is infinite, because runs diverged, stalled or failed, or because the repeats are too "
-    "few for a bound."
+    " ∞ marks a difference or a bound that is infinite, because runs diverged, stalled or failed, or because the repeats are "
+    "too few for a bound."
 )
 
 SIMULTANEOUS_MEAN = "Difference of means, simultaneous"

@@ -149,9 +149,9 @@ def test_a_pair_that_shares_few_repeats_is_outside_the_family() -> None:
 
 
 def test_six_repeats_can_have_an_interval_without_a_bound() -> None:
-    """With all of six runs above, the smallest p is 2/64: no shift, however large, is rejected on the other side."""
-    frame = table(n=6, A=0.9, B=0.5)
-    (pair,) = compare(frame).pairs.to_dict("records")
+    """A is better with p = 2/64, and the runs of A rise where those of B fall: no larger shift is rejected."""
+    steps = np.linspace(0.0, 0.1, 6)
+    (pair,) = compare(pd.DataFrame({"A": 0.7 + steps, "B": 0.5 + steps[::-1]})).pairs.to_dict("records")
     assert (pair["adjusted_p"], pair["verdict"], pair["complete"]) == (2 / 64, BETTER, True)
     assert 0 < pair["simultaneous_low"] < pair["shift"] < pair["simultaneous_high"] == math.inf
 
