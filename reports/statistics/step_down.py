@@ -89,8 +89,8 @@ def step_down_p(strength: NDArray[Any]) -> Array:
 
 
 def threshold(observed: NDArray[Any]) -> Array:
-    """Return the observed statistic less a tolerance for rounding."""
-    return np.asarray(observed - TOLERANCE * np.maximum(observed, 1e-3), dtype=np.float64)
+    """Return the observed statistic less a tolerance for rounding; infinity stays infinity."""
+    return np.asarray(observed - TOLERANCE * np.clip(observed, 1e-3, 1e30), dtype=np.float64)
 
 
 def comparable(
