@@ -26,14 +26,19 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from suite.errors import UserError, did_you_mean
+from suite.spec.claims import Claims, claim_errors
 from suite.spec.study import Study, no_such_optimizer, report_name, validate_study
 from suite.spec.study_file import find_study, read_study
+from suite.spec.validation_errors import validation_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from suite.spec.claims import Claim
     from suite.spec.study import Imported
 
 NAME = r"[a-z0-9][a-z0-9_-]{0,39}"
@@ -48,6 +53,7 @@ class StudyFile:
         title: The title of the complete file.
         parts: Studies, at least one.
         path: The file.
+        claims: The claims above the parts, which are about all of them. A part can have its own.
         overrides: Changes of the command line, for all parts.
         warnings: Warnings about renamed keys.
     """
@@ -56,6 +62,7 @@ class StudyFile:
     title: str
     parts: tuple[Study, ...]
     path: Path
+    claims: tuple[Claim, ...] = ()
     overrides: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -141,7 +148,7 @@ def load_study_file(study: str | Path, generated: Path | None = None) -> StudyFi
     if "optimizer" in values and all("optimizer" in table for table in tables.values()):
         hint = "Remove those above the first [[part]]"
         raise UserError(f"{path}: optimizer", "unused, because every part has its own optimizers", hint)
-    title = values.get("title")
+    title, claim_tables = values.get("title"), values.pop("claim", [])
     parts, errors = [], list[UserError]()
     for name, table in tables.items():
         merged = {**values, **table}
@@ -161,8 +168,25 @@ def load_study_file(study: str | Path, generated: Path | None = None) -> StudyFi
             parts.append(part)
     if errors:
         raise UserError.combine(errors)
+    claims = _claims(claim_tables, parts, str(path))
     title = title if isinstance(title, str) else path.stem
-    return StudyFile(path.stem, title, tuple(parts), path.resolve(), warnings=tuple(warnings))
+    return StudyFile(path.stem, title, tuple(parts), path.resolve(), claims, warnings=tuple(warnings))
+
+
+def _claims(tables: Any, parts: Sequence[Study], path: str) -> tuple[Claim, ...]:
+    """Return the claims above the parts."""
+    values = {"claim": tables}
+    try:
+        claims = Claims.model_validate(values).claim
+    except ValidationError as error:
+        details: list[dict[str, Any]] = [dict(item) for item in error.errors()]
+        raise UserError.combine(
+            validation_error(Claims, values, item).within(f"{path}: ") for item in details
+        ) from None
+    errors = list(claim_errors(claims, {study.part: study for study in parts}))
+    if errors:
+        raise UserError.combine(errors).within(f"{path}: ")
+    return claims
 
 
 def _tables(value: Any, path: str) -> dict[str, dict[str, Any]]:

@@ -14,6 +14,7 @@ from suite.errors import UserError, did_you_mean, format_value
 from suite.optimizers.base import Rule
 from suite.plugins import digest
 from suite.problems.validation_split import validation_examples
+from suite.spec.claims import METRICS
 from suite.spec.study_file import load_reference
 from suite.trials import IMPORTED, Trial
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from suite.spec.study import Entry, Schedule, Study
 
 CHUNK = 256
-METRICS = ("test/accuracy", "test/loss", "train/accuracy", "train/loss")
 _SCHEDULE_KEYS = {
     "linear": ("final",),
     "cosine": ("final",),
@@ -55,6 +55,11 @@ def plan(study: Study) -> tuple[Trial, ...]:
     if study.score not in metrics:
         suggestion, hint = did_you_mean(study.score, metrics), f"Choose from: {', '.join(metrics)}"
         errors.append(UserError("score", f"there is no {format_value(study.score)}", suggestion, hint))
+    for number, claim in enumerate(study.claim, 1):
+        for metric in (metric for statement in claim.statements for metric in statement.metric):
+            if metric in METRICS and metric not in metrics:
+                hint = f"Choose from: {', '.join(metrics)}"
+                errors.append(UserError(f"claim[{number}].metric", f"{study.problem} has no {metric}", hint))
     if study.reference:
         with _within("", errors):
             load_reference(study.reference)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -25,8 +24,9 @@ from pydantic import (
 )
 
 from suite.errors import UserError, did_you_mean, format_value
+from suite.spec.claims import Claim, claim_errors
 from suite.spec.names import MAX_NAME_BYTES, check_name
-from suite.spec.validation_errors import InvalidValueError, validation_error
+from suite.spec.validation_errors import InvalidValueError, Table, validation_error
 from suite.trials import IMPORTED, Precision
 
 if TYPE_CHECKING:
@@ -79,13 +79,7 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 Bounds = Annotated[tuple[float, float], BeforeValidator(_check_bounds)]
 
 
-class _Table(BaseModel):
-    """A table of a study file: unknown keys and values of other types are errors."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class Schedule(_Table):
+class Schedule(Table):
     """The learning rate by update: a linear warm-up, then one of torch's schedulers (`suite.optimizers.schedules`)."""
 
     kind: Literal["constant", "linear", "cosine", "exponential", "step"] = Field(
@@ -102,7 +96,7 @@ class Schedule(_Table):
     """For `step`: positions of the milestones, as fractions of the updates after the warm-up."""
 
 
-class Range(_Table):
+class Range(Table):
     """The values of a hyperparameter that the tuning tries, in one of four forms; see `suite.tuning.search_space`."""
 
     log: Bounds | None = None
@@ -129,7 +123,7 @@ class Range(_Table):
         return self
 
 
-class Tune(_Table):
+class Tune(Table):
     """`[tune]`: how `ravine tune` searches. All optimizers get the same."""
 
     trials: int = Field(default=20, gt=0, le=10_000)
@@ -179,7 +173,7 @@ class Tune(_Table):
         return self
 
 
-class Tuned(_Table):
+class Tuned(Table):
     """`[tuned]` of a tuned study: the tuning that its entries come from."""
 
     study: str = Field(examples=['study = "quick_tuning"'])
@@ -190,7 +184,7 @@ class Tuned(_Table):
     """Names of the Optuna studies by label of the default entry. The tuned entry is `<label>, tuned`."""
 
 
-class Imported(_Table):
+class Imported(Table):
     """`[imported]`: the file of the study's results, which cannot be run (`suite.transfer.import_results`)."""
 
     file: str = Field(min_length=1, examples=['file = "results.csv"'])
@@ -208,7 +202,7 @@ def tuned_label(label: str) -> str:
     return label + TUNED
 
 
-class Entry(_Table):
+class Entry(Table):
     """One `[[optimizer]]`: its label, its kind, its budget if it differs from the study's; other keys are options.
 
     `lr = [0.1, 0.01]` makes an entry for each learning rate, named `<name> <rate>`.
@@ -271,7 +265,7 @@ def _expand(number: int, entry: Entry) -> Iterator[Entry]:
         yield entry.model_copy(update={"name": name, "lr": float(rate)})
 
 
-class Study(_Table):
+class Study(Table):
     """A study as its file has it, with where it came from (`name`, `part`, `path`) and the command line's `overrides`."""
 
     title: str = Field(min_length=1, examples=['title = "My study"'])
@@ -308,8 +302,10 @@ class Study(_Table):
     reference: str | None = Field(default=None, examples=['reference = "paper"'])
     """Name of a file in `studies/references/`. The report shows its published values beside the results of the optimizers
     with the same labels."""
-    claims: bool = Field(default=False, examples=["claims = true"])
-    """Whether the report evaluates the ten claims of `docs/claims.md`."""
+    claim: Annotated[tuple[Claim, ...], Field(strict=False)] = Field(
+        default=(), examples=['[[claim]] with text = "A is better.", better = "A" and than = "B"']
+    )
+    """One table for each hypothesis that the report judges; see *Claims*."""
     modules: str | None = Field(default=None, examples=['modules = "my_optimizers"'])
     """Folder of the modules in `module:object` and `module:Class`, relative to the folder of the study file. Default: the
     folder of the study file. `ravine tune` writes this key."""
@@ -340,6 +336,15 @@ class Study(_Table):
         name, count = Counter(entry.name for entry in self.optimizer).most_common(1)[0]
         if count > 1:
             raise InvalidValueError("optimizer", f'{count} optimizers have the name "{name}"', "Give each another name")
+        return self
+
+    @model_validator(mode="after")
+    def _check_claims(self) -> Self:
+        errors = [] if self.overrides else list(claim_errors(self.claim, {self.part: self}))  # an override drops labels
+        if errors:
+            error = InvalidValueError("", "")
+            error.lines = UserError.combine(errors).lines
+            raise error
         return self
 
     @model_validator(mode="after")

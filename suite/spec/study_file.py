@@ -96,11 +96,15 @@ def parse_study(raw: bytes, location: str, warn: Callable[[str], object] | None 
         raise UserError.combine(errors).within(f"{location}: ")
     try:
         renamed = dict.fromkeys(_rename_old_keys(values))
+        removed = dict.fromkeys(_remove_claims(values))
     except UserError as error:
         raise error.within(f"{location}: ") from None
     if warn:
         for key in renamed:
             warn(f"{location}: the key {key} is now called {OLD_KEYS[key]}. Rename it in the file")
+        for key in removed:
+            problem = f"the key {key} has no effect: claims are now [[claim]] tables"
+            warn(f"{location}: {problem}. Write those of the study (docs/study_files.md), and remove the key")
     return values
 
 
@@ -119,6 +123,14 @@ def _rename_old_keys(table: dict[str, Any], path: str = "") -> Iterator[str]:
         for number, inner in enumerate(tables if isinstance(tables, list) else (), 1):
             if isinstance(inner, dict):
                 yield from _rename_old_keys(inner, f"{path}{key}[{number}].")
+
+
+def _remove_claims(values: dict[str, Any]) -> Iterator[str]:
+    """Remove the old key `claims` of a study and its parts in place, and yield it if it is true."""
+    parts = values.get("part")
+    for table in (values, *(parts if isinstance(parts, list) else ())):
+        if isinstance(table, dict) and isinstance(table.get("claims"), bool) and table.pop("claims"):
+            yield "claims"
 
 
 def _invalid_values(value: Any, path: str = "", depth: int = 0) -> Iterator[UserError]:
@@ -205,11 +217,11 @@ def find_study(study: str, generated: Path | None) -> Path:
 def study_to_toml(study: Study) -> str:
     """Return the study as TOML, with overrides and defaults written out.
 
-    `[tune]` has only the keys that are set, because some defaults are invalid beside other keys.
+    `[tune]` and `[[claim]]` have only the keys that are set, because some defaults are invalid beside other keys.
     """
     document = tomlkit.document()
-    values = study.model_dump(exclude={"optimizer", "modules", "tune", "tuned"})
-    values |= study.model_dump(exclude_unset=True, include={"tune", "tuned"})
+    values = study.model_dump(exclude={"optimizer", "modules", "tune", "tuned", "claim"})
+    values |= study.model_dump(exclude_unset=True, include={"tune", "tuned", "claim"})
     for key, value in values.items():
         if value is not None:
             document.add(key, plain(value))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from pydantic_core import PydanticUndefined
 
 from suite.errors import UserError, did_you_mean, format_value
@@ -34,6 +34,12 @@ _EXPECTED = {
     "literal_error": "{expected}",
 }
 """What each error type of pydantic expects, with the fields of its context."""
+
+
+class Table(BaseModel):
+    """A table of a study file: unknown keys and values of other types are errors."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class InvalidValueError(UserError, ValueError):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from markdown_tables import put
 from pydantic_core import PydanticUndefined
 
-from suite.spec import study
+from suite.spec import claims, study
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -23,6 +23,9 @@ TABLES: dict[str, type[BaseModel]] = {
     "schedule": study.Schedule,
     "tune": study.Tune,
     "range": study.Range,
+    "claim": claims.Claim,
+    "statement": claims.Statement,
+    "requires": claims.Requires,
 }
 WRITTEN = {"tuned", "imported"}
 """The tables that commands write."""
@@ -39,13 +42,21 @@ def descriptions(model: type[BaseModel]) -> dict[str, str]:
     return found
 
 
+def shown_fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Return the fields of a model that a user may write, without those of the model that it extends."""
+    written = inspect.get_annotations(model)
+    return {
+        name: field
+        for name, field in model.model_fields.items()
+        if name in written and not field.exclude and name not in WRITTEN
+    }
+
+
 def keys(model: type[BaseModel]) -> str:
     """Return a row for each key: its name, its default or an example, and its meaning."""
     texts = descriptions(model)
     rows = ["| key | default | meaning |", "| --- | --- | --- |"]
-    for name, field in model.model_fields.items():
-        if not field.exclude and name not in WRITTEN:
-            rows.append(f"| `{name}` | {_default(field)} | {texts[name]} |")
+    rows += [f"| `{name}` | {_default(field)} | {texts[name]} |" for name, field in shown_fields(model).items()]
     return "\n".join(rows)
 
 
@@ -56,6 +67,7 @@ def _default(field: FieldInfo) -> str:
         if not field.is_required()
         else PydanticUndefined
     )
+    value = None if value in ((), "") else value
     example = f"for example `{str(field.examples[0]).partition(' with ')[0]}`" if field.examples else ""
     if value is PydanticUndefined:
         return f"required, {example}"

@@ -126,20 +126,6 @@ def test_every_shipped_study_file_loads_and_plans(name):
     assert all(plan(study) for study in file.parts)
 
 
-def test_claims_can_stand_in_the_file_or_in_a_part(tmp_path, wording):
-    """`claims` at the top holds for every part, in a part only for that part; trials do not depend on it."""
-    top = _load(tmp_path, GOOD.replace("repeats = 2", "repeats = 2\nclaims = true"))
-    part = _load(tmp_path, GOOD.replace("epochs = 7", "epochs = 7\nclaims = true"))
-    plain = _load(tmp_path, GOOD)
-    assert [[study.claims for study in file.parts] for file in (top, part, plain)] == [
-        [True] * 2,
-        [False, True],
-        [False] * 2,
-    ]
-    assert [plan(study) for study in top.parts] == [plan(study) for study in plain.parts]
-    wording(_error(tmp_path, GOOD.replace("repeats = 2", 'repeats = 2\nclaims = "yes"')))
-
-
 def test_old_keys_are_read_with_a_warning(tmp_path, wording):
     """The old key is read at the top, in a part and in an entry; the warning has the new name once, and trials are equal."""
     text = GOOD.replace("repeats = 2", "repeats = 2\neval_every = 3").replace(
