@@ -27,7 +27,7 @@ class BadRuns:
         n: Number of runs.
         low: Lower Clopper-Pearson bound of the probability of a bad run; NaN if n is 0.
         high: Upper Clopper-Pearson bound.
-        threshold: Median − 3.5 × 1.4826 × MAD of the finite scores; NaN if there are none.
+        threshold: The score below which a run is bad (`bad_runs`); NaN without a finite score.
         level: Confidence level of the interval.
     """
 
@@ -42,12 +42,12 @@ class BadRuns:
 def bad_runs(scores: ArrayLike, level: float = LEVEL) -> BadRuns:
     """Return the number of runs below median − 3.5 × 1.4826 × MAD, with the Clopper-Pearson interval of their probability.
 
-    MAD is the median of |x − median|; 1.4826 MAD estimates the standard deviation of normal scores. If more than half of
-    the scores are equal, MAD is 0. Then 1.2533 times the mean of |x − median| is used instead of 1.4826 MAD (Iglewicz and
-    Hoaglin 1993). Median and MAD are those of the finite scores.
+    Median and MAD, the median of |x − median|, are computed from the finite scores x. For normal scores, 1.4826 MAD estimates
+    the standard deviation. MAD is 0 if more than half of the scores are equal. Then 1.2533 times the mean of |x − median|
+    replaces 1.4826 MAD (Iglewicz and Hoaglin 1993).
 
     Args:
-        scores: Shape (n,); higher is better. −inf is a run that diverged, stalled or failed; it is bad. NaN is a run that
+        scores: x, shape (n,); higher is better. −inf is a run that diverged, stalled or failed; it is bad. NaN is a run that
             does not exist; it is ignored.
         level: Confidence level of the interval.
 

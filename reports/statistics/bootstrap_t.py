@@ -27,7 +27,7 @@ RESAMPLES = 4096
 """Number of bootstrap resamples, the observed data among them."""
 
 _LARGEST_T = 1e12
-"""Stands for an infinite |t| on a scale that is interpolated."""
+"""Replaces an infinite |t|, because the scale of `step_down.comparable` is interpolated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +76,21 @@ def bootstrap_t_tests(
 ) -> MeanTests:
     """Test equal means of every pair of optimizers by the bootstrap-t, step-down (Efron and Tibshirani 1993, chapter 16).
 
-    t = (x̄ − ȳ)/se. If repeats are paired, x − y are the differences over the n shared repeats, and se = s/√n. A resample draws
-    complete repeats with replacement, for all pairs together. If repeats are independent, se = √(s_x²/n_x + s_y²/n_y), and the
-    runs of each optimizer are resampled. A resample gives t* = ((x̄* − ȳ*) − (x̄ − ȳ))/se*. The adjusted p is the share of
-    resamples in which the maximum of |t*| reaches |t|, step-down; the observed t counts as one. A resample without spread
-    counts as reaching it. The simultaneous interval is x̄ − ȳ ± q se, where q is the quantile of max|t*|; its bounds agree with
-    the test (`step_down.agree_with_test`). If pairs have unequal n, |t| is compared as the p of a t test.
+    Statistic. x are the scores of A, y are the scores of B, and t = (x̄ − ȳ)/se. If repeats are paired, se = s/√n, where s is
+    the standard deviation of x − y over the n shared repeats. If repeats are independent, se = √(s_x²/n_x + s_y²/n_y), as in
+    Welch's test.
+
+    Resamples. If repeats are paired, a resample draws complete repeats with replacement, for all pairs together. If repeats are
+    independent, it draws the runs of each optimizer with replacement. With the means and the standard error of the resample,
+    t* = ((x̄* − ȳ*) − (x̄ − ȳ))/se*. A resample without spread counts as reaching every t. Repeats that no pair shares are not
+    drawn.
+
+    p-values. The adjusted p-value is the share of resamples in which the maximum of |t*| reaches |t|, step-down
+    (`step_down.step_down_p`). The observed t counts as a resample. If pairs have unequal n, |t| is compared on the scale of the
+    p-value of a t test (`step_down.comparable`).
+
+    Intervals. The simultaneous interval is x̄ − ȳ ± q se, where q is the `level` quantile of max|t*|. Its bounds agree with the
+    test (`step_down.agree_with_test`).
 
     Args:
         scores: Shape (repeats, optimizers); higher is better.
@@ -105,20 +114,23 @@ def bootstrap_t_tests(
     with np.errstate(invalid="ignore"):
         samples = matrix[:, first] - matrix[:, second] if paired else matrix
     shared = known[:, first] & known[:, second] if paired else known
+    used = shared.any(axis=1)
+    samples, shared = samples[used], shared[used]
     n, lost = shared.sum(axis=0), np.asarray((shared & ~np.isfinite(samples)).any(axis=0))
     mean, unit, scale = _centre(np.where(shared & ~lost, samples, 0.0), shared)
     with np.errstate(invalid="ignore", divide="ignore"):
         error = scale * np.sqrt((unit**2).sum(axis=0) / (n - 1) / n)
     if paired:
-        weights = _weights(rng, resamples - 1, len(matrix))
+        weights = _weights(rng, resamples - 1, len(samples))
         drawn_mean, drawn_error = (scale * part for part in _resample(weights, unit, shared))
         difference, counts, others = mean, n, n
     else:
         columns = [
             _resample(_weights(rng, resamples - 1, int(size)), unit[rows][:, [column]], np.ones((size, 1), dtype=bool))
-            for column, (size, rows) in enumerate(zip(n, known.T, strict=True))
+            for column, (size, rows) in enumerate(zip(n, shared.T, strict=True))
         ]
-        means, errors = (scale * np.hstack([column[part] for column in columns]) for part in (0, 1))
+        none = np.empty((resamples - 1, 0))
+        means, errors = (scale * np.hstack([none, *(column[part] for column in columns)]) for part in (0, 1))
         drawn_mean, drawn_error = means[:, first] - means[:, second], np.hypot(errors[:, first], errors[:, second])
         error, difference = np.hypot(error[first], error[second]), mean[first] - mean[second]
         lost, counts, others = np.asarray(lost[first] | lost[second]), n[first], n[second]
@@ -148,7 +160,7 @@ def bootstrap_t_tests(
 
 
 def _centre(samples: Array, shared: Mask) -> tuple[Array, Array, Array]:
-    """Return the mean of each column, and deviations from it divided by the largest one, with that divisor."""
+    """Return the mean of each column, the deviations from it divided by the largest one, and the largest one."""
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = samples.sum(axis=0) / shared.sum(axis=0)
         centred = np.where(shared, samples - mean, 0.0)
@@ -159,7 +171,8 @@ def _centre(samples: Array, shared: Mask) -> tuple[Array, Array, Array]:
 
 def _weights(rng: np.random.Generator, resamples: int, n: int) -> Array:
     """Return how often each of n rows is drawn in each resample, shape (resamples, n)."""
-    return rng.multinomial(n, np.full(n, 1 / max(n, 1)), size=resamples).astype(np.float64)
+    rows = max(n, 1)
+    return rng.multinomial(n, np.full(rows, 1 / rows), size=resamples)[:, :n].astype(np.float64)
 
 
 def _resample(weights: Array, unit: Array, shared: Mask) -> tuple[Array, Array]:

@@ -1,10 +1,10 @@
-"""Rank tests of families of optimizers: P(A > B) = ½, tested for every pair together.
+"""Rank tests of families of optimizers: P(A > B) = ½, tested for every pair.
 
-The question is whether a run of A usually ends above an independent run of B. The measure is the relative effect
-P(A > B) + ½ P(A = B), written P(A > B) below. A few bad runs change it little, and can change a mean much.
+The question is whether a run of A usually ends above an independent run of B. The measure is P(A > B) + ½ P(A = B), the
+relative effect. It is written P(A > B) below. A few bad runs change it little, although they can change a mean a lot.
 
-Scores are arrays with a row per repeat and a column per optimizer. Higher is better. A NaN is a run that was not made. A
-score of −inf is a run that diverged or stalled: it is worse than every other run, and such runs are tied with each other.
+Scores are arrays with a row per repeat and a column per optimizer. Higher is better. NaN is a run that does not exist. −inf is
+a run that diverged, stalled or failed. Such runs are worse than all other runs and tied with each other.
 
 References:
     Konietschke and Pauly 2012, Electronic Journal of Statistics 6, 1358-1372 (paired test).
@@ -34,41 +34,41 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
 
 _ELEMENTS = 2_000_000
-"""Array elements that one block of pairs takes."""
+"""The maximal number of array elements of a block of pairs."""
 
 _NULL_VARIANCE = 1 / 3
-"""n m/(n + m) Var P̂/(P(1 − P)) of continuous, independent samples of one distribution: (1/12)/(1/4)."""
+"""n m/(n + m) · Var P̂/(P(1 − P)) for independent samples of n and m runs from one continuous distribution: (1/12)/(1/4)."""
 
 _EXACT_IN_SINGLE = 31
-"""Up to so many repeats 16 n⁴ < 2²⁴, so that 32-bit floats hold every integer of the paired statistic."""
+"""The largest n with 16 n⁴ < 2²⁴. Up to n repeats, 32-bit floats represent all integers of the paired statistic exactly."""
 
 
 @dataclass(frozen=True, slots=True)
 class RankTests:
-    """Tests and intervals of the pairs (A, B) of a family; every array has one entry per pair.
+    """Rank tests and intervals of the pairs (A, B) of a family; every array has an entry per pair.
 
     Attributes:
         first: Column of A.
         second: Column of B.
-        n: Repeats that a pair shares; in an unpaired comparison the smaller sample size.
-        in_family: Whether the pair has the repeats that it needs, and so belongs to the tested family.
-        superiority: Estimate of P(A > B), ties counting half; NaN without a shared repeat.
+        n: Number of repeats that a pair shares; of independent repeats the smaller number of the two.
+        in_family: Whether the pair has enough repeats for a verdict and therefore belongs to the family.
+        superiority: Estimate of P(A > B), in which ties count half; NaN without a shared repeat.
         superiority_low: Lower simultaneous bound of P(A > B).
-        superiority_high: Upper simultaneous bound of P(A > B).
-        statistic: T, the estimate minus ½ in standard errors; NaN for fewer than two repeats.
-        p: Two-sided p of the pair by itself; NaN if the pair is not in_family.
-        adjusted_p: p adjusted for the family by step-down max-|T|; NaN if the pair is not in_family.
+        superiority_high: Upper simultaneous bound.
+        statistic: T, the estimate minus ½, divided by its standard error; NaN with fewer than two repeats.
+        p: Unadjusted two-sided p-value; NaN outside the family.
+        adjusted_p: p-value of the step-down max-|T| test; NaN outside the family.
         rejected: Whether P(A > B) = ½ is rejected: `adjusted_p` is at most 1 − `level`.
-        shift: Median of the differences between the runs of A and those of B, an estimate of the shift δ for which
-            P(A − δ > B) = ½.
+        shift: Median of all differences between a run of A and a run of B; it estimates the δ with P(A − δ > B) = ½.
         shift_low: Lower simultaneous bound of δ.
-        shift_high: Upper simultaneous bound of δ.
-        critical: q, the largest |T| that the simultaneous test of a shift does not reject; inf if the pair is not in_family.
-        reconciled: Whether a bound of δ was moved to 0, because the interval and the step-down test disagreed.
-        pair_level: Confidence level of the test of one pair at its q, averaged over the pairs; NaN if the repeats are too few.
-        level: Level of the family: of the tests together and of the intervals together.
+        shift_high: Upper simultaneous bound.
+        critical: q, the critical value of |T| for the simultaneous intervals; infinite outside the family.
+        reconciled: Whether a bound of δ was moved, because the interval disagreed with the step-down test.
+        pair_level: Confidence level of the test of one pair at the critical value of the family, averaged over the pairs. NaN
+            if the repeats are too few.
+        level: Confidence level of the family.
         paired: Whether repeats are paired.
-        exact: Whether p comes from all swaps; if not, from a random sample of swaps or permutations.
+        exact: Whether p-values use all swaps, not a random sample of swaps or permutations.
     """
 
     first: Indices
@@ -101,40 +101,41 @@ def paired_rank_tests(
     min_repeats: int | None = None,
     pairs: tuple[Indices, Indices] | None = None,
 ) -> RankTests:
-    """Test P(A > B) = ½ for every pair of optimizers by swaps of whole repeats (Konietschke and Pauly 2012).
+    """Test P(A > B) = ½ for every pair of optimizers by swaps of complete repeats (Konietschke and Pauly 2012).
 
-    For a pair on its n shared repeats, with sg the sign: M_rt = sg(A_r − B_t) + sg(A_t − B_r),
-    N_rt = sg(A_r − A_t) − sg(B_r − B_t) and c_r = Σ_t (M + N)_rt. A pattern s ∈ {−1, 1}ⁿ swaps A and B in the repeats
-    with s_r = −1, in all pairs together. After the swap, d_r(s) = s_r c_r + Σ_t (M − N)_rt s_t is 4n times the placement
-    of A's run r among the runs of B minus that of B's run r among the runs of A, all ranks computed again. The
-    statistic is T(s) = ½ √(n − 1) Σd / √max(nΣd² − (Σd)², ½), the estimate P̂(A > B) = ½ + Σd(1)/(8n²).
+    Statistic. A_r and B_r are the scores of a pair in its n shared repeats, and sg is the sign function. Let
+    M_rt = sg(A_r − B_t) + sg(A_t − B_r), N_rt = sg(A_r − A_t) − sg(B_r − B_t), and c_r = Σ_t (M + N)_rt. A pattern s ∈ {−1, 1}ⁿ
+    swaps A and B in the repeats with s_r = −1, in all pairs together. Let d_r(s) = s_r c_r + Σ_t (M − N)_rt s_t. After the
+    swap, d_r is 4n times the difference of two placements, with all ranks computed again. The first is that of A's run r among
+    the runs of B. The second is that of B's run r among the runs of A. The statistic is
+    T(s) = ½ √(n − 1) Σd/√max(nΣd² − (Σd)², ½). The estimate is P̂(A > B) = ½ + Σd/(8n²), for d without swaps.
 
-    The adjusted p is that of the step-down maximum of |T| over the pairs. If pairs have unequal n, |T| is compared as the
-    p of a t test with n − 1 degrees of freedom, but not below 2¹⁻ⁿ, the smallest p that n repeats can give.
+    p-values. The adjusted p-value is that of the step-down maximum of |T| over the pairs (`step_down.step_down_p`). If pairs
+    have unequal n, |T| is compared on the scale of a p-value: that of a t test with n − 1 degrees of freedom. The scale ends at
+    2¹⁻ⁿ, the smallest p-value that n repeats can give.
 
-    The simultaneous interval of the shift δ reaches from the smallest to the largest δ for which |T(A − δ, B)| ≤ q. Here
-    q is the quantile of max|T| over the swaps of pairs aligned at δ̂, the median of their n² differences. The
-    simultaneous interval of P(A > B) holds P̂ ± q σ̂ with the standard error σ̂ = (P̂ − ½)/T, and all P with
-    (P̂ − P)² ≤ z² ⅔ P(1 − P)/n. The second part, with z the normal quantile of the p that q has in a t test, keeps its
-    coverage if all or nearly all runs of A are above those of B, where σ̂ is 0.
+    Intervals. The simultaneous interval of the shift δ is from the smallest to the largest δ with |T(A − δ, B)| ≤ q. Here q is
+    the `level` quantile of max|T| over the swaps of aligned pairs. An aligned pair is A − δ̂ and B, where δ̂ is the median of the
+    n² differences. The simultaneous interval of P(A > B) contains two intervals. The first is P̂ ± q σ̂, with the standard error
+    σ̂ = (P̂ − ½)/T. The second has all P with (P̂ − P)² ≤ z² ⅔ P(1 − P)/n. Here z is the normal quantile of the p-value that q has
+    in a t test. The second keeps the coverage if nearly all runs of A are above those of B, because σ̂ is then near 0.
 
-    The intervals agree with the step-down test. If it rejects, bounds beyond 0 (and ½) are moved to the next number on
-    the side of the estimate, as confidence bounds of step-down tests are (Stefansson, Kim and Hsu 1988). If it does not
-    reject, the intervals are extended to 0 (and ½). So δ = 0 and P = ½ are outside exactly if the verdict is a
-    difference. `RankTests.reconciled` says where a bound was moved.
+    The intervals agree with the step-down test (`step_down.agree_with_test`). δ = 0 and P = ½ are outside if, and only if, the
+    test rejects. `RankTests.reconciled` marks the pairs whose bound of δ was moved.
 
     Args:
-        scores: Shape (n, k), a row per repeat; NaN for a run that was not made, −inf for one that diverged.
-        rng: Draws the patterns for more than 13 repeats.
-        level: Of the family.
-        min_repeats: Shared repeats that a pair needs to be in_family, at least 2; `min_repeats_for_verdict` by default.
-        pairs: Columns of A and of B; all pairs by default.
+        scores: Shape (repeats, optimizers); higher is better.
+        rng: Draws the patterns if there are more than 13 repeats.
+        level: Confidence level of the family.
+        min_repeats: Number of shared repeats that a pair needs, at least 2. Default: `step_down.min_repeats_for_verdict`.
+        pairs: Columns of A and of B. Default: all pairs.
 
     Returns:
-        Estimates, tests and simultaneous intervals. A pair that is not in_family has p NaN and unbounded intervals.
+        Estimates, tests and simultaneous intervals. A pair with fewer repeats is outside the family. Its p-values are NaN, and
+        its intervals are unbounded.
 
     Raises:
-        ValueError: `scores` does not have two dimensions or holds +inf, `level` is not between 0 and 1.
+        ValueError: `scores` does not have two dimensions or contains +inf, or `level` is not between 0 and 1.
     """
     matrix = step_down.check_scores(scores, level)
     first, second = pairs if pairs is not None else step_down.pairs(matrix.shape[1])
@@ -182,32 +183,35 @@ def unpaired_rank_tests(
 ) -> RankTests:
     """Test P(A > B) = ½ for every pair of independent samples by permutations (Neubert and Brunner 2007).
 
-    With g_r = Σ_t sg(A_r − B_t) over the m runs of B, and h_t = Σ_r sg(A_r − B_t) over the n runs of A, Brunner and
-    Munzel's statistic is T = Σg / √(n s²(g) + m s²(h)), s² the sample variances, and P̂(A > B) = ½ + Σg/(2nm).
+    Statistic. A_r are the n runs of A, B_t are the m runs of B, and sg is the sign function. Let g_r = Σ_t sg(A_r − B_t) and
+    h_t = Σ_r sg(A_r − B_t). Brunner and Munzel's statistic is T = Σg/√(n s²(g) + m s²(h)), where s² is the sample variance. The
+    estimate is P̂(A > B) = ½ + Σg/(2nm).
 
-    A permutation of a pair distributes its pooled scores to A and B at random and computes T again. The permutations of
-    different pairs are coupled: every run of every optimizer draws one uniform number, and the pooled scores of a pair go
-    to its runs in the order of these numbers. So the p of a pair by itself is that of Neubert and Brunner's test, and the
-    maximum of |T| has the dependence of pairs of samples from one distribution. The adjusted p is that of the step-down
-    maximum. If pairs have unequal sizes, |T| is compared as the p of a t test with n + m − 2 degrees of freedom, but not
-    below 2/C(n + m, n), the smallest p that such samples can give.
+    Permutations. A permutation assigns the pooled scores of a pair to A and B at random. T is then computed again. All pairs
+    use the same random numbers, a uniform number for every run of every optimizer. The pooled scores of a pair are assigned to
+    its runs in the order of these numbers. The unadjusted p-value of a pair is therefore that of Neubert and Brunner's test.
+    The maximum of |T| has the dependence of pairs of samples from one distribution.
 
-    The intervals are those of `paired_rank_tests`, but q is the quantile of the same maximum of |T|, and (1/n + 1/m)/3
-    is used instead of ⅔/n.
+    p-values. The adjusted p-value is that of the step-down maximum of |T| (`step_down.step_down_p`). If pairs have unequal
+    sizes, |T| is compared on the scale of a p-value: that of a t test with n + m − 2 degrees of freedom. The scale ends at
+    2/C(n + m, n), the smallest p-value that such samples can give.
+
+    Intervals. They are those of `paired_rank_tests` with two changes: q is the quantile of the same maximum of |T|, and
+    (1/n + 1/m)/3 replaces ⅔/n.
 
     Args:
-        scores: Shape (n, k), a column per optimizer; NaN fills up the shorter columns, −inf is a run that diverged.
+        scores: Shape (runs, optimizers); higher is better. NaN fills the shorter columns.
         rng: Draws the permutations.
-        level: Of the family.
-        min_repeats: Runs that both samples need to be in_family, at least 2; `min_repeats_for_verdict` by default.
-        pairs: Columns of A and of B; all pairs by default.
-        permutations: How many, the observed data among them.
+        level: Confidence level of the family.
+        min_repeats: Number of runs that both samples need, at least 2. Default: `step_down.min_repeats_for_verdict`.
+        pairs: Columns of A and of B. Default: all pairs.
+        permutations: Number of permutations, the observed data among them.
 
     Returns:
-        Estimates, tests and simultaneous intervals, as of `paired_rank_tests`.
+        Estimates, tests and simultaneous intervals, as from `paired_rank_tests`.
 
     Raises:
-        ValueError: `scores` does not have two dimensions or holds +inf, `level` is not between 0 and 1.
+        ValueError: `scores` does not have two dimensions or contains +inf, or `level` is not between 0 and 1.
     """
     matrix = step_down.check_scores(scores, level)
     first, second = pairs if pairs is not None else step_down.pairs(matrix.shape[1])
@@ -239,13 +243,13 @@ def unpaired_rank_tests(
 
 
 def paired_effects(scores: Array, patterns: Array, pairs: tuple[Indices, Indices]) -> tuple[Array, Array]:
-    """Return P̂(A > B) − ½ and its standard error under every swap of whole repeats, two arrays of shape (patterns, pairs).
+    """Return P̂(A > B) − ½ and its standard error under each swap of complete repeats, two arrays of shape (patterns, pairs).
 
     These are the numerator and the denominator of T(s) in `paired_rank_tests`. Every pair must share at least two repeats.
 
     Args:
-        scores: Shape (n, k), a row per repeat; NaN for a run that was not made, −inf for one that diverged.
-        patterns: s, entries 1 and −1, shape (patterns, n); with a row of ones the result is that of the observed scores.
+        scores: Shape (repeats, optimizers); higher is better.
+        patterns: s, entries 1 and −1, shape (patterns, repeats); a row of ones gives the result of the observed scores.
         pairs: Columns of A and of B.
     """
     first, second = pairs
@@ -273,9 +277,9 @@ def unpaired_effects(
     least two runs.
 
     Args:
-        scores: Shape (n, k), a column per optimizer; NaN fills up the shorter columns, −inf is a run that diverged.
+        scores: Shape (runs, optimizers); higher is better. NaN fills the shorter columns.
         rng: Draws the permutations.
-        permutations: How many, the observed data among them.
+        permutations: Number of permutations, the observed data among them.
         pairs: Columns of A and of B.
     """
     known = [column[~np.isnan(column)] for column in scores.T]
@@ -292,7 +296,7 @@ def unpaired_effects(
 
 @dataclass(frozen=True, slots=True)
 class _Family:
-    """The samples of all pairs, shape (runs, pairs), NaN for a run that is missing."""
+    """The samples `a` of A, of sizes `n`, and `b` of B, of sizes `m`; samples have the shape (runs, pairs)."""
 
     a: Array
     b: Array
@@ -306,7 +310,7 @@ class _Family:
     exact: bool
 
     def blocks(self, elements: int, pairs: Indices | None = None) -> list[Indices]:
-        """Return all pairs, or those named, in blocks of limited size, if one pair takes so many elements."""
+        """Return all pairs, or `pairs`, in blocks of limited size, for pairs that take `elements` array elements each."""
         at = np.arange(self.a.shape[1]) if pairs is None else pairs
         size = max(1, _ELEMENTS // max(elements, 1))
         return [at[start : start + size] for start in range(0, len(at), size)]
@@ -314,7 +318,7 @@ class _Family:
 
 @dataclass(frozen=True, slots=True)
 class _Estimates:
-    """Of every pair: P̂(A > B) − ½, its standard error, T, and the median difference."""
+    """Estimates of every pair: P̂(A > B) − ½, its standard error, T, and the median difference."""
 
     effect: Array
     error: Array
@@ -323,18 +327,18 @@ class _Estimates:
 
 
 def _differences(a: Array, b: Array) -> Array:
-    """Return A_r − B_t, shape (pairs, n, m): NaN for a missing run, and for two runs of −inf, which are tied."""
+    """Return A_r − B_t, shape (pairs, n, m); NaN for a run that does not exist, and for two runs of −inf."""
     with np.errstate(invalid="ignore", over="ignore"):
         return np.asarray(a.T[:, :, np.newaxis] - b.T[:, np.newaxis, :])
 
 
 def _sign(differences: Array) -> Array:
-    """Return the sign of every difference; 0 for NaN."""
+    """Return the sign of each difference; 0 for NaN."""
     return np.nan_to_num(np.sign(differences), nan=0.0)
 
 
 def _median(differences: Array) -> Array:
-    """Return the median of the differences of each pair that are not NaN; NaN if there are none or if it is −inf to inf."""
+    """Return the median difference of each pair without NaN; NaN if there is none, or between −inf and inf."""
     pairs, n, m = differences.shape
     ordered = np.sort(differences.reshape(pairs, n * m), axis=1)  # NaN comes last
     if n * m == 0:
@@ -350,11 +354,11 @@ def _effect(g: Array, h: Array, n: Any, m: Any, *, paired: bool, axis: int = -1)
     """Return P̂(A > B) − ½ and its standard error from the sums of signs of the runs.
 
     Args:
-        g: Σ_t sg(A_r − B_t) of each run of A; 0 for a missing one.
-        h: Σ_r sg(A_r − B_t) of each run of B; 0 for a missing one.
-        n: Runs of A, to be broadcast with the sums of `g`.
-        m: Runs of B.
-        paired: Which variance: that of Konietschke and Pauly or that of Brunner and Munzel.
+        g: Σ_t sg(A_r − B_t) of each run of A; 0 for a run that does not exist.
+        h: Σ_r sg(A_r − B_t) of each run of B.
+        n: Number of runs of A, of a shape that broadcasts with the sums of `g`.
+        m: Number of runs of B.
+        paired: Whether the variance is that of Konietschke and Pauly; otherwise it is that of Brunner and Munzel.
         axis: Axis of the runs.
     """
     n, m = np.asarray(n, dtype=np.float64), np.asarray(m, dtype=np.float64)
@@ -369,6 +373,7 @@ def _effect(g: Array, h: Array, n: Any, m: Any, *, paired: bool, axis: int = -1)
 
 
 def _estimates(family: _Family) -> _Estimates:
+    """Return the estimates of every pair, also outside the family."""
     effect, error, shift = (np.full(len(family.first), np.nan) for _ in range(3))
     for at in family.blocks(len(family.a) ** 2):
         differences = _differences(family.a[:, at], family.b[:, at])
@@ -408,15 +413,18 @@ def _swapped_sums(
 
 
 def _permuted(a: Array, b: Array, uniform_a: Array, uniform_b: Array) -> tuple[Array, Array]:
-    """Return P̂(A > B) − ½ and its standard error, shape (permutations,), of one pair whose pooled scores are permuted.
+    """Return P̂(A > B) − ½ and its standard error under each permutation of the pooled scores of a pair.
 
-    The pooled scores go to the runs of A and B in the order of uniform numbers.
+    The pooled scores are assigned to the runs of A and B in the order of the uniform numbers.
 
     Args:
         a: Runs of A, shape (n,).
         b: Runs of B, shape (m,).
-        uniform_a: Uniform numbers of the runs of A, rising, shape (n, permutations).
-        uniform_b: Those of the runs of B, shape (m, permutations).
+        uniform_a: Uniform numbers of the runs of A in increasing order, shape (n, permutations).
+        uniform_b: Uniform numbers of the runs of B in increasing order, shape (m, permutations).
+
+    Returns:
+        Two arrays of shape (permutations,).
     """
     n, m = len(a), len(b)
     above = uniform_a[:, np.newaxis, :] > uniform_b[np.newaxis, :, :]
@@ -431,14 +439,21 @@ def _permuted(a: Array, b: Array, uniform_a: Array, uniform_b: Array) -> tuple[A
         np.put_along_axis(is_a, np.arange(n)[:, np.newaxis] + below_a.astype(np.intp), 1.0, axis=0)
         of_a = np.vstack([np.zeros((1, above.shape[2])), is_a.cumsum(axis=0)])
         of_b = np.arange(n + m + 1)[:, np.newaxis] - of_a
-        # The score at place p of the pooled order is above those before start(p) and below those from end(p) on.
+        # The pooled score p is above the scores before start(p), and below the scores from end(p).
         g = (of_b[start] + of_b[end] - m) * is_a
         h = (n - of_a[start] - of_a[end]) * (1 - is_a)
     return _effect(g, h, n, m, paired=False, axis=0)
 
 
 def _rank_tests(family: _Family, estimates: _Estimates, drawn: tuple[NDArray[Any], NDArray[Any]] | None) -> RankTests:
-    """Return tests and intervals from |T| under the null hypothesis, and from |T| of aligned pairs; row 0 is observed."""
+    """Return tests and intervals.
+
+    Args:
+        family: The samples.
+        estimates: From `_estimates`.
+        drawn: |T| under the null hypothesis and |T| of aligned pairs, two arrays of shape (patterns, pairs in the family). None
+            if the family is empty.
+    """
     in_family, count = family.in_family, len(family.first)
     p, adjusted, limit = np.full(count, np.nan), np.full(count, np.nan), np.full(count, np.inf)
     pair_level = math.nan
@@ -455,7 +470,7 @@ def _rank_tests(family: _Family, estimates: _Estimates, drawn: tuple[NDArray[Any
             differences = _differences(family.a[:, at], family.b[:, at])
             bounds = _shift_bounds(differences, family.n[at], family.m[at], limit[at], paired=family.paired)
             shift_low[at], shift_high[at] = bounds
-    empty = shift_low > shift_high  # dead runs decide every comparison: no shift changes it
+    empty = shift_low > shift_high  # runs of −inf decide every comparison, so no shift changes T
     shift_low, shift_high = np.where(empty, estimates.shift, shift_low), np.where(empty, estimates.shift, shift_high)
     low, high = _share_bounds(family, estimates, limit)
     rejected = adjusted <= 1 - family.level + ROUNDING
@@ -486,7 +501,7 @@ def _rank_tests(family: _Family, estimates: _Estimates, drawn: tuple[NDArray[Any
 
 
 def _share_bounds(family: _Family, estimates: _Estimates, limit: Array) -> tuple[Array, Array]:
-    """Return the simultaneous bounds of P(A > B), see `paired_rank_tests`; 0 and 1 for a pair that is not in_family."""
+    """Return the simultaneous bounds of P(A > B), see `paired_rank_tests`; 0 and 1 outside the family."""
     n, m = family.n.astype(np.float64), family.m.astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         z = stats.norm.isf(np.minimum(stats.t.sf(limit, n - 1 if family.paired else n + m - 2), 0.5))
@@ -504,14 +519,21 @@ def _shift_bounds(
 ) -> tuple[Array, Array]:
     """Return the smallest and the largest shift δ for which |T(A − δ, B)| is at most `limit`, for a block of pairs.
 
-    T changes only at the differences A_r − B_t, so that it is computed between every two of them and at every one.
+    As a function of δ, T changes only at the differences A_r − B_t. It is computed at each difference and between neighbours.
+
+    Args:
+        differences: From `_differences`, shape (pairs, n, m).
+        n: Number of runs of A of each pair.
+        m: Number of runs of B.
+        limit: q, shape (pairs,).
+        paired: Whether repeats are paired.
     """
     pairs, runs, others = differences.shape
     order = np.argsort(differences.reshape(pairs, -1), axis=1, kind="stable")
     values = np.take_along_axis(differences.reshape(pairs, -1), order, axis=1)
     values[np.isnan(values)] = np.inf
     finite = np.isfinite(values)
-    # δ = −∞: every finite difference is above it; the others keep their sign.
+    # At δ = −∞ every finite difference is above δ. Infinite differences keep their sign.
     sign = np.where(np.isfinite(differences), 1.0, _sign(differences))
     steps = runs * others
     states = []
@@ -520,14 +542,14 @@ def _shift_bounds(
         one_hot[np.arange(pairs)[:, np.newaxis], np.arange(1, steps + 1), places] = -2 * finite
         states.append(sign.sum(axis=axis)[:, np.newaxis, :] + one_hot.cumsum(axis=1))
     between = _absolute(states, n, m, paired=paired)
-    # Equal differences are passed together.
+    # Equal differences are one step.
     last = np.ones((pairs, steps), dtype=bool)
     last[:, :-1] = values[:, 1:] > values[:, :-1]
     start = np.maximum.accumulate(
         np.where(np.roll(last, 1, axis=1) | (np.arange(steps) == 0), np.arange(steps), 0), axis=1
     )
     pair = np.arange(pairs)[:, np.newaxis]
-    at = [(state[pair, start] + state[:, 1:]) / 2 for state in states]  # right where `last`
+    at = [(state[pair, start] + state[:, 1:]) / 2 for state in states]  # valid where `last`
     on = _absolute(at, n, m, paired=paired)
     bound = limit[:, np.newaxis]
     edge = np.full((pairs, 1), np.inf)

@@ -1,7 +1,7 @@
-"""Sign-flip permutations of complete repeats: the null distribution of families of paired differences.
+"""Sign-flip permutations of complete repeats: the patterns of the paired rank tests, and the level of simultaneous bands.
 
-Assumption. Let d_r be the vector of all differences of repeat r (every pair, or every position of a curve) and δ the vector
-of their true means. Repeats are independent, and d_r − δ has the same distribution as −(d_r − δ), jointly in all components.
+Assumption of simultaneous bands. Let d_r be the vector of the values of repeat r at all positions, and δ the vector of their
+true means. Repeats are independent, and d_r − δ has the same distribution as −(d_r − δ), jointly in all components.
 Then flipping the signs of complete repeats does not change the distribution of the components with δ = 0. This holds for any
 correlation and for unequal variances, also between repeats. If all optimizers have the same skewness, each difference is
 symmetric, although not jointly with the others. Scores that are skewed and have unequal variances violate the assumption; no
@@ -63,55 +63,6 @@ def exact(n: int, max_patterns: int = MAX_PATTERNS) -> bool:
     return bool(2 ** (n - 1) <= max_patterns)
 
 
-def test_statistic(differences: Array, patterns: Array) -> Array:
-    """Return a statistic of each difference under each sign pattern that increases with |t|.
-
-    Let a = |Σ s d|/√Σd², between 0 and √n, for signs s and differences d of n repeats. Then t² = (n − 1) a²/(n − a²), so a
-    ranks as |t| does. The statistic is a if all pairs have the same n. Otherwise it is −log p of the two-sided t test, which
-    is comparable between different n.
-
-    Args:
-        differences: d, shape (repeats, pairs), NaN if a pair lacks the repeat.
-        patterns: s, from `signs`, shape (patterns, repeats).
-
-    Returns:
-        Shape (patterns, pairs); 0 if all differences of a pair are 0.
-    """
-    n = np.isfinite(differences).sum(axis=0)
-    a = _standardised(differences, patterns)
-    return a if _equal(n) else -_log_p(a, n)
-
-
-def raw_p(statistic: Array) -> Array:
-    """Return the unadjusted p-value of each pair: the share of patterns whose statistic is at least the observed one.
-
-    Args:
-        statistic: From `test_statistic`, shape (patterns, pairs); the first row is observed.
-    """
-    return np.asarray((statistic >= _threshold(statistic[0])).mean(axis=0), dtype=np.float64)
-
-
-def step_down_p(statistic: Array) -> Array:
-    """Return the p-values of the step-down max-|t| test (Westfall and Young 1993, algorithm 2.8).
-
-    Pairs are ordered by their observed statistic, the largest first. Pair i is compared with the maximum over the pairs
-    i, i + 1, ...; adjusted p-values are monotone in this order. The family-wise error rate is controlled for every set of
-    true null hypotheses, because the maximum over a larger set is larger (Romano and Wolf 2005).
-
-    Args:
-        statistic: From `test_statistic`, shape (patterns, pairs); the first row is observed.
-
-    Returns:
-        An adjusted p-value per pair.
-    """
-    order = np.argsort(-statistic[0], kind="stable")
-    ranked = statistic[:, order]
-    maxima = np.maximum.accumulate(ranked[:, ::-1], axis=1)[:, ::-1]
-    p = np.empty(len(order))
-    p[order] = np.maximum.accumulate((maxima >= _threshold(ranked[0])).mean(axis=0))
-    return p
-
-
 def per_comparison_level(differences: Array, level: float, patterns: Array) -> float:
     """Return the confidence level of each t interval at which all of them cover simultaneously with probability `level`.
 
@@ -137,11 +88,6 @@ def per_comparison_level(differences: Array, level: float, patterns: Array) -> f
     a = _standardised(varied - np.nanmean(varied, axis=0), patterns)
     log_p = _log_p(a.max(axis=1), n[0]) if _equal(n) else _log_p(a, n).min(axis=1)
     return max(level, 1 - math.exp(float(np.quantile(log_p, 1 - level, method="lower"))))
-
-
-def _threshold(observed: Array) -> Array:
-    """Return the observed statistic less a tolerance for rounding, which −log p magnifies near its largest values."""
-    return observed - 1e-6 * np.maximum(observed, 1e-3)
 
 
 def _equal(n: NDArray[np.int_]) -> bool:

@@ -67,7 +67,11 @@ def check_scores(scores: ArrayLike, level: float) -> Array:
 
 
 def raw_p(statistics: NDArray[Any]) -> Array:
-    """Return the unadjusted p-value of each pair: the share of rows in which |T| is at least the observed one, row 0."""
+    """Return the unadjusted p-value of each pair: the share of patterns in which |T| is at least the observed value.
+
+    Args:
+        statistics: |T|, shape (patterns, pairs); row 0 is observed.
+    """
     return np.asarray((statistics >= threshold(statistics[0])).mean(axis=0), dtype=np.float64)
 
 
@@ -75,10 +79,14 @@ def step_down_p(strength: NDArray[Any]) -> Array:
     """Return the p-values of the step-down max-|T| test (Westfall and Young 1993, algorithm 2.8).
 
     Pairs are ordered by their observed |T|, the largest first. Pair i is compared with the maximum over the pairs i, i + 1,
-    and so on. Adjusted p-values are monotone in this order.
+    and so on. Adjusted p-values are monotone in this order. The family-wise error rate is controlled for every set of true null
+    hypotheses, because the maximum over a larger set is larger (Romano and Wolf 2005).
 
     Args:
-        strength: |T| on a scale that is comparable between pairs (`comparable`), shape (patterns, pairs).
+        strength: |T| on a scale that is comparable between pairs (`comparable`), shape (patterns, pairs); row 0 is observed.
+
+    Returns:
+        An adjusted p-value per pair, at least `raw_p`.
     """
     rising = np.argsort(-strength[0], kind="stable")[::-1]
     maximum = np.maximum.accumulate(strength[:, rising], axis=1)
@@ -89,7 +97,7 @@ def step_down_p(strength: NDArray[Any]) -> Array:
 
 
 def threshold(observed: NDArray[Any]) -> Array:
-    """Return the observed statistic less a tolerance for rounding; infinity stays infinity."""
+    """Return the observed statistic minus a tolerance for rounding; infinity stays infinity."""
     return np.asarray(observed - TOLERANCE * np.clip(observed, 1e-3, 1e30), dtype=np.float64)
 
 
@@ -98,14 +106,18 @@ def comparable(
 ) -> tuple[NDArray[Any], list[tuple[Array, Array]]]:
     """Return |T| on a scale that is comparable between pairs of unequal size, and the scale of each pair.
 
-    If all pairs have one size, the scale is |T| itself, and the list of scales is empty. Otherwise it is −log p of a t test.
+    If all pairs have the same size, the scale is |T|, and the list of scales is empty. Otherwise the scale is −log p, where p
+    is the two-sided p-value of a t test. The test has n − 1 degrees of freedom if repeats are paired, otherwise n + m − 2.
 
     Args:
         statistics: |T|, shape (patterns, pairs).
-        n: Number of runs of the first optimizer of each pair.
-        m: Number of runs of the second.
+        n: Number of runs of A of each pair, shape (pairs,).
+        m: Number of runs of B.
         paired: Whether repeats are paired.
-        bounded: Whether −log p ends at the smallest p that permutations of n and m runs can give.
+        bounded: Whether the scale ends at the smallest p that permutations of n and m runs can give.
+
+    Returns:
+        |T| on the scale, shape (patterns, pairs), and for each pair increasing values of |T| with their values on the scale.
     """
     sizes = list(zip(n.tolist(), m.tolist(), strict=True))
     scales = {size: _comparable_scale(*size, paired=paired, bounded=bounded) for size in set(sizes)}
@@ -119,9 +131,9 @@ def comparable(
 
 
 def _comparable_scale(n: int, m: int, *, paired: bool, bounded: bool) -> tuple[Array, Array]:
-    """Return increasing values of |T| and −log p of the two-sided t test at them.
+    """Return increasing values of |T|, and −log p of the two-sided t test at each; see `comparable`.
 
-    Beyond the smallest p, the scale increases by 0.001 for a factor of ten, which preserves the order of |T|.
+    Beyond the smallest p, the scale increases by 0.001 when |T| increases by a factor of ten. This preserves the order of |T|.
     """
     freedom = n - 1 if paired else n + m - 2
     patterns = (n - 1) * math.log(2) if paired else float(-np.log(2) - special.betaln(n + 1, m + 1) - np.log(n + m + 1))
@@ -136,11 +148,11 @@ def _comparable_scale(n: int, m: int, *, paired: bool, bounded: bool) -> tuple[A
 def critical_values(strength: NDArray[Any], scales: list[tuple[Array, Array]], level: float) -> Array:
     """Return the critical value q of each pair: the `level` quantile of the maximum of |T| over the pairs.
 
-    Row 0 is not in the quantile, because it stands for the value that is compared with q. It counts as a pattern.
+    Row 0 is the observed value, which is compared with q. It is not in the quantile, but it counts as a pattern.
 
     Args:
-        strength: From `comparable`, shape (patterns, pairs).
-        scales: From `comparable`.
+        strength: |T| on the scale of `comparable`, shape (patterns, pairs).
+        scales: The scales of the pairs from `comparable`.
         level: Confidence level of the family.
 
     Returns:
@@ -157,11 +169,11 @@ def critical_values(strength: NDArray[Any], scales: list[tuple[Array, Array]], l
 def pair_level(statistics: NDArray[Any], critical: Array, level: float) -> float:
     """Return 1 − α, where α is the probability that the test rejects one true null hypothesis, averaged over the pairs.
 
-    α is the share of patterns in which |T| of a pair exceeds q. Patterns that attain q count only if they are few enough for a
-    p of at most 1 − `level`.
+    α is the share of patterns in which |T| of a pair exceeds q. Patterns with |T| = q count only if the family then has a
+    p-value of at most 1 − `level`.
 
     Args:
-        statistics: |T|, shape (patterns, pairs); row 0 is observed and counted as a pattern, but not compared.
+        statistics: |T|, shape (patterns, pairs); row 0 is observed. It counts as a pattern, but is not compared with q.
         critical: q, shape (pairs,).
         level: Confidence level of the family.
 
@@ -183,13 +195,13 @@ def agree_with_test(low: Array, high: Array, rejected: Mask, side: Array, null: 
 
     Args:
         low: Lower bounds, shape (pairs,).
-        high: Upper bounds.
-        rejected: Whether the step-down test rejects the null hypothesis.
-        side: Its sign is the side of the estimate.
+        high: Upper bounds, shape (pairs,).
+        rejected: Whether the step-down test rejects the null hypothesis, shape (pairs,).
+        side: The estimate minus `null`, or any number with the same sign, shape (pairs,).
         null: The value of the null hypothesis.
 
     Returns:
-        The bounds, and whether one of them was moved.
+        The lower bounds, the upper bounds, and whether a bound was moved.
     """
     above, below = np.nextafter(null, np.inf), np.nextafter(null, -np.inf)
     new_low = np.where(rejected & (side > 0), np.maximum(low, above), np.where(rejected, low, np.minimum(low, null)))
