@@ -130,9 +130,9 @@ def pair_matrix(comparison: Comparison, ax: Axes) -> Axes:
     ax.grid(visible=False)
     for spine in ax.spines.values():
         spine.set_visible(False)
-    legend = "P(better) of the row against the column:  ▲ better   ▼ worse   = tied   no sign: undecided"
+    legend = "P(better) of the row against the column\n▲ better   ▼ worse   = tied   no sign: undecided"
     if comparison.pairs["verdict"].isin([BETTER_WORSE_MEAN, WORSE_BETTER_MEAN]).any():
-        legend += "\n△ usually better, ▽ usually worse: the means differ in the other direction"
+        legend += "\n△ usually better   ▽ usually worse\n(the means differ in the other direction)"
     ax.text(0, -0.02, legend, transform=ax.transAxes, ha="left", va="top", fontsize=7.2, color=INK)
     return ax
 
@@ -177,7 +177,7 @@ def _plot_interval(ax: Axes, y: int, estimate: tuple[float, float, float], verdi
         places: dict[str, Any] = {"xycoords": ax.get_yaxis_transform(), "textcoords": "data", "arrowprops": arrow}
         for bound, edge in ((low, 0), (high, 1)):
             if math.isinf(bound):
-                ax.annotate("", (edge, y), (difference, y), **places)
+                ax.annotate("", (edge, y), (difference, y), **places).set_in_layout(False)
     if math.isfinite(difference):
         plot_marker(ax, difference, y, style)
 

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 from reports.analysis import verdicts
 from reports.frames.scores import title
 from reports.sections import FigureSpec, Section
-from reports.sections.comparison import EFFECTS, difference_cells, effect_cells, meaning_notes, verdict_cells
+from reports.sections.comparison import (
+    EFFECTS,
+    difference_cells,
+    difference_columns,
+    effect_cells,
+    meaning_notes,
+    verdict_cells,
+)
 from reports.text import conclusions, notes
 from reports.text.tables import NO_VALUE, Cell, Column, Table
 
@@ -87,9 +94,10 @@ def answer(comparison: BeforeAfter) -> str:
         verdicts.TIED: f"equivalent within ±{comparison.margin:g}",
         verdicts.UNDECIDED: "not significantly different",
     }
-    parts = []
-    for verdict, meaning in meanings.items():
-        labels = [str(label) for label in comparison.changes.loc[comparison.changes["verdict"] == verdict, "label"]]
+    parts, untested = [], "not tested"
+    found = comparison.changes["verdict"].mask(comparison.changes["adjusted_p"].isna(), untested)
+    for verdict, meaning in {**meanings, untested: untested}.items():
+        labels = [str(label) for label in comparison.changes.loc[found == verdict, "label"]]
         if labels:
             parts.append(f"{meaning} for {notes.join_labels(labels)}")
     name = title(comparison.score).lower()
@@ -107,8 +115,7 @@ def changes_table(comparison: BeforeAfter) -> Table:
         Column("Verdict", "left"),
         Column("P(better)", rank=0),
         Column("Adjusted p"),
-        Column("Change of the mean", rank=1),
-        Column("Median change" if comparison.test == "rank" else "Change of the mean, simultaneous", rank=2),
+        *difference_columns(comparison.test, changes=True),
         Column("Before", rank=1),
         Column("After", rank=1),
         Column("n", rank=2),
@@ -130,6 +137,9 @@ def changes_table(comparison: BeforeAfter) -> Table:
             )
         )
     method = conclusions.test_name(comparison.test, paired=comparison.paired)
+    better = (
+        "a run of after usually beats a run of before" if comparison.test == "rank" else "the mean of after is better"
+    )
     shared = "" if independent else " Means are over the repeats that ended ok in both versions."
     remarks = (
         (
@@ -138,10 +148,9 @@ def changes_table(comparison: BeforeAfter) -> Table:
             f"equivalence margin of ±{comparison.margin:g}."
         ),
         (
-            f"Before: {comparison.before}. After: {comparison.after}. A change is after − before. Better: a run of after is "
-            f"better than a run of before.{shared}"
+            f"Before: {comparison.before}. After: {comparison.after}. A change is after − before. Better: {better}.{shared}"
         ),
-        *meaning_notes(comparison.level, test=comparison.test, pairs=changes),
+        *meaning_notes(comparison.level, test=comparison.test, pairs=changes, changes=True),
         EFFECTS[independent],
         "Minimum detectable change: at 80% power, computed for t tests.",
         notes.variation_note(imported=comparison.imported),

@@ -32,8 +32,6 @@ INFINITE = (
     "too few for a bound."
 )
 
-SIMULTANEOUS_MEAN = "Difference of means, simultaneous"
-
 PAIRING = (
     "Variance reduction from pairing: without shared seeds, about this many times as many repeats would give the same "
     "precision. Below 1, pairing increased the variance."
@@ -98,8 +96,7 @@ def pairs_table(compared: Comparison, variation: str = notes.VARIATION) -> Table
         Column("Verdict", "left"),
         Column("P(better)", rank=0),
         Column("Adjusted p"),
-        Column("Difference of means", rank=1),
-        Column("Median difference" if compared.test == "rank" else SIMULTANEOUS_MEAN, rank=2),
+        *difference_columns(compared.test),
         Column("p", rank=3),
         Column("n", rank=2),
         Column("Effect (g)", rank=3),
@@ -134,24 +131,39 @@ def pairs_table(compared: Comparison, variation: str = notes.VARIATION) -> Table
     return Table("pairs", "All pairs", columns, tuple(rows), remarks)
 
 
-def meaning_notes(level: float, *, test: Test, pairs: pd.DataFrame) -> tuple[str, str, str]:
-    """Return the notes on P(better), on the difference of means and on the simultaneous difference."""
+def difference_columns(test: Test, *, changes: bool = False) -> tuple[Column, Column]:
+    """Return the columns of `difference_cells`: the difference of means, and the difference with a simultaneous interval.
+
+    Args:
+        test: The test.
+        changes: Whether the differences are changes from one version of a study to the other.
+    """
+    mean = "Change of the mean" if changes else "Difference of means"
+    median = "Median change" if changes else "Median difference"
+    return Column(mean, rank=1), Column(median if test == "rank" else f"{mean}, simultaneous", rank=2)
+
+
+def meaning_notes(level: float, *, test: Test, pairs: pd.DataFrame, changes: bool = False) -> tuple[str, str, str]:
+    """Return the notes on P(better) and on the two differences (`difference_columns`) in a table of `pairs`."""
+    mean, shift = (column.title for column in difference_columns(test, changes=changes))
+    better = "after is better than a run of before" if changes else "the optimizer is better than a run of the other"
     infinite = pairs[["shift", "simultaneous_low", "simultaneous_high"]].isin([math.inf, -math.inf]).to_numpy().any()
-    shift = (
-        "Median difference: the median of all differences between a run of each"
+    kind = "change" if changes else "difference"
+    meaning = (
+        f"the median of all differences between a run of {'after and a run of before' if changes else 'each'}"
         if test == "rank"
-        else f"{SIMULTANEOUS_MEAN}: the same difference with the interval that agrees with the verdict"
+        else f"the same {kind} with the interval that agrees with the verdict"
     )
     return (
         (
-            "P(better): the probability that a run of the optimizer is better than a run of the other, if both have new seeds. "
-            f"It has a simultaneous {level:.0%} interval."
+            f"P(better): the probability that a run of {better}, if both have new seeds. It has a simultaneous {level:.0%} "
+            "interval."
         ),
         (
-            f"Difference of means: over runs that ended ok, ± half-width of its own {level:.0%} t interval. This interval is "
-            "not adjusted for the number of pairs."
+            f"{mean}: over runs that ended ok, ± half-width of its own {level:.0%} t interval. This interval is "
+            f"not adjusted for the number of {'optimizers' if changes else 'pairs'}."
         ),
-        f"{shift}. It has a simultaneous {level:.0%} interval.{INFINITE * bool(infinite)}",
+        f"{shift}: {meaning}. It has a simultaneous {level:.0%} interval.{INFINITE * bool(infinite)}",
     )
 
 

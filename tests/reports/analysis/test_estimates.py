@@ -8,6 +8,7 @@ import pytest
 from reports.analysis import estimates
 from reports.frames.scores import final
 from reports.frames.study_frames import load
+from reports.statistics.bad_runs import bad_runs
 from reports.statistics.intervals import success_interval
 from suite.records import Outcome, Point, Timing
 
@@ -47,6 +48,34 @@ def test_an_estimate_has_the_mean_and_the_interval_of_its_ok_repeats(made) -> No
     assert (row["level"], row["method"]) == (0.95, "Student t")
     rate = success_interval(3, 4)
     assert (row["success"], row["success_low"], row["success_high"]) == (0.75, rate.low, rate.high)
+
+
+def test_bad_runs_are_counted_from_six_started_runs(made) -> None:
+    """Runs far below the median of their optimizer and lost runs; bounds of Clopper and Pearson; none below six runs."""
+    values = [0.90, 0.91, 0.92, 0.93, 0.94, 0.95]
+    runs = {"A": [*values, 0.5, None], "B": values, "C": [None] * 6, "D": [*values[:4], None]}
+    frames, scores = made(runs)
+    table = estimates.by_label(frames, scores, ["test/accuracy"], "test/accuracy").set_index("label")
+    for label, count, n in (("A", 2, 8), ("B", 0, 6), ("C", 6, 6)):
+        rate = success_interval(count, n)
+        assert table.loc[label, ["bad", "bad_low", "bad_high", "run"]].tolist() == [count, rate.low, rate.high, n]
+    assert table.loc["D", ["bad", "bad_low", "bad_high"]].isna().all()
+    assert bad_runs([*values, 0.5, -math.inf]).count == 2
+
+
+def test_mirrored_scores_have_the_same_bad_runs(made) -> None:
+    """An accuracy and its negative as a loss: the same runs are bad. A high loss is bad, a high accuracy is not."""
+    values = {
+        "A": [0.90, 0.91, 0.92, 0.93, 0.94, 0.95, 0.2, None],
+        "B": [0.1, 0.11, 0.12, 0.13, 0.14, 0.15, 0.99, 0.16],
+    }
+    columns = ["bad", "bad_low", "bad_high", "ok", "run"]
+    tables = []
+    for metric, sign in (("test/accuracy", 1), ("test/loss", -1)):
+        signed = {label: [v if v is None else sign * v for v in scores] for label, scores in values.items()}
+        tables.append(estimates.by_label(*made(signed, metric), [metric], metric).set_index("label")[columns])
+    assert tables[0].equals(tables[1])
+    assert tables[0]["bad"].to_dict() == {"A": 2, "B": 0}
 
 
 def test_labels_are_sorted_by_the_score_and_those_without_one_come_last(made) -> None:
