@@ -14,6 +14,10 @@ accuracy is near chance.
 training mode when its batch is trained on. The test metrics are measured in evaluation mode over all test examples.
 `train/step_loss` is the loss of each update's batch. A problem whose `metrics` include no accuracy has losses only.
 
+**Optimizers with two sets of weights** have methods `train()` and `eval()`, which are called with those of the network
+(`suite.training.modes`). The training metrics are those at the weights where the gradient is taken. The test metrics are
+those of the evaluation weights, and a run ends with the evaluation weights in the network.
+
 **Diverged.** A training loss is not finite (checked every 128 updates and at the end of each epoch), or a weight is not
 finite at the end.
 
@@ -73,6 +77,8 @@ def train(
 ) -> Generator[None, None, TrainingResult]:
     """Train `network` for the budget of `trial`, in place; the generator's value is the result.
 
+    Network and optimizer end in evaluation mode.
+
     Args:
         trial: Batch size, chunk, epochs, number of training examples. The caller sets precision and threads.
         problem: Gives the loss.
@@ -90,13 +96,15 @@ def train(
     evaluation = Evaluation(problem, network, *test, trial.precision, capture=step.capturable)
     for epoch in range(1, trial.epochs + 1):
         started = time.perf_counter()
-        num_updates = yield from train_epoch(trial, network, step, order)
+        num_updates = yield from train_epoch(trial, step, order)
         epoch_losses, sizes = step.losses[:num_updates].tolist(), step.batch_sizes[:num_updates]
         accuracy = int(step.correct) / sum(sizes)
         train_seconds += time.perf_counter() - started
         examples += sum(sizes)
         result.points += [Point(STEP_LOSS, epoch, len(losses) + i, loss) for i, loss in enumerate(epoch_losses, 1)]
         losses += epoch_losses
+        if epoch == trial.epochs:
+            step.modes.eval()  # the weights of the result are checked
         result.outcome, result.reason = _check_finite(losses, network, last=epoch == trial.epochs)
         if result.outcome is Outcome.OK:
             mean = sum(map(math.prod, zip(epoch_losses, sizes, strict=True))) / sum(sizes)
@@ -108,6 +116,7 @@ def train(
             break
         if epoch in tested:
             started = time.perf_counter()
+            step.modes.eval()
             evaluation.start()
             yield
             loss, accuracy = evaluation.result()
@@ -117,15 +126,13 @@ def train(
                 metrics.append(("test/accuracy", accuracy))
             metrics += problem.extra_metrics(network).items()
             result.points += [Point(name, epoch, len(losses), value) for name, value in metrics]
+    step.modes.eval()
     result.timing = Timing(train=train_seconds, evaluate=evaluate_seconds, examples=examples)
     return result
 
 
-def train_epoch(
-    trial: Trial, network: nn.Module, step: TrainingStep, order: torch.Generator
-) -> Generator[None, None, int]:
+def train_epoch(trial: Trial, step: TrainingStep, order: torch.Generator) -> Generator[None, None, int]:
     """Train on all examples once, or until a loss is not finite; the generator's value is the number of updates."""
-    network.train()
     step.start_epoch(torch.randperm(trial.train_examples, generator=order))
     for num_updates in range(1, len(step.batch_sizes) + 1):
         step.run(num_updates - 1)

@@ -23,6 +23,7 @@ from suite.training.devices import deterministic_mode
 from suite.training.flat_parameters import flatten
 from suite.training.interleaving import InterleavedRun, run_interleaved
 from suite.training.loop import train
+from suite.training.modes import Modes
 from suite.training.out_of_memory import is_out_of_memory, largest_fitting_batch
 from suite.training.provenance import environment
 from suite.training.step import autocast
@@ -145,6 +146,7 @@ def _fitting_batch(trial: Trial, device: str, folder: Path | None) -> str:
         nonlocal network
         network = _initial_network(trial, problem).to(device)
         optimizer = optimizers.find_optimizer(trial.optimizer, folder)(network.parameters(), **trial.hyperparameters)
+        Modes(network, optimizer).train()
         inputs, targets = (tensor.to(device) for tensor in problem.synthetic_batch(num_examples))
         with autocast(trial.precision, torch.device(device).type):
             loss = problem.loss(network(problem.prepare(inputs)), targets)

@@ -11,6 +11,7 @@ from torch.func import functional_call
 
 from suite.optimizers.base import Rule
 from suite.training.cuda_graphs import CapturableWork
+from suite.training.modes import Modes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +41,7 @@ class TrainingStep:
         batch_sizes: The number of examples of each update of an epoch; the last batch has the remaining examples.
         losses: The loss of each update's batch in this epoch.
         correct: The number of correct predictions in this epoch, each made when its batch is trained on.
+        modes: Switches network and optimizer to training mode, which an update requires, or to evaluation mode.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class TrainingStep:
     ) -> None:
         self._trial, self._problem, self._data, self._network = trial, problem, data, network
         self._optimizer, self._scheduler = optimizer, scheduler
+        self.modes = Modes(network, optimizer)
         device = data.train_inputs.device
         examples = trial.train_examples
         self._batch_size = examples if trial.batch_size == "full" else trial.batch_size
@@ -75,11 +78,12 @@ class TrainingStep:
         }
 
     def start_epoch(self, order: Tensor) -> None:
-        """Start an epoch.
+        """Start an epoch in training mode.
 
         Args:
             order: A permutation of the training examples; the batches follow it.
         """
+        self.modes.train()
         self._order.copy_(order)
         for tensor in (self._update, self.losses, self.correct):
             tensor.zero_()

@@ -124,7 +124,7 @@ def _run(trial, images, options):
     order = torch.Generator().manual_seed(0)
 
     def run():
-        yield from train_epoch(trial, network, step, order)
+        yield from train_epoch(trial, step, order)
         step.losses.tolist()
         if options.evaluated:
             evaluation.start()
