@@ -29,7 +29,8 @@ QUESTIONS: Mapping[Test, str] = {
     ),
     "bootstrap-t": (
         "Each verdict answers one question: is the mean score of one optimizer better than that of the other? A single bad run "
-        "can change a mean, and few repeats may contain none. The test is then wrong more often than its level says."
+        "can change a mean, and few repeats may contain none. The test is then wrong more often than its level says. A pair "
+        "with a run that diverged, stalled or failed is not tested."
     ),
 }
 """The question that a verdict answers, by test."""
@@ -191,7 +192,7 @@ def _unequal_repeats(comparison: Comparison, best: str) -> list[str]:
         return []
     return [
         (
-            f"{fewer[0]} has {comparison.n[fewer[0]]} repeats, other optimizers have up to {most}. Each pair is compared on "
+            f"{fewer[0]} has {comparison.n[fewer[0]]} repeats. Other optimizers have up to {most}. Each pair is compared on "
             "the repeats that both have."
         )
     ]

@@ -173,9 +173,9 @@ def risk_note(estimates: pd.DataFrame) -> list[str]:
     return [
         (
             f"Bad runs: runs that end worse than the median of their optimizer by more than {CUTOFF} robust standard "
-            "deviations (1.4826 × MAD), and runs that diverged, stalled or failed. Brackets: "
-            f"{level:.0%} Clopper-Pearson interval of their probability. No bad run among {n} still allows a probability of up "
-            f"to {possible:.0%}. No verdict is based on it."
+            "deviations (1.4826 times the median absolute deviation), and runs that diverged, stalled or failed. Brackets: "
+            f"{level:.0%} Clopper-Pearson interval of the probability of a bad run. No bad run among {n} still allows a "
+            f"probability of up to {possible:.0%}. No verdict is based on the number of bad runs."
         )
     ]
 

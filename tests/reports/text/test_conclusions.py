@@ -1,12 +1,13 @@
 """Tests of `reports.text.conclusions`."""
 
-import dataclasses
+import math
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from reports.analysis import verdicts
+from reports.statistics import pairwise_tests
 from reports.text import conclusions
 
 
@@ -66,8 +67,8 @@ def test_too_few_repeats_give_no_verdict(wording) -> None:
 
 
 @pytest.mark.parametrize("counts", [(1, 1), (6, 1)])
-def test_without_any_pair_the_required_scores_are_given(counts, wording) -> None:
-    """One repeat of each, or one optimizer whose repeats mostly failed."""
+def test_without_any_pair_the_required_runs_are_given(counts, wording) -> None:
+    """One repeat of each, or one optimizer whose repeats are mostly missing."""
     scores = {label: np.r_[np.linspace(0.7, 0.8, n), [np.nan] * (6 - n)] for label, n in zip("AB", counts, strict=True)}
     text = conclusions.conclusion(compare_frame(scores))
     assert text.endswith(": B (1).") if counts == (6, 1) else text.endswith(": A (1), B (1).")
@@ -76,36 +77,8 @@ def test_without_any_pair_the_required_scores_are_given(counts, wording) -> None
 
 def test_independent_repeats_are_not_shared(wording) -> None:
     """Imported results have repeats, but no shared ones."""
-    comparison = compare_frame({"A": [0.8, 0.9], "B": [0.5, 0.6]}, test="welch")
+    comparison = compare_frame({"A": [0.8, 0.9], "B": [0.5, 0.6]}, paired=False)
     wording(conclusions.conclusion(comparison))
-
-
-def test_skewed_scores_of_unequal_variance_give_a_warning(wording) -> None:
-    """Both conditions are required; the ratio of the standard deviations and the largest skewness are given."""
-    even = np.linspace(-1, 1, 10)
-    tailed = np.r_[[0.1] * 9, -0.9]
-    for first, second, warns in ((even, 10 * tailed, True), (even, 5 * tailed, False), (even, 5 * even, False)):
-        frame = pd.DataFrame({"A": 0.8 + 0.01 * first, "B": 0.9 + 0.01 * second})
-        comparison = compare_frame(frame)
-        assert comparison.sd_ratio == pytest.approx(second.std() / first.std())
-        assert comparison.skewness == pytest.approx(frame.skew().iloc[1], abs=1e-9)
-        assert len(conclusions.distribution_warning(comparison)) == warns
-    frame = pd.DataFrame({"A": 0.8 + 0.01 * even, "B": 0.9 + 0.1 * tailed})
-    (text,) = conclusions.distribution_warning(compare_frame(frame))
-    assert "4.7 times" in text
-    assert "−3.2" in text
-    wording(text)
-    assert conclusions.distribution_warning(compare_frame(frame[:5])) == []
-
-
-def test_a_significant_pair_whose_simultaneous_interval_contains_zero_is_explained(wording) -> None:
-    """There is no note without such a pair."""
-    comparison = compare(A=0.9, B=0.8)
-    assert conclusions.step_down_note(comparison) == ""
-    pairs = comparison.pairs.assign(simultaneous_low=-0.001, simultaneous_high=0.2)
-    wording(conclusions.step_down_note(dataclasses.replace(comparison, pairs=pairs)))
-    undecided = pairs.assign(verdict=verdicts.UNDECIDED)
-    assert conclusions.step_down_note(dataclasses.replace(comparison, pairs=undecided)) == ""
 
 
 def test_equal_repeats_have_no_minimum_detectable_difference() -> None:
@@ -139,6 +112,26 @@ def test_the_method_has_pairs_repeats_test_and_error_rate(wording) -> None:
     wording(text)
 
 
+@pytest.mark.parametrize("paired", [True, False])
+@pytest.mark.parametrize("test", pairwise_tests.TESTS)
+def test_every_test_has_a_question_a_name_and_error_rates(test, paired, wording) -> None:
+    """The name is that of the paired or of the unpaired test. Resamples and unpaired permutations are random."""
+    rng = np.random.default_rng(0)
+    frame = {label: rng.normal(mean, 0.01, 8) for label, mean in (("A", 0.9), ("B", 0.8))}
+    comparison = compare_frame(frame, 0.01, test=test, paired=paired)
+    text = conclusions.method_statement(comparison)
+    assert conclusions.test_name(test, paired=paired) in text
+    assert ("independent" in text, "shared repeats" in text) == (not paired, paired)
+    assert ("seed 0" in text) == (test == "bootstrap-t" or not paired)
+    assert ("median difference" in text, "mean difference" in text) == (test == "rank", test != "rank")
+    wording("\n".join([conclusions.QUESTIONS[test], text, conclusions.ERROR_RATES[test]]))
+
+
+def test_the_tables_of_tests_are_complete() -> None:
+    """No test lacks its question or its error rates, and no other test has any."""
+    assert tuple(conclusions.QUESTIONS) == tuple(conclusions.ERROR_RATES) == pairwise_tests.TESTS
+
+
 def test_pairs_with_too_few_repeats_are_excluded_from_the_family(wording) -> None:
     """C shares 6 repeats with A and 5 with B."""
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(11, 3)), columns=list("ABC"))
@@ -152,56 +145,57 @@ def test_detectable_difference_and_required_repeats_are_given(wording) -> None:
     """The minimum detectable difference always; the repeats that separate the two best only if they are undecided."""
     undecided = conclusions.power_statement(compare(seed=1, A=0.9, B=0.9, C=0.7))
     assert len(undecided) == 2
-    assert "80% power" in undecided[0]
+    assert "80%" in undecided[0]
+    assert "repeats would separate them" in undecided[1]
     wording("\n".join(undecided))
     assert len(conclusions.power_statement(compare(A=0.9, B=0.8))) == 1
-    (few,) = conclusions.power_statement(compare(n=3, A=0.9, B=0.9))
-    assert "repeats would separate them" in few
+    assert conclusions.power_statement(compare(n=3, A=0.9, B=0.9)) == [], "too few repeats for any test"
 
 
 def test_the_power_statement_mentions_the_margin(wording) -> None:
     """More repeats do not separate a tied pair; for a difference within the margin they would show equivalence."""
     (tied,) = conclusions.power_statement(compare(A=0.9, B=0.9, margin=0.1))
-    (within,) = conclusions.power_statement(compare(n=3, A=0.9, B=0.91, margin=0.1))
-    (separable,) = conclusions.power_statement(compare(n=3, A=0.9, B=0.91, margin=0.0))
-    assert ["±0.1" in text for text in (tied, within, separable)] == [True, True, False]
+    _, within = conclusions.power_statement(compare(n=8, seed=1, A=0.9, B=0.905, margin=0.01))
+    _, separable = conclusions.power_statement(compare(n=8, seed=1, A=0.9, B=0.905, margin=0.0))
+    assert ["±" in text for text in (tied, within, separable)] == [True, True, False]
     wording(f"{tied}\n{within}\n{separable}")
 
 
-def test_few_repeats_have_less_power_than_t_tests(wording) -> None:
-    """It is stated for six repeats, not for eight."""
-    (text,) = conclusions.power_statement(compare(n=6, A=0.9, B=0.8))
-    assert "sign-flip" in text
+def test_few_repeats_of_three_optimizers_have_little_power(wording) -> None:
+    """It is stated for seven repeats of three optimizers, but not for eight repeats or for two optimizers."""
+    *_, text = conclusions.power_statement(compare(n=7, A=0.9, B=0.8, C=0.7))
+    assert "fewer than 8 repeats" in text
     wording(text)
-    assert "sign-flip" not in conclusions.power_statement(compare(n=8, A=0.9, B=0.8))[0]
+    for comparison in (compare(n=8, A=0.9, B=0.8, C=0.7), compare(n=7, A=0.9, B=0.8)):
+        assert not any("fewer than 8" in sentence for sentence in conclusions.power_statement(comparison))
 
 
 def test_excluded_optimizers_are_listed(wording) -> None:
-    """With the number of scores of each; and the best has fewer repeats than others."""
+    """With the number of runs of each; and the best has fewer repeats than others."""
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({label: rng.normal(mean, 0.01, 10) for label, mean in {"A": 0.9, "B": 0.8}.items()})
     frame = frame.assign(C=np.nan, D=np.where(np.arange(10) < 2, 0.95, np.nan))
     frame.loc[8:, "A"] = np.nan
     text = conclusions.conclusion(compare_frame(frame, 0.002))
     assert "8 repeats" in text
-    assert text.endswith("(fewer than 6 scores): C (0), D (2).")
+    assert text.endswith("(fewer than 6 runs): C (0), D (2).")
     wording(text)
 
 
 def test_a_best_optimizer_without_the_best_mean_is_explained(wording) -> None:
-    """B is better on shared repeats, A has the better mean over fewer repeats; Welch's test compares all repeats."""
+    """B is better on shared repeats, A has the better mean over fewer repeats; independent repeats are all compared."""
     rng = np.random.default_rng(0)
-    base = rng.normal(0.9, 0.01, 10)
-    frame = pd.DataFrame({"A": base, "B": base + 0.01 + rng.normal(0, 1e-4, 10)})
-    frame.loc[6:, "A"], frame.loc[6:, "B"] = np.nan, 0.1
+    base = rng.normal(0.9, 0.01, 14)
+    frame = pd.DataFrame({"A": base, "B": base + 0.05 + rng.normal(0, 1e-4, 14)})
+    frame.loc[9:, "A"], frame.loc[9:, "B"] = np.nan, 0.1
     text = conclusions.conclusion(compare_frame(frame))
-    assert "The mean of A is over 6 repeats" in text
+    assert "A has 9 repeats" in text
     wording(text)
     third = frame.assign(C=base - 0.3)
     text = conclusions.conclusion(compare_frame(third))
     assert "best mean" not in text
     wording(text)
-    assert "repeats" not in conclusions.conclusion(compare_frame(frame, test="welch"))
+    assert "repeats" not in conclusions.conclusion(compare_frame(frame, paired=False))
 
 
 def test_pairs_with_too_few_shared_repeats_have_no_verdict_and_a_third_is_excluded_for_its_own(wording) -> None:
@@ -210,18 +204,104 @@ def test_pairs_with_too_few_shared_repeats_have_no_verdict_and_a_third_is_exclud
     frame.loc[6:, "A"], frame.loc[:2, "B"], frame.loc[4:, "C"] = np.nan, np.nan, np.nan
     text = conclusions.conclusion(compare_frame(frame))
     assert "share 3 repeats" in text
-    assert text.endswith("(fewer than 6 scores): C (4).")
+    assert text.endswith("(fewer than 6 runs): C (4).")
     wording(text)
 
 
-def test_a_success_rate_has_its_own_interval(wording) -> None:
-    """8 of 10: Clopper-Pearson 44% to 97%; none of ten: 0% to 31%; ten of ten are not mentioned."""
-    table = pd.DataFrame({"label": ["A", "B", "C"], "ok": [8, 0, 10], "run": [10, 10, 10]})
-    (text,) = conclusions.success_rates(table, 0.95)
-    assert "A: 8 of 10 (44% to 97%); B: 0 of 10 (0% to 31%)." in text
-    assert "C:" not in text
+@pytest.mark.parametrize("higher", [True, False])
+def test_an_opposite_mean_is_stated(higher, wording) -> None:
+    """A is usually better than B and C, although one very bad run makes its mean the worst."""
+    rng, sign = np.random.default_rng(0), 1 if higher else -1
+    frame = sign * pd.DataFrame(
+        {label: rng.normal(mean, 0.01, 12) for label, mean in zip("ABC", (0.9, 0.85, 0.84), strict=True)}
+    )
+    frame.loc[3, "A"] = sign * 0.1
+    score = "test/accuracy" if higher else "test/loss"
+    for labels in ("AB", "ABC"):
+        comparison = verdicts.compare(frame[list(labels)], score=score, higher=higher, margin=0.0)
+        text = conclusions.conclusion(comparison)
+        for other in labels[1:]:
+            assert comparison.verdict("A", other) == verdicts.BETTER_WORSE_MEAN
+            assert f"A run of A is usually better than a run of {other}, although the mean of A is worse." in text
+        assert "best mean" not in text, "the mean of A is not the best"
+        wording(text)
+    assert "although" not in conclusions.conclusion(
+        verdicts.compare(frame[["B", "C"]], score=score, higher=higher, margin=0.0)
+    )
+
+
+def test_many_opposite_means_are_counted(wording) -> None:
+    """Three pairs are written out, and the others have a number."""
+    rng = np.random.default_rng(0)
+    frame = {label: rng.normal(0.85 - at / 100, 0.001, 12) for at, label in enumerate("BCDEF")}
+    best = rng.normal(0.9, 0.001, 12)
+    best[2] = -3.0
+    text = conclusions.conclusion(compare_frame({"A": best, **frame}))
+    assert text.count("although") == 3
+    assert "2 other pairs" in text
     wording(text)
-    assert conclusions.success_rates(table[2:], 0.95) == []
+
+
+def test_an_optimizer_that_lost_all_runs_is_worse(wording) -> None:
+    """It is named as the only one that is significantly worse."""
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({label: rng.normal(0.9, 0.01, 10) for label in "ABC"} | {"lost": -math.inf})
+    text = conclusions.conclusion(compare_frame(frame))
+    assert "Only lost is significantly worse." in text
+    wording(text)
+
+
+def test_lost_runs_give_no_number_of_repeats() -> None:
+    """A fails in 12 of 20 runs and is above B otherwise: the difference of means says nothing on how to separate them."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"A": rng.normal(0.9, 0.01, 20), "B": rng.normal(0.85, 0.01, 20)})
+    frame.loc[:11, "A"] = -math.inf
+    for margin in (0.0, 0.1):
+        comparison = compare_frame(frame, margin)
+        assert comparison.verdict("A", "B") == verdicts.UNDECIDED
+        assert not any("between" in text for text in conclusions.power_statement(comparison))
+
+
+def test_without_an_ok_run_there_is_no_verdict(wording) -> None:
+    """All runs of all optimizers are lost."""
+    text = conclusions.conclusion(compare_frame({"A": [-math.inf] * 8, "B": [-math.inf] * 8}))
+    assert text == "No verdict, because no run ended ok."
+    assert conclusions.power_statement(compare_frame({"A": [-math.inf] * 8, "B": [-math.inf] * 8})) == []
+    wording(text)
+
+
+def test_an_optimizer_without_an_ok_run_has_no_best_mean() -> None:
+    """Only D ended ok, but it is excluded, because it has a single run."""
+    frame = pd.DataFrame({label: [-math.inf] * 6 for label in "ABC"}).assign(D=[0.9, *[np.nan] * 5])
+    text = conclusions.conclusion(compare_frame(frame))
+    assert "best mean" not in text
+    assert text.endswith("Not compared (fewer than 6 runs): D (1).")
+
+
+def test_a_cycle_is_stated(wording) -> None:
+    """A is above B, B above C, and C above A: no optimizer is unbeaten."""
+    rare = np.arange(100) < 38
+    scores = {"B": np.where(rare, 5.0, 2.0), "C": np.random.default_rng(0).permutation(np.where(rare, 1.0, 4.0))}
+    comparison = compare_frame({"A": np.full(100, 3.0), **scores})
+    text = conclusions.conclusion(comparison)
+    assert "A and C are significantly worse than at least one other optimizer." in text
+    assert "B is significantly worse than at least one other optimizer, too." in text
+    wording(text)
+
+
+def test_pairs_that_the_test_of_means_cannot_test_are_counted(wording) -> None:
+    """A failed run has no score, and constant differences have no spread; the rank test tests every pair."""
+    rng = np.random.default_rng(0)
+    base = rng.normal(0.9, 0.01, 10)
+    frame = pd.DataFrame({"A": base, "B": rng.normal(0.8, 0.01, 10), "C": rng.normal(0.7, 0.01, 10)})
+    assert "not tested" not in conclusions.conclusion(compare_frame(frame, test="bootstrap-t"))
+    frame.loc[3, "B"] = -math.inf
+    text = conclusions.conclusion(compare_frame(frame, test="bootstrap-t"))
+    assert "2 pairs are not tested" in text
+    wording(text)
+    assert "not tested" not in conclusions.conclusion(compare_frame(frame))
+    constant = compare_frame({"A": base, "B": base - 0.125, "C": frame["C"]}, test="bootstrap-t")
+    assert "1 pair is not tested" in conclusions.conclusion(constant)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from reports.analysis.estimates import by_label
 from reports.frames.scores import final
 from reports.frames.study_frames import load
+from reports.statistics.intervals import success_interval
 from reports.text import notes
 from suite.records import Outcome, Point
 
@@ -191,6 +192,28 @@ def test_trials_that_shared_a_device_have_a_note(results, wording) -> None:
     wording(text)
     alone, _ = results({"Adam": [0.5]})
     assert notes.shared_device_note(alone) == ""
+
+
+def test_bad_runs_are_explained_with_what_no_bad_run_allows(results, wording) -> None:
+    """None of ten: Clopper and Pearson's upper bound is 1 − 0.025^(1/10) = 31%. Below six runs there is no note."""
+    values = [0.8 + at / 100 for at in range(10)]
+    _, estimates = results({"Adam": values, "NAG": [*values[:6], "x", "x", None, None]})
+    assert estimates.set_index("label")["bad"].to_dict() == {"Adam": 0, "NAG": 2}
+    (text,) = notes.risk_note(estimates)
+    assert success_interval(0, 10).high == pytest.approx(1 - 0.025**0.1, abs=1e-12)
+    assert f"{success_interval(0, 10).high:.0%}" == "31%"
+    assert "No bad run among 10 still allows a probability of up to 31%." in text
+    wording(text)
+    _, six = results({"Adam": values[:6]})
+    assert "among 6 still allows a probability of up to 46%" in notes.risk_note(six)[0]
+    _, few = results({"Adam": values[:5]})
+    assert notes.risk_note(few) == []
+
+
+def test_a_bound_can_be_infinite() -> None:
+    """Infinity has its sign; a missing bound is a dash."""
+    texts = [notes.bound(value, 2) for value in (math.inf, -math.inf, -0.125, math.nan)]
+    assert texts == ["∞", "−∞", "−0.12", "–"]
 
 
 @pytest.mark.parametrize("imported", [False, True])

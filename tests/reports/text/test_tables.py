@@ -3,17 +3,21 @@
 import csv
 import dataclasses
 import io
+import math
 import shutil
 import subprocess
 
+import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 from rich.console import Console
+from scipy import stats
 
 from reports.analysis.estimates import by_label
 from reports.frames.scores import METRICS, final, measured
 from reports.frames.study_frames import load, settings
 from reports.text import tables
+from suite.records import Outcome, Point
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -92,14 +96,54 @@ def test_incomplete_labels_have_the_number_of_planned_trials(sample) -> None:
     assert table.rows[0][1].text == "2/2 of 3"
 
 
+def test_bad_runs_have_a_column(sample) -> None:
+    """`2/8 [3, 65]%`: two of eight runs are bad, with Clopper and Pearson's bounds; a dash below six started runs."""
+    study = sample.study(["A", "B", "C"], repeats=8, epochs=1)
+    trials, store = sample.plan(study, apart=True), sample.Store()
+    for trial in trials:
+        lost, bad = (trial.label, trial.repeat) == ("A", 0), (trial.label, trial.repeat) == ("A", 1)
+        accuracy = 0.1 if bad else 0.8 + trial.repeat / 100
+        if (trial.label, trial.repeat) not in {("B", 6), ("B", 7)} and not (trial.label == "C" and trial.repeat > 4):
+            points = [] if lost else [Point("test/accuracy", 1, 1, accuracy)]
+            store.add(trial, points, Outcome.FAILED if lost else Outcome.OK, reason="out of memory" if lost else "")
+    frames = load(store, trials)
+
+    def column_of(labels):
+        estimates = by_label(frames, final(frames, ["test/accuracy"]), ["test/accuracy"], study.score)
+        table = tables.estimates_table(
+            estimates[estimates["label"].isin(list(labels))], ["test/accuracy"], study.score, heading="t"
+        )
+        titles = [column.title for column in table.columns]
+        if "Bad runs" not in titles:
+            return None
+        return {row[0].text: row[titles.index("Bad runs")] for row in table.rows}
+
+    cells = column_of("ABC")
+    low, high = (100 * bound for bound in stats.beta.ppf([0.025, 0.975], [2, 3], [7, 6]))
+    assert cells["A"].text == f"2/8 [{low:.0f}, {high:.0f}]%" == "2/8 [3, 65]%"
+    assert cells["B"].text == "0/6 [0, 46]%"
+    assert cells["C"].text == "–"
+    assert [cells[label].value for label in "AB"] == [2.0, 0.0]
+    assert tables.sort_key(cells["C"]) == ""
+    assert column_of("C") is None
+
+
+def test_infinite_numbers_are_readable_in_csv() -> None:
+    """An infinite bound is `inf` or `-inf`, which spreadsheets and pandas read; a missing number is an empty field."""
+    frame = pd.DataFrame({"label": ["-inf", "A"], "shift": [-math.inf, math.nan], "high": [math.inf, 0.5]})
+    text = tables.csv(frame)
+    assert text.splitlines()[1:] == ["'-inf,-inf,inf", "A,,0.5"]
+    pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(text))[["shift", "high"]], frame[["shift", "high"]])
+
+
 def test_the_terminal_output_fits_80_columns(quick) -> None:
     """No line is longer, every label and the score are present, and dropped columns are listed."""
     _, table = quick
     text = terminal_text(table)
     assert max(len(line) for line in text.splitlines()) <= 80
     assert all(row[0].text in text and row[2].text in text for row in table.rows)
-    assert "Columns that do not fit: Test loss, Settings." in text
-    assert "Examples/s" in text
+    assert "Columns that do not fit: Test loss, Examples/s, Settings." in text
+    assert "0/6 [0, 46]%" in text
     assert "Settings" in terminal_text(table, 140).splitlines()[2]
 
 
