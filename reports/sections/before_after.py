@@ -8,10 +8,12 @@ from reports.analysis import verdicts
 from reports.frames.scores import title
 from reports.sections import FigureSpec, Section
 from reports.sections.comparison import (
+    ARROWS,
     EFFECTS,
     difference_cells,
     difference_columns,
     effect_cells,
+    has_infinite,
     meaning_notes,
     verdict_cells,
 )
@@ -41,6 +43,7 @@ def section(comparison: BeforeAfter) -> Section:
         caption = (
             f"{kind} change in {name} from {comparison.before} to {comparison.after}, with simultaneous {comparison.level:.0%} "
             "confidence intervals over all optimizers. Dashed: no significant change. Shaded: equivalence margin."
+            f"{ARROWS * has_infinite(comparison.changes)}"
         )
         yield FigureSpec(figure, "changes", caption, f"Interval plot: change in {name} of {count} optimizers.")
 

@@ -32,6 +32,8 @@ INFINITE = (
     "too few for a bound."
 )
 
+ARROWS = " An arrow marks an interval without a bound, or a difference that the axis does not show."
+
 PAIRING = (
     "Variance reduction from pairing: without shared seeds, about this many times as many repeats would give the same "
     "precision. Below 1, pairing increased the variance."
@@ -58,7 +60,7 @@ def comparison(compared: Comparison, *, variation: str = notes.VARIATION) -> Sec
         caption = (
             f"{kind} difference in {name} from the best, with simultaneous {compared.level:.0%} confidence intervals over all "
             f"pairs. Dashed: not significantly different from the best{tied}. Shaded: equivalence margin. Optimizers joined by "
-            f"a line on the right are not significantly different from each other{tied}."
+            f"a line on the right are not significantly different from each other{tied}.{ARROWS * has_infinite(compared.pairs)}"
         )
         yield FigureSpec(
             figure, "differences", caption, f"Interval plot: difference in {name} of {k - 1} optimizers from the best."
@@ -70,7 +72,12 @@ def comparison(compared: Comparison, *, variation: str = notes.VARIATION) -> Sec
             f"Probability that a run of the row has a better {name} than a run of the column, and the p value adjusted for all "
             "pairs."
         )
-        yield FigureSpec(figure, "pairs", caption, f"Matrix: differences in {name} and verdicts of {k} optimizers.")
+        yield FigureSpec(
+            figure,
+            "pairs",
+            caption,
+            f"Matrix: probability of a better {name}, and verdicts, for all pairs of {k} optimizers.",
+        )
 
     return Section(
         "comparison",
@@ -147,7 +154,6 @@ def meaning_notes(level: float, *, test: Test, pairs: pd.DataFrame, changes: boo
     """Return the notes on P(better) and on the two differences (`difference_columns`) in a table of `pairs`."""
     mean, shift = (column.title for column in difference_columns(test, changes=changes))
     better = "after is better than a run of before" if changes else "the optimizer is better than a run of the other"
-    infinite = pairs[["shift", "simultaneous_low", "simultaneous_high"]].isin([math.inf, -math.inf]).to_numpy().any()
     kind = "change" if changes else "difference"
     meaning = (
         f"the median of all differences between a run of {'after and a run of before' if changes else 'each'}"
@@ -163,8 +169,13 @@ def meaning_notes(level: float, *, test: Test, pairs: pd.DataFrame, changes: boo
             f"{mean}: over runs that ended ok, ± half-width of its own {level:.0%} t interval. This interval is "
             f"not adjusted for the number of {'optimizers' if changes else 'pairs'}."
         ),
-        f"{shift}: {meaning}. It has a simultaneous {level:.0%} interval.{INFINITE * bool(infinite)}",
+        f"{shift}: {meaning}. It has a simultaneous {level:.0%} interval.{INFINITE * has_infinite(pairs)}",
     )
+
+
+def has_infinite(pairs: pd.DataFrame) -> bool:
+    """Return whether a difference of `pairs`, or a bound of its simultaneous interval, is infinite."""
+    return bool(pairs[["shift", "simultaneous_low", "simultaneous_high"]].isin([math.inf, -math.inf]).to_numpy().any())
 
 
 def verdict_cells(row: pd.Series[Any]) -> tuple[Cell, Cell, Cell]:

@@ -76,6 +76,8 @@ def test_lost_runs_have_infinite_differences(higher, wording) -> None:
     interval = r"\[−?0\.\d+, ∞\]$" if higher else r"\[−∞, −?0\.\d+\]$"
     assert re.search(interval, texts["A", "C"])
     assert any("∞ marks" in note for note in table.notes)
+    captions = [spec.caption for spec in comparison(found).draw(assign_styles(list("ABC")))]
+    assert "An arrow marks" in captions[0]
     wording("\n".join(" | ".join(cell.text for cell in row) for row in table.rows))
     finite = verdicts.compare(sign * frame[["A"]].assign(D=0.5 + frame["A"]), score=score, higher=higher, margin=0.0)
     (other,) = comparison(finite).tables
