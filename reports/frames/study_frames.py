@@ -262,7 +262,7 @@ def settings(study: Study, trials: Sequence[Trial]) -> dict[str, str]:
         if trial.label in texts:
             continue
         entry = entries.get(trial.label)
-        written = entry.options if entry and trial.optimizer != IMPORTED else {}
+        written = entry.options | entry.extra if entry and trial.optimizer != IMPORTED else {}
         hyperparameters = dict(trial.hyperparameters)
         names = dict.fromkeys([*(name for name in ("lr", "momentum") if name in hyperparameters), *written])
         parts = [f"{name} {_text(hyperparameters.get(name, written.get(name)))}" for name in names]

@@ -1,7 +1,8 @@
 """The optimizers: one file for each update rule, with the rule as a function and a torch Optimizer that applies it.
 
 `OPTIMIZERS` is the registry. `find_optimizer` returns the class of a study's `kind`, `resolve_options` its options with
-defaults, `describe` a description for lists. `docs/sources.md` compares each rule with its sources.
+defaults, `constructor_arguments` the arguments that they stand for, `describe` a description for lists. `docs/sources.md`
+compares each rule with its sources.
 """
 
 import inspect
@@ -22,7 +23,7 @@ from suite.optimizers.nadam_paper import NAdamPaper
 from suite.optimizers.nag import NAG
 from suite.optimizers.nag_paper import NAGPaper
 from suite.optimizers.newton import Newton
-from suite.optimizers.options import constructor_options, resolve_options
+from suite.optimizers.options import constructor_arguments, constructor_options, resolve_options
 from suite.optimizers.rmsprop import RMSProp
 from suite.optimizers.sgd import SGD
 from suite.plugins import load_object
@@ -41,6 +42,8 @@ __all__ = [
     "NAdamPaper",
     "Newton",
     "RMSProp",
+    "constructor_arguments",
+    "constructor_options",
     "describe",
     "find_optimizer",
     "resolve_options",

@@ -1,11 +1,16 @@
-"""Check the options that a study gives an optimizer, and add the defaults."""
+"""Options of an optimizer: check those that a study gives, add the defaults, record them, and construct the class.
+
+A recorded option is a JSON value, because it is part of a trial's description. `constructor_arguments` returns what it
+stands for.
+"""
 
 import inspect
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from enum import Enum
 from inspect import Parameter
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -13,6 +18,7 @@ from torch.optim import Optimizer
 
 from suite.errors import UserError, did_you_mean, format_value
 from suite.optimizers.base import OPTIONS, Rule, check_options
+from suite.trials import canonical
 
 # Names of these options in other libraries and in papers.
 _OTHER_NAMES = {
@@ -30,35 +36,50 @@ _OTHER_NAMES = {
 
 def constructor_options(cls: type[Optimizer]) -> dict[str, Parameter]:
     """Return the options of the constructor by name: every parameter except the first, the tensors to optimize."""
-    _, *options = inspect.signature(cls).parameters.values()
-    return {p.name: p for p in options if p.kind in {Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY}}
+    return {p.name: p for p in _parameters(cls) if p.kind in {Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY}}
 
 
-def resolve_options(cls: type[Optimizer], given: Mapping[str, object]) -> dict[str, object]:
-    """Return every option of an optimizer: the given ones, checked, and the defaults of the others.
+def _parameters(cls: type[Optimizer]) -> list[Parameter]:
+    try:
+        return list(inspect.signature(cls).parameters.values())[1:]
+    except (TypeError, ValueError) as error:
+        problem = f"the options of {cls.__name__} cannot be read: {error}"
+        raise UserError("kind", problem, "Write a subclass with a constructor in Python") from error
 
-    If an option is a float, integers become floats; lists become tuples. So lr = 1 and lr = 1.0 are one setting. Finally
-    the class is constructed once on a small parameter, so that values it rejects are errors here.
+
+def resolve_options(cls: type[Optimizer], given: Mapping[str, object], extra: Iterable[str] = ()) -> dict[str, object]:
+    """Return every option of an optimizer as it is recorded: the given ones, checked, and the defaults of the others.
+
+    If an option is a float, integers become floats; lists become tuples. So lr = 1 and lr = 1.0 are one setting. An
+    infinite number is recorded as the text `inf` or `-inf`, a dtype by its name. A default that is none of these, such as
+    a function, is recorded by its qualified name. A recorded default is accepted as a given value. Finally the class is
+    constructed once on a small parameter, so that values it rejects are errors here.
 
     Args:
-        cls: The class. If its constructor accepts `**kwargs`, names that it does not list are passed on unchanged.
+        cls: The class.
         given: Options by name, as read from TOML.
+        extra: Names in `given` that are passed to the `**kwargs` of the constructor although it does not list them.
 
     Returns:
-        Options by name, in the order of the constructor, for `cls(params, **options)`.
+        Options by name, in the order of the constructor; `constructor_arguments` returns the keyword arguments.
 
     Raises:
-        UserError: An option is unknown, missing, or has an invalid type or value; the location is its name.
+        UserError: An option is unknown, missing, or has an invalid type or value. There is a line for each; its location is
+            the name of the option.
     """
     known = constructor_options(cls)
-    if not any(p.kind is Parameter.VAR_KEYWORD for p in inspect.signature(cls).parameters.values()):
-        for name in given.keys() - known.keys():
-            hint = f"Choose from: {', '.join(known)}" if known else "Remove it"
-            raise UserError(name, f"{cls.__name__} has no such option", did_you_mean(name, known, _OTHER_NAMES), hint)
-    if missing := [name for name, p in known.items() if p.default is Parameter.empty and name not in given]:
-        raise UserError(missing[0], f"missing; {cls.__name__} has no default for it", f"Write {missing[0]} = VALUE")
-    options = {name: _checked(cls, name, given[name], p) if name in given else _default(p) for name, p in known.items()}
-    options |= {name: _finite(name, _frozen(given[name])) for name in given if name not in known}
+    others = [name for name in given if name not in known]
+    errors = [
+        _unknown(cls, name, given[name], known) for name in others if name not in extra or not _accepts_others(cls)
+    ]
+    options = dict[str, object]()
+    for name in (*known, *others):
+        try:
+            options[name] = _resolved(cls, name, given, known.get(name))
+        except UserError as error:
+            errors.append(error)
+    if errors:
+        raise UserError.combine(errors)
     _construct(cls, options, given)
     closure = inspect.signature(cls.step).parameters.get("closure")
     if closure is not None and closure.default is Parameter.empty:
@@ -70,28 +91,146 @@ def resolve_options(cls: type[Optimizer], given: Mapping[str, object]) -> dict[s
     return options
 
 
-def _default(option: Parameter) -> object:
-    """Return the default in the type of a given value, so that stating it and omitting it are one setting."""
+def _accepts_others(cls: type[Optimizer]) -> bool:
+    """Return whether the constructor has `**kwargs`."""
+    return any(p.kind is Parameter.VAR_KEYWORD for p in _parameters(cls))
+
+
+def _unknown(cls: type[Optimizer], name: str, value: object, known: Iterable[str]) -> UserError:
+    names = list(known)
+    hints = [did_you_mean(name, names, _OTHER_NAMES), f"Choose from: {', '.join(names)}" if names else ""]
+    problem = f"{cls.__name__} has no such option"
+    if _accepts_others(cls):
+        problem += " in its signature"
+        hints[1] += (
+            f"{'. ' if names else ''}If its **kwargs takes it, write extra = {{ {name} = {format_value(value)} }}"
+        )
+    return UserError(name, problem, *(hints if any(hints) else ["Remove it"]))
+
+
+def _resolved(cls: type[Optimizer], name: str, given: Mapping[str, object], option: Parameter | None) -> object:
+    """Return an option as it is recorded; the recorded default as a given value stands for the default."""
+    if option is None:
+        return record(_without_nan(name, given[name], is_finite=False))
+    if option.default is Parameter.empty:
+        if name not in given:
+            raise UserError(name, f"missing; {cls.__name__} has no default for it", f"Write {name} = VALUE")
+    elif name not in given or _is_same(given[name], _default(option)):
+        return _default(option)
+    return record(_checked(cls, name, given[name], option))
+
+
+def _is_same(a: object, b: object) -> bool:
+    """Return whether two values are one recorded value: 1, 1.0 and true are three."""
+    try:
+        return canonical(record(a)) == canonical(record(b))
+    except (TypeError, ValueError):
+        return False
+
+
+def record(value: Any) -> Any:
+    """Return a value as it is recorded: a JSON value, with tuples for lists; see `resolve_options`."""
+    if isinstance(value, Mapping) and all(isinstance(key, str | int | float) for key in value):
+        return {str(key): record(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return tuple(map(record, value))
+    return value if value is None or type(value) in {bool, int, str} else _record_object(value)
+
+
+def _record_object(value: Any) -> float | str:
+    """Return a number, or the name of an object that is none."""
+    if isinstance(value, torch.dtype):
+        return str(value)
+    if isinstance(value, Enum):
+        return f"{type(value).__module__}.{type(value).__qualname__}.{value.name}"
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return float(value) if math.isfinite(value) else str(float(value))
+    described = value if hasattr(value, "__qualname__") else type(value)
+    return ".".join(filter(None, (getattr(described, "__module__", None), described.__qualname__)))
+
+
+def constructor_arguments(cls: type[Optimizer], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keyword arguments that recorded options stand for; a default that is no number or text is omitted.
+
+    Args:
+        cls: The class.
+        options: Options as `resolve_options` returns them, or as they are read back from JSON.
+    """
+    known = constructor_options(cls)
+    arguments = {}
+    for name, value in options.items():
+        option = known.get(name)
+        if option is None:
+            arguments[name] = _given(value)
+        elif _is_passed(option) or not _is_same(value, _default(option)):
+            arguments[name] = _given(value, option)
+    return arguments
+
+
+def _is_passed(option: Parameter) -> bool:
+    """Return whether the recorded default is itself an argument; others have another type, or stand for an object."""
     default = option.default
-    if _kind(option) == "float" and isinstance(default, int):
+    if type(default) is float:
+        return math.isfinite(default)
+    return default is Parameter.empty or default is None or type(default) in {bool, int, str}
+
+
+def _given(value: Any, option: Parameter | None = None) -> Any:
+    """Return the argument that a recorded value stands for."""
+    if isinstance(value, list | tuple):
+        items = [_given(item, option) for item in value]
+        return items if option and (isinstance(option.default, list) or "list" in _types(option)) else tuple(items)
+    if isinstance(value, Mapping):
+        return {key: _given(item) for key, item in value.items()}
+    if value in {"inf", "-inf"} and not (option and (isinstance(option.default, str) or "str" in _types(option))):
+        return float(value)
+    if option and isinstance(value, str) and _takes_dtype(option):
+        return getattr(torch, value.removeprefix("torch."), value)
+    return value
+
+
+def _default(option: Parameter) -> object:
+    """Return the recorded default, in the type of a given value, so that stating it and omitting it are one setting."""
+    default = option.default
+    if _kind(option) == "float" and type(default) is int:
         return float(default)
-    return _frozen(default)
+    return record(_frozen(default, option))
 
 
 def _checked(cls: type[Optimizer], name: str, value: Any, option: Parameter) -> object:
     """Return the value in the type of the option's default and annotation."""
-    default, kind = option.default, _kind(option)
+    default, kind, types = option.default, _kind(option), _types(option)
     if kind == "bool":
         if not isinstance(value, bool):
             raise _invalid(name, "true or false", value, "true")
         return value
-    if kind != "other" and not (value is None and default is None):
+    if kind != "other":
         return _number(cls, name, value, option)
-    if _are_numbers(default) and not (_are_numbers(value) and len(value) == len(default)):
-        raise _invalid(name, f"{len(default)} finite numbers", value, format_value(default))
-    if isinstance(default, str) and not isinstance(value, str):
+    if _takes_dtype(option) and "str" not in types:
+        dtype = getattr(torch, value.removeprefix("torch."), None) if isinstance(value, str) else value
+        if not isinstance(dtype, torch.dtype):
+            raise _invalid(name, "the name of a torch dtype", value, '"float32"')
+        return dtype
+    if _takes_functions(option):
+        problem = "expects a function or a class, which a study file cannot give"
+        raise UserError(name, f"{problem}, got {format_value(value)}", "Write a subclass that passes it")
+    has_length = not types & {"Sequence", "Iterable", "List", "list", "Callable"} and "..." not in str(
+        option.annotation
+    )
+    if _are_numbers(default) and has_length and not (_are_numbers(value) and len(value) in _lengths(option)):
+        expected = " or ".join(map(str, sorted(_lengths(option))))
+        raise _invalid(name, f"{expected} finite numbers", value, format_value(default))
+    if isinstance(default, str) and not isinstance(value, str) and types <= {"str", "Literal"}:
         raise _invalid(name, "text in quotes", value, format_value(default))
-    return _finite(name, _frozen(value))
+    return _without_nan(name, _frozen(value, option), is_finite=issubclass(cls, Rule))
+
+
+def _lengths(option: Parameter) -> set[int]:
+    """Return how many numbers an option has: as many as its default, or as a tuple in its annotation."""
+    tuples = re.findall(r"[tT]uple\[([^\[\]]*)\]", str(option.annotation))
+    return {len(option.default), *(inner.count(",") + 1 for inner in tuples)}
 
 
 def _number(cls: type[Optimizer], name: str, value: Any, option: Parameter) -> float:
@@ -107,6 +246,9 @@ def _number(cls: type[Optimizer], name: str, value: Any, option: Parameter) -> f
         raise UserError(
             name, f"expected {expected}, got {format_value(value)}", f"Write it without quotes: {name} = {value}"
         )
+    is_infinite = isinstance(value, float) and math.isinf(value) and name != "lr" and not issubclass(cls, Rule)
+    if kind == "float" and is_infinite:
+        return float(value)
     if not _is_number(value) or (kind == "int" and value != int(value)) or (name == "lr" and value <= 0):
         raise _invalid(name, expected, value, format_value(option.default if _is_number(option.default) else 0.01))
     return int(value) if kind == "int" or (kind == "number" and value == int(value)) else float(value)
@@ -118,11 +260,32 @@ def _kind(option: Parameter) -> str:
     if option.annotation is Parameter.empty:
         kinds: dict[Any, str] = {bool: "bool", int: "number", float: "float"}
         return kinds.get(type(default), "other")
-    text = option.annotation.__name__ if isinstance(option.annotation, type) else str(option.annotation)
-    words: set[str] = set(re.findall(r"\w+", text)) - {"typing", "Optional", "Union", "None", "NoneType"}
-    if words in ({"bool"}, {"int"}):
-        return words.pop()
-    return "float" if "float" in words and words <= {"float", "int", "torch", "Tensor"} else "other"
+    types = _types(option)
+    if types in ({"bool"}, {"int"}):
+        return "bool" if "bool" in types else "int"
+    return "float" if "float" in types and types <= {"float", "int", "torch", "Tensor"} else "other"
+
+
+def _types(option: Parameter) -> set[str]:
+    """Return the words of an option's annotation, without those that only combine types."""
+    annotation = option.annotation
+    if annotation is Parameter.empty:
+        return set()
+    text = annotation.__name__ if type(annotation) is type else str(annotation)
+    return set(re.findall(r"\w+", text)) - {"typing", "Optional", "Union", "None", "NoneType"}
+
+
+def _takes_dtype(option: Parameter) -> bool:
+    return isinstance(option.default, torch.dtype) or "dtype" in _types(option)
+
+
+def _takes_functions(option: Parameter) -> bool:
+    """Return whether an option takes functions or classes and no value of a study file."""
+    types = _types(option)
+    if not types:
+        return callable(option.default) and option.default is not Parameter.empty
+    others = {"str", "int", "float", "bool", "Literal", "dict", "Any", "object"}
+    return bool(types & {"Callable", "callable", "Type", "type"}) and not types & others
 
 
 def _is_number(value: object) -> bool:
@@ -143,17 +306,28 @@ def _are_numbers(value: object) -> bool:
     return isinstance(value, list | tuple) and len(value) > 0 and all(map(_is_number, value))
 
 
-def _frozen(value: Any) -> Any:
-    """Return lists as tuples; the numbers of a list that has only numbers become floats."""
-    if _are_numbers(value):
+def _frozen(value: Any, option: Parameter) -> Any:
+    """Return lists as tuples; numbers of a list become floats unless the option's own list has integers alone."""
+    if not isinstance(value, list | tuple):
+        return value
+    if _are_numbers(value) and not _has_integers(option):
         return tuple(map(float, value))
-    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
+    return tuple(_frozen(item, option) for item in value)
 
 
-def _finite(name: str, value: Any) -> Any:
-    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():
-        _finite(name, item)
-    if isinstance(value, float) and not math.isfinite(value):
+def _has_integers(option: Parameter) -> bool:
+    """Return whether the numbers of a list are integers, by annotation and default."""
+    default, types = option.default, _types(option)
+    if isinstance(default, list | tuple) and default:
+        return all(type(item) is int for item in default)
+    return "int" in types and "float" not in types
+
+
+def _without_nan(name: str, value: Any, *, is_finite: bool) -> Any:
+    """Return a value; raise UserError if one of its numbers is not a number, or with `is_finite` not finite."""
+    for item in value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ():
+        _without_nan(name, item, is_finite=is_finite)
+    if isinstance(value, float) and (math.isnan(value) or (is_finite and math.isinf(value))):
         raise UserError(name, f"expected a finite number, got {value}", "Write a finite number")
     return value
 
@@ -187,7 +361,8 @@ def _constructor_error(cls: type[Optimizer], options: Mapping[str, Any]) -> Exce
         if cls.__module__.startswith("suite.optimizers."):  # does all checks of its constructor; torch's constructor
             check_options(options)  # would import the compiler first, which takes two seconds
             return None
-        constructor([torch.nn.Parameter(torch.zeros(1, 1))], **options)  # 2-D, because torch's Muon requires a matrix
+        arguments = constructor_arguments(cls, options)
+        constructor([torch.nn.Parameter(torch.zeros(1, 1))], **arguments)  # 2-D, because torch's Muon requires a matrix
     except Exception as error:  # noqa: BLE001 (other people's constructors may raise anything)
         return error
     return None

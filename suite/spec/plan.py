@@ -21,6 +21,8 @@ from suite.trials import IMPORTED, Trial
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from torch.optim import Optimizer
+
     from suite.problems import Problem
     from suite.spec.study import Entry, Schedule, Study
 
@@ -188,10 +190,8 @@ def _template(study: Study, entry: Entry, problem: Problem, options: dict[str, A
     if entry.chunk is None and budget["batch_size"] != "full":
         budget["chunk"] = None  # the study's chunk is for its full batches
     _check_budget(budget, problem)
-    unknown = [key for key in entry.options if key in type(study).model_fields]
-    if unknown:
-        raise UserError(unknown[0], "an optimizer cannot override it", "Write it above the first [[optimizer]]")
     kind = optimizers.find_optimizer(entry.kind, study.folder)
+    hyperparameters = _hyperparameters(study, entry, kind)
     if entry.problem_options:
         with _within("problem_options."):
             options = problems.resolve_options(problem, options | entry.problem_options)
@@ -203,13 +203,41 @@ def _template(study: Study, entry: Entry, problem: Problem, options: dict[str, A
         "problem": study.problem,
         "problem_options": options,
         "optimizer": entry.kind,
-        "hyperparameters": optimizers.resolve_options(kind, entry.options),
+        "hyperparameters": hyperparameters,
         "schedule": _schedule(entry.schedule),
         "precision": study.precision,
         "compiled": study.compiled and issubclass(kind, Rule),
         "seed": study.seed,
         "data": problem.digests() | digest(study.problem, study.folder) | digest(entry.kind, study.folder),
     }
+
+
+def _hyperparameters(study: Study, entry: Entry, kind: type[Optimizer]) -> dict[str, object]:
+    """Return every option of an entry's optimizer."""
+    keys = type(study).model_fields.keys() | type(entry).model_fields.keys()
+    known = optimizers.constructor_options(kind)
+    errors = []
+    for name in entry.options.keys() & keys:
+        hint = f"or, for the option of {kind.__name__}, extra = {{ {name} = VALUE }}" if name in known else ""
+        errors.append(
+            UserError(
+                name, "an optimizer cannot override it", f"Write it above the first [[optimizer]]{hint and ', '}{hint}"
+            )
+        )
+    for name in entry.extra.keys() & known.keys() - keys:
+        problem = f"an option of {kind.__name__}, which needs no extra"
+        errors.append(UserError(f"extra.{name}", problem, f"Write {name} = VALUE"))
+    if errors:
+        raise UserError.combine(errors)
+    try:
+        return optimizers.resolve_options(kind, entry.options | entry.extra, entry.extra)
+    except UserError as error:
+        raise UserError.combine(
+            UserError(
+                f"extra.{line.location}" if line.location in entry.extra else line.location, line.problem, line.hint
+            )
+            for line in error.lines
+        ) from None
 
 
 def _check_second_order(

@@ -228,10 +228,13 @@ class Entry(Table):
     """Schedule of the learning rate. Default: a constant learning rate."""
     problem_options: dict[str, Any] | None = None
     """Options of the problem for this optimizer. They replace the options of the study that have the same names."""
+    extra: dict[str, Any] = Field(default_factory=dict, examples=["extra = { cautious = true }"])
+    """Options that only the `**kwargs` of the optimizer's class takes, or whose names are keys of a study. Ravine cannot check
+    their names."""
 
     @property
     def options(self) -> dict[str, Any]:
-        """Return the options of the optimizer as written in the file."""
+        """Return the options of the optimizer as written in the file, without `extra`."""
         return dict(self.model_extra or {})
 
     @field_validator("name")

@@ -9,7 +9,7 @@ import time
 import traceback
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -116,9 +116,11 @@ def _train(
         test_targets=examples.test_targets[: trial.evaluate_examples],
     )
     network = _initial_network(trial, problem).to(device)
-    kind = optimizers.find_optimizer(trial.optimizer, folder)
+    kind: Any = optimizers.find_optimizer(
+        trial.optimizer, folder
+    )  # the signature of Optimizer is not that of its subclasses
     parameters = flatten(network.parameters()) if issubclass(kind, Rule) else network.parameters()
-    optimizer = kind(parameters, **trial.hyperparameters)
+    optimizer = kind(parameters, **optimizers.constructor_arguments(kind, trial.hyperparameters))
     lr_scheduler = scheduler(trial.schedule, optimizer, trial.updates)
     if isinstance(optimizer, Rule):
         if trial.compiled:
@@ -140,12 +142,13 @@ def _train(
 def _fitting_batch(trial: Trial, device: str, folder: Path | None) -> str:
     """Return a sentence with the batch size for which a step has enough memory; empty if it cannot be determined."""
     problem = problems.find_problem(trial.problem, folder)
+    kind: Any = optimizers.find_optimizer(trial.optimizer, folder)
     network: nn.Module | None = None
 
     def step(num_examples: int) -> None:
         nonlocal network
         network = _initial_network(trial, problem).to(device)
-        optimizer = optimizers.find_optimizer(trial.optimizer, folder)(network.parameters(), **trial.hyperparameters)
+        optimizer = kind(network.parameters(), **optimizers.constructor_arguments(kind, trial.hyperparameters))
         Modes(network, optimizer).train()
         inputs, targets = (tensor.to(device) for tensor in problem.synthetic_batch(num_examples))
         with autocast(trial.precision, torch.device(device).type):

@@ -9,6 +9,7 @@ tuned. A β that is 0 in the optimizer's default setting is switched off and is 
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from suite import optimizers
@@ -34,6 +35,11 @@ LEARNING_RATES = {
     "nadam": (1e-5, 1.0),
     "nadam_paper": (1e-5, 1.0),
     "newton": (1e-4, 10.0),  # η = 1 is the rule itself
+    "adamw": (1e-5, 1.0),
+    "nadamw": (1e-5, 1.0),
+    "lion": (1e-6, 0.1),  # its authors recommend a third to a tenth of the η of adamw
+    "schedule_free_sgd": (1e-3, 100.0),  # its authors recommend 10 to 50 times the η of momentum
+    "schedule_free_adamw": (1e-5, 1.0),
 }
 OTHER_LEARNING_RATES = (1e-5, 1.0)
 
@@ -44,11 +50,15 @@ def tunable(options: Mapping[str, Any]) -> dict[str, float]:
     """Return the values of all numeric hyperparameters; `betas` as `beta1`, `beta2`."""
     values: dict[str, float] = {}
     for name, value in options.items():
-        if name == "betas":
-            values |= {f"beta{i}": float(beta) for i, beta in enumerate(value, 1)}
-        elif isinstance(value, int | float) and not isinstance(value, bool):
+        if name == "betas" and isinstance(value, list | tuple):
+            values |= {f"beta{i}": float(beta) for i, beta in enumerate(value, 1) if _is_number(beta)}
+        elif _is_number(value):
             values[name] = float(value)
     return values
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def with_values(options: Mapping[str, Any], values: Mapping[str, float]) -> dict[str, Any]:
@@ -60,7 +70,7 @@ def with_values(options: Mapping[str, Any], values: Mapping[str, float]) -> dict
             betas[int(name.removeprefix("beta")) - 1] = value
             changed["betas"] = tuple(betas)
         else:
-            changed[name] = value
+            changed[name] = int(value) if type(options.get(name)) is int and value == int(value) else value
     return changed
 
 
@@ -129,11 +139,16 @@ def _check(location: str, name: str, values: Range, entry: Entry, options: Mappi
         suggestion, hint = did_you_mean(name, default), f"Choose from: {', '.join(default)}"
         raise UserError(location, f"{entry.name} has no such hyperparameter", suggestion, hint)
     kind = optimizers.find_optimizer(entry.kind, study.folder)
-    extremes = values.values or tuple(ranges.from_search_scale(values, end) for end in ranges.bounds(values)[1])
-    for value in extremes:
+    low, high = (ranges.from_search_scale(values, bound) for bound in ranges.bounds(values)[1])
+    inside = () if values.values else (low + (high - low) / math.e,)
+    for value in (*(values.values or (low, high)), *inside):
         try:
-            optimizers.resolve_options(kind, with_values(options, {name: value}))
+            arguments = optimizers.constructor_arguments(kind, with_values(options, {name: value}))
+            optimizers.resolve_options(kind, arguments, entry.extra)
         except UserError as error:
+            if type(options.get(name)) is int and value in inside:
+                problem = f"{name} of {entry.name} is a whole number, so its values must be listed"
+                raise UserError(location, problem, "Write, for example, { values = [10, 20] }") from None
             raise error.within(f"{location}: ") from None
     if not ranges.contains(values, default[name]):
         problem = (

@@ -101,6 +101,8 @@ def _tuned_entry(entry: Entry, search: Search, best: Configuration | None) -> An
         return table(values, {"name": reason})
     changed = search_space.with_values(search.base.hyperparameters, best.hyperparameters)
     keys = [key for key, value in changed.items() if value != search.base.hyperparameters[key] or key in values]
-    values |= {key: changed[key] for key in keys}
+    values |= {key: changed[key] for key in keys if key not in entry.extra}
+    if entry.extra:
+        values["extra"] = {key: changed[key] for key in entry.extra}
     source = f'Optuna study "{best.optuna}", trial {best.number}: {best.objective} {best.value!r}'
     return table(values, {key: source for key in keys if key == "betas" or key in best.hyperparameters})

@@ -1,11 +1,17 @@
 """The options that a study gives an optimizer are checked, and the defaults are added."""
 
+import enum
+import json
+import math
+
+import numpy as np
 import pytest
 import torch
 
 from suite.errors import UserError
 from suite.optimizers import OPTIMIZERS, SGD, Adam, Momentum, RMSProp, describe, resolve_options
-from suite.optimizers.options import constructor_options
+from suite.optimizers.options import constructor_arguments, constructor_options
+from suite.trials import canonical
 
 
 class Needy(torch.optim.SGD):
@@ -92,9 +98,146 @@ def test_every_torch_optimizer_resolves():
         assert resolve_options(cls, {})["lr"] > 0
 
 
-def test_constructors_with_kwargs_accept_other_options():
-    """If a constructor accepts **kwargs, options that it does not list are passed on."""
-    assert resolve_options(Open, {"momentum": 0.5}) == {"lr": 0.1, "momentum": 0.5}
+def test_declared_options_are_passed_to_kwargs():
+    """An option that only **kwargs takes must be declared, and is recorded and passed as it is written."""
+    options = resolve_options(Open, {"momentum": 0.5, "nesterov": True}, {"momentum", "nesterov"})
+    assert options == {"lr": 0.1, "momentum": 0.5, "nesterov": True}
+    assert constructor_arguments(Open, options) == options
+
+
+def _scale(x):
+    return 2 * x
+
+
+class Plain(torch.optim.SGD):
+    """An optimizer with defaults of every kind that a study file can have."""
+
+    def __init__(
+        self,
+        params,
+        lr: float = 0.1,
+        growth: float = math.inf,
+        weights=(1, 2),
+        layers=None,
+        switch: bool | None = None,
+        names=("a", "b"),
+        steps: list[int] = [3, 4],  # noqa: B006
+        dtype: torch.dtype = torch.float32,
+        table: dict | None = None,
+        text: "str | tuple[float, float]" = "mean",
+        betas: "tuple[float, ...]" = (0.9,),
+    ):
+        super().__init__(params, lr)
+        self.got = {key: value for key, value in locals().items() if key not in {"self", "params", "__class__"}}
+
+
+PLAIN = {
+    "lr": 0.1,
+    "growth": "inf",
+    "weights": (1, 2),
+    "layers": None,
+    "switch": None,
+    "names": ("a", "b"),
+    "steps": (3, 4),
+    "dtype": "torch.float32",
+    "table": None,
+    "text": "mean",
+    "betas": (0.9,),
+}
+
+
+class Objects(torch.optim.SGD):
+    """An optimizer with defaults that are objects."""
+
+    def __init__(
+        self,
+        params,
+        lr=0.1,
+        scale=_scale,
+        inner: type[torch.optim.Optimizer] = torch.optim.SGD,
+        unset: bool = object(),
+        mode: int = enum.IntEnum("Mode", {"FAST": 3}).FAST,
+        half=lambda x: x / 2,
+        odd=math.nan,
+        size=np.float64(0.5),  # noqa: B008
+    ):
+        super().__init__(params, lr)
+        self.got = [scale, inner, unset, mode, half, odd]
+
+
+def _read_back(options):
+    """Return options as they are read back from a record."""
+    return json.loads(canonical(options))
+
+
+def test_plain_defaults_are_recorded_as_values():
+    """Numbers, infinity, texts, lists, None and dtypes are JSON values that give the default again."""
+    assert repr(resolve_options(Plain, {})) == repr(PLAIN)
+    optimizer = Plain([torch.zeros(1)], **constructor_arguments(Plain, _read_back(PLAIN)))
+    assert repr(optimizer.got) == repr(Plain([torch.zeros(1)]).got)
+
+
+def test_given_values_reach_the_class_in_its_types():
+    """Lists, texts, booleans, infinity and dtypes of a study file are recorded as JSON values and decoded for the class."""
+    given = {
+        "growth": -math.inf,
+        "weights": [3, 4],
+        "layers": [1, 2],
+        "switch": True,
+        "names": ["c"],
+        "steps": [5],
+        "dtype": "bfloat16",
+        "table": {"a": [1, math.inf]},
+        "text": [0, 1],
+        "betas": [0, 0.5, 0.9],
+    }
+    options = resolve_options(Plain, given)
+    assert resolve_options(Plain, constructor_arguments(Plain, _read_back(options))) == options
+    assert options["growth"] == "-inf"
+    for recorded in (options, _read_back(options)):
+        got = Plain([torch.zeros(1)], **constructor_arguments(Plain, recorded)).got
+        expected = {
+            "lr": 0.1,
+            "growth": -math.inf,
+            "weights": (3, 4),
+            "layers": (1.0, 2.0),
+            "switch": True,
+            "names": ("c",),
+            "steps": [5],
+            "dtype": torch.bfloat16,
+            "table": {"a": (1, math.inf)},
+            "text": (0.0, 1.0),
+            "betas": (0.0, 0.5, 0.9),
+        }
+        assert repr(got) == repr(expected)
+
+
+def test_other_defaults_are_recorded_by_name():
+    """Functions, classes and objects are recorded by qualified name, without addresses, and the class keeps its own."""
+    options = resolve_options(Objects, {})
+    module = __name__
+    assert list(options.values()) == [
+        0.1,
+        f"{module}._scale",
+        "torch.optim.sgd.SGD",
+        "builtins.object",
+        f"{module}.Mode.FAST",
+        f"{module}.Objects.<lambda>",
+        "nan",
+        0.5,
+    ]
+    defaults = [p.default for p in constructor_options(Objects).values()][1:-1]
+    for recorded in (options, _read_back(options)):
+        got = Objects([torch.zeros(1)], **constructor_arguments(Objects, recorded)).got
+        assert all(value is default for value, default in zip(got, defaults, strict=True))
+    assert resolve_options(Objects, constructor_arguments(Objects, _read_back(options))) == options
+
+
+def test_every_bad_option_has_a_line():
+    """All bad options of a class are errors at once."""
+    with pytest.raises(UserError) as error:
+        resolve_options(Adam, {"lr": "x", "eps": -1, "beta": 1, "betas": [1]})
+    assert [line.location for line in error.value.lines] == ["beta", "lr", "betas"]  # the constructor checks eps later
 
 
 @pytest.mark.parametrize(
@@ -131,7 +274,15 @@ def test_constructors_with_kwargs_accept_other_options():
         # names that the class does not have
         (torch.optim.LBFGS, {}),
         (Open, {"momentun": 0.5}),
-        (Open, {"momentum": float("nan")}),
+        (Open, {"learning_rate": 0.5}),
+        (Plain, {"growth": float("nan")}),
+        (Plain, {"betas": [0.5, float("nan")]}),
+        (Plain, {"lr": float("inf")}),
+        (Plain, {"dtype": "float33"}),
+        (Plain, {"dtype": "nn"}),
+        (Objects, {"scale": 2.0}),
+        (Objects, {"inner": "torch.optim.Adam"}),
+        (Objects, {"unset": "yes"}),
         (Momentum, {"lr": 0.1, "momentun": 0.5}),
         (Adam, {"lr": 0.1, "learning_rate": 0.5}),
         (Adam, {"lr": 0.1, "beta1": 0.5}),

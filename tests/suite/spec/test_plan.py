@@ -100,6 +100,53 @@ INVALID = {
 }
 
 
+OWN = """
+import torch
+
+class Open(torch.optim.SGD):
+    def __init__(self, params, lr=0.1, epochs=3, seed=0, **others):
+        super().__init__(params, lr, **others)
+"""
+
+
+def _own(tmp_path, options):
+    """Return the plan of a study with an entry of the class `Open`, which has `**kwargs`."""
+    (tmp_path / "own.py").write_text(OWN, encoding="utf-8")
+    return _plan(tmp_path, HEAD + ENTRY.replace("adam", "own:Open") + options)
+
+
+def test_declared_options_are_recorded(tmp_path):
+    """`extra` has options that the signature does not list, and those whose names are keys of a study or of an entry."""
+    trial, *_ = _own(tmp_path, "epochs = 2\nextra = { momentum = 0.9, nesterov = true, epochs = 4, seed = 7 }\n")
+    assert trial.epochs == 2
+    assert trial.hyperparameters == {"lr": 0.1, "epochs": 4, "seed": 7, "momentum": 0.9, "nesterov": True}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "momentun = 0.9\n",
+        "seed = 3\n",
+        "extra = { lr = 0.3 }\n",
+        "extra = { momentun = 0.9 }\n",
+        "extra = { momentum = nan }\n",
+        "extra = 3\n",
+    ],
+)
+def test_undeclared_and_invalid_options(tmp_path, wording, options):
+    """A misspelled option is not passed to `**kwargs`; a declared option that the class refuses is named."""
+    with pytest.raises(UserError) as error:
+        _own(tmp_path, options)
+    wording(error.value)
+
+
+def test_extra_without_kwargs(tmp_path, wording):
+    """A class without `**kwargs` has no other options."""
+    with pytest.raises(UserError) as error:
+        _plan(tmp_path, HEAD + ENTRY + "extra = { amsgrad = true }\n")
+    wording(error.value)
+
+
 @pytest.mark.parametrize("name", INVALID)
 def test_an_error_is_one_line_with_its_location(tmp_path, wording, name):
     """Errors that only an optimizer or a problem can find have the form of all errors in study files."""

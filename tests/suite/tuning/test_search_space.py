@@ -17,7 +17,8 @@ def _space(path, label):
     study = load_study(path)
     entry = next(entry for entry in study.optimizer if entry.name == label)
     kind = optimizers.find_optimizer(entry.kind, study.folder)
-    return search_space.space(study, entry, optimizers.resolve_options(kind, entry.options))
+    options = optimizers.resolve_options(kind, entry.options | entry.extra, entry.extra)
+    return search_space.space(study, entry, options)
 
 
 @pytest.mark.parametrize("kind", sorted(optimizers.OPTIMIZERS))
@@ -55,6 +56,38 @@ def test_a_torch_optimizer_is_tuned_in_its_hyperparameters(write_study):
     path = write_study(extra=extra)
     assert set(_space(path, "a")) == {"lr"}
     assert set(_space(path, "b")) == {"lr", "beta1", "beta2"}
+
+
+def test_options_with_the_default_none(write_study):
+    """A class whose other options are None by default can have a range, as can an option that `extra` declares."""
+    extra = (
+        '\n[[optimizer]]\nname = "a"\nkind = "torch.optim:Adam"\n'
+        '[[optimizer]]\nname = "b"\nkind = "own:Open"\nextra = { dampening = 0.5 }\n'
+        '[tune.space."torch.optim:Adam"]\nlr = { log = [1e-4, 1e-2] }\n'
+        "[tune.space.b]\ndampening = { uniform = [0.0, 0.9] }\n"
+    )
+    path = write_study(extra=extra)
+    code = "import torch\nclass Open(torch.optim.SGD):\n    def __init__(self, params, lr=0.1, **others):\n"
+    (path.parent / "own.py").write_text(f"{code}        super().__init__(params, lr, **others)\n", encoding="utf-8")
+    assert _space(path, "a")["lr"] == Range(log=(1e-4, 1e-2))
+    assert set(_space(path, "b")) == {"lr", "dampening"}
+
+
+def test_a_whole_number_has_a_list_of_values(write_study, wording):
+    """A range between two bounds would give fractions, so it is refused; a list gives whole numbers."""
+    extra = '\n[[optimizer]]\nname = "a"\nkind = "own:Whole"\n[tune.space.a]\nrounds = {{ {} }}\n'
+    code = "import torch\nclass Whole(torch.optim.SGD):\n    def __init__(self, params, lr=0.1, rounds: int = 3):\n"
+    for text in ("values = [2, 3]", "uniform = [1, 9]"):
+        path = write_study(extra=extra.format(text))
+        (path.parent / "own.py").write_text(f"{code}        super().__init__(params, lr)\n", encoding="utf-8")
+        if "values" in text:
+            assert set(_space(path, "a")) == {"lr", "rounds"}
+    with pytest.raises(UserError) as error:
+        _space(path, "a")
+    wording(error.value)
+    assert repr(search_space.with_values({"rounds": 3, "lr": 0.1}, {"rounds": 2.0, "lr": 1.0})) == repr(
+        {"rounds": 2, "lr": 1.0}
+    )
 
 
 def test_a_study_replaces_and_adds_ranges(write_study):
