@@ -1,4 +1,4 @@
-"""Plots over several problems: the critical-difference diagram and performance profiles."""
+"""Plots over several problems: P(better) of the best optimizer, the critical-difference diagram and performance profiles."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator, NullFormatter, PercentFormatter
 
-from reports.figures.style import INK, QUIET, plain_text, shorten
+from reports.analysis.verdicts import UNDECIDED
+from reports.figures.style import INK, QUIET, label_rows, plain_text, plot_marker, shorten
 from reports.statistics.letter_display import tiers
 
 if TYPE_CHECKING:
@@ -16,8 +17,37 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
+    from reports.analysis.ranking import Ranking
     from reports.figures.style import Style
     from reports.statistics.across_problems import Profiles, Ranks
+
+
+def superiority_of_best(ranking: Ranking, ax: Axes, styles: Mapping[str, Style]) -> Axes:
+    """Plot the mean P(better) of the best optimizer against each other one with its simultaneous interval.
+
+    An interval is dashed unless the two differ significantly.
+
+    Args:
+        ranking: The ranking.
+        ax: The axes.
+        styles: The style of each label.
+    """
+    best, *others = ranking.labels
+    rows = range(len(others) - 1, -1, -1)
+    pairs = ranking.pairs[ranking.pairs["first"] == best].set_index("second")
+    for y, label in zip(rows, others, strict=True):
+        pair, style = pairs.loc[label], styles[label]
+        line = (0, (2.2, 1.2)) if pair["verdict"] == UNDECIDED else "-"
+        ends = [pair["superiority_low"], pair["superiority_high"]]
+        ax.plot(ends, [y, y], color=style.color, lw=1.6, ls=line, solid_capstyle="butt", zorder=4)
+        plot_marker(ax, float(pair["superiority"]), y, style)
+    ax.axvline(0.5, color=QUIET, lw=0.8, zorder=1)
+    label_rows(ax, rows, others)
+    ax.set_ylim(-0.65, len(others) - 0.35)
+    ax.set_xlim(-0.02, 1.02)
+    ax.xaxis.set_major_formatter(PercentFormatter(1.0))
+    ax.set_xlabel(f"P({shorten(best)} better), mean over {len(ranking.parts)} problems", parse_math=False)
+    return ax
 
 
 def critical_difference(ranks: Ranks, labels: Sequence[str], ax: Axes, styles: Mapping[str, Style]) -> Axes:

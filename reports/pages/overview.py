@@ -1,4 +1,4 @@
-"""The report on a study with several parts: the ranks of the optimizers over its problems, and links to each part."""
+"""The report on a study with several parts: the ranking of the optimizers over its problems, and links to each part."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reports.analysis import claim_measurements, claims
-from reports.analysis.ranking import rank_optimizers
+from reports.analysis.ranking import MIN_PROBLEMS, rank_optimizers
+from reports.analysis.verdicts import BETTER, SEED, UNDECIDED, WORSE
 from reports.frames.scores import title
 from reports.frames.study_frames import command
 from reports.pages import files
-from reports.pages.json_summary import claims_as_dict
+from reports.pages.json_summary import claims_as_dict, records
 from reports.sections import claims as claims_section
+from reports.statistics.across_problems import MIN_REPEATS, MIN_TOTAL_REPEATS
 from reports.statistics.intervals import LEVEL
+from reports.statistics.sign_flips import MAX_PATTERNS
 from reports.statistics.time_to_target import MIDDLE
 from reports.text import conclusions, notes, tables
 from reports.text.tables import Cell, Column, Table
@@ -42,8 +45,8 @@ class Overview:
         name: The name of the study.
         page: The page to open in a browser.
         answer: The first sentences of the page.
-        ranking: The ranks; None with fewer than two problems or three optimizers.
-        claims: The findings on the claims, if the study tests them.
+        ranking: The ranking; None with fewer than two problems or two optimizers.
+        claims: The findings on the claims above the parts, if there are any.
     """
 
     name: str
@@ -68,8 +71,8 @@ def build(file: StudyFile, reports: Parts, folder: Path) -> Overview:
 
     files.check_destination(folder)
     ranking = rank_optimizers([report.results(study) for study, report in reports])
-    evidence = [claim_measurements.evidence(study, report.frames) for study, report in reports if study.claims]
-    findings = claims.evaluate_claims(evidence) if evidence else None
+    results = [claim_measurements.part_results(study, report.frames, report.stated) for study, report in reports]
+    findings = claims.evaluate_claims(file.claims, results) if file.claims else None
     sections = claims_section.sections(findings) if findings else ()
     answers = (
         claims_section.answer(findings) if findings else "",
@@ -77,7 +80,7 @@ def build(file: StudyFile, reports: Parts, folder: Path) -> Overview:
     )
     answer = " ".join(filter(None, answers))
     styles = assign_styles([*dict.fromkeys(label for _, report in reports for label in report.frames.labels)])
-    table = _ranks_table(ranking, reports) if ranking else None
+    table = _ranks_table(ranking) if ranking else None
     parts = [
         {
             "name": study.part,
@@ -94,7 +97,7 @@ def build(file: StudyFile, reports: Parts, folder: Path) -> Overview:
         "report_name": file.report_name,
         "answer": answer,
         "parts": parts,
-        "description": _description(ranking),
+        "description": _description(ranking, reports) if ranking else (),
         "table": table,
         "figures": [*(_draw(ranking, styles) if ranking else ()), *files.draw_sections(sections, styles)],
         "sections": sections,
@@ -102,7 +105,9 @@ def build(file: StudyFile, reports: Parts, folder: Path) -> Overview:
         "styles": styles,
         "command": command(file),
     }
-    texts = files.table_texts(table) | {"ranks.csv": tables.csv(ranking.table)} if table and ranking else {}
+    texts = files.table_texts(table) if table else {}
+    if ranking:
+        texts |= {"ranks.csv": tables.csv(ranking.table), "rank_pairs.csv": tables.csv(ranking.pairs)}
     manifest = {
         "name": file.name,
         "overrides": list(file.overrides),
@@ -114,7 +119,7 @@ def build(file: StudyFile, reports: Parts, folder: Path) -> Overview:
 
 
 def summary(overview: Overview, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what `ravine report STUDY --json` prints of several parts: their summaries, the ranks and the claims."""
+    """Return what `ravine report STUDY --json` prints of several parts: their summaries, the ranking and the claims."""
     values: dict[str, Any] = {
         "study": overview.name,
         "answer": overview.answer,
@@ -124,8 +129,20 @@ def summary(overview: Overview, parts: Sequence[Mapping[str, Any]]) -> dict[str,
     if overview.claims:
         values["claims"] = claims_as_dict(overview.claims)
     if ranking := overview.ranking:
-        values["mean_ranks"] = dict(zip(ranking.labels, ranking.ranks.mean.tolist(), strict=True))
-        values |= {"critical_difference": ranking.ranks.critical, "friedman_p": ranking.ranks.friedman}
+        values["ranking"] = {
+            "problems": list(ranking.parts),
+            "paired_problems": list(ranking.paired),
+            "level": ranking.level,
+            "has_verdicts": ranking.tested,
+            "optimizers": records(ranking.table),
+            "pairs": records(ranking.pairs),
+        }
+        if ranks := ranking.critical:
+            values["ranking"] |= {
+                "mean_ranks": dict(zip(ranking.labels, ranks.mean.tolist(), strict=True)),
+                "critical_difference": ranks.critical,
+                "friedman_p": ranks.friedman,
+            }
     return values
 
 
@@ -140,7 +157,7 @@ def _environments(reports: Parts) -> list[str]:
 
 
 def _answer(ranking: Ranking | None, reports: Parts) -> str:
-    """Return which optimizer has the best mean rank and from which others it differs, or why there is no ranking."""
+    """Return the best optimizer over these problems and the others that it ranks above, or why there is no ranking."""
     on_surfaces = [report.frames.on_surfaces for _, report in reports]
     if all(on_surfaces):
         reason = "the functions were chosen to be different"
@@ -149,35 +166,71 @@ def _answer(ranking: Ranking | None, reports: Parts) -> str:
         reason = (
             "each test function has its own learning rates"
             if any(on_surfaces)
-            else "it needs at least two parts and three optimizers that all parts have"
+            else "it needs at least two parts and two optimizers that all parts have"
         )
         return f"{notes.counted(len(reports), 'part')}, each with its own page. There is no overall ranking, because {reason}."
-    ranks, (best, *others) = ranking.ranks, ranking.labels
-    text = f"{best} has the best mean rank over {ranks.problems} problems ({notes.number(float(ranks.mean[0]), 2)})"
-    if ranks.friedman > 1 - ranks.level:
-        return f"{text}, but the ranks do not differ significantly (Friedman's test, {_p_text(ranks.friedman)})."
-    close = [
-        label for label, mean in zip(others, ranks.mean[1:], strict=True) if mean - ranks.mean[0] <= ranks.critical
-    ]
-    if close:
-        return f"{text}; its rank does not differ significantly from that of {notes.join_labels(close)}."
-    return f"{text}; its rank differs significantly from those of all others."
-
-
-def _description(ranking: Ranking | None) -> tuple[str, ...]:
-    """Return how the ranks are computed, with their test and critical difference."""
-    if ranking is None:
-        return ()
-    ranks = ranking.ranks
-    caveat = " It is asymptotic, and only a rough guide below ten problems." if ranks.problems < 10 else ""
-    return (
-        (
-            "On each problem the optimizers are ranked by mean score, and 1 is the best. An optimizer whose repeats all "
-            f"diverged or stalled is ranked last. Friedman's test of equal ranks gives {_p_text(ranks.friedman)}. Nemenyi's "
-            f"critical difference of mean ranks is {notes.number(ranks.critical, 2)} at the {LEVEL:.0%} level (Demšar 2006)."
-            f"{caveat} The sample is the set of problems, not of repeats; other problems may give another ranking."
-        ),
+    best, others = ranking.labels[0], ranking.labels[1:]
+    against = f"one of {others[0]}" if len(others) == 1 else "one of another optimizer"
+    share = float(ranking.table["superiority"].iloc[0])
+    headline = (
+        f"On these {len(ranking.parts)} problems, a run of {best} ends better than {against} with probability {share:.0%} "
+        "on average."
     )
+    if not ranking.tested:
+        return f"{headline} No two optimizers are tested, because {_NEEDED}."
+    pairs = ranking.pairs[ranking.pairs["first"] == best]
+    groups = {
+        verdict: pairs.loc[pairs["verdict"] == verdict, "second"].tolist() for verdict in (BETTER, UNDECIDED, WORSE)
+    }
+    if len(others) > 1 and len(groups[BETTER]) == len(others):
+        return f"{headline} {best} ranks significantly above all others."
+    sentences = (
+        f"{best} ranks significantly above {notes.join_labels(groups[BETTER])}." if groups[BETTER] else "",
+        f"{best} does not differ significantly from {notes.join_labels(groups[UNDECIDED])}."
+        if groups[UNDECIDED]
+        else "",
+        f"{best} ranks significantly below {notes.join_labels(groups[WORSE])} if only the two are compared."
+        if groups[WORSE]
+        else "",
+    )
+    return " ".join([headline, *filter(None, sentences)])
+
+
+_NEEDED = f"a test needs at least {MIN_REPEATS} runs of each optimizer on every problem and {MIN_TOTAL_REPEATS} on all problems"
+
+
+def _description(ranking: Ranking, reports: Parts) -> tuple[str, ...]:
+    """Return what is ranked and the statements on these problems and on other problems, each with its test."""
+    metrics = {study.part: title(study.score).lower() for study, _ in reports}
+    unpaired = [part for part in ranking.parts if part not in ranking.paired]
+    what = (
+        "P(better) is the probability that a run of one optimizer, with new seeds, ends better than a run of another. A tie "
+        "counts as one half. A run that diverged, stalled or failed is worse than all others. On each problem, optimizers are "
+        "ranked by their mean P(better) against the others. All problems have equal weights. Scores: "
+        f"{'; '.join(f'{part}: {metrics[part]}' for part in ranking.parts)}."
+    )
+    kind = "Repeats are paired by seed."
+    if unpaired:
+        kind = f"Repeats are paired by seed, except on {notes.join_labels(unpaired)}." if ranking.paired else ""
+        kind += " Runs without common seeds are compared as independent runs."
+    these = (
+        "On these problems, two optimizers differ significantly if the average of P(better) differs significantly from 50%. "
+        f"The test is a studentised permutation test, step-down over all pairs at the {ranking.level:.0%} level "
+        f"({MAX_PATTERNS:,} random permutations, seed {SEED}). {kind.strip()} docs/statistics.md has its measured error rates."
+    )
+    if ranks := ranking.critical:
+        other = (
+            f"For other problems, the {ranks.problems} problems are the sample. Friedman's test of equal mean ranks gives "
+            f"{_p_text(ranks.friedman)}. Nemenyi's critical difference of mean ranks is {notes.number(ranks.critical, 2)} at "
+            f"the {ranks.level:.0%} level (Demšar 2006). Both are approximate for few problems."
+        )
+    else:
+        other = (
+            "This test makes no statement on other problems. A report has the critical difference of mean "
+            f"ranks (Demšar 2006) for three or more optimizers on at least {MIN_PROBLEMS} problems. With fewer problems it is "
+            "too approximate."
+        )
+    return what, these, other
 
 
 def _p_text(p: float) -> str:
@@ -186,22 +239,32 @@ def _p_text(p: float) -> str:
 
 
 def _draw(ranking: Ranking, styles: Mapping[str, Style]) -> Iterator[RenderedFigure]:
-    """Yield the critical-difference diagram and, if there are times to a target, the performance profiles."""
+    """Yield P(better) of the best optimizer, the critical differences and the performance profiles, if there are any."""
     import matplotlib.style
 
-    from reports.figures.across_problems import critical_difference, performance_profiles
+    from reports.figures.across_problems import critical_difference, performance_profiles, superiority_of_best
     from reports.figures.style import STYLE, single_panel
 
-    num_labels = len(ranking.labels)
+    num_labels, best = len(ranking.labels), ranking.labels[0]
     with matplotlib.style.context(["default", dict(STYLE)]):
-        figure, ax = single_panel(height=1.5 + 0.16 * num_labels)
-        critical_difference(ranking.ranks, ranking.labels, ax, styles)
-        caption = (
-            "Mean ranks, the best at the left. A bar joins optimizers whose mean ranks differ by at most the critical "
-            "difference."
-        )
-        alt = f"Mean ranks of {num_labels} optimizers over {ranking.ranks.problems} problems."
-        yield files.render_figure(figure, "critical-difference", caption, alt)
+        if ranking.tested:
+            figure, ax = single_panel(height=1.1 + 0.28 * num_labels)
+            superiority_of_best(ranking, ax, styles)
+            caption = (
+                f"Probability that a run of {best} ends better than a run of another optimizer, averaged over the problems, "
+                f"with simultaneous {ranking.level:.0%} intervals. Dashed: no significant difference from {best}."
+            )
+            alt = f"Intervals: P(better) of {best} against {notes.counted(num_labels - 1, 'optimizer')}."
+            yield files.render_figure(figure, "superiority", caption, alt)
+        if ranks := ranking.critical:
+            figure, ax = single_panel(height=1.5 + 0.16 * num_labels)
+            critical_difference(ranks, ranking.labels, ax, styles)
+            caption = (
+                "Mean ranks of P(better), the best at the left. A bar joins optimizers whose mean ranks differ by at most "
+                "the critical difference."
+            )
+            alt = f"Mean ranks of {num_labels} optimizers over {ranks.problems} problems."
+            yield files.render_figure(figure, "critical-difference", caption, alt)
         if ranking.profiles:
             figure, ax = single_panel()
             performance_profiles(ranking.profiles, ranking.labels, ax, styles)
@@ -215,35 +278,44 @@ def _draw(ranking: Ranking, styles: Mapping[str, Style]) -> Iterator[RenderedFig
             yield files.render_figure(figure, "profiles", caption, alt)
 
 
-def _ranks_table(ranking: Ranking, reports: Parts) -> Table:
-    """Return the table of ranks: mean, by part, and how often a run of the best optimizer is better."""
+def _ranks_table(ranking: Ranking) -> Table:
+    """Return the table of ranks: P(better) against the others and of the best optimizer, letters, and the rank on each part."""
     best, parts = ranking.labels[0], ranking.parts
     columns = (
         Column("Optimizer", "left"),
-        Column("Mean rank"),
-        *(Column(part, rank=1) for part in parts),
-        Column(f"P({best} better)", rank=2),
+        Column("P(better)"),
+        Column(f"P({best} better)", rank=1),
+        Column("Letters", "left", rank=1),
+        *(Column(f"Rank on {part}", rank=2) for part in parts),
     )
-    rows, any_excluded = [], False
+    rows, any_lost = [], False
     for _, row in ranking.table.iterrows():
-        cells = [Cell(row["label"], row["label"]), Cell(notes.number(row["mean_rank"], 2), float(row["mean_rank"]))]
+        low, share, high = (float(row[f"best_superiority{end}"]) for end in ("_low", "", "_high"))
+        text = tables.NO_VALUE if np.isnan(share) else f"{share:.0%}"
+        text += f" [{low:.0%}, {high:.0%}]" if np.isfinite(low) else ""
+        mean = float(row["superiority"])
+        cells = [Cell(row["label"], row["label"]), Cell(f"{mean:.0%}", mean), Cell(text, share)]
+        cells.append(Cell(row["letters"], row["letters"]) if ranking.tested else Cell(tables.NO_VALUE))
         for part in parts:
             rank, ok, run = float(row[f"rank_{part}"]), int(row[f"ok_{part}"]), int(row[f"run_{part}"])
             text = notes.number(rank, 0 if rank.is_integer() else 1) + (f" ({ok}/{run})" if ok < run else "")
-            any_excluded |= ok < run
+            any_lost |= ok < run
             cells.append(Cell(text, rank, best=rank == 1))
-        low, share, high = (float(row[f"probability_of_improvement{end}"]) for end in ("_low", "", "_high"))
-        text = tables.NO_VALUE if np.isnan(share) else f"{share:.0%}"
-        text += f" [{low:.0%}, {high:.0%}]" if np.isfinite(low) else ""
-        cells.append(Cell(text, share))
         rows.append(tuple(cells))
-    metrics = {study.part: title(study.score).lower() for study, _ in reports}
+    untested = [label for label in ranking.labels if not _is_tested(ranking, label)] if ranking.tested else []
     remarks = (
-        f"Ranks by mean score: {'; '.join(f'{part}: {metrics[part]}' for part in parts)}.",
-        *(["(completed/started): the rank is that of the mean of the completed repeats."] if any_excluded else []),
-        (
-            f"P({best} better): how often a run of {best} is better than one of this optimizer, over all pairs of repeats and "
-            f"with equal weight for each problem, with its {LEVEL:.0%} percentile bootstrap interval over repeats."
-        ),
+        "P(better): mean over the other optimizers and the problems.",
+        f"P({best} better): against this optimizer, mean over the problems, with its simultaneous {ranking.level:.0%} interval."
+        if ranking.tested
+        else f"No interval and no letters, because {_NEEDED}.",
+        *(["Letters: optimizers that share a letter do not differ significantly."] if ranking.tested else []),
+        *([f"Not tested: {notes.join_labels(untested)}. The reason is that {_NEEDED}."] if untested else []),
+        *(["(completed/started): runs that are not completed count as worse than all others."] if any_lost else []),
     )
-    return Table("ranks", "Ranks over problems", columns, tuple(rows), remarks)
+    return Table("ranks", "Ranking over problems", columns, tuple(rows), remarks)
+
+
+def _is_tested(ranking: Ranking, label: str) -> bool:
+    """Return whether any pair with an optimizer is tested."""
+    pairs = ranking.pairs
+    return bool(pairs.loc[(pairs["first"] == label) | (pairs["second"] == label), "adjusted_p"].notna().any())

@@ -1,7 +1,17 @@
-"""Comparisons over several problems: mean ranks, performance profiles and the probability of improvement.
+"""Comparisons over several problems: P(A > B) averaged over the problems, critical differences and performance profiles.
 
-Pure statistics on arrays. A table of mean scores has a row per problem and a column per optimizer, without gaps. Costs of
-repeats have the shape (problems, repeats, optimizers), NaN if there is no run.
+Two questions are kept apart. On these problems: is P(A > B), averaged over the problems, above ½ (`average_superiority`)? The
+repeats are the sample. On other problems like these: do the mean ranks differ (`mean_ranks`)? The problems are the sample.
+
+Pure statistics on arrays. Scores have an array per problem, with a row per repeat and a column per optimizer. Higher is better.
+NaN is a run that does not exist. −inf is a run that diverged, stalled or failed. Costs of repeats have the shape (problems,
+repeats, optimizers), NaN if there is no run.
+
+References:
+    Konietschke and Pauly 2012, Electronic Journal of Statistics 6, 1358-1372 (paired effect and its variance).
+    Neubert and Brunner 2007, Computational Statistics and Data Analysis 51, 5192-5204 (unpaired effect and its variance).
+    Wallace 1959, Annals of Mathematical Statistics 30, 1124-1130 (normal approximation of t).
+    Zou and Donner 2008, Statistics in Medicine 27, 1693-1702 (interval of a mean from intervals of its parts).
 """
 
 from __future__ import annotations
@@ -13,13 +23,69 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
+from reports.statistics import rank_tests, sign_flips, step_down
 from reports.statistics.intervals import LEVEL
 from reports.statistics.pairwise_tests import wins
+from reports.statistics.step_down import ROUNDING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike, NDArray
 
     Array = NDArray[np.float64]
+    Indices = NDArray[np.intp]
+    Mask = NDArray[np.bool_]
+
+MIN_REPEATS = 3
+"""The smallest number of runs on every problem with which a pair is tested."""
+
+MIN_TOTAL_REPEATS = 8
+"""The smallest number of runs over all problems with which a pair is tested: fewer have too few permutations."""
+
+MIN_SCALE = 0.25
+"""The smallest factor by which permuted effects of a problem are multiplied: with 0, separated scores would lose all power."""
+
+
+@dataclass(frozen=True, slots=True)
+class AverageSuperiority:
+    """P(A > B) averaged over problems, with tests; arrays have one entry per pair (A, B), unless a shape is given.
+
+    Attributes:
+        first: Column of A.
+        second: Column of B.
+        n: Smallest number of runs over the problems; of paired repeats those that A and B share.
+        in_family: Whether the pair is tested: it has `MIN_REPEATS` on every problem and `MIN_TOTAL_REPEATS` over all.
+        by_problem: P̂(A > B) on each problem, ties counting half, shape (problems, pairs).
+        superiority: Mean of `by_problem` over the problems.
+        low: Lower simultaneous bound of the mean; NaN if the pair is not tested.
+        high: Upper simultaneous bound.
+        p: Unadjusted p-value.
+        adjusted_p: p-value of the step-down test.
+        rejected: Whether `adjusted_p` is at most 1 − `level`.
+        level: Level of the family: of the tests together and of the intervals together.
+    """
+
+    first: Indices
+    second: Indices
+    n: NDArray[np.int_]
+    in_family: Mask
+    by_problem: Array
+    superiority: Array
+    low: Array
+    high: Array
+    p: Array
+    adjusted_p: Array
+    rejected: Mask
+    level: float
+
+    def against_others(self) -> Array:
+        """Return the mean of P̂(A > B) over the other optimizers B, shape (problems, optimizers), rounded."""
+        k = int(max(self.first.max(), self.second.max())) + 1
+        total = np.zeros((len(self.by_problem), k))
+        np.add.at(total, (slice(None), self.first), self.by_problem)
+        np.add.at(total, (slice(None), self.second), 1 - self.by_problem)
+        return np.asarray((total / (k - 1)).round(12))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +122,155 @@ class Profiles:
     level: float
 
 
-def mean_ranks(means: ArrayLike, *, higher: bool, level: float = LEVEL) -> Ranks:
+def average_superiority(
+    scores: Sequence[ArrayLike],
+    rng: np.random.Generator,
+    *,
+    paired: Sequence[bool],
+    level: float = LEVEL,
+    permutations: int = sign_flips.MAX_PATTERNS,
+) -> AverageSuperiority:
+    """Test for every pair of optimizers whether P(A > B), averaged over these problems, is ½.
+
+    On problem p the estimate is P̂_p = P̂(A > B), with the standard error σ̂_p and f_p degrees of freedom: n − 1 for n paired
+    repeats, n + m − 2 for n and m unpaired runs. The statistic is t = Σ(P̂_p − ½)/√Σσ̂_p². Problems have equal weights. Under
+    the null hypothesis P_p can differ from ½ if the differences cancel over the problems.
+
+    A permutation swaps A and B in random repeats of every problem, independently between problems, in all pairs together. In an
+    unpaired problem it distributes the pooled runs of a pair at random. All ranks are computed again. If nearly all runs of A
+    are above those of B on a problem, its observed σ̂_p is near 0, but that of a permutation is not. So the permuted P̂_p − ½
+    and σ̂_p are multiplied by the observed σ̂_p over the root mean square of the permuted P̂_p − ½, but by ¼ at least. Every
+    problem then has about the same part in the variance of a permutation as in the observed one.
+
+    Pairs are compared on the scale z of a normal quantile, by Wallace's formula with Satterthwaite's degrees of freedom:
+    z = (8f + 1)/(8f + 3) √(f log(1 + t²/f)), f = (Σσ̂_p²)²/Σ(σ̂_p⁴/f_p). The adjusted p is that of the step-down maximum of z
+    over the pairs.
+
+    Intervals. q is the `level` quantile of the maximum of z, and c the t whose z is q. On problem p the bounds are the outer
+    ones of P̂_p ± cσ̂_p and of the P with (P̂_p − P)² ≤ q²(1/n + 1/m) P(1 − P)/3, as in `rank_tests.paired_rank_tests`. The
+    interval of the mean over N problems is from P̂ − √Σ(P̂_p − low_p)²/N to P̂ + √Σ(high_p − P̂_p)²/N. It agrees with the
+    step-down test: ½ is outside exactly if the test rejects.
+
+    Args:
+        scores: The scores on each problem, shape (repeats, k); higher is better.
+        rng: Draws the permutations.
+        paired: Whether entry r of every column comes from the same repeat, for each problem.
+        level: Confidence level of the family of all pairs.
+        permutations: Number of permutations, the observed data among them.
+
+    Raises:
+        ValueError: There is no problem, the problems have unequal numbers of optimizers, a score is +inf, or `level` is not
+            between 0 and 1.
+    """
+    matrices = [step_down.check_scores(problem, level) for problem in scores]
+    if len({matrix.shape[1] for matrix in matrices}) != 1 or len(matrices) != len(paired):
+        raise ValueError('"scores" and "paired" must have an entry per problem, with the same number of columns')
+    first, second = step_down.pairs(matrices[0].shape[1])
+    sizes = [_sizes(matrix, first, second, paired=pair) for matrix, pair in zip(matrices, paired, strict=True)]
+    runs = np.array([np.minimum(n, m) for n, m in sizes])
+    smallest = runs.min(axis=0)
+    in_family = (smallest >= MIN_REPEATS) & (runs.sum(axis=0) >= MIN_TOTAL_REPEATS)
+    by_problem = np.array([_superiority(m, first, second, paired=p) for m, p in zip(matrices, paired, strict=True)])
+    estimate = by_problem.mean(axis=0)
+    p, adjusted, low, high = (np.full(len(first), np.nan) for _ in range(4))
+    if in_family.any():
+        pairs = first[in_family], second[in_family]
+        drawn = [
+            rank_tests.paired_effects(matrix, _patterns(len(matrix), permutations, rng), pairs)
+            if pair
+            else rank_tests.unpaired_effects(matrix, rng, permutations, pairs)
+            for matrix, pair in zip(matrices, paired, strict=True)
+        ]
+        counts = [(n[in_family], m[in_family]) for n, m in sizes]
+        df = [n - 1.0 if pair else n + m - 2.0 for (n, m), pair in zip(counts, paired, strict=True)]
+        z, freedom = _combined(drawn, df)
+        p[in_family], adjusted[in_family] = step_down.raw_p(z), step_down.step_down_p(z)
+        q = float(step_down.critical_values(z, [], level)[0])
+        errors = np.array([error[0] for _, error in drawn])
+        low[in_family], high[in_family] = _bounds(by_problem[:, in_family], errors, counts, q, freedom)
+    rejected = adjusted <= 1 - level + ROUNDING
+    low, high, _ = step_down.agree_with_test(low, high, rejected, estimate - 0.5, 0.5)
+    return AverageSuperiority(
+        first, second, smallest, in_family, by_problem, estimate, low, high, p, adjusted, rejected, level
+    )
+
+
+def _patterns(n: int, permutations: int, rng: np.random.Generator) -> Array:
+    """Return random sign patterns, shape (permutations, n); the first swaps nothing."""
+    patterns = 1.0 - 2.0 * rng.integers(0, 2, size=(permutations, n))
+    patterns[0] = 1.0
+    return patterns
+
+
+def _sizes(matrix: Array, first: Indices, second: Indices, *, paired: bool) -> tuple[Indices, Indices]:
+    """Return the number of compared runs of A and of B, of each pair."""
+    known = ~np.isnan(matrix)
+    if paired:
+        n = (known[:, first] & known[:, second]).sum(axis=0)
+        return n, n
+    n = known.sum(axis=0)
+    return n[first], n[second]
+
+
+def _superiority(matrix: Array, first: Indices, second: Indices, *, paired: bool) -> Array:
+    """Return P̂(A > B) over all combinations of compared runs, of each pair; NaN if there are none."""
+    shares = []
+    for i, j in zip(first, second, strict=True):
+        a, b = matrix[:, i], matrix[:, j]
+        if paired:
+            shared = ~np.isnan(a) & ~np.isnan(b)
+            a, b = a[shared], b[shared]
+        better = wins(a[~np.isnan(a), np.newaxis], b[~np.isnan(b)])
+        shares.append(better.mean() if better.size else np.nan)
+    return np.array(shares)
+
+
+def _combined(drawn: Sequence[tuple[Array, Array]], df: Sequence[Array]) -> tuple[Array, Array]:
+    """Return z, shape (permutations, pairs), and the degrees of freedom f of the observed data; see `average_superiority`.
+
+    Args:
+        drawn: P̂_p − ½ and σ̂_p of each problem, shape (permutations, pairs); row 0 is observed.
+        df: f_p of each problem, shape (pairs,).
+    """
+    shape = drawn[0][0].shape
+    effect, variance, squares = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    for (effects, errors), freedom in zip(drawn, df, strict=True):
+        rms = np.sqrt((effects[1:] ** 2).mean(axis=0))
+        scale = np.maximum(errors[0] / np.where(rms > 0, rms, 1.0), MIN_SCALE)
+        scale = np.where(np.arange(shape[0])[:, np.newaxis] == 0, 1.0, scale)
+        effect += scale * effects
+        variance += (scale * errors) ** 2
+        squares += (scale * errors) ** 4 / freedom
+    f = variance**2 / squares
+    return (8 * f + 1) / (8 * f + 3) * np.sqrt(f * np.log1p(effect**2 / variance / f)), f[0]
+
+
+def _bounds(
+    shares: Array, errors: Array, counts: Sequence[tuple[Indices, Indices]], q: float, f: Array
+) -> tuple[Array, Array]:
+    """Return the simultaneous bounds of the mean of P(A > B) over problems; see `average_superiority`.
+
+    Args:
+        shares: P̂_p, shape (problems, pairs).
+        errors: σ̂_p, shape (problems, pairs).
+        counts: n and m of each problem, shape (pairs,).
+        q: The quantile of the maximum of z.
+        f: Degrees of freedom of each pair.
+    """
+    if not np.isfinite(q):
+        return np.zeros(shares.shape[1]), np.ones(shares.shape[1])
+    c = np.sqrt(f * np.expm1((q * (8 * f + 3) / (8 * f + 1)) ** 2 / f))
+    v = q**2 / 3 * np.array([1 / n + 1 / m for n, m in counts])
+    centre, half = (shares + v / 2) / (1 + v), np.sqrt(v * shares * (1 - shares) + v**2 / 4) / (1 + v)
+    below = shares - np.minimum(centre - half, shares - c * errors)
+    above = np.maximum(centre + half, shares + c * errors) - shares
+    mean, num_problems = shares.mean(axis=0), len(shares)
+    low = mean - np.sqrt((below**2).sum(axis=0)) / num_problems
+    high = mean + np.sqrt((above**2).sum(axis=0)) / num_problems
+    return np.clip(low, 0, 1), np.clip(high, 0, 1)
+
+
+def mean_ranks(scores: ArrayLike, *, level: float = LEVEL) -> Ranks:
     """Return mean ranks, Friedman's test and Nemenyi's critical difference (Demšar 2006).
 
     CD = q √(k(k + 1)/(6N)) for k optimizers on N problems. q is the `level` quantile of the studentised range of k groups,
@@ -64,26 +278,24 @@ def mean_ranks(means: ArrayLike, *, higher: bool, level: float = LEVEL) -> Ranks
     and on two problems it cannot reject.
 
     Args:
-        means: Mean scores, shape (N, k).
-        higher: Whether a higher score is better.
+        scores: A score of each optimizer on each problem, shape (N, k); higher is better.
         level: Confidence level of the family of all pairs.
 
     Raises:
         ValueError: Fewer than two problems or three optimizers, or a score is missing.
     """
-    table = np.asarray(means, dtype=np.float64)
+    table = np.asarray(scores, dtype=np.float64)
     if table.ndim != 2 or table.shape[0] < 2 or table.shape[1] < 3:
-        raise ValueError(f'"means" must have at least 2 rows and 3 columns, got {table.shape}. Pass a row per problem')
+        raise ValueError(f'"scores" must have at least 2 rows and 3 columns, got {table.shape}. Pass a row per problem')
     if np.isnan(table).any():
-        raise ValueError('"means" must be complete. Omit the problems on which an optimizer has no score')
+        raise ValueError('"scores" must be complete. Omit the problems on which an optimizer has no score')
     n, k = table.shape
-    goodness = table if higher else -table
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # if all scores are equal, Friedman's statistic is 0/0
-        friedman = float(stats.friedmanchisquare(*goodness.T).pvalue)
+        friedman = float(stats.friedmanchisquare(*table.T).pvalue)
     q = float(stats.studentized_range.ppf(level, k, np.inf)) / np.sqrt(2)
     critical = q * np.sqrt(k * (k + 1) / (6 * n))
-    ranks = stats.rankdata(-goodness, axis=1).mean(axis=0)
+    ranks = stats.rankdata(-table, axis=1).mean(axis=0)
     return Ranks(ranks, float(critical), friedman if np.isfinite(friedman) else 1.0, n, level)
 
 
@@ -132,48 +344,3 @@ def performance_profiles(
         resampled += np.einsum("bc,tck->btk", weights, part.astype(np.float64)) / len(solved)
     low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return Profiles(tau, share, low, high, int(known.sum()), level)
-
-
-def probability_of_improvement(
-    first: ArrayLike, second: ArrayLike, rng: np.random.Generator, *, level: float = LEVEL, resamples: int = 2000
-) -> tuple[float, float, float]:
-    """Return the mean over problems of P(X > Y) + ½ P(X = Y) with a percentile bootstrap interval (Agarwal et al. 2021).
-
-    X and Y are the scores of a run of each optimizer on one problem; all combinations of runs count. The bootstrap resamples
-    the runs of each optimizer within each problem.
-
-    Args:
-        first: X, higher is better, shape (problems, repeats), NaN if there is no run.
-        second: Y, the same of the other optimizer.
-        rng: Draws the resamples.
-        level: Confidence level.
-        resamples: Number of resamples.
-
-    Returns:
-        The probability and the bounds of its interval. All are NaN if an optimizer has no run of a problem. The bounds are NaN
-        if each optimizer has one run on every problem, or if on every problem all runs of one are better than all runs of the
-        other: the resamples then show no variation.
-
-    Raises:
-        ValueError: The two do not have a row for each of the same problems.
-    """
-    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    if a.ndim != 2 or b.ndim != 2 or len(a) != len(b):
-        raise ValueError(f'"first" and "second" must have a row per problem, got shapes {a.shape} and {b.shape}')
-    probabilities, resampled = [], np.zeros(resamples)
-    single = True
-    for x, y in zip(a, b, strict=True):
-        x, y = x[np.isfinite(x)], y[np.isfinite(y)]  # noqa: PLW2901
-        if not (len(x) and len(y)):
-            return np.nan, np.nan, np.nan
-        better = wins(x[:, np.newaxis], y)
-        probabilities.append(float(better.mean()))
-        single = single and len(x) == 1 and len(y) == 1
-        rows = rng.multinomial(len(x), np.full(len(x), 1 / len(x)), size=resamples) / len(x)
-        columns = rng.multinomial(len(y), np.full(len(y), 1 / len(y)), size=resamples) / len(y)
-        resampled += np.einsum("bi,ij,bj->b", rows, better, columns) / len(a)
-    probability = float(np.mean(probabilities))
-    if single or set(probabilities) <= {0.0, 1.0}:
-        return probability, np.nan, np.nan
-    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
-    return probability, float(low), float(high)

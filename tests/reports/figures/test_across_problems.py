@@ -1,11 +1,13 @@
 """Tests of `reports.figures.across_problems`."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from reports.figures.across_problems import critical_difference, performance_profiles
+from reports.figures.across_problems import critical_difference, performance_profiles, superiority_of_best
 from reports.statistics import across_problems
 
 LABELS = ["A", "B", "C", "D"]
@@ -18,6 +20,27 @@ def test_the_diagram_joins_ranks_within_the_critical_difference(ax, styles) -> N
     bars = sorted(tuple(line.get_xdata()) for line in ax.get_lines() if line.get_linewidth() == 3.2)
     assert bars == [pytest.approx(ends) for ends in [(0.96, 2.14), (2.06, 2.94), (2.86, 4.04)]]
     assert "critical difference 1.20" in [text.get_text() for text in ax.texts]
+
+
+def test_the_plot_has_the_intervals_of_the_best(ax, styles) -> None:
+    """There is a marker and an interval per other optimizer; the interval is dashed without a significant difference."""
+    pairs = pd.DataFrame(
+        [
+            ("B", "A", 0.9, 0.6, 0.97, "better"),
+            ("B", "C", 0.7, 0.4, 0.9, "undecided"),
+            ("A", "C", 0.2, 0.1, 0.6, "undecided"),
+        ],
+        columns=["first", "second", "superiority", "superiority_low", "superiority_high", "verdict"],
+    )
+    superiority_of_best(SimpleNamespace(labels=("B", "A", "C"), parts=("one", "two"), pairs=pairs), ax, styles)
+    drawn = {
+        tuple(map(float, line.get_xdata())): line.get_linestyle()
+        for line in ax.get_lines()
+        if line.get_linewidth() == 1.6
+    }
+    assert drawn == {(0.6, 0.97): "-", (0.4, 0.9): "--"}
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["A", "C"]
+    assert ax.get_xlabel() == "P(B better), mean over 2 problems"
 
 
 def test_the_plot_has_the_given_profiles(ax, styles) -> None:

@@ -96,7 +96,7 @@ def test_labels_are_plain_text_in_plots_of_verdicts_and_ranks() -> None:
     rng, styles = np.random.default_rng(3), assign_styles(labels)
     table = pd.DataFrame({label: rng.normal(size=6) for label in labels})
     found = verdicts.compare(table, score="x", higher=True, margin=0.0)
-    ranks = across_problems.mean_ranks(rng.normal(size=(8, 3)), higher=True)
+    ranks = across_problems.mean_ranks(rng.normal(size=(8, 3)))
     profiles = across_problems.performance_profiles(
         rng.exponential(size=(1, 6, 3)) + 0.1, [1.0, 2.0], rng, resamples=20
     )

@@ -9,6 +9,7 @@ import pytest
 
 from reports.analysis import ranking
 from reports.pages import overview
+from reports.statistics import across_problems
 
 
 def test_a_page_without_a_ranking_gives_the_reason(reports, tmp_path, wording):
@@ -19,24 +20,67 @@ def test_a_page_without_a_ranking_gives_the_reason(reports, tmp_path, wording):
     wording(built.answer)
 
 
-@pytest.mark.parametrize(
-    ("means", "friedman"),
-    [([1.5, 1.5, 3.0], 0.01), ([1.0, 1.9, 3.1], 0.01), ([1.0, 2.5, 2.5], 0.01), ([1.0, 2.5, 2.5], 0.2)],
-)
-def test_the_answer_names_the_optimizers_that_do_not_differ_from_the_best(reports, wording, means, friedman):
-    """This includes an optimizer with the same mean rank as the best."""
+@pytest.mark.parametrize("verdicts", ["better better", "better undecided", "undecided undecided", "worse undecided"])
+def test_the_answer_names_the_optimizers_that_the_best_ranks_above(reports, wording, verdicts):
+    """It names those that do not differ significantly, and those that are above the best if only the two are compared."""
     ranked = ranking.rank_optimizers([report.results(study) for study, report in reports])
-    ranks = dataclasses.replace(ranked.ranks, mean=np.array(means), critical=1.0, friedman=friedman)
-    wording(overview._answer(dataclasses.replace(ranked, ranks=ranks), reports))
+    pairs = ranked.pairs.assign(verdict=[*verdicts.split(), "better"])
+    wording(overview._answer(dataclasses.replace(ranked, tested=True, pairs=pairs), reports))
 
 
-def test_a_rank_shows_its_excluded_repeats(reports, tmp_path):
-    """All repeats of MBSGD on one part diverged; other ranks exclude no repeat."""
+def test_the_answer_on_two_optimizers_names_both(reports, wording):
+    """There is no other optimizer to average over."""
+    ranked = ranking.rank_optimizers([report.results(study) for study, report in reports])
+    pairs = ranked.pairs.iloc[:1].assign(verdict="better")
+    wording(overview._answer(dataclasses.replace(ranked, tested=True, labels=ranked.labels[:2], pairs=pairs), reports))
+
+
+def test_the_description_keeps_the_two_questions_apart(reports, wording):
+    """With few problems it says why there is no critical difference; with ten it has the critical difference."""
+    ranked = ranking.rank_optimizers([report.results(study) for study, report in reports])
+    ranks = across_problems.Ranks(np.array([1.2, 1.9, 2.9]), 1.05, 0.0004, 10, 0.95)
+    pages = [
+        ranked,
+        dataclasses.replace(ranked, paired=("one", "two"), critical=ranks),
+        dataclasses.replace(ranked, paired=()),
+    ]
+    wording("\n\n".join("\n".join(overview._description(page, reports)) for page in pages))
+
+
+def test_a_table_of_tested_optimizers_has_intervals_and_letters(reports, wording):
+    """A label that is in no tested pair has a note."""
+    ranked = ranking.rank_optimizers([report.results(study) for study, report in reports])
+    bounds = {"best_superiority_low": [np.nan, 0.61, np.nan], "best_superiority_high": [np.nan, 0.88, np.nan]}
+    pairs = ranked.pairs.assign(adjusted_p=[0.01, np.nan, np.nan], verdict=["better", "undecided", "undecided"])
+    tested = dataclasses.replace(
+        ranked, tested=True, pairs=pairs, table=ranked.table.assign(**bounds, letters=["a", "b", "ab"])
+    )
+    table = overview._ranks_table(tested)
+    assert [row[2].text for row in table.rows] == ["–", "75% [61%, 88%]", "100%"]
+    assert [row[3].text for row in table.rows] == ["a", "b", "ab"]
+    wording("\n".join(table.notes))
+
+
+def test_a_rank_shows_its_lost_repeats(reports, tmp_path, wording):
+    """All repeats of MBSGD on one part diverged; no other repeat is lost."""
     built = overview.build(_file(reports), reports, tmp_path / "all")
-    table = overview._ranks_table(built.ranking, reports)
-    rows = {row[0].text: [cell.text for cell in row[2:5]] for row in table.rows}
+    table = overview._ranks_table(built.ranking)
+    rows = {row[0].text: [cell.text for cell in row[4:7]] for row in table.rows}
     assert rows == {"Adam": ["1", "1", "2"], "AdaGrad": ["2", "2", "1"], "MBSGD": ["3", "3", "3 (0/2)"]}
     assert sum("completed/started" in note for note in table.notes) == 1
+    wording("\n".join(table.notes))
+
+
+def test_figures_of_ten_problems(reports):
+    """A tested ranking has its intervals, ten problems have critical differences, and followed ones have profiles."""
+    from reports.figures.style import assign_styles
+
+    ranked = ranking.rank_optimizers([report.results(study) for study, report in reports])
+    ranks = across_problems.Ranks(np.array([1.2, 1.9, 2.9]), 1.05, 0.0004, 10, 0.95)
+    pairs = ranked.pairs.assign(superiority_low=0.4, superiority_high=1.0)
+    full = dataclasses.replace(ranked, tested=True, critical=ranks, pairs=pairs)
+    figures = [figure.name for figure in overview._draw(full, assign_styles(ranked.labels))]
+    assert figures == ["superiority", "critical-difference", "profiles"]
 
 
 def test_the_page_links_to_each_part(reports, tmp_path, wording):
@@ -48,12 +92,10 @@ def test_the_page_links_to_each_part(reports, tmp_path, wording):
         assert f'href="../all.{study.part}/index.html"' in page
         assert report.page.is_file()
     assert "ravine run all" in page
-    assert page.count("data:image/svg+xml;base64") >= 2
+    assert page.count("data:image/svg+xml;base64") >= 1
     assert "Device: " in page[page.index('id="environment"') :]
     files = json.loads((tmp_path / "all" / "manifest.json").read_text())["files"]
-    assert {"index.html", "ranks.csv", "ranks.tex", "figures/profiles.pdf", "figures/critical-difference.svg"} <= set(
-        files
-    )
+    assert {"index.html", "ranks.csv", "ranks.tex", "rank_pairs.csv", "figures/profiles.pdf"} <= set(files)
 
 
 def test_several_environments_are_listed_with_their_parts(reports):
@@ -73,9 +115,25 @@ def test_the_summary_has_the_ranks_and_the_summaries_of_the_parts(reports, tmp_p
     """The values are plain JSON."""
     built = overview.build(_file(reports), reports, tmp_path / "all")
     values = overview.summary(built, [{"study": "all.one"}])
-    assert values["mean_ranks"] == {"Adam": pytest.approx(4 / 3), "AdaGrad": pytest.approx(5 / 3), "MBSGD": 3}
+    ranked = values["ranking"]
+    assert [(row["label"], row["superiority"]) for row in ranked["optimizers"]] == [
+        ("Adam", 0.875),
+        ("AdaGrad", 0.625),
+        ("MBSGD", 0.0),
+    ]
+    assert [(pair["first"], pair["second"], pair["verdict"]) for pair in ranked["pairs"]] == [
+        ("Adam", "AdaGrad", "undecided"),
+        ("Adam", "MBSGD", "undecided"),
+        ("AdaGrad", "MBSGD", "undecided"),
+    ]
+    assert ranked["problems"] == ranked["paired_problems"] == ["one", "two", "odd"]
+    assert not ranked["has_verdicts"]
+    assert "critical_difference" not in ranked
     assert values["parts"] == [{"study": "all.one"}]
     assert json.dumps(values)
+    ranks = across_problems.Ranks(np.array([1.0, 2.0, 3.0]), 1.05, 0.01, 10, 0.95)
+    built = dataclasses.replace(built, ranking=dataclasses.replace(built.ranking, critical=ranks))
+    assert overview.summary(built, [])["ranking"]["critical_difference"] == 1.05
 
 
 def _file(reports):
