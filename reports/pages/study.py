@@ -6,6 +6,7 @@ The same records give the same bytes: no function reads the time, the machine or
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -302,8 +303,9 @@ def _answer(contents: _Contents) -> str:
     """Return the verdicts and the best mean with its interval; on test functions, which optimizer ended lowest."""
     if contents.surfaces:
         return trajectories_section.answer(contents.surfaces)
-    table, compared = contents.estimates, contents.comparison.means
-    table = table[table["label"].isin(list(compared))] if compared else table
+    table = contents.estimates
+    compared = [label for label, mean in contents.comparison.means.items() if math.isfinite(mean)]
+    table = table[table["label"].isin(compared)] if compared else table
     headline = notes.headline(table, contents.study.score)
     conclusion = conclusions.conclusion(contents.comparison, name_best=False)
     sentences = (headline, conclusion) if contents.comparison.has_verdicts else (conclusion, headline)

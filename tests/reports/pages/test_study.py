@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import re
 import subprocess
@@ -127,8 +128,63 @@ def test_a_report_with_one_repeat_and_an_optimizer_that_always_diverges(sample, 
     report = build(study, trials, store, tmp_path / "report")
     table = (report.folder / "table.md").read_text()
     assert "| SGD, lr 10 | 0/1 | – | – | – | – | – | lr 10 |" in table
+    assert "Bad runs" not in table, "one repeat says nothing on bad runs"
     wording(next(note for note in report.table.notes if "1 of 1 diverged" in note))
     assert "±" not in table.split("\n\n")[0]
+    wording(report.answer)
+
+
+@pytest.mark.parametrize("score", ["test/accuracy", "test/loss"])
+def test_a_report_with_an_optimizer_that_lost_all_its_runs(sample, tmp_path, wording, score) -> None:
+    """It is significantly worse on the page, in the figures, in the tables and in the CSV files."""
+    labels = ["Adam", "MBSGD", "SGD, lr 10"]
+    study = sample.study(labels, repeats=8, epochs=2, batch_size=64, train_examples=256, score=score, margin=0.0)
+    trials = sample.plan(study)
+    store = sample.fill(sample.Store(), trials, diverges=lambda trial: trial.label == "SGD, lr 10")
+    report = build(study, trials, store, tmp_path / "report")
+    assert {report.comparison.verdict("SGD, lr 10", other) for other in labels[:2]} == {"worse"}
+    assert "SGD, lr 10" not in report.comparison.leaders
+    wording(report.answer)
+    assert report.answer in report.page.read_text(encoding="utf-8").replace("&#39;", "'")
+    names = set(contents(report.folder))
+    assert {"figures/differences.svg", "figures/pairs.svg", "pairs.csv"} <= names
+    table = (report.folder / "pairs.md").read_text(encoding="utf-8")
+    infinity = "∞" if score == "test/accuracy" else "−∞"
+    assert f"| {infinity} |" in table
+    assert "∞ marks" in table
+    assert r"$\infty$" in (report.folder / "pairs.tex").read_text(encoding="utf-8")
+    frame = pd.read_csv(report.folder / "pairs.csv")
+    lost = frame[frame["second"] == "SGD, lr 10"]
+    assert set(lost["shift"]) == {math.inf if score == "test/accuracy" else -math.inf}
+    scores = pd.read_csv(report.folder / "scores.csv")
+    assert scores.loc[scores["label"] == "SGD, lr 10", score].isna().all(), "a lost run has no score"
+
+
+def test_a_report_whose_runs_were_all_lost(sample, tmp_path, wording) -> None:
+    """Eight runs of two optimizers diverged: no verdict, and the page says why."""
+    study = sample.study(["Adam", "MBSGD"], repeats=8, epochs=2, batch_size=64, train_examples=256)
+    trials = sample.plan(study)
+    report = build(study, trials, sample.fill(sample.Store(), trials, diverges=lambda _: True), tmp_path / "report")
+    assert report.answer.startswith("No verdict, because no run ended ok.")
+    assert "No verdict, because no run ended ok." in report.page.read_text(encoding="utf-8")
+    wording(report.answer)
+    assert summary(report, "lost")["pairs"] == []
+    assert not (report.folder / "pairs.csv").exists()
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_a_completed_run_of_an_excluded_optimizer_is_not_denied(sample, tmp_path, wording) -> None:
+    """All runs of Adam failed, and the only run of MBSGD completed: a trial completed, although no pair is compared."""
+    study = sample.study(["Adam", "MBSGD"], repeats=6, epochs=1, train_examples=256)
+    trials, store = sample.plan(study), sample.Store()
+    for trial in trials:
+        if trial.label == "Adam":
+            store.add(trial, [], Outcome.FAILED, reason="out of memory")
+        elif trial.repeat == 0:
+            store.add(trial, sample.curve(trial))
+    report = build(study, trials, store, tmp_path / "report")
+    assert "no trial completed" not in report.answer
+    assert "MBSGD has the highest mean test accuracy" in report.answer
     wording(report.answer)
 
 
@@ -294,7 +350,7 @@ def test_no_file_has_a_path_of_this_machine(small) -> None:
 
 
 def test_a_report_begins_with_the_verdicts(large, wording) -> None:
-    """The answer precedes the results; the sections have their order; failed optimizers have their success rate."""
+    """The answer precedes the results; the sections have their order; an optimizer that lost all runs is worse."""
     report = large
     text = (report.folder / "report.md").read_text()
     wording(report.answer)
@@ -308,12 +364,17 @@ def test_a_report_begins_with_the_verdicts(large, wording) -> None:
         < page.index('id="optimizers"')
     )
     table = (report.folder / "table.md").read_text()
-    assert re.search(r"SGD, lr 10[:,]? 0 of 10 \(0% to 31%\)", table)
-    assert re.search(r"Not compared[^.]*SGD, lr 10 \(0\)", page)
+    assert "| 10/10 \\[69, 100\\]% |" in table, "the bad runs of SGD, lr 10"
+    assert "up to 31%" in table
+    assert "Not compared" not in page
     assert "80%" in table
     pairs = pd.read_csv(report.folder / "pairs.csv")
-    assert len(pairs) == 55
+    assert len(pairs) == 66
     assert set(pairs["verdict"]) <= {"better", "worse", "tied", "undecided"}
+    lost = pairs[pairs["second"] == "SGD, lr 10"]
+    assert len(lost) == 11
+    assert set(lost["verdict"]) == {"better"}
+    assert (lost[["shift", "simultaneous_low", "simultaneous_high"]] == math.inf).all(axis=None)
 
 
 @pytest.mark.usefixtures("no_figures")
