@@ -73,6 +73,8 @@ def run(
     num_failed = 0
     with records.lock(*chosen.parts):
         records.delete_incomplete_runs()
+        for study in chosen.parts:  # before the first trial of any part
+            records.record_claims(study, (*chosen.claims, *study.claim))
         for study, trials in planned:
             if chosen.has_parts:
                 print(f"Part {study.part}:", file=sys.stderr)
@@ -123,6 +125,7 @@ def tune(
         optuna_storage.Storage(optuna_storage.locate(storage, records.root or OUT)) as optuna,
     ):
         records.delete_incomplete_runs()
+        records.record_claims(study, study.claim)
         num_failed = _search(study, searches, records, optuna, target)
         configurations = {search.label: optuna_storage.configurations(optuna, search) for search in searches}
         _show_tuned(study, searches, configurations)
@@ -131,6 +134,7 @@ def tune(
             raise typer.Exit(1)
         path = tuned_study.write(study, searches, configurations, STUDIES)
         final = load_study_file(path)
+        records.record_claims(final.single(), final.single().claim)
         print(f"Tuned study: {path}", flush=True)
         planned = plan(final.single())
         num_failed = _train(final.single(), planned, records, target)

@@ -1,266 +1,124 @@
-"""The claims of the source documents, each with its measurements and a verdict.
+"""The claims of a study, each with its measurements and a verdict.
 
-A claim has one or more sub-claims. A sub-claim is measured on each part of a study that has the optimizers for it. Within one
-part a single counterexample refutes it. A claim that is supported for one part or sub-claim and refuted for another is mixed.
-`reports.analysis.claim_measurements` takes the measurements; this module turns them into verdicts.
+A claim has one or more statements. A statement is measured on each part of a study that has its optimizers. Within one part a
+single counterexample refutes it. A claim that is supported for one part or statement and refuted for another is mixed.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from reports.analysis import claim_measurements, verdicts
-from reports.analysis.verdicts import BETTER, TIED, WORSE
-from reports.statistics import pairwise_tests
-from reports.statistics.intervals import LEVEL, t_interval
-from reports.statistics.pairwise_tests import MIN_REPEATS
+from reports.analysis import verdicts
+from reports.analysis.claim_measurements import REFUTED, SUPPORTED, UNDECIDED, UNTESTED, Verdict, measure_statement
+from reports.analysis.verdicts import TIED
+from reports.statistics import pairwise_tests, step_down
+from reports.statistics.intervals import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from reports.analysis.claim_measurements import ClaimTest, DeterministicCheck, PartResults
-    from reports.statistics.pairwise_tests import Differences
+    from reports.analysis.claim_measurements import Measurement, PartResults
+    from reports.frames.study_frames import Claim
+    from reports.statistics.pairwise_tests import PairTests
 
-Verdict = Literal["supported", "refuted", "mixed", "undecided", "not measured here"]
-SUPPORTED: Verdict = "supported"
-REFUTED: Verdict = "refuted"
 MIXED: Verdict = "mixed"
-UNDECIDED: Verdict = "undecided"
-UNMEASURED: Verdict = "not measured here"
-
-RANKS_DIFFER = "8"
-"""The claim about pairs of optimizers on several problems, which is a family of its own."""
-
-MIN_PROBLEMS = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A claim, its sections in the sources (P, L and D, see `docs/sources.md`), and how it is measured."""
-
-    key: str
-    text: str
-    source: str
-    how: str
-
-
-_LOSS = "training loss after the last epoch, same learning rate"
-
-CLAIMS: tuple[Claim, ...] = (
-    Claim("1", "Momentum lowers the training loss faster than mini-batch gradient descent.", "P 3.4, L, D", _LOSS),
-    Claim("2", "NAG is faster than momentum.", "P 3.5", f"{_LOSS}; NAG by the corrected rule"),
-    Claim("2, as printed", "NAG by the published (misprinted) rule is faster than momentum.", "P 3.5.1", _LOSS),
-    Claim(
-        "3",
-        "AdaGrad ends below the fastest of the SGD family.",
-        "P 4.1",
-        f"{_LOSS}, compared with each of the family",
-    ),
-    Claim(
-        "4",
-        "Batches of 2 train about 65 times slower than batches of 256, and are far behind after one epoch.",
-        "P 3.2",
-        f"examples/s of this device, not of the paper's; 65 counts as met within a factor of {claim_measurements.ABOUT:g}; "
-        "test accuracy after the first epoch of both, lower by any amount (30,000 and 235 updates in the paper)",
-    ),
-    Claim(
-        "5",
-        "AdaGrad's step shrinks until it stalls; RMSProp and AdaDelta do not stall.",
-        "P 4.1-4.3, L, D",
-        "steps on a constant gradient; on networks the ratio of the training losses in the last quarter of a run and in the "
-        f"quarter before: stalled within ±{claim_measurements.STILL:.0%}",
-    ),
-    Claim(
-        "6",
-        "AdaDelta needs no learning rate.",
-        "P 4.3, L, D",
-        "its score with the learning rate 1 and with others, and with other ε, within the equivalence margin",
-    ),
-    Claim(
-        "7",
-        "Adam outperforms the other adaptive methods.",
-        "P 4.4",
-        "training loss after the last epoch and the score, compared with each of them, same learning rate (AdaDelta's is 1)",
-    ),
-    Claim(
-        RANKS_DIFFER,
-        "Optimizers rank differently on different data sets and networks.",
-        "P, abstract",
-        "a pair that is better on one problem and worse on another, adjusted for all pairs on all problems",
-    ),
-    Claim(
-        "9",
-        "With γ = 0.9 steps grow 10-fold along a constant gradient and shrink to 1/(1+γ) along an alternating one.",
-        "L",
-        "last steps on a constant gradient, and on the valley at momentum's stability bound, where the gradient alternates",
-    ),
-    Claim(
-        "10",
-        "On the valley gradient descent with η = 0.6 diverges and momentum with the same η does not.",
-        "D",
-        "whether f ends above its initial value, and whether each setting agrees with the stability bounds",
-    ),
-    Claim(
-        "A",
-        "On the valley with η = 0.4 RMSProp ends nearer to the minimum than AdaGrad.",
-        "D",
-        f"f after {claim_measurements.STEPS} steps",
-    ),
-    Claim(
-        "B",
-        "On the valley AdaGrad reaches the minimum with η = 2.",
-        "D",
-        f"f after {claim_measurements.STEPS} steps, below {claim_measurements.THERE:.0%} of its initial value",
-    ),
-    Claim("C", "NAdam gains over Adam as NAG does over momentum.", "P 4.6", f"{_LOSS}; NAdam by the corrected rule"),
-    Claim("C, as printed", "NAdam by the published (misprinted) rule gains over Adam.", "P 4.6.1", _LOSS),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """One measurement of a claim.
-
-    Attributes:
-        claim: The key of the claim.
-        sub_claim: The sub-claim in words; empty if the claim has only one.
-        part: The name of the part of the study.
-        what: The quantity that is measured.
-        n: Number of repeats; 1 if the measurement is deterministic.
-        effect: Mean over repeats; for a ratio the geometric mean; the number itself if it is deterministic.
-        low: Lower bound of the simultaneous interval of the family; NaN if deterministic.
-        high: Upper bound.
-        p: Unadjusted p-value; NaN if deterministic.
-        adjusted: p-value adjusted for the family.
-        verdict: The verdict on this sub-claim from this measurement alone.
-        repeats_needed: Number of repeats that would decide an undecided measurement; else NaN.
-        size: The effect in standard deviations of the differences, positive if it supports the claim. For a claim of no
-            difference, its distance to the equivalence margin, positive inside. NaN if deterministic.
-        size_low: Lower bound of `size`.
-        size_high: Upper bound.
-        ratio: Whether the effect is a ratio.
-        exact: Whether the measurement is deterministic.
-        expected: The value that the claim gives for a deterministic measurement.
-        tied: Whether the difference lies within the equivalence margin.
-    """
-
-    claim: str
-    sub_claim: str
-    part: str
-    what: str
-    n: int
-    effect: float
-    low: float = np.nan
-    high: float = np.nan
-    p: float = np.nan
-    adjusted: float = np.nan
-    verdict: Verdict = UNDECIDED
-    repeats_needed: float = np.nan
-    size: float = np.nan
-    size_low: float = np.nan
-    size_high: float = np.nan
-    ratio: bool = False
-    exact: bool = False
-    expected: str = ""
-    tied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A claim with its measurements and verdict; `repeats_needed` would decide an undecided claim (NaN if unknown)."""
+    """A claim with its measurements.
 
+    Attributes:
+        name: Its name in tables.
+        claim: The claim.
+        statements: The measurements of each statement, by its text; the text is empty if the claim has no other.
+        stated: Whether it was recorded before the trials of its measurements; None if that is unknown.
+    """
+
+    name: str
     claim: Claim
-    measurements: tuple[Measurement, ...]
-    verdict: Verdict
-    repeats_needed: float
+    statements: Mapping[str, Sequence[Measurement]]
+    stated: bool | None
 
     @property
-    def sub_claims(self) -> dict[str, Verdict]:
-        """Return the verdict on each sub-claim."""
-        return {name: _over_parts(group) for name, group in _by_sub_claim(self.measurements).items()}
+    def measurements(self) -> list[Measurement]:
+        """Return the measurements of all statements."""
+        return [measurement for group in self.statements.values() for measurement in group]
+
+    @property
+    def verdicts(self) -> dict[str, Verdict]:
+        """Return the verdict on each statement, by its text."""
+        return {text: _over_parts(group) for text, group in self.statements.items()}
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return the verdict on the claim."""
+        return combine(self.verdicts.values())
+
+    @property
+    def repeats_needed(self) -> float:
+        """Return the repeats that decide all undecided measurements of an undecided claim; else NaN."""
+        needed = [m.repeats_needed for m in self.measurements if not np.isnan(m.repeats_needed)]
+        return max(needed) if needed and self.verdict == UNDECIDED else np.nan
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """All claims.
+    """All claims, in the order of the file.
 
     Attributes:
-        claims: The claims in the order of `CLAIMS`.
-        tests: Size of the family of all measurements except those of claim `RANKS_DIFFER`.
-        pairs: Size of the family of that claim.
-        problems: Number of problems with a pair of that family.
+        claims: The claims.
+        tests: Size of the family of all measurements except those with `reverses`.
+        pairs: Size of the families of statements with `reverses`.
         level: Confidence level of each family.
-        misprints: The measurements of the paragraph on misprints.
     """
 
     claims: tuple[Finding, ...]
     tests: int
     pairs: int
-    problems: int
     level: float
-    misprints: tuple[Measurement, ...]
 
 
-def evaluate_claims(evidence: Sequence[PartResults], level: float = LEVEL) -> Findings:
+def evaluate_claims(claims: Sequence[Claim], parts: Sequence[PartResults], level: float = LEVEL) -> Findings:
     """Return a verdict on every claim from the results of these parts.
 
-    The measurements of all claims but `RANKS_DIFFER` are one family; its pairs of optimizers on all problems are another.
-    Each family is adjusted for multiplicity. Deterministic measurements need no test.
+    The tests of all statements are one family, except those with `reverses`. Each of these has a family of its own, with all
+    its pairs on all problems. Each family is adjusted for multiplicity.
     """
-    tests = claim_measurements.claim_tests(evidence)
-    measurements = [
-        *judge_measurements(tests, level),
-        *map(_from_check, claim_measurements.deterministic_checks(evidence)),
-    ]
-    ranks_differ, pairs, problems = _ranks_differ(evidence, level)
-    findings = tuple(
-        ranks_differ
-        if claim.key == RANKS_DIFFER
-        else _finding(claim, tuple(measurement for measurement in measurements if measurement.claim == claim.key))
-        for claim in CLAIMS
-    )
-    keys = {claim.key for claim in CLAIMS}
-    misprints = tuple(measurement for measurement in measurements if measurement.claim not in keys)
-    return Findings(findings, sum(map(_has_min_repeats, tests)), pairs, problems, level, misprints)
+    groups = [measure_statement(statement, parts) for claim in claims for statement in claim.statements]
+    plain = [group for group in groups if not group[0].statement.reverses]
+    judged, tests = _judge([measurement for group in plain for measurement in group], level)
+    remaining, pairs, findings, every_group = iter(judged), 0, [], iter(groups)
+    for number, claim in enumerate(claims, 1):
+        statements = {}
+        for position, statement in enumerate(claim.statements, 1):
+            group = next(every_group)
+            if statement.reverses:
+                group, size = _judge(group, level)
+                group, pairs = _reversal(group), pairs + size
+            else:
+                group = [next(remaining) for _ in group]
+            statements[(statement.text or f"statement {position}") if claim.statement else ""] = group
+        tested = [m for group in statements.values() for m in group if m.verdict != UNTESTED]
+        stated = {measurement.part.is_stated_before(claim, measurement.labels) for measurement in tested}
+        known = None if None in stated or not stated else all(stated)
+        findings.append(Finding(claim.name(number), claim, statements, known))
+    return Findings(tuple(findings), tests, pairs, level)
 
 
-def judge_measurements(tests: Sequence[ClaimTest], level: float = LEVEL) -> list[Measurement]:
-    """Return a measurement with a verdict for each test, adjusted for all tests with enough repeats.
-
-    A test with fewer than `MIN_REPEATS` repeats is undecided and excluded from the family, because its few sign patterns
-    would reduce the power for all others.
-    """
-    family = [test for test in tests if _has_min_repeats(test)]
-    judged = iter(_judge_family(family, level) if family else ())
-    return [next(judged) if _has_min_repeats(test) else _too_few(test, level) for test in tests]
-
-
-def _judge_family(tests: Sequence[ClaimTest], level: float) -> list[Measurement]:
-    table = pd.concat([test.by_repeat for test in tests], axis=1).sort_index().to_numpy(dtype=np.float64)
-    differences = pairwise_tests.family(table, np.random.default_rng(verdicts.SEED), level=level)
-    margins = np.array([test.margin for test in tests])
-    directions = verdicts.judge(differences, higher=True, margin=margins, level=level, min_repeats=MIN_REPEATS)
-    low, high = differences.simultaneous_interval()
-    measurements = []
-    for i, test in enumerate(tests):
-        verdict = _verdict(test, str(directions[i]), float(low[i]), float(high[i]))
-        measurements.append(replace(_measurement(test, differences, i, verdict), tied=directions[i] == TIED))
-    return measurements
-
-
-def combine(verdicts_: Iterable[Verdict]) -> Verdict:
+def combine(verdicts: Iterable[Verdict]) -> Verdict:
     """Return one verdict from several.
 
-    Supported if all are; mixed if one supports and another refutes; refuted if some refute and none supports; undecided if some
-    support and the others are undecided.
+    Supported if all are; mixed if one supports and another refutes; refuted if some refute and none supports; not tested if
+    none is; undecided if some support and others are undecided or not tested.
     """
-    distinct = set(verdicts_)
-    if not distinct:
-        return UNMEASURED
+    distinct = set(verdicts)
+    if distinct <= {UNTESTED}:
+        return UNTESTED
     if MIXED in distinct or {SUPPORTED, REFUTED} <= distinct:
         return MIXED
     if REFUTED in distinct:
@@ -268,173 +126,111 @@ def combine(verdicts_: Iterable[Verdict]) -> Verdict:
     return SUPPORTED if distinct == {SUPPORTED} else UNDECIDED
 
 
-def _by_sub_claim(measurements: Iterable[Measurement]) -> dict[str, list[Measurement]]:
-    groups: dict[str, list[Measurement]] = {}
-    for measurement in measurements:
-        groups.setdefault(measurement.sub_claim, []).append(measurement)
-    return groups
-
-
-def _over_parts(measurements: Sequence[Measurement]) -> Verdict:
-    """Return the verdict on a sub-claim; within each part one counterexample refutes it."""
+def _over_parts(measurements: Iterable[Measurement]) -> Verdict:
+    """Return the verdict on a statement from the tested measurements; within each part one counterexample refutes it."""
     by_part: dict[str, set[Verdict]] = {}
     for measurement in measurements:
-        by_part.setdefault(measurement.part, set()).add(measurement.verdict)
+        if measurement.verdict != UNTESTED:
+            by_part.setdefault(measurement.part_name, set()).add(measurement.verdict)
     return combine(REFUTED if REFUTED in in_part else combine(in_part) for in_part in by_part.values())
 
 
-def _finding(claim: Claim, measurements: tuple[Measurement, ...]) -> Finding:
-    verdict = combine(Finding(claim, measurements, UNMEASURED, np.nan).sub_claims.values())
-    return Finding(claim, measurements, verdict, _repeats_needed(measurements, verdict))
+def _judge(measurements: Sequence[Measurement], level: float) -> tuple[list[Measurement], int]:
+    """Return the measurements with their verdicts, tested as one family, and the size of the family.
+
+    A measurement with too few repeats is undecided and not in the family.
+    """
+    tested = [m for m in measurements if m.first is not None and m.verdict != UNTESTED]
+    if not tested:
+        return list(measurements), 0
+    matrix = pd.concat([column for m in tested for column in (m.first, m.second)], axis=1).sort_index()
+    first, rng = np.arange(0, matrix.shape[1], 2), np.random.default_rng(verdicts.SEED)
+    paired = not tested[0].part.frames.imported
+    tests = pairwise_tests.compare(
+        matrix.to_numpy(dtype=np.float64), rng, paired=paired, level=level, columns=(first, first + 1)
+    )
+    equivalent = tests.equivalent([m.margin for m in tested])
+    judged = {id(m): _judged(m, tests, i, _verdict(m, tests, i, bool(equivalent[i]))) for i, m in enumerate(tested)}
+    return [judged.get(id(m), m) for m in measurements], int(tests.in_family.sum())
 
 
-def _repeats_needed(measurements: Iterable[Measurement], verdict: Verdict) -> float:
-    """Return the repeats that decide all undecided measurements of an undecided claim; else NaN."""
-    needed = [measurement.repeats_needed for measurement in measurements if measurement.verdict == UNDECIDED]
-    needed = [number for number in needed if not np.isnan(number)]
-    return max(needed) if needed and verdict == UNDECIDED else np.nan
+def _verdict(measurement: Measurement, tests: PairTests, i: int, equivalent: bool) -> Verdict:
+    """Return the verdict on a statement; *tied* if it is about a ranking and the pair is equivalent within the margin.
 
-
-def _has_min_repeats(test: ClaimTest) -> bool:
-    return int(test.by_repeat.notna().sum()) >= MIN_REPEATS
-
-
-def _verdict(test: ClaimTest, direction: str, low: float, high: float) -> Verdict:
-    """Return the verdict on the claim; `direction` is the verdict on the mean, better meaning above 0."""
-    if test.direction == "near":  # equivalence
-        if direction == TIED:
-            return SUPPORTED
-        outside = low > test.margin or high < -test.margin
-        return REFUTED if direction in {BETTER, WORSE} and outside else UNDECIDED
-    if test.direction == "not below":  # non-inferiority
-        return SUPPORTED if low >= -test.margin else REFUTED if high < -test.margin else UNDECIDED
-    if direction == verdicts.UNDECIDED:
+    That one optimizer is better is refuted by equivalence within the margin, and by a significant difference in the other
+    direction. The margin is that of the score, or of the statement.
+    """
+    statement, low, high, margin = measurement.statement, tests.shift_low[i], tests.shift_high[i], measurement.margin
+    if not tests.in_family[i]:
         return UNDECIDED
-    return SUPPORTED if direction == {"above": BETTER, "below": WORSE}[test.direction] else REFUTED
+    if measurement.is_equivalence:
+        return SUPPORTED if equivalent else REFUTED if low > margin or high < -margin else UNDECIDED
+    if statement.not_worse:
+        return SUPPORTED if low > -margin else REFUTED if high < -margin else UNDECIDED
+    if equivalent:
+        return TIED if statement.reverses else REFUTED  # type: ignore[return-value]
+    return UNDECIDED if not tests.rejected[i] else SUPPORTED if tests.above[i] else REFUTED
 
 
-def _measurement(test: ClaimTest, differences: Differences, i: int, verdict: Verdict) -> Measurement:
-    low, high = (float(bounds[i]) for bounds in differences.simultaneous_interval())
-    mean, sd = float(differences.mean[i]), float(differences.sd[i])
-    supporting, *bounds = _towards_claim(test, mean, low, high)
-    size, size_low, size_high = (value / sd if sd > 0 else np.nan for value in (supporting, *bounds))
-    needed = np.nan
+def _judged(measurement: Measurement, tests: PairTests, i: int, verdict: Verdict) -> Measurement:
+    """Return a measurement with the results of its test."""
+    margin, is_equivalence = measurement.margin, measurement.is_equivalence
+
+    def towards_claim(shift: float) -> float:
+        return margin - abs(shift) if is_equivalence else shift + (margin if measurement.statement.not_worse else 0)
+
+    shift, low, high = (float(values[i]) for values in (tests.shift, tests.shift_low, tests.shift_high))
+    values: dict[str, Any] = {"n": int(tests.n[i]), "effect": measurement.in_units(shift), "verdict": verdict}
+    if not tests.in_family[i]:
+        return replace(measurement, repeats_needed=float(step_down.min_repeats_for_verdict(tests.level)), **values)
     if verdict == UNDECIDED:
-        needed = pairwise_tests.repeats_needed(supporting, sd, differences.simultaneous_level)
-    return Measurement(
-        claim=test.claim,
-        sub_claim=test.sub_claim,
-        part=test.part,
-        what=test.what,
-        n=int(differences.n[i]),
-        effect=test.to_display_scale(mean),
-        low=test.to_display_scale(low),
-        high=test.to_display_scale(high),
-        p=float(differences.p[i]),
-        adjusted=float(differences.adjusted[i]),
-        verdict=verdict,
-        repeats_needed=needed,
-        size=size,
-        size_low=size_low,
-        size_high=size_high,
-        ratio=test.ratio > 0,
-    )
+        mean = float(tests.mean[i]) if tests.complete[i] else np.nan
+        sd = float(tests.sd[i])
+        values["repeats_needed"] = pairwise_tests.repeats_needed(towards_claim(mean), sd, tests.pair_level)
+    if not is_equivalence:
+        names = ("superiority", "superiority_low", "superiority_high")
+        values |= {name.replace("superiority", "probability"): float(getattr(tests, name)[i]) for name in names}
+    values["low"], values["high"] = sorted(map(measurement.in_units, (low, high)))
+    values["clarity"] = towards_claim(shift) / max((high - low) / 2, 1e-300)
+    return replace(measurement, adjusted_p=float(tests.adjusted_p[i]), **values)
 
 
-def _towards_claim(test: ClaimTest, mean: float, low: float, high: float) -> tuple[float, float, float]:
-    """Return an effect and its bounds such that positive values support the claim."""
-    if test.direction == "below":
-        return -mean, -high, -low
-    if test.direction == "near":  # distance to the margin, positive inside
-        nearest = 0.0 if low <= 0 <= high else min(abs(low), abs(high))
-        return test.margin - abs(mean), test.margin - max(abs(low), abs(high)), test.margin - nearest
-    shift = test.margin if test.direction == "not below" else 0.0
-    return mean + shift, low + shift, high + shift
+def _reversal(measurements: Sequence[Measurement]) -> list[Measurement]:
+    """Return the two measurements of the pair whose ranking reverses most clearly between two problems, with one verdict.
 
-
-def _too_few(test: ClaimTest, level: float) -> Measurement:
-    """Return an undecided measurement with its own t interval, for a test with fewer than `MIN_REPEATS` repeats."""
-    interval = t_interval(test.by_repeat.dropna().to_numpy(dtype=np.float64), level)
-    effect, low, high = map(test.to_display_scale, (interval.mean, interval.low, interval.high))
-    measured = (test.claim, test.sub_claim, test.part, test.what, interval.n, effect, low, high)
-    return Measurement(*measured, repeats_needed=float(MIN_REPEATS), ratio=test.ratio > 0)
-
-
-def _from_check(check: DeterministicCheck) -> Measurement:
-    measured, verdict = (
-        (check.claim, check.sub_claim, check.part, check.what, 1, check.value),
-        SUPPORTED if check.agrees else REFUTED,
-    )
-    return Measurement(*measured, verdict=verdict, exact=True, expected=check.expected)
-
-
-def _ranks_differ(evidence: Sequence[PartResults], level: float) -> tuple[Finding, int, int]:
-    """Return the finding on claim `RANKS_DIFFER`, the size of its family, and the number of its problems.
-
-    Supported if a pair is better on one problem and worse on another; refuted if every pair is decided and none changes sides.
+    Supported if the first of a pair is better on one problem and worse on another; refuted if every pair is decided and none
+    reverses. A pair that is equivalent within the margin is neither better nor worse.
     """
-    claim = next(claim for claim in CLAIMS if claim.key == RANKS_DIFFER)
-    problems = [part for part in evidence if part.is_network]
-    pairs = claim_measurements.pairs(problems) if len({part.problem for part in problems}) >= MIN_PROBLEMS else []
-    judged = judge_measurements(pairs, level)
-    by_pair = _by_sub_claim(judged).values()
-    if all(len(group) < MIN_PROBLEMS for group in by_pair):
-        return Finding(claim, (), UNMEASURED, np.nan), 0, 0
-    best = max(by_pair, key=lambda group: _contrast(group, decided=True))
-    if _contrast(best, decided=True) > -np.inf:
-        verdict: Verdict = SUPPORTED
-    elif all(measurement.verdict != UNDECIDED for measurement in judged):
-        verdict = REFUTED
-    else:
-        verdict = UNDECIDED
-        best = max(by_pair, key=lambda group: _contrast(group, decided=False))
-    high, low = _extremes(best)
-    reversed_ = replace(low, size=-low.size, size_low=-low.size_high, size_high=-low.size_low)  # supports the claim too
-    if verdict != UNDECIDED:
-        high, reversed_ = (replace(measurement, repeats_needed=np.nan) for measurement in (high, reversed_))
-    shown = tuple(replace(measurement, sub_claim="", verdict=verdict) for measurement in (high, reversed_))
-    finding = Finding(claim, shown, verdict, _repeats_needed(shown, verdict))
-    return finding, sum(map(_has_min_repeats, pairs)), len({measurement.part for measurement in judged})
+    groups: dict[tuple[str, ...], list[Measurement]] = {}
+    for measurement in measurements:
+        if measurement.verdict != UNTESTED:
+            groups.setdefault(measurement.labels, []).append(measurement)
+    several = [group for group in groups.values() if len({m.part.study.problem for m in group}) > 1]
+    if not several:
+        return [replace(measurements[0], verdict=UNTESTED, reason="it requires results on two problems", n=0)]
+
+    def extremes(better: Iterable[Measurement], worse: Iterable[Measurement]) -> tuple[float, Measurement, Measurement]:
+        best, worst = max(better, key=lambda m: m.clarity), min(worse, key=lambda m: m.clarity)
+        return min(best.clarity, -worst.clarity), best, worst
+
+    by_verdict = [[[m for m in group if m.verdict == v] for v in (SUPPORTED, REFUTED)] for group in several]
+    reversed_ = [extremes(*sides) for sides in by_verdict if all(sides)]
+    is_decided = all(m.verdict != UNDECIDED for group in several for m in group)
+    verdict = SUPPORTED if reversed_ else REFUTED if is_decided else UNDECIDED
+    _, best, worst = max(reversed_ or [extremes(group, group) for group in several], key=lambda item: item[0])
+    return [replace(best, verdict=verdict), replace(worst, verdict=verdict)]
 
 
-def _extremes(group: Sequence[Measurement]) -> tuple[Measurement, Measurement]:
-    """Return the two problems on which a pair differs most: where its first is best, and where it is worst.
-
-    If it is significantly better on some problems and worse on others, they are chosen from those. A tie is neither.
-    """
-    ordered = sorted(group, key=lambda measurement: (np.nan_to_num(measurement.size, nan=0.0), measurement.part))
-    better = [measurement for measurement in ordered if measurement.verdict == SUPPORTED]
-    worse = [measurement for measurement in ordered if measurement.verdict == REFUTED and not measurement.tied]
-    return (better[-1], worse[0]) if better and worse else (ordered[-1], ordered[0])
-
-
-def _contrast(group: Sequence[Measurement], *, decided: bool) -> float:
-    """Return the smaller of the two sizes with which a pair changes sides; −∞ if it does not.
-
-    With `decided`, the pair must be significantly better on one problem and worse on another; a tie is neither.
-    """
-    high, low = _extremes(group)
-    changes = high.verdict == SUPPORTED and low.verdict == REFUTED and not low.tied
-    if not (high.size > 0 > low.size) or (decided and not changes):
-        return -np.inf
-    return float(min(high.size, -low.size))
-
-
-def rows(findings: Findings) -> pd.DataFrame:
-    """Return a row per measurement, for CSV and scripts; a claim without measurements has one row."""
-    table: list[Mapping[str, object]] = []
-    for finding in findings.claims:
-        claim = {
-            "claim": finding.claim.key,
-            "text": finding.claim.text,
-            "source": finding.claim.source,
-            "claim_verdict": finding.verdict,
-            "claim_repeats_needed": finding.repeats_needed,
+def rows(finding: Finding) -> list[dict[str, Any]]:
+    """Return a row per measurement of a claim, for CSV and JSON."""
+    hidden = {"statement", "part", "labels", "first", "second", "margin", "sign", "ratio", "clarity"}
+    return [
+        {
+            "statement": text,
+            "part": measurement.part_name,
+            **{name: getattr(measurement, name) for name in measurement.__slots__ if name not in hidden},
+            "ratio": measurement.ratio > 0,
         }
-        table += [claim | _row(measurement) for measurement in finding.measurements] or [claim]
-    return pd.DataFrame(table)
-
-
-def _row(measurement: Measurement) -> dict[str, object]:
-    names = [name for name in measurement.__slots__ if name != "claim" and not name.startswith("size")]
-    return {name: getattr(measurement, name) for name in names}
+        for text, group in finding.statements.items()
+        for measurement in group
+    ]

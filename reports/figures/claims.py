@@ -1,4 +1,4 @@
-"""A forest plot of the effects behind the claims; positive effects support the claim."""
+"""A forest plot of the claims: for each test the probability that a run is better in the claimed direction."""
 
 from __future__ import annotations
 
@@ -6,76 +6,71 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from reports.analysis.claims import REFUTED, SUPPORTED, UNDECIDED
-from reports.figures.style import FAINT, INK, QUIET, format_difference, hide_row_axis, plain_text
+from reports.analysis.claim_measurements import REFUTED, SUPPORTED, UNDECIDED
+from reports.figures.style import FAINT, INK, QUIET, hide_row_axis, plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
 
-    from reports.analysis.claims import Findings, Measurement
+    from reports.analysis.claim_measurements import Measurement
+    from reports.analysis.claims import Findings
+
+    Blocks = Mapping[str, Sequence[Measurement]]
 
 COLORS: Mapping[str, str] = {SUPPORTED: "#0072b2", REFUTED: "#d55e00", UNDECIDED: "#7a828c"}
 """Blue and vermilion (Okabe and Ito) are distinguishable for colour-blind readers; the marker differs as well."""
 _MARKERS: Mapping[str, str] = {SUPPORTED: "o", REFUTED: "s", UNDECIDED: "o"}
-_TICKS = (-100, -10, -3, -1, 0, 1, 3, 10, 100)
-_ROW_INCHES, _GAP_INCHES = 0.125, 0.14
+_ROW_INCHES, _GAP = 0.125, 1.1
 _MAX_NAME_LENGTH = 62
 
 
-def forest_plot(findings: Findings) -> Figure:
-    """Return a figure with a row per measurement that varies, in blocks by claim."""
-    blocks = {}
-    for finding in findings.claims:
-        if varying := [measurement for measurement in finding.measurements if math.isfinite(measurement.size)]:
-            blocks[finding.claim.key] = varying
-    num_rows = sum(map(len, blocks.values()))
-    height = 0.75 + _ROW_INCHES * num_rows + _GAP_INCHES * len(blocks)
+def shown_measurements(findings: Findings) -> Blocks:
+    """Return the measurements with a probability by the name of their claim; claims without one are omitted."""
+    blocks = {f.name: [m for m in f.measurements if math.isfinite(m.probability)] for f in findings.claims}
+    return {name: measurements for name, measurements in blocks.items() if measurements}
+
+
+def forest_plot(blocks: Blocks) -> Figure:
+    """Return a figure with a row per measurement, in blocks by claim."""
+    height = 0.75 + _ROW_INCHES * (sum(map(len, blocks.values())) + _GAP * len(blocks))
     figure = Figure(figsize=(9.6, height), layout="constrained")
-    plot_effects(blocks, figure.subplots())
+    plot_probabilities(blocks, figure.subplots())
     return figure
 
 
-def plot_effects(blocks: Mapping[str, Sequence[Measurement]], ax: Axes) -> Axes:
-    """Plot effects in standard deviations with their intervals and names, the first block on top.
+def plot_probabilities(blocks: Blocks, ax: Axes) -> Axes:
+    """Plot probabilities in percent with their intervals and names, the first block on top.
 
     Args:
-        blocks: The measurements by the key of their claim.
+        blocks: The measurements by the name of their claim.
         ax: The axes.
     """
-    y, centers, gap = 0.0, {}, _GAP_INCHES / _ROW_INCHES
-    ax.set_xscale("symlog", linthresh=1.0, linscale=1.0)
-    ax.axvline(0, color=QUIET, lw=0.8, zorder=1)
+    y, centers = 0.0, {}
     name_options: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 6, "parse_math": False}
-    for index, (key, measurements) in enumerate(blocks.items()):
+    ax.axvline(50, color=QUIET, lw=0.8, zorder=1)
+    for index, (claim, measurements) in enumerate(blocks.items()):
         top = y
-        for measurement in sorted(measurements, key=lambda measurement: -measurement.size):
-            verdict, color = measurement.verdict, COLORS[measurement.verdict]
-            ends = [measurement.size_low, measurement.size_high]
+        for m in sorted(measurements, key=lambda m: (-m.probability, -m.clarity)):
+            color = COLORS[m.verdict]
+            ends = [100 * m.probability_low, 100 * m.probability_high]
             ax.plot(ends, [y] * 2, color=color, lw=1.1, zorder=3, solid_capstyle="butt")
-            fill = "white" if verdict == UNDECIDED else color
-            ax.plot(measurement.size, y, _MARKERS[verdict], mfc=fill, mec=color, mew=0.9, ms=3.2, zorder=4)
-            name = f"{measurement.part}: {measurement.what}" if measurement.part else measurement.what
+            fill = "white" if m.verdict == UNDECIDED else color
+            ax.plot(100 * m.probability, y, _MARKERS[m.verdict], mfc=fill, mec=color, mew=0.9, ms=3.2, zorder=4)
+            name = f"{m.part_name}: {m.what}"
             name = name if len(name) <= _MAX_NAME_LENGTH else f"{name[: _MAX_NAME_LENGTH - 1]}…"
             ax.annotate(name, (1, y), (6, 0), xycoords=ax.get_yaxis_transform(), **name_options)
             y -= 1
-        centers[key] = (top + y + 1) / 2
+        centers[f"Claim {claim}"] = (top + y + 1) / 2
         if index % 2 == 0:
-            ax.axhspan(y + 1 - gap / 2 - 0.2, top + gap / 2 + 0.2, color=FAINT, alpha=0.28, lw=0, zorder=0)
-        y -= gap
-    ax.set_yticks(list(centers.values()), [f"Claim {key}" for key in centers])
+            ax.axhspan(y + 1 - _GAP / 2, top + _GAP / 2, color=FAINT, alpha=0.28, lw=0, zorder=0)
+        y -= _GAP
+    ax.set_yticks(list(centers.values()), list(centers))
     plain_text(ax.get_yticklabels())
-    ax.set_ylim(y + gap / 2, 1.2)
-    effects = [abs(end) for group in blocks.values() for one in group for end in (one.size_low, one.size_high)]
-    limit = max(2.0, 1.3 * max(effects, default=1))
-    ax.set_xlim(-limit, limit)
-    ax.xaxis.set_major_locator(FixedLocator([tick for tick in _TICKS if abs(tick) <= limit]))
-    ax.xaxis.set_minor_locator(FixedLocator([]))
-    ax.xaxis.set_major_formatter(FuncFormatter(format_difference))
+    ax.set_ylim(y + _GAP / 2, 1.2)
+    ax.set_xlim(-2, 102)
     hide_row_axis(ax)
-    label = "◂ against the claim      effect / standard deviation of the differences      for the claim ▸"
-    ax.set_xlabel(label, color=INK)
+    ax.set_xlabel("◂ against the claim      P(as claimed) in %      for the claim ▸", color=INK)
     return ax

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,8 @@ import pandas as pd
 from suite.data.surfaces import SURFACES, Surface
 from suite.errors import UserError
 from suite.records import REPRODUCIBILITY_KEYS, STEP_LOSS, Configuration, Outcome, TrialRecord
+from suite.spec.claims import SCORE as CLAIMED_SCORE
+from suite.spec.claims import Claim, Statement, claim_digest
 from suite.spec.parts import StudyFile
 from suite.spec.study import TUNED, Range, Study, tuned_label
 from suite.spec.study_file import load_reference, shipped_studies
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "CLAIMED_SCORE",
     "ENVIRONMENT",
     "IMPORTED",
     "MISSING",
@@ -35,8 +38,11 @@ __all__ = [
     "STEP_LOSS",
     "SURFACES",
     "TUNED",
+    "Claim",
+    "ClaimStore",
     "Frames",
     "RecordStore",
+    "Statement",
     "Study",
     "StudyFile",
     "Surface",
@@ -44,6 +50,8 @@ __all__ = [
     "TrialRecord",
     "TuningStore",
     "UserError",
+    "claim_digest",
+    "claim_times",
     "command",
     "importances",
     "load",
@@ -94,7 +102,7 @@ class Frames:
 
     Attributes:
         trials: A row per planned trial, in the order of the plan: `label`, `kind`, `repeat`, `trial_id`, `outcome`
-            (`missing` without a record), `reason`, `epochs`, `batch_size`, `train_examples`, `examples_per_second`,
+            (`missing` without a record), `reason`, `started`, `epochs`, `batch_size`, `train_examples`, `examples_per_second`,
             `train_seconds`, `total_seconds`, `weights`, `hyperparameters`, `problem_options`, `random_stream_key`, and the keys
             of `ENVIRONMENT`.
         points: A row per measured value: `label`, `repeat`, `outcome`, `trial_id`, `metric`, `epoch`, `step`, `value`.
@@ -174,6 +182,19 @@ def _updates(points: pd.DataFrame, is_update: NDArray[np.bool_], table: pd.DataF
         },
         copy=False,  # millions of rows
     )
+
+
+@runtime_checkable
+class ClaimStore(Protocol):
+    """A store that records when claims were stated, for example `suite.tracking.store.Store`."""
+
+    def claim_times(self, study: str) -> Mapping[str, float]:
+        """Return when each claim of a study was first recorded, by digest, in seconds since 1970."""
+
+
+def claim_times(study: Study, store: object) -> Mapping[str, float]:
+    """Return when each claim of a study was first recorded, by digest; empty if the store does not record it."""
+    return store.claim_times(study.name) if isinstance(store, ClaimStore) else {}
 
 
 class TuningStore(Protocol):
@@ -306,6 +327,7 @@ def _row(trial: Trial, record: TrialRecord | None) -> dict[str, Any]:
         "trial_id": trial.id,
         "outcome": str(Outcome(record.outcome)) if record else MISSING,
         "reason": record.reason if record else "",
+        "started": record.started if record else float("nan"),
         "epochs": trial.epochs,
         "batch_size": str(trial.batch_size),
         "train_examples": trial.train_examples,

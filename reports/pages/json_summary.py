@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from reports.analysis import claims
 from reports.text import conclusions
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 def summary(report: Report, study: str) -> dict[str, Any]:
     """Return what `ravine report STUDY --json` prints; NaN is null, and infinity the text "Infinity"."""
     comparison = report.comparison
-    claims = {"claims": claims_as_dict(report.claims)} if report.claims else {}
-    return claims | {
+    judged = {"claims": claims_as_dict(report.claims)} if report.claims else {}
+    return judged | {
         "study": study,
         "score": comparison.score,
         "higher_is_better": comparison.higher,
@@ -53,17 +54,15 @@ def claims_as_dict(findings: Findings) -> list[dict[str, Any]]:
     """Return the claims with their measurements as plain JSON values."""
     return [
         {
-            "claim": finding.claim.key,
+            "claim": finding.name,
             "text": finding.claim.text,
             "source": finding.claim.source,
-            "how": finding.claim.how,
+            "note": finding.claim.note,
+            "stated_before_trials": finding.stated,
             "verdict": finding.verdict,
-            "sub_claims": {name: verdict for name, verdict in finding.sub_claims.items() if name},
+            "statements": {text: verdict for text, verdict in finding.verdicts.items() if text},
             "repeats_needed": plain(finding.repeats_needed),
-            "measurements": [
-                {name: plain(getattr(measurement, name)) for name in measurement.__slots__ if name[:4] != "size"}
-                for measurement in finding.measurements
-            ],
+            "measurements": [{name: plain(value) for name, value in row.items()} for row in claims.rows(finding)],
         }
         for finding in findings.claims
     ]

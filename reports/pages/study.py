@@ -19,6 +19,7 @@ from reports.frames.study_frames import (
     Study,
     Trial,
     UserError,
+    claim_times,
     command,
     load,
     load_reference,
@@ -64,7 +65,8 @@ class Report:
         targets: A row per target and label with its time to the target; None if no metric was recorded over time.
         times: A row per target and trial with its time to the target; None like `targets`.
         thumbnail: The figure that represents a report on test functions on the page of several parts; else None.
-        claims: The findings on the claims, if the study tests them. The report on all parts has those of a part.
+        claims: The findings on the claims of the study. The report on all parts has those of the file.
+        stated: When each claim was first recorded, by digest, in seconds since 1970.
     """
 
     folder: Path
@@ -80,6 +82,7 @@ class Report:
     times: pd.DataFrame | None
     thumbnail: RenderedFigure | None = None
     claims: Findings | None = None
+    stated: Mapping[str, float] = field(default_factory=dict)
 
     def results(self, study: Study) -> ProblemResults:
         """Return what the ranking over several problems reads of this report on `study`."""
@@ -152,6 +155,10 @@ def build(
         problem = f"nothing is recorded for the study {study.name}"
         raise UserError("STUDY", problem, f"Run it first: {command(study)}")
     contents = _gather(study, trials, frames, test or "rank", None if tuning is None or tuning.empty else tuning)
+    stated = claim_times(study, store)
+    if study.claim:
+        contents.claims = claims.evaluate_claims(study.claim, [claim_measurements.part_results(study, frames, stated)])
+        contents.sections += claims_section.sections(contents.claims)
     contents.sections[:0] = [replace(section, position="first") for section in more]
     contents.figures += [*_draw_study_figures(contents), *files.draw_sections(contents.sections, contents.styles)]
     answer = _answer(contents)
@@ -171,6 +178,7 @@ def build(
         times=contents.section_data("times"),
         thumbnail=next((figure for figure in contents.figures if contents.surfaces), None),
         claims=contents.claims,
+        stated=stated,
     )
 
 
@@ -243,9 +251,6 @@ def _add_sections(contents: _Contents, tuning: pd.DataFrame | None) -> None:
         speed_section.speed(final, order, shared_device=notes.shared_device_note(frames)),
         other_intervals_section.interval_sensitivity(final, study.score, order, contents.curves, variation=variation),
     ]
-    if study.claims and not study.part:
-        contents.claims = claims.evaluate_claims([claim_measurements.evidence(study, frames)])
-        sections += claims_section.sections(contents.claims)
     contents.sections += [section for section in sections if section]
 
 
@@ -267,15 +272,15 @@ def _reference_notes(study: Study, reference: Mapping[str, Any], compared: pd.Da
     note = " ".join(str(reference.get("note", "")).split())
     meaning = (
         "A further run of ours would fall within the range of our n repeats with probability (n − 1)/(n + 1), that is "
-        f"{probabilities}. Some published values therefore lie outside it by chance. The interval of the mean is narrower "
-        "and does not apply to a single run."
+        f"{probabilities}. Some published values therefore lie outside the range by chance. The interval of the "
+        "mean is narrower, because it is about the mean and not about a single run."
         if counts
         else "A single repeat has no range."
     )
     return [
         f"Published: {reference.get('source', study.reference)}.",
         *([note] if note else []),
-        f"Our repeats: from the lowest to the highest. {meaning}",
+        f"Range of our repeats: from the lowest value to the highest. {meaning}",
         "Throughput depends on the hardware and does not compare optimizers.",
     ]
 

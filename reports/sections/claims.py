@@ -1,302 +1,176 @@
-"""Make the sections on claims: a table of verdicts, a figure of all effects, and each claim with its measurements."""
+"""Make the sections on claims: a table of verdicts, a figure of all probabilities, and all measurements."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from reports.analysis import claims
-from reports.analysis.claims import MIXED, REFUTED, SUPPORTED, UNDECIDED, UNMEASURED
-from reports.frames.study_frames import load_reference
+from reports.analysis.claim_measurements import REFUTED, SUPPORTED, UNDECIDED, UNTESTED
+from reports.analysis.claims import MIXED
 from reports.sections import FigureSpec, Section
-from reports.statistics.pairwise_tests import MIN_REPEATS
 from reports.text import conclusions, notes, tables
 from reports.text.tables import Cell, Column, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
-    from reports.analysis.claims import Finding, Findings, Measurement, Verdict
+    from reports.analysis.claim_measurements import Measurement
+    from reports.analysis.claims import Finding, Findings
     from reports.figures.style import Style
 
-_MAX_NAMED = 3
-"""A paragraph names this many measurements with the same verdict, and counts the others."""
+STATED = {True: "stated before its trials", False: "stated after its first trial", None: ""}
+_NUMBERS = (Column("Effect"), Column("P(as claimed)"), Column("n", rank=2), Column("Adjusted p", rank=2))
+_REMARKS = (
+    (
+        "P(as claimed): probability that a run of the first optimizer is better than a run of the second. Effect: median of "
+        "all differences between a run of each, or of all ratios (×). A run that diverged, stalled or failed is worse than all "
+        "others. Numbers on test functions are deterministic, so they have no interval and n = 1."
+    ),
+    (
+        "That an optimizer is better is refuted by a significant difference in the other direction, and by equivalence within "
+        "the margin of the score. Equivalence is refuted if the interval lies outside the margin. Within one problem a single "
+        "counterexample refutes. Mixed: supported for one statement or problem, refuted for another."
+    ),
+)
 
 
 def sections(findings: Findings) -> tuple[Section, Section]:
     """Return the section of verdicts, and the section with the measurements of each claim."""
 
     def draw(_: Mapping[str, Style]) -> Iterator[FigureSpec]:
-        from reports.figures.claims import forest_plot
+        from reports.figures.claims import forest_plot, shown_measurements
 
-        shown = [any(math.isfinite(m.size) for m in finding.measurements) for finding in findings.claims]
-        if any(shown):
+        if shown := shown_measurements(findings):
             caption = (
-                "Every measurement that varies between repeats: effect in standard deviations of its paired differences, "
-                f"with its simultaneous {findings.level:.0%} confidence interval. Positive values support the claim; for "
-                "claims of no difference, 0 is the equivalence margin. Circle: supported. Square: refuted. Ring: "
-                "undecided. Beyond ±1 the axis is logarithmic."
+                "Probability that a run of the first optimizer is better than a run of the second, as the statement claims, "
+                f"with its simultaneous {findings.level:.0%} confidence interval. At 50% there is no difference. Circle: "
+                "supported. Square: refuted. Ring: undecided. A ranking that reverses has a point on each side. Statements of "
+                "equivalence are in the table only."
             )
-            alt = f"Forest plot: the effects behind {sum(shown)} claims."
-            yield FigureSpec(forest_plot(findings), "claims", caption, alt)
+            yield FigureSpec(forest_plot(shown), "claims", caption, f"Forest plot: the tests of {len(shown)} claims.")
 
-    paragraphs = (*(paragraph(finding) for finding in findings.claims), misprints(findings))
+    data = pd.DataFrame([{"claim": f.name, **row} for f in findings.claims for row in claims.rows(f)])
+    paragraphs, table = tuple(map(paragraph, findings.claims)), measurements_table(findings)
     return (
         Section("claims", "Claims", (answer(findings),), (claims_table(findings),), draw),
-        Section(
-            "claims-one-by-one",
-            "Measurements of each claim",
-            tuple(text for text in paragraphs if text),
-            (measurements_table(findings),),
-            data={"claims": claims.rows(findings)},
-        ),
+        Section("claims-one-by-one", "Measurements of each claim", paragraphs, (table,), data={"claims": data}),
     )
 
 
 def answer(findings: Findings) -> str:
-    """Return how many of the ten claims have which verdict."""
-    counts = []
-    for verdict in (SUPPORTED, REFUTED, MIXED, UNDECIDED, UNMEASURED):
-        keys = [f.claim.key for f in findings.claims if f.verdict == verdict and f.claim.key.isdigit()]
-        if keys:
-            counts.append(f"{len(keys)} {verdict} ({', '.join(keys)})")
-    return f"Verdicts on the ten claims of the source documents: {'; '.join(counts)}."
+    """Return how many claims have which verdict."""
+    names = {
+        verdict: [finding.name for finding in findings.claims if finding.verdict == verdict]
+        for verdict in (SUPPORTED, REFUTED, MIXED, UNDECIDED, UNTESTED)
+    }
+    counts = [f"{len(group)} {verdict} ({', '.join(group)})" for verdict, group in names.items() if group]
+    return f"Verdicts on {notes.counted(len(findings.claims), 'claim')}: {'; '.join(counts)}."
 
 
 def claims_table(findings: Findings) -> Table:
     """Return the table of claims: a row each, with the measurement that decided it."""
-    columns = (
-        Column("Claim", "left"),
-        Column("Statement", "left", rank=1),
-        Column("Source", "left", rank=3),
-        Column("Measurement", "left", rank=2),
-        Column("Effect"),
-        Column("n"),
-        Column("Supports / refutes / undecided"),
-        Column("Verdict", "left"),
-    )
+    texts = (("Claim", 0), ("Statement", 1), ("Source", 3), ("Measurement", 2))
+    columns = (*(Column(title, "left", rank) for title, rank in texts), *_NUMBERS)
+    columns += (Column("Supports / refutes / undecided"), Column("Stated", "left", 2), Column("Verdict", "left"))
     rows = []
     for finding in findings.claims:
-        claim, best = finding.claim, deciding(finding)
-        counts = [
-            sum(m.verdict == verdict for m in finding.measurements) for verdict in (SUPPORTED, REFUTED, UNDECIDED)
-        ]
-        if best:
-            cells = [
-                Cell(f"{best.what} ({best.part})", best.what),
-                Cell(effect(best), best.effect),
-                Cell(str(best.n), float(best.n)),
-                Cell(" / ".join(map(str, counts)), float(len(finding.measurements))),
-            ]
-        else:
-            cells = [Cell(tables.NO_VALUE, value) for value in ("", math.nan, math.nan, 0.0)]
+        best, stated = deciding(finding), STATED[finding.stated].removeprefix("stated ")
+        counts = [sum(m.verdict == each for m in finding.measurements) for each in (SUPPORTED, REFUTED, UNDECIDED)]
+        words = (finding.name, finding.claim.text, finding.claim.source, f"{best.what} ({best.part_name})")
         decided = finding.verdict in {SUPPORTED, REFUTED, MIXED}
-        rows.append(
-            (
-                Cell(claim.key, claim.key),
-                Cell(claim.text, claim.text),
-                Cell(claim.source, claim.source),
-                *cells,
-                Cell(format_verdict(finding), finding.verdict, best=decided),
-            )
-        )
-    return Table("claims", "Claims and verdicts", columns, tuple(rows), _remarks(findings))
+        cells = [*map(_text, words), *_numbers(best), Cell(" / ".join(map(str, counts)), float(sum(counts)))]
+        rows.append((*cells, _text(stated), Cell(_verdict(finding), finding.verdict, best=decided)))
+    pairs = f" Claims about rankings have families of their own, with {findings.pairs} tests." if findings.pairs else ""
+    family = (
+        f"The rank tests of all claims, {findings.tests} in all, are one family.{pairs} The family-wise error rate is "
+        f"{1 - findings.level:.0%}, and intervals are simultaneous within a family. The row has the clearest counterexample if "
+        "there is one; of an undecided claim, the measurement furthest from a verdict; otherwise the weakest support."
+    )
+    return Table("claims", "Claims and verdicts", columns, tuple(rows), (family, *_REMARKS))
 
 
 def measurements_table(findings: Findings) -> Table:
     """Return the table of all measurements."""
-    columns = (
-        Column("Claim", "left"),
-        Column("Sub-claim", "left", rank=2),
-        Column("Part", "left"),
-        Column("Measurement", "left", rank=1),
-        Column("Effect"),
-        Column("Adjusted p", rank=2),
-        Column("n", rank=2),
-        Column("Verdict", "left"),
-        Column("Repeats needed", rank=3),
+    texts = (("Claim", 0), ("Statement", 2), ("Part", 0), ("Measurement", 1))
+    columns = (*(Column(title, "left", rank) for title, rank in texts), *_NUMBERS)
+    rows = []
+    for finding in findings.claims:
+        for statement, m in ((statement, m) for statement, group in finding.statements.items() for m in group):
+            verdict = f"{m.verdict}: {m.reason}" if m.reason else m.verdict
+            needed = Cell(_repeats(m.repeats_needed), m.repeats_needed)
+            decided = Cell(verdict, m.verdict, best=m.verdict in {SUPPORTED, REFUTED})
+            rows.append((*map(_text, (finding.name, statement, m.part_name, m.what)), *_numbers(m), decided, needed))
+    columns += (Column("Verdict", "left"), Column("Repeats needed", rank=3))
+    return Table("claims-measured", "All measurements", columns, tuple(rows), _REMARKS[:1])
+
+
+def _text(text: str) -> Cell:
+    return Cell(text or tables.NO_VALUE, text)
+
+
+def _numbers(m: Measurement) -> tuple[Cell, Cell, Cell, Cell]:
+    """Return the cells of effect, probability, number of repeats and adjusted p."""
+    chance = f"{m.probability:.0%} [{m.probability_low:.0%}, {m.probability_high:.0%}]"
+    return (
+        Cell(effect(m), m.effect),
+        Cell(chance if math.isfinite(m.probability) else tables.NO_VALUE, m.probability),
+        Cell(str(m.n) if m.n else tables.NO_VALUE, float(m.n)),
+        Cell(conclusions.p_value(m.adjusted_p), m.adjusted_p),
     )
-    rows = [
-        (
-            Cell(m.claim, m.claim),
-            Cell(m.sub_claim, m.sub_claim),
-            Cell(m.part, m.part),
-            Cell(m.what, m.what),
-            Cell(effect(m), m.effect),
-            Cell(conclusions.p_value(m.adjusted), m.adjusted),
-            Cell(str(m.n), float(m.n)),
-            Cell(m.verdict, m.verdict, best=m.verdict != UNDECIDED),
-            Cell(_repeats(m.repeats_needed), m.repeats_needed),
-        )
-        for finding in findings.claims
-        for m in finding.measurements
-    ]
-    return Table("claims-measured", "All measurements", columns, tuple(rows), _remarks(findings)[:3])
 
 
-def deciding(finding: Finding) -> Measurement | None:
+def deciding(finding: Finding) -> Measurement:
     """Return the measurement that decides a verdict.
 
     For a refuted or mixed claim it is the clearest counterexample, for a supported claim the weakest support, and for an
     undecided claim the measurement that is furthest from a verdict.
     """
-    if not finding.measurements:
-        return None
     against = [m for m in finding.measurements if m.verdict == REFUTED]
     if finding.verdict in {REFUTED, MIXED} and against:
-        return max(against, key=lambda m: (not m.exact, _strength(m)))
+        return max(against, key=lambda m: (not m.expected, abs(m.clarity)))
     verdict = UNDECIDED if finding.verdict == UNDECIDED else SUPPORTED
-    matching = [m for m in finding.measurements if m.verdict == verdict] or list(finding.measurements)
-    return min(matching, key=lambda m: (m.exact, _strength(m)))
+    matching = [m for m in finding.measurements if m.verdict == verdict] or finding.measurements
+    return min(matching, key=lambda m: (bool(m.expected), abs(m.clarity)))
 
 
-def effect(measurement: Measurement) -> str:
-    """Return an effect with its interval; for a deterministic measurement the number and what was claimed of it."""
-    m = measurement
-    if m.exact:
-        text = _plain(m.effect)
-        return f"{text} (claimed: {m.expected})" if m.expected else text
+def effect(m: Measurement) -> str:
+    """Return an effect with its interval; for a number without a test the number and what was claimed of it."""
+    if math.isnan(m.effect):
+        return tables.NO_VALUE
+    if m.expected:
+        number = f"{m.effect:.4g}".replace("-", "−") if math.isfinite(m.effect) else "∞"
+        return f"{number} (claimed: {m.expected})"
     digits = notes.decimals([(m.high - m.low) / 2], fallback=3)
-    bounds = f"[{notes.number(m.low, digits)}, {notes.number(m.high, digits)}]" if math.isfinite(m.low) else ""
-    return f"{'×' if m.ratio else ''}{notes.number(m.effect, digits)} {bounds}".strip()
-
-
-def format_verdict(finding: Finding) -> str:
-    """Return the verdict, with the repeats that an undecided claim needs."""
-    needed = _repeats(finding.repeats_needed)
-    return f"{finding.verdict} (n ≈ {needed} needed)" if needed != tables.NO_VALUE else str(finding.verdict)
+    rounded = [0.0 if abs(value) < 0.5 * 10**-digits else value for value in (m.effect, m.low, m.high)]  # no "−0.000"
+    value, low, high = (notes.bound(value, digits) for value in rounded)
+    return f"{'×' if m.ratio else ''}{value}{'' if math.isnan(m.low) else f' [{low}, {high}]'}"
 
 
 def paragraph(finding: Finding) -> str:
-    """Return a claim with its source, verdict and measurements, by sub-claim."""
-    claim = finding.claim
-    head = f"{claim.key}. {claim.text} Source: {claim.source}. Verdict: {format_verdict(finding)}."
-    if finding.verdict == UNMEASURED:
-        return f"{head} Required measurement: {claim.how}."
-    sentences = [head, f"Measured: {claim.how}."]
-    for sub_claim, verdict in finding.sub_claims.items():
-        measurements = [m for m in finding.measurements if m.sub_claim == sub_claim]
-        if sub_claim:
-            sentences.append(f"Sub-claim “{sub_claim}”: {verdict}.")
-        sentences += [_with_verdict(measurements, each) for each in (SUPPORTED, REFUTED, UNDECIDED)]
-    return " ".join(" ".join(sentences).split())
+    """Return a claim with its source and note, the verdicts on its statements, and its counterexamples."""
+    claim, stated = finding.claim, STATED[finding.stated]
+    sentences = [f"{finding.name}. {claim.text}", f"Source: {claim.source}." if claim.source else "", claim.note]
+    sentences += [f"Verdict: {_verdict(finding)}.", f"The claim was {stated}." if stated else ""]
+    for text, group in finding.statements.items():
+        sentences += [f"Statement “{text}”: {finding.verdicts[text]}."] if text else []
+        reasons = dict.fromkeys(f"{m.part_name}: {m.reason}" for m in group if m.reason)
+        sentences += [f"Not tested on {'; '.join(reasons)}."] if reasons else []
+        against = list(dict.fromkeys(m.labels[-1] for m in group if m.verdict == REFUTED))
+        if against and len({m.labels for m in group}) > 1:
+            sentences.append(f"Counterexamples: {'only ' if len(against) == 1 else ''}{notes.join_labels(against)}.")
+    return " ".join(filter(None, sentences))
 
 
-def misprints(findings: Findings) -> str:
-    """Return what two misprints in document P did to its results; empty if the published rules were not run."""
-    by_key: dict[str, list[Measurement]] = {}
-    for m in findings.misprints:
-        by_key.setdefault(m.claim, []).append(m)
-    varying = {finding.claim.key: [m for m in finding.measurements if not m.exact] for finding in findings.claims}
-    published_nag = varying["2, as printed"]
-    if not published_nag and not by_key:
-        return ""
-    sentences = ["Effect of two misprints in document P on its results."]
-    if published_nag:
-        results = load_reference("paper")["results"]
-        gap = results["NAG (as printed)"]["train/loss"] - results["Momentum"]["train/loss"]
-        sentences.append(
-            "The published NAG omits a term of the change of variable and equals momentum with the learning rate (1+γ)η. So P "
-            f"compares η = 0.019 with η = 0.01: {_effects(published_nag)}. P published a difference of {notes.number(gap, 3)} "
-            "between the two, from one run each."
-        )
-    rates, twins = (by_key.get(key, []) for key in ("momentum's two rates", "printed NAG and its twin"))
-    if rates:
-        sentences.append(f"Momentum with that larger learning rate: {_effects(rates)}.")
-    largest = max((max(abs(m.low), abs(m.high)) for m in twins), default=math.nan)
-    if math.isfinite(largest):
-        sentences.append(
-            f"The final training losses of the published NAG and of momentum at (1+γ)η differ by at most {_plain(largest)} "
-            "(intervals included)."
-        )
-    if varying["2"]:
-        sentences.append(f"The corrected NAG against momentum: {_effects(varying['2'])}.")
-    nadam = by_key.get("printed NAdam and true", [])
-    if nadam:
-        results = load_reference("paper")["results"]
-        nadam_loss, adam_loss = (results[label]["train/loss"] for label in ("NAdam (as printed)", "Adam"))
-        sentences.append(
-            f"The published NAdam corrects the bias of its first moment twice: {_effects(nadam)}. P published a training "
-            f"loss of {nadam_loss:g} for it and of {adam_loss:g} for Adam, a difference of "
-            f"{notes.number(nadam_loss - adam_loss, 3)}, from one run each."
-        )
-    steps = by_key.get("printed NAdam's steps", [])
-    if steps:
-        sizes = ", ".join(notes.number(m.effect, 2) for m in steps)
-        sentences.append(f"On a constant gradient its first steps are {sizes} times η.")
-    return " ".join(sentences)
-
-
-def _effects(measurements: Sequence[Measurement]) -> str:
-    return "; ".join(f"{m.what} {effect(m)} ({m.part}, n = {m.n})" for m in measurements)
-
-
-def _with_verdict(measurements: Sequence[Measurement], verdict: Verdict) -> str:
-    """Return the strongest measurements with a verdict as a list, and the number of further ones."""
-    matching = sorted((m for m in measurements if m.verdict == verdict), key=_strength, reverse=True)
-    if not matching:
-        return ""
-    word = {SUPPORTED: "Supporting", REFUTED: "Refuting", UNDECIDED: "Undecided"}[verdict]
-    more = f"; and {len(matching) - _MAX_NAMED} more" if len(matching) > _MAX_NAMED else ""
-    return f"{word}: {'; '.join(_with_effect(m) for m in matching[:_MAX_NAMED])}{more}."
-
-
-def _with_effect(measurement: Measurement) -> str:
-    conditions = [measurement.part, "deterministic" if measurement.exact else f"n = {measurement.n}"]
-    needed = _repeats(measurement.repeats_needed)
-    if needed != tables.NO_VALUE:
-        conditions.append(f"n ≈ {needed} needed")
-    return f"{measurement.what} {effect(measurement)} ({', '.join(conditions)})"
-
-
-def _strength(measurement: Measurement) -> float:
-    return abs(measurement.size) if math.isfinite(measurement.size) else 0.0
+def _verdict(finding: Finding) -> str:
+    """Return the verdict, with the repeats that an undecided claim needs."""
+    needed = _repeats(finding.repeats_needed)
+    return finding.verdict if needed == tables.NO_VALUE else f"{finding.verdict} (n ≈ {needed} needed)"
 
 
 def _repeats(needed: float) -> str:
     if math.isnan(needed):
         return tables.NO_VALUE
     return f"{needed:,.0f}" if math.isfinite(needed) else "not feasible"
-
-
-def _plain(value: float) -> str:
-    if math.isnan(value):
-        return tables.NO_VALUE
-    return f"{value:.4g}".replace("-", "−") if math.isfinite(value) else "∞"
-
-
-def _remarks(findings: Findings) -> tuple[str, ...]:
-    family = f"the {findings.tests} measurements of all claims but the eighth, and of the misprints"
-    families = f"There is one family of tests, {family}."
-    if findings.pairs:
-        families = (
-            f"There are two families of tests. One has {family}. The other has the {findings.pairs} differences of all "
-            f"pairs of optimizers on {findings.problems} problems, for the eighth claim. Intervals are simultaneous within "
-            "a family."
-        )
-    return (
-        (
-            f"{families} The test is step-down max-|t| with sign-flip permutations of complete repeats, at a family-wise error "
-            f"rate of at most {1 - findings.level:.0%}."
-        ),
-        (
-            "Claims of a difference are decided by the step-down test, which can be significant although the simultaneous "
-            "interval contains 0. Claims of no difference are decided by the interval and the equivalence margin; their p "
-            f"value is that of the test of equality. With fewer than {MIN_REPEATS} shared repeats there is no verdict, and "
-            "the interval is not simultaneous."
-        ),
-        (
-            "Within one problem a claim is refuted by a single counterexample. “Mixed”: supported for one sub-claim or problem "
-            "and refuted for another. Test functions are deterministic, so their numbers have no interval and n = 1."
-        ),
-        (
-            "Effect: the clearest counterexample if there is one; of an undecided claim, the measurement furthest from a "
-            "verdict; otherwise the weakest support. Verdicts hold for these problems and settings and for other seeds, but "
-            "not for other data. Each rule has the learning rate of its part, unless its name gives another."
-        ),
-        (
-            "Sources: P, an unpublished study of eleven optimizers; B, a blog page; N, a note; L, lecture notes (all "
-            "unpublished course material); D, Zhang, Lipton, Li and Smola (2021), Dive into Deep Learning, arXiv "
-            "2106.11342, sections 11.6 to 11.10. See docs/sources.md."
-        ),
-    )

@@ -192,10 +192,9 @@ class Statement(Table):
             return tuple(combinations(self.reverses, 2))
         if self.form == "optimizer":
             return tuple((label, "") for label in self.optimizer)
-        first, others = self.better or self.not_worse or "", self.than
         if self.form == "equivalent":
-            first, *others = self.equivalent
-        return tuple((first, other) for other in others)
+            return tuple((self.equivalent[0], other) for other in self.equivalent[1:])
+        return tuple((self.better or self.not_worse or "", other) for other in self.than)
 
 
 class Claim(Statement):

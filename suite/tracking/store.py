@@ -20,6 +20,7 @@ import os
 import shutil
 import socket
 import tempfile
+import time
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ from urllib.parse import unquote, urlparse
 
 from suite.errors import UserError
 from suite.records import SCHEMA, STEP_LOSS, Outcome, State
+from suite.spec.claims import claim_digest
 from suite.tracking import databases, history, tags
 from suite.tracking.lease import has_exited, hold_lease, process
 from suite.tracking.lock import file_lock
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
     from suite.records import Configuration, TrialRecord, TrialResult
+    from suite.spec.claims import Claim
     from suite.spec.study import Study
 
 PARENT = "mlflow.parentRunId"
@@ -386,6 +389,18 @@ class Store:
                 if tags.plan_tag_entry(study) not in record.plans:
                     self._client.set_tag(record.run_id, tags.PLANS_TAG, record.plans + tags.plan_tag_entry(study))
 
+    def record_claims(self, study: Study, claims: Iterable[Claim]) -> None:
+        """Record now as the time at which each claim of a study was stated, unless an earlier time is recorded."""
+        digests = [claim_digest(claim, study) for claim in claims]
+        if not digests:
+            return
+        known = self.claim_times(study.name)
+        with self._store_errors("written"):
+            for digest in digests:
+                if digest not in known:
+                    tag = f"{tags.CLAIM_TAG}{digest}"
+                    self._client.set_experiment_tag(self._experiment(study), tag, str(time.time()))
+
     # --- reading -----------------------------------------------------------------------------------------------------
 
     def records(self, ids: Collection[str]) -> dict[str, TrialRecord]:
@@ -450,6 +465,14 @@ class Store:
         pa.default_memory_pool().release_unused()
         frame.insert(0, "trial_id", pd.Series(pd.Categorical.from_codes(codes, pd.Index(ids))))
         return frame
+
+    def claim_times(self, study: str) -> dict[str, float]:
+        """Return when each claim of a study was first recorded, by its digest, in seconds since 1970."""
+        with self._store_errors("read"):
+            experiment = self._client.get_experiment_by_name(study)
+        recorded = experiment.tags if experiment else {}
+        times = {key: value for key, value in recorded.items() if key.startswith(tags.CLAIM_TAG)}
+        return {key.removeprefix(tags.CLAIM_TAG): float(value) for key, value in times.items()}
 
     def studies(self) -> list[str]:
         """Return the names of the studies that have records here."""

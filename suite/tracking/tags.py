@@ -25,6 +25,9 @@ PLANS_TAG = "ravine.plans"
 VIEW_TAG = "ravine.view."
 """The prefix of an experiment's tags with a view's key in the name and the report's name as the value."""
 
+CLAIM_TAG = "ravine.claim."
+"""The prefix of an experiment's tags with the digest of a claim in the name and the time of its first record as the value."""
+
 
 def trial_tags(result: TrialResult) -> dict[str, str]:
     """Return the tags of a trial's run: the complete record, and what the UI filters by."""
