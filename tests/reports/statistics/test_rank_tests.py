@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from naive_step_down import naive_step_down_p
-from scipy import stats
+from scipy import optimize, stats
 
 from reports.statistics import sign_flips
 from reports.statistics.rank_tests import paired_effects, paired_rank_tests, unpaired_effects, unpaired_rank_tests
@@ -136,6 +136,35 @@ def test_the_interval_has_the_shifts_that_are_not_rejected() -> None:
     assert not rejected(result.shift_high[0] - width)
     assert all(rejected(result.shift_low[0] - step) for step in np.geomspace(width, 10, 200))
     assert all(rejected(result.shift_high[0] + step) for step in np.geomspace(width, 10, 200))
+
+
+@pytest.mark.parametrize("test", TESTS)
+@pytest.mark.parametrize("separate", [False, True])
+def test_the_interval_of_superiority_by_its_formula(test, separate) -> None:
+    """It contains P̂ ± q σ̂ and all P with (P̂ − P)² ≤ z²(1/n + 1/m)P(1 − P)/3, and it agrees with the test."""
+    scores = scores_of("normal", n=9, k=3) + np.array([0, 0, 20 * separate])
+    if test is unpaired_rank_tests:
+        scores[7:, 1] = np.nan
+    result = test(scores, RNG(0))
+    size = (~np.isnan(scores)).sum(axis=0)
+    for at, (i, j) in enumerate(zip(result.first, result.second, strict=True)):
+        freedom = 8 if test is paired_rank_tests else size[i] + size[j] - 2
+        z = -stats.norm.ppf(stats.t.sf(result.critical[at], freedom))
+        share, error = result.superiority[at], (result.superiority[at] - 0.5) / result.statistic[at]
+
+        def excess(p, share=share, z=z, inverse=1 / size[i] + 1 / size[j]):
+            return (share - p) ** 2 - z**2 * inverse * p * (1 - p) / 3
+
+        inside = np.clip(share, 1e-9, 1 - 1e-9)  # at 0 and 1 the estimate itself is a root
+        low = 0.0 if share == 0 else min(optimize.brentq(excess, 0, inside), share - result.critical[at] * error)
+        high = 1.0 if share == 1 else max(optimize.brentq(excess, inside, 1), share + result.critical[at] * error)
+        if result.rejected[at]:  # ½ is outside
+            low, high = (max(low, 0.5), high) if share > 0.5 else (low, min(high, 0.5))
+        else:
+            low, high = min(low, 0.5), max(high, 0.5)
+        assert result.superiority_low[at] == pytest.approx(max(0, low))
+        assert result.superiority_high[at] == pytest.approx(min(1, high))
+    assert result.rejected[-1] == separate
 
 
 @pytest.mark.parametrize(("a", "b"), [(PAIN_A, PAIN_B), (SLEEP_A, SLEEP_B), (SLEEP_B, [2.0, 7.0, 0.1])])
