@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from reports.analysis.verdicts import ABOVE, BELOW, TIED, UNDECIDED
+
 pytestmark = pytest.mark.integration
 
 
@@ -86,18 +88,21 @@ def test_report_prints_its_numbers_for_scripts(call, write_study, here):
     (pair,) = summary["pairs"]
     assert {pair["first"], pair["second"]} == {"SGD", "Adam"}
     assert pair["n"] == 6
-    assert pair["verdict"] in {"better", "worse", "tied", "undecided"}
+    assert pair["verdict"] in {*ABOVE, *BELOW, TIED, UNDECIDED}
     assert 2 / 64 <= pair["adjusted_p"] <= 1
-    assert pair["simultaneous_low"] <= pair["difference"] <= pair["simultaneous_high"]
+    assert pair["superiority_low"] <= pair["superiority"] <= pair["superiority_high"]
+    low, high = (float(str(pair[f"simultaneous_{end}"]).replace("Infinity", "inf")) for end in ("low", "high"))
+    assert low <= pair["shift"] <= high
+    assert set(summary["leaders"]) <= {"SGD", "Adam"}
     assert {label for tier in summary["tiers"] for label in tier} == {"SGD", "Adam"}
     assert {row["label"] for row in summary["estimates"]} == {"SGD", "Adam"}
     assert (here / summary["report"]).is_file()
-    assert summary["test"] == "max-t"
-    other = json.loads(call("report", path, "--json", "--test", "welch")[1])
-    assert other["test"] == "welch"
-    assert other["pairs"][0]["adjusted_p"] != pair["adjusted_p"]
+    assert (summary["test"], summary["paired"]) == ("rank", True)
+    other = json.loads(call("report", path, "--json", "--test", "bootstrap-t")[1])
+    assert (other["test"], other["paired"]) == ("bootstrap-t", True)
+    assert other["pairs"][0]["shift"] == pytest.approx(other["pairs"][0]["difference"])
     manifest = json.loads((here / "out/reports/toy_study/manifest.json").read_text(encoding="utf-8"))
-    assert manifest["comparison"]["test"] == "welch"
+    assert (manifest["comparison"]["test"], manifest["comparison"]["paired"]) == ("bootstrap-t", True)
 
 
 @pytest.mark.usefixtures("no_figures")

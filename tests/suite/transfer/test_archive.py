@@ -389,7 +389,7 @@ def test_two_versions_are_compared_from_the_command_line(call, write_study, here
     assert "test accuracy is significantly better for SGD and Adam" in out
     assert "Report: out/reports/toy_study_against_before/index.html" in out
     comparison = json.loads(call("compare", f"{path}@epochs=1", path, "--json")[1])
-    assert (comparison["before"], comparison["paired"], comparison["test"]) == ("toy_study@epochs=1", True, "max-t")
+    assert (comparison["before"], comparison["paired"], comparison["test"]) == ("toy_study@epochs=1", True, "rank")
     assert [row["label"] for row in comparison["changes"]] == ["SGD", "Adam"]
     assert {"what": "epochs", "before": "1", "after": "2"} in comparison["setup_differences"]
     for before in (path, f"{path}@epoch=1"):
@@ -421,8 +421,8 @@ def test_the_shipped_run_is_reported_without_a_store(call, write_study, here, mo
     assert status == 0
     assert "yours against shipped" in out
     assert "yours against shipped" in (here / "out/reports/toy_study@baseline/index.html").read_text(encoding="utf-8")
-    report = json.loads(call("report", path, "--baseline", "--test", "welch", "--json")[1])
-    assert (report["test"], report["yours"]["test"], report["yours"]["paired"]) == ("welch", "welch", True)
+    report = json.loads(call("report", path, "--baseline", "--test", "bootstrap-t", "--json")[1])
+    assert (report["test"], report["yours"]["test"], report["yours"]["paired"]) == ("bootstrap-t", "bootstrap-t", True)
     status, _, err = call("report", "quick", "--baseline")
     assert status == 2
     wording(err)

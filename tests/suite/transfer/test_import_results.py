@@ -185,14 +185,15 @@ def test_an_invalid_command_is_one_error(call, here, write_study, command, wordi
 
 @pytest.mark.usefixtures("no_figures")
 def test_an_imported_study_is_recorded_reported_and_compared_but_not_run(call, here, wording):
-    """A file becomes a page with Welch's verdicts. Nothing is recorded twice, and a second import is compared with it."""
+    """A page compares independent repeats. Nothing is recorded twice, and a second import is compared with the first."""
     save(values(repeats=range(8)), here / "a.csv")
     status, out, err = call("import", "a.csv", "--study", "mine")
     assert status == 0, err
     assert "SGD" in out
     assert "out/reports/mine/index.html" in out
     report = json.loads(call("report", "mine", "--json")[1])
-    assert report["test"] == "welch"
+    assert (report["test"], report["paired"]) == ("rank", False)
+    assert "independent runs (Neubert and Brunner 2007)" in report["test_described"]
     assert report["estimates"][0]["label"] == "Adam"
     accuracies = values(repeats=range(8)).query("optimizer == 'Adam' and epoch == 3 and metric == 'test/accuracy'")[
         "value"
@@ -201,7 +202,9 @@ def test_an_imported_study_is_recorded_reported_and_compared_but_not_run(call, h
     assert all(pair["variance_reduction"] is None for pair in report["pairs"])
     assert {target["epoch_horizon"] for target in report["targets"]} == {3}
     assert not any("second" in target or "step" in target for target in report["targets"])
-    assert json.loads(call("report", "mine", "--test", "max-t", "--json")[1])["test"] == "max-t"
+    means = json.loads(call("report", "mine", "--test", "bootstrap-t", "--json")[1])
+    assert (means["test"], means["paired"]) == ("bootstrap-t", False)
+    assert "independent runs" in means["test_described"]
     page = (here / "out/reports/mine/index.html").read_text(encoding="utf-8")
     for absent in ("Examples/s", "same seeds", "paired by seed", "float32", "from pairing", "<b>Lion", "#settings"):
         assert absent not in page, absent
@@ -232,6 +235,10 @@ def test_an_imported_study_is_recorded_reported_and_compared_but_not_run(call, h
     comparison = json.loads(call("compare", "mine", "new", "--json")[1])
     wording(comparison["unpaired_reason"])
     assert {change["verdict"] for change in comparison["changes"]} == {"better"}
+    assert (comparison["test"], comparison["paired"]) == ("rank", False)
+    means = json.loads(call("compare", "mine", "new", "--test", "bootstrap-t", "--json")[1])
+    assert (means["test"], means["paired"]) == ("bootstrap-t", False)
+    assert {change["verdict"] for change in means["changes"]} == {"better"}
 
 
 @pytest.mark.usefixtures("no_figures")
