@@ -164,7 +164,7 @@ def test_the_interval_of_superiority_by_its_formula(test, separate) -> None:
             low, high = min(low, 0.5), max(high, 0.5)
         assert result.superiority_low[at] == pytest.approx(max(0, low))
         assert result.superiority_high[at] == pytest.approx(min(1, high))
-    assert result.rejected[-1] == separate
+    assert (result.superiority[-1] == 0) == separate
 
 
 @pytest.mark.parametrize(("a", "b"), [(PAIN_A, PAIN_B), (SLEEP_A, SLEEP_B), (SLEEP_B, [2.0, 7.0, 0.1])])
