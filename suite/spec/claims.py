@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from itertools import combinations
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, Self
 
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
@@ -18,8 +18,6 @@ from suite.trials import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-    from suite.spec.study import Entry, Study
 
 METRICS = ("test/accuracy", "test/loss", "train/accuracy", "train/loss")
 SCORE = "score"
@@ -238,7 +236,35 @@ class Claims(Table):
     claim: Annotated[tuple[Claim, ...], Field(strict=False)] = ()
 
 
-def claim_digest(claim: Claim, study: Study) -> str:
+class ClaimedEntry(Protocol):
+    """What the check of claims reads of `suite.spec.study.Entry`."""
+
+    @property
+    def name(self) -> str:
+        """The label."""
+
+    @property
+    def schedule(self) -> object:
+        """The schedule of the learning rate, if there is one."""
+
+
+class ClaimedStudy(Protocol):
+    """What the check of claims reads of `suite.spec.study.Study`, which imports this module."""
+
+    @property
+    def score(self) -> str:
+        """The metric that optimizers are compared by."""
+
+    @property
+    def margin(self) -> float:
+        """Its equivalence margin."""
+
+    @property
+    def optimizer(self) -> Sequence[ClaimedEntry]:
+        """The optimizers."""
+
+
+def claim_digest(claim: Claim, study: ClaimedStudy) -> str:
     """Return 16 hexadecimal digits of the SHA-256 of a claim's text, its statements, and the study's score and margin."""
     described = [
         item.model_dump(exclude_defaults=True, include=set(Statement.model_fields)) for item in claim.statements
@@ -247,7 +273,7 @@ def claim_digest(claim: Claim, study: Study) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def claim_errors(claims: Sequence[Claim], studies: Mapping[str, Study]) -> Iterator[UserError]:
+def claim_errors(claims: Sequence[Claim], studies: Mapping[str, ClaimedStudy]) -> Iterator[UserError]:
     """Yield an error for each label, part, margin and id that does not fit the studies.
 
     Args:
@@ -264,7 +290,7 @@ def claim_errors(claims: Sequence[Claim], studies: Mapping[str, Study]) -> Itera
             yield from (error.within(f"claim[{number}]{inner}.") for error in _statement_errors(statement, studies))
 
 
-def _statement_errors(statement: Statement, studies: Mapping[str, Study]) -> Iterator[UserError]:
+def _statement_errors(statement: Statement, studies: Mapping[str, ClaimedStudy]) -> Iterator[UserError]:
     parts = [part for part in studies if part]
     for part in statement.problem:
         if part not in parts:
@@ -276,7 +302,7 @@ def _statement_errors(statement: Statement, studies: Mapping[str, Study]) -> Ite
     yield from unknown or _unfit_parts(statement, chosen)
 
 
-def _unknown_labels(statement: Statement, studies: Sequence[Study]) -> Iterator[UserError]:
+def _unknown_labels(statement: Statement, studies: Sequence[ClaimedStudy]) -> Iterator[UserError]:
     known = list(dict.fromkeys(entry.name for study in studies for entry in study.optimizer))
     for key in (statement.form, "than"):
         labels = getattr(statement, key)
@@ -288,7 +314,7 @@ def _unknown_labels(statement: Statement, studies: Sequence[Study]) -> Iterator[
                 yield UserError(key, problem, did_you_mean(label, known), f"Choose from: {', '.join(known)}")
 
 
-def _unfit_parts(statement: Statement, studies: Mapping[str, Study]) -> Iterator[UserError]:
+def _unfit_parts(statement: Statement, studies: Mapping[str, ClaimedStudy]) -> Iterator[UserError]:
     """Yield an error for each pair and part that has no measurement, and for each that has no margin or learning rate."""
     entries = {part: {entry.name: entry for entry in study.optimizer} for part, study in studies.items()}
     parts = {pair: [part for part in studies if {*pair} - {""} <= entries[part].keys()] for pair in statement.pairs}
@@ -310,5 +336,5 @@ def _unfit_parts(statement: Statement, studies: Mapping[str, Study]) -> Iterator
         yield UserError("measure", problem, "Measure another optimizer")
 
 
-def _has_schedule(entry: Entry | None) -> bool:
+def _has_schedule(entry: ClaimedEntry | None) -> bool:
     return entry is not None and entry.schedule is not None
