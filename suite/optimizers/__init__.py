@@ -17,14 +17,19 @@ from suite.optimizers.adadelta import AdaDelta
 from suite.optimizers.adagrad import AdaGrad
 from suite.optimizers.adam import Adam
 from suite.optimizers.adamax import AdaMax
+from suite.optimizers.adamw import AdamW
+from suite.optimizers.lion import Lion
 from suite.optimizers.momentum import Momentum
 from suite.optimizers.nadam import NAdam
 from suite.optimizers.nadam_paper import NAdamPaper
+from suite.optimizers.nadamw import NAdamW
 from suite.optimizers.nag import NAG
 from suite.optimizers.nag_paper import NAGPaper
 from suite.optimizers.newton import Newton
 from suite.optimizers.options import constructor_arguments, constructor_options, resolve_options
 from suite.optimizers.rmsprop import RMSProp
+from suite.optimizers.schedule_free_adamw import ScheduleFreeAdamW
+from suite.optimizers.schedule_free_sgd import ScheduleFreeSGD
 from suite.optimizers.sgd import SGD
 from suite.plugins import load_object
 
@@ -36,12 +41,17 @@ __all__ = [
     "AdaGrad",
     "AdaMax",
     "Adam",
+    "AdamW",
+    "Lion",
     "Momentum",
     "NAGPaper",
     "NAdam",
     "NAdamPaper",
+    "NAdamW",
     "Newton",
     "RMSProp",
+    "ScheduleFreeAdamW",
+    "ScheduleFreeSGD",
     "constructor_arguments",
     "constructor_options",
     "describe",
@@ -62,6 +72,11 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     "nadam": NAdam,
     "nadam_paper": NAdamPaper,
     "newton": Newton,
+    "adamw": AdamW,
+    "nadamw": NAdamW,
+    "lion": Lion,
+    "schedule_free_sgd": ScheduleFreeSGD,
+    "schedule_free_adamw": ScheduleFreeAdamW,
 }
 
 _RENAMED = {"takes_loss": "requires_loss_fn", "most_parameters": "max_parameters"}

@@ -44,6 +44,17 @@ def add_quotient_(x: Tensor, factor: Number, a: Tensor, b: Tensor) -> Tensor:
     return x.add_(factor * (a / b)) if isinstance(factor, Tensor) else x.addcdiv_(a, b, value=factor)
 
 
+def larger(a: Number, b: Number) -> Number:
+    """Return the larger of two floats, or of two tensors."""
+    return torch.maximum(a, b) if isinstance(a, Tensor) and isinstance(b, Tensor) else max(a, b)
+
+
+def decay_(theta: Tensor, lr: Number, weight_decay: float) -> None:
+    """Compute θ ← θ − η λ θ in place: weight decay apart from the gradient."""
+    if weight_decay != 0:
+        theta.mul_(1 - lr * weight_decay)
+
+
 def _number(value: object) -> float:
     """Return a real number as a float, and NaN, which fails every comparison, for anything else."""
     return float(value) if not isinstance(value, bool) and isinstance(value, Real) else math.nan
@@ -73,6 +84,8 @@ OPTIONS: dict[str, _Check] = {
     "weight_decay": _NOT_NEGATIVE,
     "bias_correction": _FLAG,
     "eps_inside_sqrt": _FLAG,
+    "momentum_schedule": _FLAG,
+    "momentum_decay": _NOT_NEGATIVE,
     "damping": _NOT_NEGATIVE,
     "indefinite": (
         '"absolute", "shift" or "keep"',
@@ -124,8 +137,13 @@ class Rule(Optimizer):
 
     A subclass sets `rule` and the names of its state tensors. The rule is called as `rule(theta, g, *state, **options)`.
     All tensors have the parameter's shape; the rule changes them in place, except g. Its keyword-only arguments select
-    the options that it gets: those of the constructor, and `t`, the number of the parameter's steps (1 in the first).
-    State tensors start at zero, with the parameter's shape, dtype and device. The state also has the step count `step`.
+    the options that it gets: those of the constructor, `t`, the number of the parameter's steps (1 in the first), and the
+    numbers in `number_names`. Weight decay λ θ is added to g before the call, unless `weight_decay` is among the arguments:
+    then the rule applies the decay itself.
+
+    State tensors have the parameter's shape, dtype and device. They start at zero, those in `copied_names` at the
+    parameter. The state also has the step count `step`, and the numbers in `number_names`, which start at 0. In each step
+    they become the results of `next_numbers`, which is called with them and with options by name, like the rule.
 
     Args:
         params: Parameters, named parameters, or groups of them with their own options.
@@ -137,6 +155,9 @@ class Rule(Optimizer):
 
     rule: ClassVar[Callable[..., None]]
     state_names: ClassVar[tuple[str, ...]] = ()
+    copied_names: ClassVar[tuple[str, ...]] = ()
+    number_names: ClassVar[tuple[str, ...]] = ()
+    next_numbers: ClassVar[Callable[..., tuple[Number, ...]]]
     _is_capturable = _is_compiled = False
     _apply = staticmethod(_apply_rule)
 
@@ -145,7 +166,7 @@ class Rule(Optimizer):
         super().__init__(params, defaults)
 
     def capturable(self) -> None:
-        """Keep step counts and learning rates in tensors beside the parameters from now on.
+        """Keep step counts, numbers of the state and learning rates in tensors beside the parameters from now on.
 
         A step can then be captured in a CUDA graph, and a compiled step is not compiled again for each value. Construct
         learning-rate schedulers before: they would compute with the tensor otherwise. Load a state before a step is
@@ -156,7 +177,8 @@ class Rule(Optimizer):
             if group["params"]:
                 group["lr"] = torch.as_tensor(group["lr"], dtype=torch.float64, device=group["params"][0].device)
         for param, state in self.state.items():
-            state["step"] = torch.as_tensor(state["step"], dtype=torch.float64, device=param.device)
+            for name in ("step", *self.number_names):
+                state[name] = torch.as_tensor(state[name], dtype=torch.float64, device=param.device)
 
     def compile(self) -> None:
         """Compile the steps from now on: one pass over the elements. It needs a C++ compiler and takes seconds once.
@@ -197,28 +219,43 @@ class Rule(Optimizer):
             _check_gradients(type(self).__name__, group)
         names = _keyword_arguments(self.rule)
         for group in self.param_groups:
-            options = {name: group[name] for name in names if name in group}
+            options = {name: value for name, value in group.items() if name != "params"}
             if not self._is_capturable:
                 options["lr"] = float(options["lr"])
+            weight_decay = 0.0 if "weight_decay" in names else group["weight_decay"]
             for param in group["params"]:
                 if param.grad is not None:
-                    state = self._next_state(param)
-                    if "t" in names:
-                        options["t"] = state["step"] if self._is_capturable else int(state["step"])
+                    state = self._next_state(param, options)
+                    options["t"] = state["step"] if self._is_capturable else int(state["step"])
+                    options |= {name: state[name] for name in self.number_names}
                     tensors = (param.detach(), param.grad, *(state[name] for name in self.state_names))
                     for block in (tensors,) if self._is_compiled else _blocks(tensors):
-                        self._apply(self.rule, block, group["weight_decay"], options)
+                        self._apply(self.rule, block, weight_decay, {n: options[n] for n in names if n in options})
         return loss
 
-    def _next_state(self, param: Tensor) -> dict[str, Any]:
-        """Return the state of a parameter with its step count increased by 1."""
+    def _next_state(self, param: Tensor, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the state of a parameter with its step count increased by 1, and with the next numbers."""
         state: dict[str, Any] = self.state[param]
         if not state:
-            state["step"] = torch.zeros((), dtype=torch.float64, device=param.device) if self._is_capturable else 0
+            for name in ("step", *self.number_names):
+                state[name] = torch.zeros((), dtype=torch.float64, device=param.device) if self._is_capturable else 0
             for name in self.state_names:
-                state[name] = torch.zeros_like(param, memory_format=torch.preserve_format)
+                first = torch.clone if name in self.copied_names else torch.zeros_like
+                state[name] = first(param.detach(), memory_format=torch.preserve_format)
         state["step"] += 1
+        if self.number_names:
+            self._update_numbers(state, {**options, "t": state["step"]})
         return state
+
+    def _update_numbers(self, state: dict[str, Any], options: Mapping[str, Any]) -> None:
+        """Replace the numbers of a state by the next ones, in place if they are tensors that a captured step reads."""
+        given = {name: options[name] for name in _keyword_arguments(self.next_numbers)}
+        numbers = self.next_numbers(*(state[name] for name in self.number_names), **given)
+        for name, value in zip(self.number_names, numbers, strict=True):
+            if self._is_capturable:
+                state[name].copy_(value)
+            else:
+                state[name] = float(value)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters with their own options; the constructor's options are the defaults.
@@ -239,10 +276,18 @@ class Rule(Optimizer):
         if self._is_capturable:
             self.capturable()
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load a state; raise ValueError if it is another class's, or if an option is missing or out of its range."""
+        state = {  # a tensor would be cast to the parameter's dtype
+            key: {name: _item(x) if name in self.number_names else x for name, x in entries.items()}
+            for key, entries in state_dict["state"].items()
+        }
+        super().load_state_dict({**state_dict, "state": state})
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Set a copy of the state of `load_state_dict` or pickle; raise ValueError if it is another class's."""
         name = type(self).__name__
-        expected = {"step", *self.state_names}
+        expected = {"step", *self.state_names, *self.number_names}
         for entries in state["state"].values():
             if entries.keys() != expected:
                 raise ValueError(f"state_dict: expected the state of {name}, {sorted(expected)}, got {sorted(entries)}")

@@ -15,6 +15,7 @@ from suite.optimizers.base import Rule
 DOCUMENT = Path(__file__).parents[2] / "docs" / "sources.md"
 TEXT = DOCUMENT.read_text(encoding="utf-8") if DOCUMENT.is_file() else ""
 SYMBOLS = {"η": 0.01, "γ": 0.9, "β": 0.9, "α": 0.9, "ρ": 0.9, "β₁": 0.9, "β₂": 0.999, "ε": 1e-8}
+SYMBOLS |= {"λ": 0.01, "ψ": 0.004}
 OPTIONS = {  # a symbol of an option, where a class has it
     "lr": SYMBOLS["η"],
     "momentum": SYMBOLS["γ"],
@@ -95,6 +96,15 @@ def test_what_a_document_prints_is_what_the_setting_computes(row, steps):
     assert _holds(relation, printed, _path(cls, options, start, gradients, [1.0] * 60))
 
 
+@pytest.fixture
+def _double():
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)  # in which torch's NAdam keeps its product
+    yield
+    torch.set_default_dtype(before)
+
+
+@pytest.mark.usefixtures("_double")
 @pytest.mark.parametrize("row", _rows("Equalities", 4) if TEXT else [], ids=" ".join)
 def test_an_equality_holds(row, steps):
     """Both sides take 60 steps under the same gradients, at a constant or a falling η, and end as the row says."""
@@ -104,7 +114,17 @@ def test_an_equality_holds(row, steps):
     assert _holds(relation, one, other)
 
 
-DOCSTRING = {"η": "lr", "γ": "momentum", "d": "dampening", "α": "alpha", "ρ": "rho", "ε": "eps"}
+DOCSTRING = {
+    "η": "lr",
+    "γ": "momentum",
+    "β": "momentum",
+    "d": "dampening",
+    "α": "alpha",
+    "ρ": "rho",
+    "ε": "eps",
+    "λ": "weight_decay",
+    "ψ": "momentum_decay",
+}
 
 
 @pytest.mark.parametrize("correction", [False, True])
@@ -115,10 +135,12 @@ def test_the_formula_of_a_docstring_is_what_the_class_computes(key, correction, 
     defaults = describe(key)["defaults"]
     options = {"lr": 0.05, **({"bias_correction": True} if correction and "bias_correction" in defaults else {})}
     options |= {"dampening": 0.3} if "dampening" in defaults else {}
+    options |= {"momentum_schedule": correction} if "momentum_schedule" in defaults else {}
+    options |= {"weight_decay": 0.1} if "λ" in describe(key)["formula"] else {}
     values = defaults | options
     symbols = {symbol: values[name] for symbol, name in DOCSTRING.items() if name in values}
     symbols |= dict(zip(("β₁", "β₂"), values.get("betas", ()), strict=False))
-    symbols |= {"bias_correction": values.get("bias_correction", False)}
+    symbols |= {name: values.get(name, False) for name in ("bias_correction", "momentum_schedule")}
     steps_taken = walk(describe(key)["formula"], start, gradients, symbols)
     assert _apart(steps_taken, _path(cls, options, start, gradients, [1.0] * 60)) <= EQUAL
 

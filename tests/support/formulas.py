@@ -1,7 +1,7 @@
 """Parse update rules in mathematical notation and execute them: v ← γ v + η g; v̂ = v/(1−γᵗ); θ ← θ − v̂.
 
 Formulas in docstrings and documents are tested against the classes in this way. A product needs no sign, ² and ᵗ are powers,
-√x and √(...) roots, |g| an absolute value, ⁻¹ an inverse, and `X with option, else Y` is X if the option is true.
+√x and √(...) roots, a^x a power, |g| an absolute value, ⁻¹ an inverse, and `X with option, else Y` is X if the option is true.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 TOKEN = re.compile(r"\s*(\*\*|[^\W\d]\w*|\d+(?:\.\d+)?(?:e-?\d+)?|[-+*/(),])")
-FUNCTIONS = {"sqrt": sqrt, "max": max, "abs": abs}
-SIGNS = {"−": "-", "·": "*", "²": "**2", "ᵗ": "**t", "⁻¹": "**(-1)", "\u0302": "_hat", "₁": "1", "₂": "2"}
+FUNCTIONS = {"sqrt": sqrt, "max": max, "abs": abs, "sign": lambda x: (x > 0) - (x < 0)}
+SIGNS = {"−": "-", "·": "*", "^": "**", "²": "**2", "ᵗ": "**t", "⁻¹": "**(-1)", "\u0302": "_hat", "₁": "1", "₂": "2"}
 
 
 def python(formula: str) -> str:
@@ -55,7 +55,9 @@ def statements(rule: str) -> list[tuple[str, Any]]:
 def walk(
     rule: str, start: Sequence[float], gradients: Sequence[Sequence[float]], symbols: Mapping[str, Any]
 ) -> list[list[float]]:
-    """Return the positions of a rule after each step in Python floats, each coordinate by itself; state starts at zero.
+    """Return the positions of a rule after each step in Python floats, each coordinate by itself.
+
+    The state z and x starts at θ, other state at zero.
 
     Args:
         rule: Lines separated by semicolons, each `name ← formula` or `name = formula`.
@@ -65,7 +67,7 @@ def walk(
     """
     lines, paths = statements(rule), []
     for i, first in enumerate(start):
-        names: dict[str, Any] = defaultdict(float, {"θ": first}) | FUNCTIONS
+        names: dict[str, Any] = defaultdict(float, {"θ": first, "z": first, "x": first}) | FUNCTIONS
         path = []
         for t, g in enumerate(gradients, 1):
             values = {

@@ -53,6 +53,12 @@ def step(optimizer):
         optimizer.step()
 
 
+def state_tensors(optimizer, param):
+    """Return the state of a parameter that has its shape, by name: all except the step count and other numbers."""
+    numbers = ("step", *getattr(optimizer, "number_names", ()))
+    return {name: x for name, x in optimizer.state[param].items() if name not in numbers}
+
+
 def values(params):
     """Return copies of the parameters."""
     return [param.detach().clone() for param in params]
@@ -91,7 +97,7 @@ def test_descends(kind):
     """Four hundred steps reduce the loss of a quadratic to less than a hundredth, with every coordinate nearer to zero."""
     params = parameters()
     before, first = values(params), loss_of(params).item()
-    options = {"lr": 0.1} if kind == "adagrad" else {}
+    options = {"lr": 0.1} if kind in {"adagrad", "schedule_free_sgd"} else {}
     advance(make(kind, params, **options), params, 400)
     assert loss_of(params).item() < 0.01 * first
     assert all((x.abs() < y.abs()).all() for x, y in zip(params, before, strict=True))
@@ -106,8 +112,7 @@ def test_keeps_dtype(kind, dtype):
     advance(make(kind, exact), exact, 10)
     for param, expected, start in zip(params, exact, parameters(dtype), strict=True):
         assert param.dtype is dtype
-        state = {name: x for name, x in optimizer.state[param].items() if name != "step"}
-        assert all(x.dtype is dtype and x.shape == param.shape for x in state.values())
+        assert all(x.dtype is dtype and x.shape == param.shape for x in state_tensors(optimizer, param).values())
         # each step rounds the parameter, of size 1, and the change, by about half an ulp
         assert torch.allclose(param.double(), expected, rtol=0, atol=25 * torch.finfo(dtype).eps)
         assert param.numel() == 0 or not torch.equal(param, start)
@@ -139,7 +144,7 @@ def test_resume_casts_state_to_the_parameter(rule_kind):
     other.load_state_dict(optimizer.state_dict())
     for param in params:
         assert other.state[param]["step"] == 3
-        assert all(x.dtype is torch.float64 for name, x in other.state[param].items() if name != "step")
+        assert all(x.dtype is torch.float64 for x in state_tensors(other, param).values())
     advance(other, params, 1)
     assert other.state[params[0]]["step"] == 4
 
@@ -321,7 +326,7 @@ def test_reduces_on_plateau(key):
     scheduler.step(1.0)
     scheduler.step(1.0)
     assert optimizer.param_groups[0]["lr"] == 0
-    if "momentum" not in optimizer.defaults:  # a velocity keeps moving θ
+    if "momentum" not in optimizer.defaults and key != "schedule_free_adamw":  # a velocity or an average keeps moving θ
         before = values(params)
         advance(optimizer, params, 1)
         assert identical(params, before)
@@ -368,8 +373,7 @@ def test_memory_format(rule_kind):
         optimizer = make(rule_kind, [param])
         (param**2).sum().backward()
         optimizer.step()  # this step creates the state
-        state = [x for name, x in optimizer.state[param].items() if name != "step"]
-        assert all(x.stride() == param.stride() for x in state)
+        assert all(x.stride() == param.stride() for x in state_tensors(optimizer, param).values())
         advance(optimizer, [param], 2)
     assert last.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(plain, last)
@@ -404,6 +408,9 @@ BAD = [
     ("eps", float("nan")),
     ("bias_correction", 1),
     ("eps_inside_sqrt", "yes"),
+    ("momentum_schedule", 1),
+    ("momentum_decay", -0.1),
+    ("momentum_decay", float("inf")),
     ("damping", -1.0),
     ("damping", float("inf")),
     ("indefinite", "abs"),
@@ -438,14 +445,14 @@ def test_invalid_options_are_errors(key, name, value):
 
 def test_every_rule_with_a_divisor_has_an_eps(key):
     """Every rule that divides by a root or a maximum has an ε, which cannot be 0; the others have none."""
-    divides = key not in {"sgd", "momentum", "nag", "nag_paper"}
+    divides = key not in {"sgd", "momentum", "nag", "nag_paper", "lion", "schedule_free_sgd"}
     assert ("eps" in OPTIMIZERS[key](parameters()).defaults) is divides
 
 
 def test_zero_gradients_move_nothing(rule_kind):
-    """Gradients that are always zero do not give 0/0: the parameter stays."""
+    """Gradients that are always zero do not give 0/0: without decay, the parameter stays."""
     params = parameters()
-    optimizer = make(rule_kind, params)
+    optimizer = make(rule_kind, params, weight_decay=0.0)
     for _ in range(3):
         for param in params:
             param.grad = torch.zeros_like(param)
@@ -513,7 +520,7 @@ def test_step_hooks(key):
     assert calls == ["before", "after"]
 
 
-EVERY_OPTION = {"bias_correction": True, "eps_inside_sqrt": True, "weight_decay": 0.1}
+EVERY_OPTION = {"bias_correction": True, "eps_inside_sqrt": True, "momentum_schedule": True, "weight_decay": 0.1}
 
 
 def all_options(key):
@@ -550,6 +557,24 @@ def test_capturable(rule_kind, more):
     assert all(torch.allclose(x, y, rtol=1e-12, atol=0) for x, y in zip(params, others, strict=True))
 
 
+def test_capturable_resumes_exactly(rule_kind):
+    """In float32, too, a state that is loaded again gives bit-for-bit identical steps: its numbers are not rounded."""
+    params, others = parameters(torch.float32), parameters(torch.float32)
+    optimizer, first = make(rule_kind, params), make(rule_kind, others)
+    for one in (optimizer, first):
+        one.capturable()
+    advance(optimizer, params, 6)
+    advance(first, others, 3)
+    second = make(rule_kind, others)
+    second.capturable()
+    second.load_state_dict(first.state_dict())
+    advance(second, others, 3)
+    assert identical(params, others)
+    for name in ("step", *optimizer.number_names):
+        assert optimizer.state[params[0]][name] == second.state[others[0]][name]
+        assert second.state[others[0]][name].dtype is torch.float64
+
+
 def test_capturable_writes_in_place(rule_kind):
     """No tensor that a step reads or writes is replaced, so a captured step can be replayed."""
     params = parameters()
@@ -570,7 +595,7 @@ def test_blocks_change_nothing(rule_kind, monkeypatch):
         param = start.clone().requires_grad_()
         optimizer = make(rule_kind, [param], weight_decay=0.1)
         advance(optimizer, [param], 3)
-        ends.append([param, *(x for name, x in optimizer.state[param].items() if name != "step")])
+        ends.append([param, *state_tensors(optimizer, param).values()])
     assert all(torch.allclose(x, y, rtol=1e-12, atol=0) for x, y in zip(*ends, strict=True))
     assert not torch.equal(ends[0][0], start)
 

@@ -29,13 +29,25 @@ DEFAULTS = {
     "nadam": {"lr": 0.01, "betas": (0.9, 0.999), "eps": 1e-8},
     "nadam_paper": {"lr": 0.01, "betas": (0.9, 0.999), "eps": 1e-8},
     "newton": {"lr": 1.0, "damping": 0.0, "indefinite": "absolute", "diagonal": False, "eps": 1e-6},
+    "adamw": {"lr": 0.001, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.01},
+    "nadamw": {
+        "lr": 0.001,
+        "betas": (0.9, 0.999),
+        "eps": 1e-8,
+        "weight_decay": 0.01,
+        "momentum_schedule": False,
+        "momentum_decay": 0.004,
+    },
+    "lion": {"lr": 0.0001, "betas": (0.9, 0.99)},
+    "schedule_free_sgd": {"lr": 1.0, "momentum": 0.9},
+    "schedule_free_adamw": {"lr": 0.0025, "betas": (0.9, 0.999), "eps": 1e-8},
 }
 
 
 def test_every_optimizer_has_its_defaults():
-    """The keys and defaults are those of the specification; weight decay is 0 in all."""
+    """The keys and defaults are those of the specification; weight decay is 0 unless stated."""
     assert {key: describe(key)["defaults"] for key in OPTIMIZERS} == {
-        key: {**options, "weight_decay": 0.0} for key, options in DEFAULTS.items()
+        key: {"weight_decay": 0.0, **options} for key, options in DEFAULTS.items()
     }
 
 
@@ -51,15 +63,17 @@ def test_groups_have_the_options_of_the_constructor(key):
 
 @pytest.mark.parametrize("key", OPTIMIZERS)
 def test_descriptions(key):
-    """Each description has a line, a formula for θ, and a source with a year and the section of a document."""
+    """Each description has a line, a formula for θ, and a source with a year and a section or an arXiv number."""
     description = describe(key)
     assert description["key"] == key
     assert description["class"] == OPTIMIZERS[key].__name__
     assert description["summary"].endswith(".")
     assert "\n" not in description["summary"] + description["formula"] + description["source"]
-    assert "θ ← θ − " in description["formula"]
+    assert re.search(r"θ ← (θ − |\(1−β₁?\) z \+ )", description["formula"])
     assert re.search(r"\d{4}", description["source"])
-    assert re.search(r"\b[PN],? (listing )?\d.* in docs/sources\.md", description["source"])
+    assert re.search(
+        r"\b[PN],? (listing )?\d.* in docs/sources\.md|arXiv \d{4}\.\d{5}.*; docs/sources\.md", description["source"]
+    )
 
 
 def test_description_of_one():

@@ -1,6 +1,7 @@
 """The update rules: first steps by hand, a plain reference for each rule, the classes of torch, and their equalities."""
 
 import copy
+import inspect
 import itertools
 import math
 import pickle
@@ -16,6 +17,7 @@ from pytest import approx  # noqa: PT013 (short in tables)
 from suite.optimizers import OPTIMIZERS, Momentum
 from suite.optimizers.adagrad import adagrad_update
 from suite.optimizers.base import Rule
+from suite.optimizers.schedule_free import average_weights
 from suite.optimizers.sgd import sgd_update
 
 RULES = [key for key, cls in OPTIMIZERS.items() if issubclass(cls, Rule)]
@@ -65,6 +67,7 @@ GRADIENTS = _gradients()
 
 ROOT = math.sqrt(4.75 / 0.4375)  # √v̂ of the second step with β₂ = 0.75: v = 0.75 + 4, over 1 − 0.75²
 ADADELTA = 1 - 0.5 * math.sqrt(3)
+HALVES = {"lr": 0.1, "betas": (0.5, 0.75), "eps": 2.0}
 
 BY_HAND = [  # key, options, gradients, positions from 1
     # 1 − 0.1·2; 0.8 + 0.1·4
@@ -117,6 +120,36 @@ BY_HAND = [  # key, options, gradients, positions from 1
         (2, -4),
         (0.9, approx(0.9 + 0.1 * 4 / (ROOT + 2), rel=1e-14)),
     ),
+    # m̂ and v̂ as Adam's: 1 − 0.1·(2/4 + 0.5·1); 0.9 − 0.1·(−2/(√v̂ + 2) + 0.5·0.9)
+    ("adamw", {**HALVES, "weight_decay": 0.5}, (2, -4), (approx(0.9, rel=1e-14), 0.855 + 0.2 / (ROOT + 2))),
+    # n as NAdam's, 3 and −11/3: 1 − 0.1·(3/4 + 0.5·1); 0.875 − 0.1·(−11/3/(√v̂ + 2) + 0.5·0.875)
+    (
+        "nadamw",
+        {**HALVES, "weight_decay": 0.5},
+        (2, -4),
+        (0.875, approx(0.875 - 0.04375 + 0.1 * (11 / 3) / (ROOT + 2), rel=1e-14)),
+    ),
+    # ψ = 0, so μ = μ₁ = 0.5/2: w = 0.75, w₁ = 0.9375, m = 1, n = 0.25/0.9375 + 2 = 34/15, 1 − 0.1·(34/15)/4;
+    # w = 0.9375, w₁ = 0.984375, m = −1.5, n = −0.375/0.984375 − 3/0.9375
+    (
+        "nadamw",
+        {**HALVES, "weight_decay": 0.0, "momentum_schedule": True, "momentum_decay": 0.0},
+        (2, -4),
+        (1 - 0.1 * 34 / 60, approx(1 - 0.1 * 34 / 60 + 0.1 * (0.375 / 0.984375 + 3.2) / (ROOT + 2), rel=1e-14)),
+    ),
+    # c = 1, 1 − 0.1·(1 + 0.5·1); m = 0.25·2, c = 0.25 − 2 < 0, 0.85 − 0.1·(−1 + 0.5·0.85)
+    ("lion", {"lr": 0.1, "betas": (0.5, 0.75), "weight_decay": 0.5}, (2, -4), (0.85, approx(0.9075, rel=1e-14))),
+    # The past prevails: m = 0.5, c = 0.9·0.5 − 0.1·1 > 0; m = 0.375 − 0.25 = 0.125, c = 0.9·0.125 − 0.1·4 < 0
+    ("lion", {"lr": 0.1, "betas": (0.9, 0.75)}, (2, -1, -4), (0.9, 0.8, 0.9)),
+    # z = 0.8, c = 1, x = 0.8; z = 1.2, c = 1/2, x = 1, θ = 0.6 + 0.5; z = 1, c = 1/3, x = 1, θ = 1
+    ("schedule_free_sgd", {"lr": 0.1, "momentum": 0.5}, (2, -4, 2), (0.8, 1.1, approx(1.0, rel=1e-14))),
+    # v̂ as Adam's: z = 1 − 0.1·(2/4 + 0.5·1) = x; z = 0.9 − 0.1·(−4/(√v̂ + 2) + 0.45), x = (0.9 + z)/2, θ = 0.75 z + 0.225
+    (
+        "schedule_free_adamw",
+        {**HALVES, "weight_decay": 0.5},
+        (2, -4),
+        (0.9, approx(0.75 * (0.855 + 0.4 / (ROOT + 2)) + 0.225, rel=1e-14)),
+    ),
 ]
 
 
@@ -127,7 +160,8 @@ def test_first_steps_by_hand(key, options, gradients, positions):
     assert path == [approx(x, rel=1e-15) if isinstance(x, float) else x for x in positions]
 
 
-# ---- References in Python floats: the change to subtract at step t; s is the state, which starts at zero
+# ---- References in Python floats: the change to subtract at step t; s is the state, which starts at zero, with s["θ"], the
+# parameter, and s["θ₀"], its first value. A reference without the argument weight_decay gets g + λ θ as g.
 
 
 def sgd(g, t, s, *, lr):
@@ -210,14 +244,59 @@ def nadam_paper(g, t, s, *, lr, betas, eps):
     return lr * (betas[0] * mean + (1 - betas[0]) * g) / (1 - betas[0] ** t) / (math.sqrt(square) + eps)
 
 
+def adamw(g, t, s, *, lr, betas, eps, weight_decay):
+    """η m̂/(√v̂ + ε) + η λ θ."""
+    mean, square = moments(g, t, s, betas)
+    return lr * mean / (math.sqrt(square) + eps) + lr * weight_decay * s["θ"]
+
+
+def nadamw(g, t, s, *, lr, betas, eps, weight_decay, momentum_schedule, momentum_decay):
+    """NAdam's change + η λ θ; with the schedule NAdam's with the products of all μ, as Dozat prints it."""
+    mean, square = moments(g, t, s, betas)
+    ahead = betas[0] * mean + (1 - betas[0]) * g / (1 - betas[0] ** t)
+    if momentum_schedule:
+        mu = [betas[0] * (1 - 0.5 * 0.96 ** (k * momentum_decay)) for k in range(1, t + 2)]
+        ahead = mu[t] * s["m"] / (1 - math.prod(mu)) + (1 - mu[t - 1]) * g / (1 - math.prod(mu[:t]))
+    return lr * ahead / (math.sqrt(square) + eps) + lr * weight_decay * s["θ"]
+
+
+def lion(g, t, s, *, lr, betas, weight_decay):
+    """η sign(β₁ m + (1−β₁) g) + η λ θ; m ← β₂ m + (1−β₂) g."""
+    c = betas[0] * s["m"] + (1 - betas[0]) * g
+    s["m"] = betas[1] * s["m"] + (1 - betas[1]) * g
+    return lr * ((c > 0) - (c < 0)) + lr * weight_decay * s["θ"]
+
+
+def averaged(s, t, beta, change):
+    """Return the change of (1−β) z + β x, with z less the change and x the mean of all z, for a constant η."""
+    s["z"] = (s["θ₀"] if t == 1 else s["z"]) - change
+    s["sum"] += s["z"]
+    return s["θ"] - ((1 - beta) * s["z"] + beta * s["sum"] / t)
+
+
+def schedule_free_sgd(g, t, s, *, lr, momentum):
+    """Point z ← z − η g, averaged."""
+    return averaged(s, t, momentum, lr * g)
+
+
+def schedule_free_adamw(g, t, s, *, lr, betas, eps, weight_decay):
+    """Point z ← z − η (g/(√v̂ + ε) + λ θ), averaged."""
+    _, square = moments(g, t, s, betas)
+    return averaged(s, t, betas[0], lr * (g / (math.sqrt(square) + eps) + weight_decay * s["θ"]))
+
+
 def reference_walk(reference, start, gradients, weight_decay=0.0, **options):
     """Return the positions of a reference after each step, with each coordinate computed by itself."""
     paths = []
+    decoupled = "weight_decay" in inspect.signature(reference).parameters
     for i, first in enumerate(start):
-        state, path = defaultdict(float), [first]
+        state, path = defaultdict(float, {"θ₀": first}), [first]
         for t, g in enumerate(gradients, 1):
-            x = path[-1]
-            path.append(x - reference(g[i] + weight_decay * x, t, state, **options))
+            x = state["θ"] = path[-1]
+            if decoupled:
+                path.append(x - reference(g[i], t, state, weight_decay=weight_decay, **options))
+            else:
+                path.append(x - reference(g[i] + weight_decay * x, t, state, **options))
         paths.append(path[1:])
     return [list(position) for position in zip(*paths, strict=True)]
 
@@ -242,6 +321,11 @@ GRIDS = {  # reference and the values of each option; by default lr is 0.05 and 
     "adamax": (adamax, MOMENTS),
     "nadam": (nadam, MOMENTS),
     "nadam_paper": (nadam_paper, MOMENTS),
+    "adamw": (adamw, MOMENTS),
+    "nadamw": (nadamw, {**MOMENTS, "momentum_schedule": EITHER, "momentum_decay": [0.004, 0.0]}),
+    "lion": (lion, {"betas": [(0.9, 0.99), (0.0, 0.9), (0.5, 0.5)]}),
+    "schedule_free_sgd": (schedule_free_sgd, {"momentum": [0.0, 0.5, 0.9]}),
+    "schedule_free_adamw": (schedule_free_adamw, MOMENTS),
 }
 REFERENCE_CASES = [
     (key, dict(zip(values, combination, strict=True)))
@@ -293,10 +377,26 @@ TORCH = {  # torch's class, the options of two groups, what only ours has, torch
     ),
     "adam": (torch.optim.Adam, ADAM, {}, dict),
     "adamax": (torch.optim.Adamax, ADAM, {}, dict),
+    "adamw": (torch.optim.AdamW, ADAM, {}, dict),
+    "nadamw": (
+        torch.optim.NAdam,
+        ({**PLAIN, "weight_decay": 0.0, "momentum_decay": 0.004}, {**ADAM[1], "momentum_decay": 0.1}),
+        {"momentum_schedule": True},
+        lambda options: {**options, "decoupled_weight_decay": True},
+    ),
 }
 SHAPES = ((), (2, 3), (4,), (2, 1, 3, 2))
 
 
+@pytest.fixture
+def _double():
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)  # in which torch's NAdam keeps its product
+    yield
+    torch.set_default_dtype(before)
+
+
+@pytest.mark.usefixtures("_double")
 @pytest.mark.parametrize("key", TORCH)
 def test_equals_torch(key):
     """Each of 100 float64 steps equals torch's, in two groups with their own options, ours resumed after the 50th.
@@ -342,6 +442,7 @@ DRAWN = {
     "rho": DECAYS,
     "betas": st.tuples(DECAYS, DECAYS),
     "eps": st.floats(1e-8, 1.0),
+    "momentum_decay": st.floats(0.0, 1.0),
     "weight_decay": st.one_of(st.just(0.0), st.floats(0.01, 0.5)),
 }
 
@@ -353,6 +454,7 @@ def drawn_rows(seed, steps=15):
     return start.tolist(), torch.randn(steps, 4, generator=generator, dtype=torch.float64).tolist()
 
 
+@pytest.mark.usefixtures("_double")
 @pytest.mark.parametrize("key", TORCH)
 @QUICK
 @given(data=st.data(), seed=SEEDS)
@@ -364,6 +466,44 @@ def test_equals_torch_for_any_options(key, data, seed):
     ours = walk(key, start, gradients, **options, **only_ours)
     for x, y in zip(ours, walk(torch_cls, start, gradients, **translate(options)), strict=True):
         assert x == approx(y, rel=1e-10, abs=1e-10)
+
+
+# ---- The classes of the authors
+
+AUTHORS = {  # module and class, options, updates of the warm-up
+    "lion": ("lion_pytorch", "Lion", {"lr": 0.02, "weight_decay": 0.2, "betas": (0.5, 0.9)}, 0),
+    "schedule_free_sgd": ("schedulefree", "SGDScheduleFree", {"lr": 0.1, "momentum": 0.5, "weight_decay": 0.2}, 0),
+    "schedule_free_adamw": ("schedulefree", "AdamWScheduleFree", {"lr": 0.1, "weight_decay": 0.2, "eps": 0.01}, 0),
+    "schedule_free_sgd warm-up": ("schedulefree", "SGDScheduleFree", {"lr": 0.1}, 10),
+    "schedule_free_adamw warm-up": ("schedulefree", "AdamWScheduleFree", {"lr": 0.1, "betas": (0.5, 0.9)}, 10),
+}
+
+
+@pytest.mark.parametrize("case", AUTHORS)
+def test_equals_the_authors(case):
+    """Each of 100 float64 steps equals that of the authors' class, and so do the evaluation weights after each step."""
+    module, name, options, warmup = AUTHORS[case]
+    package = pytest.importorskip(module, reason=f'{module} is not installed: pip install "ravine[optimizers]"')
+    generator = torch.Generator().manual_seed(1)
+    values, noise = (torch.randn(size, generator=generator, dtype=torch.float64) for size in ((40,), (100, 40)))
+    x, y = (values.clone().requires_grad_() for _ in range(2))
+    ours = OPTIMIZERS[case.partition(" ")[0]]([x], **options)
+    theirs = getattr(package, name)([y], **options, **({"warmup_steps": warmup} if warmup else {}))
+    has_modes = hasattr(theirs, "train")
+    for t in range(100):
+        ours.param_groups[0]["lr"] = options["lr"] * min(1, (t + 1) / max(1, warmup))
+        for param, optimizer in ((x, ours), (y, theirs)):
+            if has_modes:
+                optimizer.train()
+            param.grad = param.detach() + noise[t]
+            optimizer.step()
+        assert (x - y).abs().max() <= 1e-12 * y.abs().max(), f"step {t + 1}"
+        if has_modes:
+            point = x.detach().clone()
+            ours.eval()
+            theirs.eval()
+            assert (x - y).abs().max() <= 1e-12 * y.abs().max(), f"evaluation after step {t + 1}"
+            assert t == 0 or not torch.equal(x, point)
 
 
 # ---- Symmetries and equalities between rules
@@ -427,6 +567,19 @@ CORRECTED = {"lr": 0.05, "alpha": 0.9, "eps": 0.1, "bias_correction": True}
         ),
         # With β₁ = 0 NAdam is Adam.
         ("nadam", {"lr": 0.05, "betas": (0.0, 0.99)}, "adam", {"lr": 0.05, "betas": (0.0, 0.99)}),
+        # Without decay, decoupled rules are the others.
+        ("adamw", {"lr": 0.05, "weight_decay": 0.0}, "adam", {"lr": 0.05}),
+        ("nadamw", {"lr": 0.05, "weight_decay": 0.0}, "nadam", {"lr": 0.05}),
+        # With β₁ = 0 the schedule has nothing to scale.
+        (
+            "nadamw",
+            {"lr": 0.05, "betas": (0.0, 0.99), "momentum_schedule": True},
+            "adamw",
+            {"lr": 0.05, "betas": (0.0, 0.99)},
+        ),
+        # With β = 0 the gradient is taken at z, which is plain gradient descent, and RMSProp with a correction.
+        ("schedule_free_sgd", {"lr": 0.05, "momentum": 0.0}, "sgd", {"lr": 0.05}),
+        ("schedule_free_adamw", {"lr": 0.05, "betas": (0.0, 0.9)}, "adam", {"lr": 0.05, "betas": (0.0, 0.9)}),
     ],
 )
 def test_one_rule_is_another(key, options, other, other_options):
@@ -612,3 +765,91 @@ def test_nadam_paper_differs_from_nadam_by_the_second_correction():
     assert (paper[0][0] - START[0]) / (formula[0][0] - START[0]) == approx(10 / 1.9, rel=1e-12)
     last = [path[-1][0] - path[-2][0] for path in (paper, formula)]
     assert last[0] == approx(last[1], rel=1e-8)  # 0.9²⁴⁰ = 1e-11
+
+
+# ---- Decoupled decay, signs and averages
+
+
+@pytest.mark.parametrize("key", ["adamw", "nadamw", "lion"])
+def test_decoupled_decay_has_one_rate(key):
+    """Without gradients, every coordinate is multiplied by 1 − η λ in each step."""
+    path = walk(key, START, [[0.0] * 3] * 20, lr=0.1, weight_decay=0.5)
+    for t, position in enumerate(path, 1):
+        assert position == approx([x * 0.95**t for x in START], rel=1e-14)
+
+
+def test_adam_decays_a_coordinate_with_large_gradients_more_slowly():
+    """With λ in the gradient, the decay is divided by √v̂: over 60 steps a coordinate of scale 100 decays less than 1%."""
+    flat = [[0.0, (-1.0) ** t * 100, 0.0] for t in range(60)]
+    coupled, free = (walk("adam", START, flat, lr=0.01, weight_decay=decay)[-1][1] for decay in (0.01, 0.0))
+    decoupled, plain = (walk("adamw", START, flat, lr=0.01, weight_decay=decay)[-1][1] for decay in (0.5, 0.0))
+    assert abs(coupled - free) < 0.01 * abs(START[1])
+    assert abs(decoupled - plain) > 0.2 * abs(START[1])
+
+
+def test_steps_of_lion_have_one_size():
+    """Without decay every coordinate moves by η in every step, for gradients of any scale."""
+    steps = torch.tensor([START, *walk("lion", START, GRADIENTS[2:], lr=0.01)], dtype=torch.float64).diff(dim=0)
+    torch.testing.assert_close(steps.abs(), torch.full_like(steps, 0.01), rtol=1e-12, atol=0)
+
+
+def test_weights_of_the_average():
+    """Points count with the square of the largest η so far, and η = 0 at first gives the weight 0, not 0/0."""
+    numbers, shares = (0.0, 0.0), []
+    for lr in (0.0, 1.0, 2.0, 1.0):
+        numbers = average_weights(*numbers, lr=lr)
+        shares.append(numbers)
+    assert shares == [(0.0, 0.0), (1.0, 1.0), (2.0, 5.0), (2.0, 9.0)]
+    x = torch.ones(1, dtype=torch.float64, requires_grad=True)
+    optimizer = OPTIMIZERS["schedule_free_sgd"]([x], momentum=0.5)
+    for lr, z, mean in ((0.0, 1.0, 1.0), (1.0, 0.0, 0.0), (2.0, -2.0, -1.6), (1.0, -3.0, -1.6 - 1.4 * 4 / 9)):
+        optimizer.param_groups[0]["lr"] = lr
+        x.grad = torch.ones(1, dtype=torch.float64)
+        optimizer.step()
+        assert x.item() == approx((z + mean) / 2, rel=1e-14, abs=1e-300)
+        optimizer.eval()
+        assert x.item() == approx(mean, rel=1e-14, abs=1e-300)
+        optimizer.train()
+
+
+SCHEDULE_FREE = ["schedule_free_sgd", "schedule_free_adamw"]
+
+
+@pytest.mark.parametrize("key", SCHEDULE_FREE)
+def test_evaluation_changes_no_step(key):
+    """A run that is evaluated after every step, twice, is bit-for-bit identical to one that is never evaluated."""
+    ends = []
+    for evaluated in (True, False):
+        x = torch.tensor(START, dtype=torch.float32, requires_grad=True)
+        optimizer = OPTIMIZERS[key]([x], lr=0.05)
+        optimizer.eval()
+        optimizer.train()
+        for g in GRADIENTS:
+            x.grad = torch.tensor(g)
+            optimizer.step()
+            if evaluated:
+                optimizer.eval()
+                optimizer.eval()
+                optimizer.train()
+        ends.append(x.detach().clone())
+    assert torch.equal(*ends)
+
+
+@pytest.mark.parametrize("key", SCHEDULE_FREE)
+def test_no_step_in_evaluation_mode(key):
+    """A step in evaluation mode is an error, which a copy and a loaded state keep; after train() it steps again."""
+    x = torch.tensor(START, dtype=torch.float64, requires_grad=True)
+    optimizer = OPTIMIZERS[key]([x], lr=0.05)
+    x.grad = torch.ones_like(x)
+    optimizer.step()
+    optimizer.eval()
+    loaded = OPTIMIZERS[key]([x])
+    loaded.load_state_dict(optimizer.state_dict())
+    mean = x.detach().clone()
+    for one in (optimizer, loaded, copy.deepcopy(optimizer), pickle.loads(pickle.dumps(optimizer))):
+        with pytest.raises(RuntimeError, match=r"is in evaluation mode\. Call train\(\) before step\(\)"):
+            one.step()
+    assert torch.equal(x, mean)
+    optimizer.train()
+    optimizer.step()
+    assert not torch.equal(x, mean)

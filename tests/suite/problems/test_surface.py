@@ -106,9 +106,16 @@ def test_the_largest_stable_learning_rate(trials, kind, gamma, bound):
 
 
 def test_the_study_has_every_optimizer_on_every_surface_at_several_rates(trials):
-    """Each of four parts is a surface, where every rule has the same four learning rates, except Newton, which has η = 1."""
+    """Each of four parts is a surface, where every rule but the modern ones has the same four rates, except Newton, which has η = 1."""
     study = load_study_file("surfaces")
     without_part = {"absolute"}  # its gradient is constant; it serves a claim only
+    modern = {
+        "adamw",
+        "nadamw",
+        "lion",
+        "schedule_free_sgd",
+        "schedule_free_adamw",
+    }  # rules of no document of the study
     assert [part.problem_options["surface"] for part in study.parts] == [
         key for key in SURFACES if key not in without_part
     ]
@@ -116,7 +123,7 @@ def test_the_study_has_every_optimizer_on_every_surface_at_several_rates(trials)
         rates = {}
         for trial in plan(part):
             rates.setdefault(trial.optimizer, []).append(trial.hyperparameters["lr"])
-        assert set(rates) == set(OPTIMIZERS)
+        assert set(rates) == set(OPTIMIZERS) - modern
         assert {len(values) for values in rates.values()} == {4}
         assert 1.0 in rates.pop("newton")
         assert len(set(map(tuple, rates.values()))) == 1
