@@ -11,11 +11,12 @@ from averaging import Averaged, AveragedRule
 from torch import nn
 from toy import BLOBS
 
+from suite.optimizers import OPTIMIZERS
 from suite.records import Outcome
 from suite.spec.plan import plan
 from suite.spec.study_file import load_study
 from suite.training.flat_parameters import flatten
-from suite.training.interleaving import InterleavedRun, run_interleaved
+from suite.training.interleaving import InterleavedRun, Seeds, run_interleaved
 from suite.training.loop import train
 from suite.training.modes import Modes
 from suite.training.run_trial import digest, run_trial, run_trials
@@ -48,7 +49,7 @@ def _run(make, trial=TRIAL, prepare=list):
     optimizer = make(prepare(network.parameters()))
     order = torch.Generator().manual_seed(2)
     run = train(trial, BLOBS, BLOBS.load(None), network, optimizer, None, order)
-    return run_interleaved([InterleavedRun(run, 0, "cpu")], 1)[0], network, optimizer
+    return run_interleaved([InterleavedRun(run, Seeds(0, 0, 0), "cpu")], 1)[0], network, optimizer
 
 
 def _plain_run(make, epochs=3):
@@ -171,6 +172,28 @@ def test_an_optimizer_without_both_methods_has_no_modes():
     assert not network.training
     modes.train()
     assert network.training
+
+
+@pytest.mark.parametrize("kind", ["schedule_free_sgd", "schedule_free_adamw"])
+def test_a_schedule_free_trial_is_evaluated_at_the_average(write_study, kind):
+    """Its test loss is that of the average, which it ends with; evaluating only at the end changes no update."""
+    path = write_study(repeats=1, extra=f'\n[[optimizer]]\nname = "x"\nkind = "{kind}"\nlr = 0.3\n')
+    trial = dataclasses.replace(plan(load_study(path))[2], epochs=4)
+    often, rarely = (run_trial(dataclasses.replace(trial, eval_every=n), folder=path.parent) for n in (1, 4))
+    assert often.outcome is Outcome.OK
+    assert often.weights == rarely.weights
+    assert _values(often, "train/step_loss") == _values(rarely, "train/step_loss")
+    assert _values(often, "test/loss")[-1:] == _values(rarely, "test/loss")
+    interleaved = run_trials([trial] * 2, 2, folder=path.parent)
+    assert {result.weights for result in interleaved} == {often.weights}
+    for prepare in (list, flatten):
+        run, network, optimizer = _run(lambda params: OPTIMIZERS[kind](params, lr=0.3), prepare=prepare)
+        averages = [optimizer.state[p]["x"] for p in optimizer.param_groups[0]["params"]]
+        assert all(map(torch.equal, optimizer.param_groups[0]["params"], averages))
+        data = BLOBS.load(None)
+        with torch.no_grad():
+            loss = nn.functional.cross_entropy(network(data.test_inputs), data.test_targets).item()
+        assert _values(run, "test/loss")[-1] == pytest.approx(loss, rel=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["Averaged", "AveragedRule"])
