@@ -95,7 +95,11 @@ def rank_optimizers(problems: Sequence[ProblemResults]) -> Ranking | None:
         return None
     scored = [results for results in problems if results.estimates[results.study.score].notna().any()]
     tables = [_goodness(results) for results in scored]
-    shared = [label for label in (tables[0] if tables else ()) if all(_has_run(label, table) for table in tables)]
+    shared = [
+        label
+        for label in (scored[0].frames.labels if scored else ())
+        if all(_has_run(label, table) for table in tables)
+    ]
     if len(scored) < 2 or len(shared) < 2:
         return None
     matrices = [table[shared].to_numpy(dtype=np.float64) for table in tables]
@@ -188,7 +192,7 @@ def _table(
     different = pairs[pairs["verdict"] != UNDECIDED]
     tiers = letter_display.tiers(labels, set(zip(different["first"], different["second"], strict=True)))
     letters = letter_display.letters(labels, tiers)
-    best = pairs[pairs["first"] == labels[0]].set_index("second").reindex(labels)
+    best = pairs[pairs["first"] == labels[0]].set_index("second").reindex(list(labels))
     table = pd.DataFrame({"label": labels, "superiority": by_problem.mean(axis=0)})
     for end in ("", "_low", "_high"):
         table[f"best_superiority{end}"] = best[f"superiority{end}"].to_numpy()
@@ -196,7 +200,7 @@ def _table(
     for results, row in zip(problems, by_problem, strict=True):
         table[f"rank_{results.study.part}"] = pd.Series(-row).rank().to_numpy()
     for results in problems:
-        counts = results.estimates.set_index("label").reindex(labels)
+        counts = results.estimates.set_index("label").reindex(list(labels))
         for count in ("ok", "run"):
             table[f"{count}_{results.study.part}"] = counts[count].to_numpy()
     return table

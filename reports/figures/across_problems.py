@@ -34,10 +34,9 @@ def superiority_of_best(ranking: Ranking, ax: Axes, styles: Mapping[str, Style])
     """
     best, *others = ranking.labels
     rows = range(len(others) - 1, -1, -1)
-    pairs = ranking.pairs[ranking.pairs["first"] == best].set_index("second")
-    for y, label in zip(rows, others, strict=True):
-        pair, style = pairs.loc[label], styles[label]
-        line = (0, (2.2, 1.2)) if pair["verdict"] == UNDECIDED else "-"
+    pairs = ranking.pairs[ranking.pairs["first"] == best]
+    for y, (_, pair) in zip(rows, pairs.iterrows(), strict=True):
+        line, style = (0, (2.2, 1.2)) if pair["verdict"] == UNDECIDED else "-", styles[pair["second"]]
         ends = [pair["superiority_low"], pair["superiority_high"]]
         ax.plot(ends, [y, y], color=style.color, lw=1.6, ls=line, solid_capstyle="butt", zorder=4)
         plot_marker(ax, float(pair["superiority"]), y, style)

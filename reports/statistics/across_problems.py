@@ -83,8 +83,9 @@ class AverageSuperiority:
         """Return the mean of P̂(A > B) over the other optimizers B, shape (problems, optimizers), rounded."""
         k = int(max(self.first.max(), self.second.max())) + 1
         total = np.zeros((len(self.by_problem), k))
-        np.add.at(total, (slice(None), self.first), self.by_problem)
-        np.add.at(total, (slice(None), self.second), 1 - self.by_problem)
+        for column, (first, second) in enumerate(zip(self.first, self.second, strict=True)):
+            total[:, first] += self.by_problem[:, column]
+            total[:, second] += 1 - self.by_problem[:, column]
         return np.asarray((total / (k - 1)).round(12))
 
 
@@ -197,7 +198,7 @@ def average_superiority(
 
 def _patterns(n: int, permutations: int, rng: np.random.Generator) -> Array:
     """Return random sign patterns, shape (permutations, n); the first swaps nothing."""
-    patterns = 1.0 - 2.0 * rng.integers(0, 2, size=(permutations, n))
+    patterns: Array = 1.0 - 2.0 * rng.integers(0, 2, size=(permutations, n)).astype(np.float64)
     patterns[0] = 1.0
     return patterns
 
