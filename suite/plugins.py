@@ -13,6 +13,7 @@ from typing import Any
 
 from torch.optim import Optimizer
 
+from suite.code_versions import module_file, watch_files
 from suite.errors import UserError, did_you_mean
 
 _IMPORT_LOCK = threading.RLock()  # sys.path and sys.modules belong to the process
@@ -48,17 +49,6 @@ def load_object(spec: str, folder: Path | None, *, key: str, base: type, example
     return value
 
 
-def digest(spec: str, folder: Path | None) -> dict[str, str]:
-    """Return the SHA-256 of the file of `spec` by file name, if the file lies in `folder`; else an empty dict.
-
-    It is part of a trial's description, so trials run again after a change of the file.
-    """
-    module_name = spec.partition(":")[0]
-    if ":" not in spec or folder is None or (file := _file(module_name, folder)) is None:
-        return {}
-    return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()}
-
-
 def _is_suitable(value: object, base: type) -> bool:
     if base is Optimizer:
         return isinstance(value, type) and issubclass(value, Optimizer) and value is not Optimizer
@@ -67,9 +57,9 @@ def _is_suitable(value: object, base: type) -> bool:
 
 def _load_module(name: str, folder: Path | None, key: str) -> ModuleType:
     with _IMPORT_LOCK:
-        if folder is not None and _file(name, folder):
+        if folder is not None and module_file(name, folder):
             package = _package_of(folder)
-            with _importable(folder):
+            with _importable(folder), watch_files(folder):
                 return _import(f"{package}.{name}", name, key)
         try:
             return _import(name, name, key)
@@ -92,12 +82,6 @@ def _import(name: str, written_name: str, key: str) -> ModuleType:
     except Exception as error:  # code of the user, which may raise anything
         message = " ".join(f"{type(error).__name__}: {error}".split())
         raise UserError(key, f"{problem}: {message}", "Fix that module") from error
-
-
-def _file(module_name: str, folder: Path) -> Path | None:
-    """Return the file of a module or package in the folder."""
-    path = folder.joinpath(*module_name.split("."))
-    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
 
 
 def _package_of(folder: Path) -> str:

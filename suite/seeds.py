@@ -15,7 +15,8 @@ def seed_for(root: int, problem: str, stage: str, repeat: int, stream: str) -> i
         problem: The key of the problem.
         stage: `final` or `tuning`, so that tuned settings run on repeats that the tuning did not use.
         repeat: The number of the repeat, from 0.
-        stream: The purpose of the numbers: `initialisation`, `order`, `noise`.
+        stream: The purpose of the numbers: `initialisation`, `order`, `noise`; `random` and `numpy` for the global generators
+            of these modules.
     """
     name = "\x1f".join((str(root), problem, stage, str(repeat), stream))
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) >> 1

@@ -29,7 +29,8 @@ Precision = Literal["float32", "tf32", "bfloat16"]
 class Trial:
     """The complete description of one training run; the same description gives the same weights.
 
-    Every field except `label` enters `id`. `data` has the digests of the files by name.
+    Every field except `label` enters `id`. `data` has the digests of the data files by name, and the versions of the code of
+    a user's problem (`suite.code_versions`). `code` has those of the optimizer.
 
     Attributes:
         label: The optimizer's name in tables and figures.
@@ -64,6 +65,7 @@ class Trial:
     compiled: bool = False
     problem_options: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, str] = field(default_factory=dict)
+    code: Mapping[str, str] = field(default_factory=dict)
     contract: int = TRAINING_VERSION
 
     def description(self) -> dict[str, Any]:
@@ -72,8 +74,9 @@ class Trial:
             STORED_NAMES.get(field.name, field.name): field.name for field in fields(self) if field.name != "label"
         }
         values = {key: plain(getattr(self, name)) for key, name in sorted(names.items())}
-        if self.evaluate_examples is None:  # a newer field, omitted at its default so that older ids stay valid
-            del values["evaluate_examples"]
+        for key, default in (("evaluate_examples", None), ("code", {})):
+            if values[key] == default:  # a newer field, omitted at its default so that older ids stay valid
+                del values[key]
         return values
 
     @cached_property

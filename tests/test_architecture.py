@@ -12,7 +12,7 @@ ROOT = Path(ravine.__file__).parents[1]
 PATHS = [path for top in ("ravine", "suite", "reports") for path in sorted((ROOT / top).rglob("*.py"))]
 ORDERS = {
     "suite": "tuning → execution | transfer → tracking → spec | training → problems | optimizers → data | plugins → "
-    "trials, records, seeds, errors",
+    "code_versions → trials, records, seeds, errors",
     "reports": "pages → sections → figures → text → analysis → statistics | frames",
     "ravine": "__main__ → cli → commands → dry_run → context → arguments | console",
 }

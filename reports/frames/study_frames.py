@@ -346,14 +346,9 @@ def _row(trial: Trial, record: TrialRecord | None) -> dict[str, Any]:
 def random_stream_key(trial: Trial) -> str:
     """Return a text that, with the repeat, determines initial weights and batches: equal texts draw equal random numbers.
 
-    It has the problem with its options, the data, the root seed and the stage. The digest of the optimizer's own file is
-    excluded, unless the problem is defined in the same file.
+    It has the problem with its options, its data and its code, the root seed and the stage.
     """
-    module = trial.optimizer.partition(":")[0].replace(".", "/") if ":" in trial.optimizer else ""
-    has_problem = module == trial.problem.partition(":")[0].replace(".", "/")
-    own_files = set() if has_problem else {f"{module}.py", f"{module}/__init__.py"}
-    data = {name: digest for name, digest in trial.data.items() if name not in own_files}
-    return canonical([trial.problem, trial.problem_options, data, trial.seed, trial.stage])
+    return canonical([trial.problem, trial.problem_options, trial.data, trial.seed, trial.stage])
 
 
 def _text(value: Any) -> str:

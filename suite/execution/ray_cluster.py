@@ -21,9 +21,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from suite.code_versions import module_file
 from suite.errors import UserError
 from suite.execution.local import device_works, keep_memory
-from suite.plugins import digest
 from suite.records import Outcome, TrialResult
 from suite.trials import TRAINING_VERSION, Trial
 
@@ -147,7 +147,8 @@ class RayTasks:
         import ray
         from ray.exceptions import RayError, RayTaskError
 
-        needs_modules = any(digest(spec, self._folder) for spec in (trial.problem, trial.optimizer))
+        specs = [spec.partition(":")[0] for spec in (trial.problem, trial.optimizer) if ":" in spec]
+        needs_modules = self._folder is not None and any(module_file(name, self._folder) for name in specs)
         arguments = (trial, self._device, self._data, self._modules if needs_modules else {})
         loss: Exception = RuntimeError("stopped")
         for attempt in range(1 + RETRIES):
@@ -244,26 +245,22 @@ def run_on_node(trial: Trial, device: str, data: Path | None, sent: Modules) -> 
         os._exit(1)  # every further trial in this process would fail; Ray starts another one
     try:
         folder = _write_modules(tuple(sorted(sent.items())))
-        _check_trial(trial, folder)
+        _check_version(trial)
         root = _find_data(trial.problem, folder, data)
     except (UserError, OSError) as error:
         return _failed(trial, f"node {platform.node()}: {error}")
     return run_trial(trial, device=device, data=root, folder=folder)
 
 
-def _check_trial(trial: Trial, folder: Path | None) -> None:
-    """Check that the trial would compute here what its description says.
+def _check_version(trial: Trial) -> None:
+    """Check that Ravine here computes what the description of the trial says; `run_trial` checks the user's code.
 
     Raises:
-        UserError: The training version or a module differs.
+        UserError: The training version differs.
     """
     if trial.contract != TRAINING_VERSION:
         problem = f"{TRAINING_VERSION} in the installed Ravine, {trial.contract} in the trial"
         raise UserError("training version", problem, "Install the same version of Ravine on all machines")
-    for spec in (trial.problem, trial.optimizer):
-        for name, current in digest(spec, folder).items():
-            if trial.data[name] != current:
-                raise UserError(name, "changed after the study was planned", "Run the same command again")
 
 
 def _failed(trial: Trial, reason: str) -> TrialResult:

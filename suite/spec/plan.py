@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from suite import optimizers, problems
+from suite.code_versions import code_versions
 from suite.errors import UserError, did_you_mean, format_value
 from suite.optimizers.base import Rule
-from suite.plugins import digest
 from suite.problems.validation_split import validation_examples
 from suite.spec.claims import METRICS
 from suite.spec.study_file import load_reference
@@ -208,7 +208,8 @@ def _template(study: Study, entry: Entry, problem: Problem, options: dict[str, A
         "precision": study.precision,
         "compiled": study.compiled and issubclass(kind, Rule),
         "seed": study.seed,
-        "data": problem.digests() | digest(study.problem, study.folder) | digest(entry.kind, study.folder),
+        "data": problem.digests() | code_versions(study.problem, study.folder, type(problem)),
+        "code": code_versions(entry.kind, study.folder, kind),
     }
 
 

@@ -7,9 +7,11 @@ CUDA, its own stream. Its results are bit-for-bit identical to those of the run 
 from __future__ import annotations
 
 import contextlib
+import random
 from collections import deque
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
+import numpy as np
 import torch
 
 if TYPE_CHECKING:
@@ -41,19 +43,59 @@ def run_interleaved(runs: Iterable[InterleavedRun[T]], slots: int) -> list[T]:
             active.append((index, run))
 
 
+class Seeds(NamedTuple):
+    """Seeds of the global generators, from which dropout, a noisy optimizer or code of a user may draw."""
+
+    torch: int
+    random: int
+    numpy: int
+
+
+class RandomState:
+    """A state of the global generators of the CPU: those of torch, `random` and NumPy."""
+
+    def __init__(self, seeds: Seeds) -> None:
+        self._torch = torch.Generator().manual_seed(seeds.torch).get_state()
+        self._random = random.Random(seeds.random).getstate()  # noqa: S311 (no secret)
+        bits = np.random.MT19937(np.random.SeedSequence(seeds.numpy))
+        self._numpy: Any = np.random.RandomState(bits).get_state(legacy=False)
+
+    @contextlib.contextmanager
+    def current(self) -> Iterator[None]:
+        """Draw random numbers from this state, which advances; the states before are restored at the end."""
+        before: Any = torch.random.get_rng_state(), random.getstate(), _numpy_state()
+        self._set(self._torch, self._random, self._numpy)
+        try:
+            yield
+        finally:
+            self._torch, self._random = torch.random.get_rng_state(), random.getstate()
+            self._numpy = _numpy_state()
+            self._set(*before)
+
+    @staticmethod
+    def _set(torch_state: torch.Tensor, random_state: Any, numpy_state: Any) -> None:
+        torch.random.set_rng_state(torch_state)
+        random.setstate(random_state)
+        np.random.set_state(numpy_state)  # noqa: NPY002 (the global generator)
+
+
+def _numpy_state() -> Any:
+    return np.random.get_state(legacy=False)  # noqa: NPY002 (the global generator)
+
+
 class InterleavedRun(Generic[T]):
-    """A run with its random state and its stream.
+    """A run with its random states and its stream.
 
     Args:
         run: Computes on `device`, and yields whenever it would next wait for it.
-        seed: The seed of torch's global random numbers inside the run, which dropout or a noisy optimizer draws.
+        seeds: Seeds of the global generators inside the run.
         device: `cpu`, or the current CUDA device.
     """
 
-    def __init__(self, run: Generator[None, None, T], seed: int, device: str) -> None:
+    def __init__(self, run: Generator[None, None, T], seeds: Seeds, device: str) -> None:
         self._run = run
-        self._rng_state = torch.Generator().manual_seed(seed).get_state()
-        self._cuda = _CudaState(device, seed) if device.startswith("cuda") else None
+        self._random_state = RandomState(seeds)
+        self._cuda = _CudaState(device, seeds.torch) if device.startswith("cuda") else None
 
     def advance(self) -> None:
         """Continue the run until it yields.
@@ -61,14 +103,8 @@ class InterleavedRun(Generic[T]):
         Raises:
             StopIteration: The run has ended; the exception has its value.
         """
-        before = torch.random.get_rng_state()
-        torch.random.set_rng_state(self._rng_state)
-        try:
-            with self._cuda.current() if self._cuda else contextlib.nullcontext():
-                next(self._run)
-        finally:
-            self._rng_state = torch.random.get_rng_state()
-            torch.random.set_rng_state(before)
+        with self._random_state.current(), self._cuda.current() if self._cuda else contextlib.nullcontext():
+            next(self._run)
 
 
 class _CudaState:

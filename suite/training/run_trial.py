@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from suite import optimizers, problems
+from suite.code_versions import code_versions
+from suite.errors import UserError
 from suite.optimizers.base import Rule
 from suite.optimizers.schedules import scheduler
 from suite.problems.validation_split import validation_split
@@ -21,7 +23,7 @@ from suite.records import Outcome, TrialResult
 from suite.seeds import seed_for
 from suite.training.devices import deterministic_mode
 from suite.training.flat_parameters import flatten
-from suite.training.interleaving import InterleavedRun, run_interleaved
+from suite.training.interleaving import InterleavedRun, RandomState, Seeds, run_interleaved
 from suite.training.loop import train
 from suite.training.modes import Modes
 from suite.training.out_of_memory import is_out_of_memory, largest_fitting_batch
@@ -81,9 +83,25 @@ def run_trials(
     if others:
         raise ValueError(f"trials: expected one precision, got {precision}, {', '.join(others)}")
     current_device = torch.cuda.device(device) if device.startswith("cuda") else contextlib.nullcontext()
+    for trial in trials:  # imports may draw random numbers or change settings of torch, and happen once for a process
+        with contextlib.suppress(Exception):  # the trial itself will raise it again
+            check_code(trial, folder)
     with deterministic_mode(precision), current_device:
-        runs = (InterleavedRun(_run(t, device, data, folder, slots), _seed(t, "noise"), device) for t in trials)
+        runs = (InterleavedRun(_run(t, device, data, folder, slots), _seeds(t), device) for t in trials)
         return run_interleaved(runs, slots)
+
+
+def check_code(trial: Trial, folder: Path | None) -> None:
+    """Check that the code of a trial is that of its description.
+
+    Raises:
+        UserError: A file or a package has changed since the trial was planned, or cannot be imported.
+    """
+    problem, kind = problems.find_problem(trial.problem, folder), optimizers.find_optimizer(trial.optimizer, folder)
+    for spec, cls, planned in ((trial.problem, type(problem), trial.data), (trial.optimizer, kind, trial.code)):
+        for name, version in code_versions(spec, folder, cls).items():
+            if planned.get(name, version) != version:
+                raise UserError(name, "changed after the study was planned", "Run the same command again")
 
 
 def _run(
@@ -108,6 +126,7 @@ def _train(
 ) -> Generator[None, None, TrialResult]:
     """Train from the description of a trial; the generator's value is `result` with outcome, metrics and weights."""
     trial = result.trial
+    check_code(trial, folder)
     problem = problems.find_problem(trial.problem, folder)
     examples = _load_data(problem, data, device, trial.problem if trial.evaluate_on == "validation" else None)
     examples = replace(  # views of the examples that the trial is evaluated on
@@ -174,6 +193,10 @@ def _initial_network(trial: Trial, problem: Problem) -> nn.Module:
         return problem.network(**trial.problem_options)
 
 
+def _seeds(trial: Trial) -> Seeds:
+    return Seeds(torch=_seed(trial, "noise"), random=_seed(trial, "random"), numpy=_seed(trial, "numpy"))
+
+
 def _seed(trial: Trial, stream: str) -> int:
     return seed_for(trial.seed, trial.problem, trial.stage, trial.repeat, stream)
 
@@ -185,7 +208,9 @@ def _load_data(problem: Problem, folder: Path | None, device: str, split: str | 
     Args:
         split: The name of the problem, to split its training examples and leave out the test examples; else None.
     """
-    data = problem.load(folder)
+    seeds = Seeds(*(seed_for(0, problem.key, "data", 0, stream) for stream in ("noise", "random", "numpy")))
+    with RandomState(seeds).current():  # the data is the same whichever trial loads it
+        data = problem.load(folder)
     data = (validation_split(data, split) if split else data).to(device)
     if device != "cpu":
         torch.cuda.synchronize(device)  # trials on other streams will read it, too
@@ -211,6 +236,8 @@ def digest(network: nn.Module) -> str:
 
 def _describe(error: Exception) -> str:
     """Return the exception in one line, with the last line of code outside torch that raised it."""
+    if isinstance(error, UserError):
+        return str(error)
     frames = traceback.extract_tb(error.__traceback__)
     outside = [frame for frame in frames if "site-packages/torch" not in frame.filename] or frames
     line = f" ({Path(outside[-1].filename).name}, {outside[-1].name}, line {outside[-1].lineno})" if outside else ""

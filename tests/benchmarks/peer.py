@@ -21,7 +21,7 @@ from suite.problems import PROBLEMS
 from suite.training.devices import deterministic_mode
 from suite.training.evaluation import Evaluation
 from suite.training.flat_parameters import flatten
-from suite.training.interleaving import InterleavedRun, run_interleaved
+from suite.training.interleaving import InterleavedRun, Seeds, run_interleaved
 from suite.training.loop import train_epoch
 from suite.training.step import TrainingStep
 from suite.trials import Trial
@@ -107,7 +107,7 @@ def ravine(options):
 
     def epoch():
         with deterministic_mode(options.precision):
-            return run_interleaved((InterleavedRun(run(), 0, options.device) for run in runs), options.slots)
+            return run_interleaved((InterleavedRun(run(), Seeds(0, 0, 0), options.device) for run in runs), options.slots)
 
     return epoch
 

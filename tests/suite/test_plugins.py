@@ -12,7 +12,6 @@ import torch
 from suite.errors import UserError
 from suite.optimizers import find_optimizer
 from suite.optimizers.adam import Adam
-from suite.plugins import digest
 
 CODE = """
     import torch
@@ -174,13 +173,3 @@ def test_a_problem_is_an_object(tmp_path, wording):
     with pytest.raises(UserError) as error:
         find_problem("my_problem:Problem", tmp_path)
     wording(error.value)
-
-
-def test_the_digest_is_that_of_the_file_in_the_folder(tmp_path):
-    """The digest of a file beside the study enters a trial's description; installed modules have none."""
-    import hashlib
-
-    write(tmp_path, "my_opt.py", CODE.format(tag="a"))
-    expected = {"my_opt.py": hashlib.sha256((tmp_path / "my_opt.py").read_bytes()).hexdigest()}
-    assert digest("my_opt:Mine", tmp_path) == expected
-    assert digest("torch.optim:AdamW", tmp_path) == digest("adam", tmp_path) == digest("my_opt:Mine", None) == {}

@@ -122,14 +122,15 @@ def test_repeats_are_paired_only_if_they_draw_the_same_numbers(side, sample, wor
 
 
 def test_an_edited_file_of_an_optimizer_leaves_the_repeats_paired(sample) -> None:
-    """The optimizer's own file draws no random numbers; if it also has the problem, that is unknown."""
+    """The optimizer's own file draws no random numbers, but that of the problem does."""
     trial = sample.plan(sample.study(["Adam"]))[0]
     one, two = (
-        replace(trial, optimizer="own.signs:Signs", data={"train": "a", "own/signs.py": digest}) for digest in "bc"
+        replace(trial, optimizer="own.signs:Signs", data={"train": "a"}, code={"own/signs.py": digest})
+        for digest in "bc"
     )
     assert one.id != two.id
     assert study_frames.random_stream_key(one) == study_frames.random_stream_key(two)
-    beside = [replace(each, problem="own.signs:PROBLEM") for each in (one, two)]
+    beside = [replace(each, data=each.data | each.code) for each in (one, two)]
     assert study_frames.random_stream_key(beside[0]) != study_frames.random_stream_key(beside[1])
 
 

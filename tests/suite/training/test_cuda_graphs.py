@@ -23,7 +23,7 @@ from suite.optimizers import OPTIMIZERS
 from suite.optimizers.base import Rule
 from suite.optimizers.schedules import scheduler
 from suite.training.cuda_graphs import WARM_UP_CALLS, CapturableWork
-from suite.training.interleaving import InterleavedRun, run_interleaved
+from suite.training.interleaving import InterleavedRun, Seeds, run_interleaved
 from suite.training.loop import train
 from suite.trials import Trial
 
@@ -79,7 +79,7 @@ def _train(kind, problem=BLOBS, schedule=None, trial=TRIAL, capturable=True):
     if capturable:
         optimizer.capturable()
     run = train(trial, problem, problem.load(None), network, optimizer, lr_scheduler, torch.Generator().manual_seed(2))
-    (result,) = run_interleaved([InterleavedRun(run, 0, "cpu")], 1)
+    (result,) = run_interleaved([InterleavedRun(run, Seeds(0, 0, 0), "cpu")], 1)
     return [p.detach().clone() for p in network.parameters()], result.points
 
 

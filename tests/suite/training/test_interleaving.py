@@ -1,14 +1,17 @@
 """`suite.training.interleaving`: trials that share a process give the results of trials alone."""
 
 import dataclasses
+import random
 
+import numpy as np
 import pytest
 import torch
 
 from suite.records import Outcome
 from suite.spec.plan import plan
 from suite.spec.study_file import load_study
-from suite.training.interleaving import InterleavedRun, run_interleaved
+from suite.training import run_trial as run_trial_module
+from suite.training.interleaving import InterleavedRun, Seeds, run_interleaved
 from suite.training.run_trial import run_trial, run_trials
 
 
@@ -31,6 +34,60 @@ def test_interleaved_trials_are_identical_to_trials_alone(write_study, slots):
     assert {r.environment.get("packed") for r in interleaved} == {str(slots) if slots > 1 else None}
     assert interleaved[-1].outcome is Outcome.DIVERGED
     assert len({r.weights for r in interleaved}) == len(trials)
+
+
+NOISY = """
+import random
+import numpy as np
+import torch
+
+random.random(), np.random.random(), torch.rand(1)  # an import that draws
+
+class Noisy(torch.optim.SGD):
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.data += 1e-3 * random.gauss(0, 1) + 1e-3 * np.random.normal() + 1e-3 * torch.randn(1).item()
+        return super().step()
+"""
+NOISY_DATA = """
+
+class NoisyBlobs(Blobs):
+    def load(self, root):
+        import random
+        import numpy as np
+        data = super().load(root)
+        noise = random.random() + np.random.random() + torch.rand(1)
+        return Data(data.train_inputs + noise, data.train_targets, data.test_inputs, data.test_targets)
+
+NOISY = NoisyBlobs()
+"""
+
+
+def _states():
+    """Return the states of the global generators."""
+    numpy_state = np.random.get_state(legacy=False)  # noqa: NPY002
+    return torch.random.get_rng_state().tolist(), random.getstate(), repr(numpy_state)
+
+
+def test_every_global_generator_is_seeded_for_each_trial(write_study):
+    """An optimizer, an import and a problem that draw from torch, `random` and NumPy give the same bits in any company."""
+    path = write_study("NOISY", repeats=2, extra='\n[[optimizer]]\nname = "noisy"\nkind = "noisy:Noisy"\nlr = 0.1\n')
+    (path.parent / "noisy.py").write_text(NOISY, encoding="utf-8")
+    with (path.parent / "toy.py").open("a", encoding="utf-8") as file:
+        file.write(NOISY_DATA)
+    trials = [trial for trial in plan(load_study(path)) if trial.label != "SGD"]
+    before = _states()
+    first = run_trials(trials, 1, folder=path.parent)
+    random.seed(3)
+    np.random.seed(3)  # noqa: NPY002
+    after = _states()
+    run_trial_module._load_data.cache_clear()
+    packed = run_trials(trials[::-1], 4, folder=path.parent)[::-1]
+    assert _states() == after != before
+    assert [_bits(r) for r in packed] == [_bits(r) for r in first]
+    assert [r.outcome for r in first] == [Outcome.OK] * 4
+    assert len({r.weights for r in first}) == 4
 
 
 def test_a_failure_does_not_affect_the_other_trials(write_study):
@@ -70,7 +127,10 @@ def test_runs_advance_in_turn():
             yield
         return name
 
-    runs = (InterleavedRun(run(name, steps), 0, "cpu") for name, steps in (("a", 3), ("b", 1), ("c", 1), ("d", 0)))
+    runs = (
+        InterleavedRun(run(name, steps), Seeds(0, 0, 0), "cpu")
+        for name, steps in (("a", 3), ("b", 1), ("c", 1), ("d", 0))
+    )
     assert run_interleaved(runs, 2) == ["a", "b", "c", "d"]
     assert log == ["a0", "b0", "a1", "a2", "c0"]
 

@@ -12,7 +12,7 @@ from suite.optimizers import SGD, Momentum
 from suite.optimizers.schedules import scheduler
 from suite.problems import PROBLEMS
 from suite.records import Outcome
-from suite.training.interleaving import InterleavedRun, run_interleaved
+from suite.training.interleaving import InterleavedRun, Seeds, run_interleaved
 from suite.training.loop import train
 from suite.trials import Trial
 
@@ -43,7 +43,7 @@ def _run(trial, problem=BLOBS, kind=SGD, lr=0.1, schedule=None):
     lr_scheduler = scheduler(schedule, optimizer, trial.updates)
     order = torch.Generator().manual_seed(2)
     run = train(trial, problem, problem.load(None), network, optimizer, lr_scheduler, order)
-    return run_interleaved([InterleavedRun(run, 0, "cpu")], 1)[0], network
+    return run_interleaved([InterleavedRun(run, Seeds(0, 0, 0), "cpu")], 1)[0], network
 
 
 def _values(run, metric):
