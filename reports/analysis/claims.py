@@ -87,7 +87,7 @@ def evaluate_claims(claims: Sequence[Claim], parts: Sequence[PartResults], level
     """Return a verdict on every claim from the results of these parts.
 
     The tests of all statements are one family, except those with `reverses`. Each of these has a family of its own, with all
-    its pairs on all problems. Each family is adjusted for multiplicity.
+    its pairs on all problems. Each family is adjusted for multiplicity (`_judge`).
     """
     groups = [measure_statement(statement, parts) for claim in claims for statement in claim.statements]
     plain = [group for group in groups if not group[0].statement.reverses]
@@ -138,20 +138,36 @@ def _over_parts(measurements: Iterable[Measurement]) -> Verdict:
 def _judge(measurements: Sequence[Measurement], level: float) -> tuple[list[Measurement], int]:
     """Return the measurements with their verdicts, tested as one family, and the size of the family.
 
+    Pairs with few repeats have few permutations. Beside pairs with many repeats they could never be significant. So parts with
+    different numbers of repeats are groups: the tests are step-down within a group, and Bonferroni's adjustment combines G
+    groups. Each has the level 1 − (1 − `level`)/G, and adjusted p-values are multiplied by G. A group with too few repeats for
+    a verdict does not count.
+
     A measurement with too few repeats is undecided and not in the family.
     """
-    tested = [m for m in measurements if m.first is not None and m.verdict != UNTESTED]
-    if not tested:
-        return list(measurements), 0
-    matrix = pd.concat([column for m in tested for column in (m.first, m.second)], axis=1).sort_index()
-    first, rng = np.arange(0, matrix.shape[1], 2), np.random.default_rng(verdicts.SEED)
-    paired = not tested[0].part.frames.imported
-    tests = pairwise_tests.compare(
-        matrix.to_numpy(dtype=np.float64), rng, paired=paired, level=level, columns=(first, first + 1)
-    )
-    equivalent = tests.equivalent([m.margin for m in tested])
-    judged = {id(m): _judged(m, tests, i, _verdict(m, tests, i, bool(equivalent[i]))) for i, m in enumerate(tested)}
-    return [judged.get(id(m), m) for m in measurements], int(tests.in_family.sum())
+    groups: dict[int, list[Measurement]] = {}
+    for measurement in measurements:
+        if measurement.first is not None and measurement.verdict != UNTESTED:
+            groups.setdefault(measurement.part.study.repeats, []).append(measurement)
+    num_groups = max(sum(repeats >= step_down.min_repeats_for_verdict(level) for repeats in groups), 1)
+    judged, size = {}, 0
+    for tested in groups.values():
+        matrix = pd.concat([column for m in tested for column in (m.first, m.second)], axis=1).sort_index()
+        first, rng = np.arange(0, matrix.shape[1], 2), np.random.default_rng(verdicts.SEED)
+        tests = pairwise_tests.compare(
+            matrix.to_numpy(dtype=np.float64),
+            rng,
+            paired=not tested[0].part.frames.imported,
+            level=1 - (1 - level) / num_groups,
+            columns=(first, first + 1),
+        )
+        equivalent = tests.equivalent([m.margin for m in tested])
+        tests = replace(tests, adjusted_p=np.minimum(tests.adjusted_p * num_groups, 1))
+        judged |= {
+            id(m): _judged(m, tests, i, _verdict(m, tests, i, bool(equivalent[i]))) for i, m in enumerate(tested)
+        }
+        size += int(tests.in_family.sum())
+    return [judged.get(id(m), m) for m in measurements], size
 
 
 def _verdict(measurement: Measurement, tests: PairTests, i: int, equivalent: bool) -> Verdict:

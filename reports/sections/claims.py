@@ -86,7 +86,8 @@ def claims_table(findings: Findings) -> Table:
     pairs = f" Claims about rankings have families of their own, with {findings.pairs} tests." if findings.pairs else ""
     family = (
         f"The rank tests of all claims, {findings.tests} in all, are one family.{pairs} The family-wise error rate is "
-        f"{1 - findings.level:.0%}, and intervals are simultaneous within a family. An interval without a bound means that the "
+        f"{1 - findings.level:.0%}, and intervals are simultaneous within a family. The test is step-down within parts of the "
+        "same number of repeats, and Bonferroni's adjustment combines these groups. An interval without a bound means that the "
         "repeats are too few for a family of this size. The row has the clearest counterexample if "
         "there is one; of an undecided claim, the measurement furthest from a verdict; otherwise the weakest support."
     )

@@ -113,28 +113,47 @@ def test_a_swapped_claim_has_the_opposite_result(gap, seed):
 
 
 def test_all_claims_are_one_family():
-    """Adjusted p-values, shifts and intervals are those of one call of `paired_rank_tests` on all pairs of all parts."""
-    parts = [made(means(A=0.99, B=1.0, C=1.01), part="one"), made(means(A=0.99, B=1.0), part="two", n=10, seed=4)]
+    """Adjusted p-values, shifts and intervals are those of `paired_rank_tests` on all pairs of parts with equal repeats.
+
+    A part with another number of repeats is another group. With two groups, Bonferroni's adjustment halves 1 − level.
+    """
+    parts = [
+        made(means(A=0.99, B=1.0, C=1.01), part="one"),
+        made(means(A=0.98, B=1.0), part="two", seed=4),
+        made(means(A=0.9, B=1.0), part="three", n=12, seed=5),
+    ]
     stated = [
         Claim(text="1", better="A", than=["B", "C"], metric="train/loss"),
         Claim(text="2", not_worse="B", than="A", metric="train/loss", margin=0.1),
     ]
     findings = claims.evaluate_claims(stated, parts)
-    measured = [m for finding in findings.claims for m in finding.measurements]
-    pairs = [(0, "A", "B"), (1, "A", "B"), (0, "A", "C"), (0, "B", "A"), (1, "B", "A")]
-    table = pd.DataFrame()
-    for part, *labels in pairs:
-        points = parts[part].frames.points.pivot_table(index="repeat", columns="label", values="value")
-        table = pd.concat([table, -points[labels[0]], -points[labels[1]]], axis=1)
-    first = np.arange(0, 10, 2)
-    expected = paired_rank_tests(table.to_numpy(), np.random.default_rng(verdicts.SEED), pairs=(first, first + 1))
-    by_key = {(m.part_name, m.labels): m for m in measured}
-    for i, (part, *labels) in enumerate(pairs):
-        m = by_key[parts[part].study.part, tuple(labels)]
-        assert m.adjusted_p == expected.adjusted_p[i]
-        assert (m.effect, m.low, m.high) == (-expected.shift[i], -expected.shift_high[i], -expected.shift_low[i])
-        assert (m.probability, m.n) == (expected.superiority[i], 8 if part == 0 else 10)
-    assert findings.tests == 5
+    by_key = {(m.part_name, m.labels): m for finding in findings.claims for m in finding.measurements}
+    groups = (
+        [(0, "A", "B"), (1, "A", "B"), (0, "A", "C"), (0, "B", "A"), (1, "B", "A")],
+        [(2, "A", "B"), (2, "B", "A")],
+    )
+    for pairs, n in zip(groups, (8, 12), strict=True):
+        table = pd.DataFrame()
+        for part, *labels in pairs:
+            points = parts[part].frames.points.pivot_table(index="repeat", columns="label", values="value")
+            table = pd.concat([table, -points[labels[0]], -points[labels[1]]], axis=1)
+        first, rng = np.arange(0, 2 * len(pairs), 2), np.random.default_rng(verdicts.SEED)
+        expected = paired_rank_tests(table.to_numpy(), rng, level=0.975, pairs=(first, first + 1))
+        for i, (part, *labels) in enumerate(pairs):
+            m = by_key[parts[part].study.part, tuple(labels)]
+            assert m.adjusted_p == min(2 * expected.adjusted_p[i], 1)
+            assert (m.effect, m.low, m.high) == (-expected.shift[i], -expected.shift_high[i], -expected.shift_low[i])
+            assert (m.probability, m.n) == (expected.superiority[i], n)
+    assert findings.tests == 7
+
+
+def test_few_repeats_beside_many_can_be_significant():
+    """A part of eight repeats keeps its verdicts beside a part of twenty with many equal optimizers."""
+    many = made(means(A=1.0, **{name: 1.0 for name in "CDEFGHI"}), part="many", n=20, seed=2)
+    few = made(means(A=0.5, B=1.0), part="few", seed=3)
+    claim = Claim(text="1", better="A", than=list("BCDEFGHI"), metric="train/loss")
+    (finding,) = claims.evaluate_claims([claim], [many, few]).claims
+    assert {m.verdict for m in finding.measurements if m.part_name == "few" and m.n} == {SUPPORTED}
 
 
 def test_imported_results_are_independent():
