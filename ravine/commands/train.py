@@ -25,7 +25,7 @@ from ravine.dry_run import expected_search_seconds, expected_seconds, show_plan,
 from suite.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from ravine.context import ExecutionTarget
     from suite.records import Configuration, TrialRecord
@@ -61,6 +61,7 @@ def run(
     cluster = connect_cluster(ctx, executor, address)
     target = execution_target(chosen.parts, device, workers, data, cluster)
     if dry_run:
+        _check_steps(planned, existing_store(store), target)
         for study, trials in planned:
             if chosen.has_parts:
                 print(f"Part {study.part}:")
@@ -70,6 +71,7 @@ def run(
     if cluster is None:
         local.start_fork_server(target.device)  # it imports torch while this process imports MLflow
     records = open_store(store, create=True)
+    _check_steps(planned, records, target)
     num_failed = 0
     with records.lock(*chosen.parts):
         records.delete_incomplete_runs()
@@ -113,13 +115,16 @@ def tune(
     searches = search.make_searches(study)
     cluster = connect_cluster(ctx, executor, address)
     target = execution_target((study,), device, workers, data, cluster)
+    bases = [(study, tuple(search.base for search in searches))]
     if dry_run:
+        _check_steps(bases, None, target)
         show_searches(study, searches, existing_store(store), target)
         return
     check_destination(REPORTS / tuned_study.name(study))
     if cluster is None:
         local.start_fork_server(target.device)
     records = open_store(store, create=True)
+    _check_steps(bases, None, target)
     with (
         records.lock(study),
         optuna_storage.Storage(optuna_storage.locate(storage, records.root or OUT)) as optuna,
@@ -194,6 +199,30 @@ def verify(
         console.as_json({"study": chosen.name, "parts": summaries} if chosen.has_parts else summaries[0])
     if num_differing:
         raise typer.Exit(1)
+
+
+def _check_steps(
+    planned: Iterable[tuple[Study, tuple[Trial, ...]]], records: Store | None, target: ExecutionTarget
+) -> None:
+    """Check that each optimizer with missing trials can train its network; the device of a cluster's nodes is unknown.
+
+    Raises:
+        UserError: Some cannot.
+    """
+    from suite.execution import runner, step_probe
+
+    probed = [(study, [trial for trial in trials if step_probe.is_probed(trial)]) for study, trials in planned]
+    missing = [
+        (study, runner.missing(trials, records.records([trial.id for trial in trials]) if records else {}))
+        for study, trials in probed
+        if trials
+    ]
+    errors = step_probe.probe_errors(missing, "cpu" if target.cluster else target.device)
+    if errors and target.cluster and target.device != "cpu":
+        for error in errors:
+            console.warn(str(error))
+    elif errors:
+        raise UserError.combine(errors)
 
 
 def _train(

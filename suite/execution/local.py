@@ -16,12 +16,12 @@ from functools import partial
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
-from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from suite.records import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from pebble import ProcessPool
@@ -256,14 +256,44 @@ class _WorkerProcess:
             ending.join()
 
 
+def call_in_process(
+    function: Callable[..., T], calls: Iterable[tuple[Any, ...]], device: str
+) -> list[T | WorkerLostError]:
+    """Return the results of calls in one process of its own; a call that ends it gives an error, and the next gets another.
+
+    Args:
+        function: A function of a module.
+        calls: The arguments of each call.
+        device: The device that the process uses.
+    """
+    process, results = _WorkerProcess(device), list[T | WorkerLostError]()
+    try:
+        for arguments in calls:
+            task = process.schedule(function, *arguments)
+            error = task.exception()
+            if error is not None:
+                process.restart()
+            results.append(WorkerLostError(f"the process ended ({_exit_name(error)})") if error else task.result())
+    finally:
+        process.restart()
+        process.join()
+    return results
+
+
 def _describe_loss(error: BaseException | None) -> str:
     """Return how a worker was lost, with a hint if memory is the likely cause."""
     code = getattr(error, "exitcode", None)
     if code == -signal.SIGKILL:
         return "killed twice (SIGKILL), probably because memory ran out. Use fewer --workers"
+    how = _exit_name(error)
+    return f"the process ended twice during the trial ({how})" if isinstance(code, int) else how
+
+
+def _exit_name(error: BaseException | None) -> str:
+    """Return the signal or the exit status that ended a process, or the error that has neither."""
+    code = getattr(error, "exitcode", None)
     if isinstance(code, int):
-        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"exit status {code % EXIT_STATUS_ZERO}"
-        return f"the process ended twice during the trial ({name})"
+        return signal.Signals(-code).name if -code in set(signal.Signals) else f"exit status {code % EXIT_STATUS_ZERO}"
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 

@@ -18,6 +18,7 @@ from suite.code_versions import code_versions
 from suite.errors import UserError
 from suite.optimizers.base import Rule
 from suite.optimizers.schedules import scheduler
+from suite.problems import Data
 from suite.problems.validation_split import validation_split
 from suite.records import Outcome, TrialResult
 from suite.seeds import seed_for
@@ -31,11 +32,11 @@ from suite.training.provenance import environment
 from suite.training.step import autocast
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from torch import nn
 
-    from suite.problems import Data, Problem
+    from suite.problems import Problem
     from suite.records import Point
     from suite.trials import EvaluateOn, Trial
 
@@ -87,8 +88,38 @@ def run_trials(
         with contextlib.suppress(Exception):  # the trial itself will raise it again
             check_code(trial, folder)
     with deterministic_mode(precision), current_device:
-        runs = (InterleavedRun(_run(t, device, data, folder, slots), _seeds(t), device) for t in trials)
+        runs = (
+            InterleavedRun(
+                _run(t, device, functools.partial(_load_examples, t, data, device), folder, slots), _seeds(t), device
+            )
+            for t in trials
+        )
         return run_interleaved(runs, slots)
+
+
+def probe(trial: Trial, folder: Path | None, device: str = "cpu") -> str:
+    """Return why two updates of the trial's network and an evaluation fail; empty if they do not.
+
+    The examples are synthetic (`Problem.synthetic_batch`), a few at a time. There are two updates, because many optimizers only
+    allocate their state in the first one.
+
+    Args:
+        trial: The trial; its network, optimizer, schedule and precision are those of the probe.
+        folder: As for `run_trial`.
+        device: As for `run_trial`.
+    """
+
+    def synthetic_examples(problem: Problem) -> Data:
+        inputs, targets = problem.synthetic_batch(short.train_examples)
+        return Data(inputs, targets, inputs, targets).to(device)
+
+    size = max(problems.find_problem(trial.problem, folder).min_batch_size, 1 if trial.train_examples == 1 else 2)
+    changes: dict[str, Any] = {"batch_size": size, "train_examples": 2 * size, "chunk": None, "epochs": 1}
+    short = replace(trial, **changes, evaluate_on="test", evaluate_examples=None, compiled=False)
+    with deterministic_mode(trial.precision):
+        run = InterleavedRun(_run(short, device, synthetic_examples, folder, 1), _seeds(short), device)
+        (result,) = run_interleaved([run], 1)
+    return result.reason if result.outcome is Outcome.FAILED else ""
 
 
 def check_code(trial: Trial, folder: Path | None) -> None:
@@ -105,15 +136,19 @@ def check_code(trial: Trial, folder: Path | None) -> None:
 
 
 def _run(
-    trial: Trial, device: str, data: Path | None, folder: Path | None, slots: int
+    trial: Trial, device: str, load: Callable[[Problem], Data], folder: Path | None, slots: int
 ) -> Generator[None, None, TrialResult]:
-    """Run a trial and yield whenever it would next wait for the device; the generator's value is the result."""
+    """Run a trial and yield whenever it would next wait for the device; the generator's value is the result.
+
+    Args:
+        load: Returns the examples of the problem on the device.
+    """
     started, clock = time.time(), time.perf_counter()
     here = environment(device) | ({"packed": str(slots)} if slots > 1 else {})
     result = TrialResult(trial=trial, outcome=Outcome.FAILED, environment=here, started=started)
     out_of_memory = False
     try:
-        result = yield from _train(result, device, data, folder)
+        result = yield from _train(result, device, load, folder)
     except Exception as error:  # noqa: BLE001 (whatever breaks a trial is its outcome)
         result, out_of_memory = replace(result, reason=_describe(error)), is_out_of_memory(error)
     if out_of_memory:  # outside the handler, in which the exception keeps the tensors of the step
@@ -122,18 +157,13 @@ def _run(
 
 
 def _train(
-    result: TrialResult, device: str, data: Path | None, folder: Path | None
+    result: TrialResult, device: str, load: Callable[[Problem], Data], folder: Path | None
 ) -> Generator[None, None, TrialResult]:
     """Train from the description of a trial; the generator's value is `result` with outcome, metrics and weights."""
     trial = result.trial
     check_code(trial, folder)
     problem = problems.find_problem(trial.problem, folder)
-    examples = _load_data(problem, data, device, trial.problem if trial.evaluate_on == "validation" else None)
-    examples = replace(  # views of the examples that the trial is evaluated on
-        examples,
-        test_inputs=examples.test_inputs[: trial.evaluate_examples],
-        test_targets=examples.test_targets[: trial.evaluate_examples],
-    )
+    examples = load(problem)
     network = _initial_network(trial, problem).to(device)
     kind: Any = optimizers.find_optimizer(
         trial.optimizer, folder
@@ -201,6 +231,16 @@ def _seed(trial: Trial, stream: str) -> int:
     return seed_for(trial.seed, trial.problem, trial.stage, trial.repeat, stream)
 
 
+def _load_examples(trial: Trial, root: Path | None, device: str, problem: Problem) -> Data:
+    """Return the examples of a trial on its device, with views of those that it is evaluated on."""
+    examples = _load_data(problem, root, device, trial.problem if trial.evaluate_on == "validation" else None)
+    return replace(
+        examples,
+        test_inputs=examples.test_inputs[: trial.evaluate_examples],
+        test_targets=examples.test_targets[: trial.evaluate_examples],
+    )
+
+
 @functools.lru_cache(maxsize=2)
 def _load_data(problem: Problem, folder: Path | None, device: str, split: str | None) -> Data:
     """Return the examples on the device; they are kept for the next trial of this process.
@@ -235,11 +275,16 @@ def digest(network: nn.Module) -> str:
 
 
 def _describe(error: Exception) -> str:
-    """Return the exception in one line, with the last line of code outside torch that raised it."""
+    """Return the exception in one line, with the last line of code outside torch that raised it.
+
+    There is no line if torch raised it and no code of a user is involved.
+    """
     if isinstance(error, UserError):
         return str(error)
     frames = traceback.extract_tb(error.__traceback__)
-    outside = [frame for frame in frames if "site-packages/torch" not in frame.filename] or frames
-    line = f" ({Path(outside[-1].filename).name}, {outside[-1].name}, line {outside[-1].lineno})" if outside else ""
+    outside = [frame for frame in frames if "site-packages/torch" not in frame.filename] or list(frames)
+    last = outside[-1] if outside else None
+    is_torchs = last is not None and last is not frames[-1] and Path(last.filename).parent == Path(__file__).parent
+    line = f" ({Path(last.filename).name}, {last.name}, line {last.lineno})" if last and not is_torchs else ""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:500]}{line}"

@@ -1,0 +1,86 @@
+"""Two updates of each optimizer that is not Ravine's own, on the network of the study, before anything runs.
+
+Some optimizers cannot train every network. Muon requires matrices, SparseAdam sparse gradients. The probe refuses them with the
+message of the class itself. It runs on the CPU in a process of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from suite.errors import UserError
+from suite.execution.local import call_in_process
+from suite.trials import canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from suite.spec.study import Study
+    from suite.trials import Trial
+
+
+def is_probed(trial: Trial) -> bool:
+    """Return whether the optimizer of a trial is not one of Ravine's, which its tests cover."""
+    return ":" in trial.optimizer and not trial.optimizer.startswith("suite.optimizers")
+
+
+def probe_errors(planned: Iterable[tuple[Study, Iterable[Trial]]], device: str) -> list[UserError]:
+    """Return an error for each entry whose optimizer cannot train the network of its study.
+
+    Equal optimizers with equal options are probed once for each network. If Ravine's SGD fails on the network, too, the
+    optimizer is not the cause, and there is no error.
+
+    Args:
+        planned: Studies, each with trials.
+        device: The device of the trials. What fails on the CPU is tried there, too.
+    """
+    entries: dict[tuple[str, str], tuple[Study, Trial]] = {}
+    for study, trials in planned:
+        for trial in filter(is_probed, trials):
+            entries.setdefault((study.name, trial.label), (study, trial))
+    probes = {_key(trial): (trial, study.folder) for study, trial in entries.values()}
+    failures = _failures(probes, "cpu")
+    if device != "cpu":
+        failures = _failures({key: probes[key] for key in failures}, f"{device}:0" if device == "cuda" else device)
+    references = {key: (_reference(probes[key][0]), probes[key][1]) for key in failures}
+    excused = _failures(references, "cpu")
+    return [
+        _error(study, trial, failures[_key(trial)])
+        for study, trial in entries.values()
+        if _key(trial) in failures and _key(trial) not in excused
+    ]
+
+
+def _failures(probes: Mapping[str, tuple[Trial, Path | None]], device: str) -> dict[str, str]:
+    """Return the reasons of the probes that fail, by key."""
+    if not probes:
+        return {}
+    results = call_in_process(_probe, [(*arguments, device) for arguments in probes.values()], device)
+    reasons = {key: str(result) for key, result in zip(probes, results, strict=True)}
+    return {key: reason for key, reason in reasons.items() if reason}
+
+
+def _probe(trial: Trial, folder: Path | None, device: str) -> str:
+    from suite.training.run_trial import probe
+
+    return probe(trial, folder, device)
+
+
+def _key(trial: Trial) -> str:
+    """Return what the probe of a trial depends on."""
+    names = ("optimizer", "hyperparameters", "code", "schedule", "problem", "problem_options", "data", "precision")
+    return canonical([getattr(trial, name) for name in names])
+
+
+def _reference(trial: Trial) -> Trial:
+    """Return the trial with Ravine's SGD."""
+    return replace(trial, optimizer="sgd", hyperparameters={"lr": 1e-3, "weight_decay": 0.0}, code={}, schedule=None)
+
+
+def _error(study: Study, trial: Trial, reason: str) -> UserError:
+    number = next(number for number, entry in enumerate(study.optimizer, 1) if entry.name == trial.label)
+    location = f'{study.place}: optimizer[{number}] ("{trial.label}").kind'
+    problem = f"{trial.optimizer} cannot train the network of {trial.problem}: {reason.rstrip('.')}"
+    return UserError(location, problem, "Use another optimizer, other options or another problem")
