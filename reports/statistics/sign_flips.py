@@ -4,8 +4,7 @@ Assumption of simultaneous bands. Let d_r be the vector of the values of repeat 
 true means. Repeats are independent, and d_r − δ has the same distribution as −(d_r − δ), jointly in all components.
 Then flipping the signs of complete repeats does not change the distribution of the components with δ = 0. This holds for any
 correlation and for unequal variances, also between repeats. If all optimizers have the same skewness, each difference is
-symmetric, although not jointly with the others. Scores that are skewed and have unequal variances violate the assumption; no
-test of means from ten repeats controls its error for them (`docs/statistics.md`).
+symmetric, although not jointly with the others. Scores that are skewed and have unequal variances violate the assumption.
 """
 
 from __future__ import annotations
