@@ -352,7 +352,8 @@ def _construct(cls: type[Optimizer], options: Mapping[str, Any], given: Mapping[
     problem = message.removeprefix(f"{location}: ")
     if problem == message:
         problem = f"{cls.__name__} does not accept it: {message}"
-    raise UserError(location, problem, "Write another value") from error
+    hint = "Write another value" if given else "Use another optimizer"
+    raise UserError(location, problem, hint) from error
 
 
 def _constructor_error(cls: type[Optimizer], options: Mapping[str, Any]) -> Exception | None:

@@ -47,6 +47,7 @@ def test_the_label_is_not_part_of_the_identity():
         {"compiled": True},
         {"problem_options": {"width": 2}},
         {"data": {"images": "abc"}},
+        {"code": {"faraway": "1.2"}},
         {"contract": TRAINING_VERSION + 1},
     ],
 )
