@@ -150,7 +150,8 @@ def _judge(measurements: Sequence[Measurement], level: float) -> tuple[list[Meas
         if measurement.first is not None and measurement.verdict != UNTESTED:
             groups.setdefault(measurement.part.study.repeats, []).append(measurement)
     num_groups = max(sum(repeats >= step_down.min_repeats_for_verdict(level) for repeats in groups), 1)
-    judged, size = {}, 0
+    judged: dict[int, Measurement] = {}
+    size = 0
     for tested in groups.values():
         matrix = pd.concat([column for m in tested for column in (m.first, m.second)], axis=1).sort_index()
         first, rng = np.arange(0, matrix.shape[1], 2), np.random.default_rng(verdicts.SEED)

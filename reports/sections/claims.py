@@ -86,10 +86,11 @@ def claims_table(findings: Findings) -> Table:
     pairs = f" Claims about rankings have families of their own, with {findings.pairs} tests." if findings.pairs else ""
     family = (
         f"The rank tests of all claims, {findings.tests} in all, are one family.{pairs} The family-wise error rate is "
-        f"{1 - findings.level:.0%}, and intervals are simultaneous within a family. The test is step-down within parts of the "
-        "same number of repeats, and Bonferroni's adjustment combines these groups. An interval without a bound means that the "
-        "repeats are too few for a family of this size. The row has the clearest counterexample if "
-        "there is one; of an undecided claim, the measurement furthest from a verdict; otherwise the weakest support."
+        f"{1 - findings.level:.0%}, and intervals are simultaneous within a family. The test is step-down within parts of "
+        "the same number of repeats, and Bonferroni's adjustment combines these groups. An interval without a bound means "
+        f"that the repeats are too few for a family of this size. {conclusions.STEP_DOWN_BOUNDS} The row has the clearest "
+        "counterexample if there is one; of an undecided claim, the measurement furthest from a verdict; otherwise the "
+        "weakest support."
     )
     return Table("claims", "Claims and verdicts", columns, tuple(rows), (family, *_REMARKS))
 
@@ -134,7 +135,8 @@ def deciding(finding: Finding) -> Measurement:
     if finding.verdict in {REFUTED, MIXED} and against:
         return max(against, key=lambda m: (not m.expected, abs(m.clarity)))
     verdict = UNDECIDED if finding.verdict == UNDECIDED else SUPPORTED
-    matching = [m for m in finding.measurements if m.verdict == verdict] or finding.measurements
+    tested = [m for m in finding.measurements if m.verdict != UNTESTED] or finding.measurements
+    matching = [m for m in tested if m.verdict == verdict] or tested
     return min(matching, key=lambda m: (bool(m.expected), abs(m.clarity)))
 
 

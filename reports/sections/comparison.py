@@ -66,7 +66,7 @@ def comparison(compared: Comparison, *, variation: str = notes.VARIATION) -> Sec
             figure, "differences", caption, f"Interval plot: difference in {name} of {k - 1} optimizers from the best."
         )
         side = max(3.6, 1.6 + 0.62 * k)
-        figure, ax = single_panel(width=min(side + 1.0, 9.5), height=min(0.72 * side + 0.6, 8.0))
+        figure, ax = single_panel(width=min(side + 1.8, 9.5), height=min(0.72 * side + 1.2, 8.3))
         pairs.pair_matrix(compared, ax)
         caption = (
             f"Probability that a run of the row has a better {name} than a run of the column, and the p value adjusted for all "
@@ -169,7 +169,10 @@ def meaning_notes(level: float, *, test: Test, pairs: pd.DataFrame, changes: boo
             f"{mean}: over runs that ended ok, ± half-width of its own {level:.0%} t interval. This interval is "
             f"not adjusted for the number of {'optimizers' if changes else 'pairs'}."
         ),
-        f"{shift}: {meaning}. It has a simultaneous {level:.0%} interval.{INFINITE * has_infinite(pairs)}",
+        (
+            f"{shift}: {meaning}. It has a simultaneous {level:.0%} interval. {conclusions.STEP_DOWN_BOUNDS}"
+            f"{INFINITE * has_infinite(pairs)}"
+        ),
     )
 
 

@@ -47,6 +47,8 @@ _METHODS: Mapping[Test, tuple[str, str]] = {
 }
 """The names of the tests, for paired and for independent repeats."""
 
+STEP_DOWN_BOUNDS = "If a significant pair has a bound of 0 or 50%, the step-down test excludes that value itself."
+
 ERROR_RATES: Mapping[Test, str] = {
     "rank": (
         "In simulated studies this test reports a false difference with a probability of at most 5.5% for normal, skewed, "

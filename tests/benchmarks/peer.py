@@ -107,7 +107,9 @@ def ravine(options):
 
     def epoch():
         with deterministic_mode(options.precision):
-            return run_interleaved((InterleavedRun(run(), Seeds(0, 0, 0), options.device) for run in runs), options.slots)
+            return run_interleaved(
+                (InterleavedRun(run(), Seeds(0, 0, 0), options.device) for run in runs), options.slots
+            )
 
     return epoch
 

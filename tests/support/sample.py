@@ -64,7 +64,7 @@ class Store:
             "timing": Timing(2.0, 1.0, 3.5, 1000),
             "environment": ENVIRONMENT,
         }
-        values |= {"started": 0.0, "run_id": f"run-{trial.id}"} | other
+        values |= {"started": 1_700_000_000.0, "run_id": f"run-{trial.id}"} | other
         self.all[trial.id] = TrialRecord(trial=trial, outcome=outcome, **values)  # type: ignore[arg-type]
         self.measured[trial.id] = tuple(points)
 

@@ -149,7 +149,7 @@ def test_all_claims_are_one_family():
 
 def test_few_repeats_beside_many_can_be_significant():
     """A part of eight repeats keeps its verdicts beside a part of twenty with many equal optimizers."""
-    many = made(means(A=1.0, **{name: 1.0 for name in "CDEFGHI"}), part="many", n=20, seed=2)
+    many = made(means(A=1.0, **dict.fromkeys("CDEFGHI", 1.0)), part="many", n=20, seed=2)
     few = made(means(A=0.5, B=1.0), part="few", seed=3)
     claim = Claim(text="1", better="A", than=list("BCDEFGHI"), metric="train/loss")
     (finding,) = claims.evaluate_claims([claim], [many, few]).claims

@@ -94,7 +94,7 @@ def test_infinity_and_missing_numbers_are_only_where_runs_were_lost(sample, tmp_
 def test_numbers_that_json_lacks_have_a_text() -> None:
     """NaN is null; an infinite number is a text with its sign; a NumPy scalar is a number."""
     found = [
-        plain(value) for value in (math.nan, math.inf, -math.inf, np.float64("-inf"), np.int64(3), np.bool_(True), "a")
+        plain(value) for value in (math.nan, math.inf, -math.inf, np.float64("-inf"), np.int64(3), np.bool_(1), "a")
     ]
     assert found == [None, "Infinity", "-Infinity", "-Infinity", 3, True, "a"]
     assert [type(value) for value in found[4:6]] == [int, bool]

@@ -54,7 +54,7 @@ def test_the_horizon_is_printed_in_full(sample, wording) -> None:
     row = section.data["targets"].iloc[0]
     epochs, steps, seconds = (float(row[f"{unit}_horizon"]) for unit in ("epoch", "step", "second"))
     text = section.tables[0].notes[0]
-    printed = re.search(rf"by {epochs:.0f} epochs, {steps:,.0f} updates, (\S+) seconds", text)
+    printed = re.search(rf"at {epochs:.0f} epochs, {steps:,.0f} updates, (\S+) seconds", text)
     assert float(printed[1]) == pytest.approx(seconds, rel=0.05)
     assert seconds != round(seconds)
     wording("\n".join([*section.description, *section.tables[0].notes]))

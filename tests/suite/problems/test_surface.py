@@ -106,7 +106,7 @@ def test_the_largest_stable_learning_rate(trials, kind, gamma, bound):
 
 
 def test_the_study_has_every_optimizer_on_every_surface_at_several_rates(trials):
-    """Each of four parts is a surface, where every rule but the modern ones has the same four rates, except Newton, which has η = 1."""
+    """Each of four parts is a surface. Every rule except the modern ones has the same four rates, and Newton has η = 1."""
     study = load_study_file("surfaces")
     without_part = {"absolute"}  # its gradient is constant; it serves a claim only
     modern = {
