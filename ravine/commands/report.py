@@ -139,7 +139,7 @@ def _baseline(study: Study, store: str | None, test: Test | None, *, as_json: bo
             comparison = compare_versions(reference, StudyVersion("yours", candidate, trials, frames), test)
             break
     title = f"{baseline.study.title} (the run that ships with Ravine)"
-    titled = baseline.study.model_copy(update={"title": title})
+    titled = baseline.study.model_copy(update={"title": title, "claim": study.claim})
     more = [before_after_section.section(comparison)] if comparison else []
     folder = context.REPORTS / f"{study.name}@baseline"
     built = build(titled, baseline.trials, baseline, folder, test=test, more=more)
