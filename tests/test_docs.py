@@ -92,10 +92,12 @@ def test_the_set_up_commands_are_what_tox_has():
 
 
 def test_the_study_of_the_readme_is_valid(here):
-    """The examples form a valid study with a tuning, and with parts."""
+    """The examples form a valid study with a tuning, and with parts; the claim fits the study `paper`."""
     blocks = [*_blocks("README.md", "toml"), *_blocks(GUIDE, "toml")]
-    *blocks, parts = blocks
+    *blocks, parts, claim = blocks
     assert len(blocks) == 2
+    (here / "claim.toml").write_text(f"{shipped_studies()['paper'].read_text('utf-8')}\n{claim}", encoding="utf-8")
+    assert load_study(here / "claim.toml").claim[-1].better == "NAG"
     (here / "own.toml").write_text("\n".join(blocks), encoding="utf-8")
     (here / "own_parts.toml").write_text(f"{blocks[0]}\n{parts}", encoding="utf-8")
     assert [study.name for study in load_file(here / "own_parts.toml").parts] == ["own_parts.mlp", "own_parts.digits"]
