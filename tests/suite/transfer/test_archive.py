@@ -405,6 +405,8 @@ def test_the_shipped_run_is_reported_without_a_store(call, write_study, here, mo
     call("run", path, "--epochs", 1)
     call("export", path, "shipped.zip", "--epochs", 1)
     monkeypatch.setattr(archive, "baselines", lambda: {"toy_study": here / "shipped.zip"})
+    with (here / path).open("a", encoding="utf-8") as file:
+        file.write('\n[[claim]]\ntext = "Adam wins."\nbetter = "Adam"\nthan = "SGD"\n')
     (here / "out/mlflow.db").rename(here / "kept.db")
     status, out, err = call("report", path, "--baseline")
     assert (status, err.count("\n")) == (0, 1)
@@ -416,6 +418,7 @@ def test_the_shipped_run_is_reported_without_a_store(call, write_study, here, mo
     (here / "kept.db").rename(here / "out/mlflow.db")
     report = json.loads(call("report", path, "--baseline", "--json")[1])
     assert report["yours"]["before"] == "shipped"  # the store's trials with the overrides of the shipped run
+    assert [claim["text"] for claim in report["claims"]] == ["Adam wins."], "claims are those of the study's file"
     call("run", path)
     status, out, _ = call("report", path, "--baseline")
     assert status == 0
