@@ -203,7 +203,8 @@ def _judged(measurement: Measurement, tests: PairTests, i: int, verdict: Verdict
     if verdict == UNDECIDED:
         mean = float(tests.mean[i]) if tests.complete[i] else np.nan
         sd = float(tests.sd[i])
-        values["repeats_needed"] = pairwise_tests.repeats_needed(towards_claim(mean), sd, tests.pair_level)
+        needed = pairwise_tests.repeats_needed(towards_claim(mean), sd, tests.pair_level)
+        values["repeats_needed"] = needed if needed > tests.n[i] else np.nan
     if not is_equivalence:
         names = ("superiority", "superiority_low", "superiority_high")
         values |= {name.replace("superiority", "probability"): float(getattr(tests, name)[i]) for name in names}

@@ -26,13 +26,15 @@ _NUMBERS = (Column("Effect"), Column("P(as claimed)"), Column("n", rank=2), Colu
 _REMARKS = (
     (
         "P(as claimed): probability that a run of the first optimizer is better than a run of the second. Effect: median of "
-        "all differences between a run of each, or of all ratios (×). A run that diverged, stalled or failed is worse than all "
-        "others. Numbers on test functions are deterministic, so they have no interval and n = 1."
+        "the differences between every run of the first and every run of the second, or of their ratios (×). A run that "
+        "diverged, stalled or failed is worse than all others. Numbers on test functions are deterministic, so they have no "
+        "interval and n = 1."
     ),
     (
-        "That an optimizer is better is refuted by a significant difference in the other direction, and by equivalence within "
-        "the margin of the score. Equivalence is refuted if the interval lies outside the margin. Within one problem a single "
-        "counterexample refutes. Mixed: supported for one statement or problem, refuted for another."
+        "The statement that an optimizer is better is refuted if the difference is significant in the other direction, or "
+        "if the two are equivalent within the margin of the score. Equivalence is refuted if the interval lies outside the "
+        "margin. Within one problem a single counterexample refutes. Mixed: supported for one statement or problem, refuted "
+        "for another."
     ),
 )
 
@@ -83,16 +85,19 @@ def claims_table(findings: Findings) -> Table:
         decided = finding.verdict in {SUPPORTED, REFUTED, MIXED}
         cells = [*map(_text, words), *_numbers(best), Cell(" / ".join(map(str, counts)), float(sum(counts)))]
         rows.append((*cells, _text(stated), Cell(_verdict(finding), finding.verdict, best=decided)))
-    pairs = f" Claims about rankings have families of their own, with {findings.pairs} tests." if findings.pairs else ""
+    separate = f" Claims with `reverses` have separate families, with {findings.pairs} tests." if findings.pairs else ""
+    others = "other " * bool(separate)
     family = (
-        f"The rank tests of all claims, {findings.tests} in all, are one family.{pairs} The family-wise error rate is "
-        f"{1 - findings.level:.0%}, and intervals are simultaneous within a family. The test is step-down within parts of "
-        "the same number of repeats, and Bonferroni's adjustment combines these groups. An interval without a bound means "
-        f"that the repeats are too few for a family of this size. {conclusions.STEP_DOWN_BOUNDS} The row has the clearest "
-        "counterexample if there is one; of an undecided claim, the measurement furthest from a verdict; otherwise the "
-        "weakest support."
+        f"The {findings.tests} tests of all {others}claims are one family.{separate} The family-wise error rate is "
+        f"{1 - findings.level:.0%}, and intervals are simultaneous within a family. The test is step-down within parts of the "
+        "same number of repeats, and Bonferroni's adjustment combines these groups. An infinite bound means that the repeats "
+        f"are too few for a family of this size. {conclusions.STEP_DOWN_BOUNDS}"
     )
-    return Table("claims", "Claims and verdicts", columns, tuple(rows), (family, *_REMARKS))
+    shown = (
+        "Each row shows one measurement of its claim. If there is a counterexample, it is the clearest one. If the claim is "
+        "undecided, it is the measurement that is furthest from a verdict. Otherwise it is the weakest supporting measurement."
+    )
+    return Table("claims", "Claims and verdicts", columns, tuple(rows), (family, shown, *_REMARKS))
 
 
 def measurements_table(findings: Findings) -> Table:

@@ -35,7 +35,7 @@ INFINITE = (
 ARROWS = " An arrow marks an interval without a bound, or a difference that the axis does not show."
 
 PAIRING = (
-    "Variance reduction from pairing: without shared seeds, about this many times as many repeats would give the same "
+    "Variance reduction from pairing: ×2 means that unpaired runs would need about twice as many repeats for the same "
     "precision. Below 1, pairing increased the variance."
 )
 
@@ -156,7 +156,8 @@ def meaning_notes(level: float, *, test: Test, pairs: pd.DataFrame, changes: boo
     better = "after is better than a run of before" if changes else "the optimizer is better than a run of the other"
     kind = "change" if changes else "difference"
     meaning = (
-        f"the median of all differences between a run of {'after and a run of before' if changes else 'each'}"
+        "the median of the differences between every run of "
+        f"{'after and every run of before' if changes else 'one and every run of the other'}"
         if test == "rank"
         else f"the same {kind} with the interval that agrees with the verdict"
     )

@@ -55,9 +55,9 @@ def time_to_target(frames: Frames, score: str, order: Sequence[str]) -> Section 
         yield FigureSpec(figure, "time-to-target", caption, alt)
 
     rule = (
-        f"The three targets are quartiles, over the optimizers, of each optimizer's median final {name}. About a quarter of "
-        "the optimizers reach the hard target in their median run, half reach the middle one, and three quarters the easy "
-        "one. Optimizers whose median run did not complete do not count here."
+        f"Each optimizer has a median final {name} of its runs. The three targets are the quartiles of these medians. About "
+        "a quarter of the optimizers reach the hard target in their median run, half reach the middle one, and three "
+        "quarters the easy one. Optimizers whose median run did not complete do not count here."
         if len(targets) > 1
         else f"The target is the median final {name} of the only optimizer whose median run completed."
     )
@@ -142,8 +142,8 @@ def _table(summary: pd.DataFrame, metric: str, frames: Frames) -> Table:
         (
             f"Times are restricted means (Kaplan-Meier) with 95% t intervals. They are cut off at {limits}. A run that has "
             "not reached the target by then counts with the cut-off. Intervals end at 0 and at the cut-off. There is no "
-            f"interval if all times are equal. {tables.NO_VALUE} marks a mean that cannot be estimated, because runs are "
-            "censored before the cut-off."
+            f"interval if all times are equal. An en dash ({tables.NO_VALUE}) marks a mean that cannot be estimated, because "
+            "runs are censored before the cut-off."
         ),
         "Reached: the number of runs that reached the target, of all runs that completed, diverged or stalled.",
     ]

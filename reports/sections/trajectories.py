@@ -108,7 +108,7 @@ def _answer(surface: SurfaceResults, *, named: bool) -> str:
         following = [f"{_at(family, end)} ({notes.compact(end['height'])})" for family, end in ranked[1:3]]
         text += f" Next are {' and '.join(following)}."
     if any(len(family.labels) > 1 for family in surface.families):
-        text += " Each is the best learning rate of its optimizer."
+        text += " Each entry has the best of its learning rates."
     diverging, total = int(surface.ended["diverges"].sum()), len(surface.ended)
     if not diverging:
         return f"{text} No trajectory diverges."

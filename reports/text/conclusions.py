@@ -47,7 +47,7 @@ _METHODS: Mapping[Test, tuple[str, str]] = {
 }
 """The names of the tests, for paired and for independent repeats."""
 
-STEP_DOWN_BOUNDS = "If a significant pair has a bound of 0 or 50%, the step-down test excludes that value itself."
+STEP_DOWN_BOUNDS = "If the interval of a significant difference ends at 0 or at 50%, that end point is not part of it."
 
 ERROR_RATES: Mapping[Test, str] = {
     "rank": (
@@ -132,16 +132,23 @@ def _differences(comparison: Comparison, *, name_best: bool) -> list[str]:
         sentences = [f"{best} has the best mean {title(comparison.score).lower()}."] if name_best else []
         if _better_means(comparison):
             sentences = [f"No optimizer is significantly better than {best} in {score}."]
-        by_best = all(verdicts[label] in ABOVE for label in worse)
-        than = "" if by_best else " than at least one other optimizer"
+        by_best = [label for label in worse if verdicts[label] in ABOVE]
+        by_other = [label for label in worse if label not in by_best]
+        than, other = (
+            f" than {best}" * bool(by_other),
+            f"significantly worse than another optimizer, but not than {best}",
+        )
         groups = (
-            (worse, f"is significantly worse{than}", f"are significantly worse{than}"),
+            (by_best, f"is significantly worse{than}", f"are significantly worse{than}"),
+            (by_other, f"is {other}", f"are {other}"),
             (undecided, f"does not differ significantly from {best}", f"do not differ significantly from {best}"),
             (tied, f"is equivalent to {best}, {margin}", f"are equivalent to {best}, {margin}"),
         )
         named = 0
         for labels, one, many in groups:
-            only = "Only " if labels is worse and len(worse) < min(3, len(others) - len(worse)) else ""
+            only = (
+                "Only " if labels is by_best and not by_other and len(worse) < min(3, len(others) - len(worse)) else ""
+            )
             if labels:
                 sentences.append(f"{only}{_some(labels, len(others), named)} {one if len(labels) == 1 else many}.")
             named += len(labels)

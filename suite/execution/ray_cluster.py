@@ -236,7 +236,7 @@ def run_on_node(trial: Trial, device: str, data: Path | None, sent: Modules) -> 
         data: The folder of the data set; None to find or fetch it.
         sent: The modules beside the study file.
     """
-    from suite.training.run_trial import run_trial
+    from suite.training.run_trial import check_code, run_trial
 
     keep_memory()
     if device == "cuda":
@@ -246,6 +246,7 @@ def run_on_node(trial: Trial, device: str, data: Path | None, sent: Modules) -> 
     try:
         folder = _write_modules(tuple(sorted(sent.items())))
         _check_version(trial)
+        check_code(trial, folder)
         root = _find_data(trial.problem, folder, data)
     except (UserError, OSError) as error:
         return _failed(trial, f"node {platform.node()}: {error}")
@@ -253,7 +254,7 @@ def run_on_node(trial: Trial, device: str, data: Path | None, sent: Modules) -> 
 
 
 def _check_version(trial: Trial) -> None:
-    """Check that Ravine here computes what the description of the trial says; `run_trial` checks the user's code.
+    """Check that Ravine here computes what the description of the trial says.
 
     Raises:
         UserError: The training version differs.

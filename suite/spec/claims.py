@@ -94,15 +94,15 @@ class Statement(Table):
     better: str | None = Field(default=None, examples=['better = "Momentum"'])
     """Label of the optimizer that is claimed to be better than `than`."""
     not_worse: str | None = Field(default=None, examples=['not_worse = "Momentum"'])
-    """Label of the optimizer that is claimed to be worse than `than` by less than the margin, or not at all."""
+    """Label of the optimizer that is claimed to be better than `than`, equal to it, or worse by less than the margin."""
     than: Words = Field(default=(), examples=['than = "SGD"'])
     """For `better` and `not_worse`: one or more labels. Each is a separate measurement."""
     equivalent: Labels = Field(default=(), examples=['equivalent = ["NAG", "Momentum"]'])
-    """Labels. The first is claimed to differ from each other one by less than the margin."""
+    """Labels. The first optimizer is claimed to differ from each of the others by less than the margin."""
     reverses: Labels = Field(default=(), examples=['reverses = ["SGD", "Momentum", "Adam"]'])
     """Labels. It is claimed that some two of them rank differently on two problems."""
     optimizer: Words = Field(default=(), examples=['optimizer = "Momentum"'])
-    """One or more labels whose `measure` is claimed to be `equals`, `above` or `below` a number."""
+    """One or more labels. The `measure` of each is claimed to equal a number (`equals`), or to be `above` or `below` it."""
     metric: Annotated[tuple[str, ...], BeforeValidator(_check_metrics)] = Field(
         default=(SCORE,), examples=['metric = "train/loss"']
     )

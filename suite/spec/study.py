@@ -229,8 +229,8 @@ class Entry(Table):
     problem_options: dict[str, Any] | None = None
     """Options of the problem for this optimizer. They replace the options of the study that have the same names."""
     extra: dict[str, Any] = Field(default_factory=dict, examples=["extra = { cautious = true }"])
-    """Options that only the `**kwargs` of the optimizer's class takes, or whose names are keys of a study. Ravine cannot check
-    their names."""
+    """Options that cannot be written as keys of the table: those that the optimizer's class takes only through `**kwargs`, and
+    those with the name of a study key. Ravine cannot check their names."""
 
     @property
     def options(self) -> dict[str, Any]:

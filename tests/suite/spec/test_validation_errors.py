@@ -140,7 +140,7 @@ FOUND = {
     "date": ("entry", "day = 2020-02-29"),
     "line feed in a key": ("entry", '"l\\nr" = 0.1'),
     "empty key": ("entry", '"" = 0.1'),
-    "nan in a list": ("entry", "anything = [[nan]]"),
+    "nan in a list": ("entry", "extra = { anything = [[nan]] }"),
     "64 bits in a range": ("bottom", f"[tune.space.sgd]\nlr = {{ values = [{10**19}, 0.1] }}"),
     "large grid": ("bottom", GRID),
     "label of a tuned entry": ("bottom", '[[optimizer]]\nname = "a, tuned"\nkind = "sgd"'),
