@@ -35,6 +35,13 @@ def report(
     baseline: Annotated[
         bool, typer.Option("--baseline", help="Report on the run that ships with Ravine, and compare yours with it.")
     ] = False,
+    critical_difference: Annotated[
+        bool,
+        typer.Option(
+            "--critical-difference",
+            help="Add the critical difference of mean ranks if a study has fewer than ten problems.",
+        ),
+    ] = False,
     as_json: arguments.Json = False,
 ) -> None:
     """Build the tables, figures and HTML page of a study from the store, without training."""
@@ -46,7 +53,14 @@ def report(
     planned, records = [(study, plan(study)) for study in chosen.parts], context.open_store(store, create=False)
     for study, trials in planned:
         records.tag_with_study(study, records.records([trial.id for trial in trials]).values())
-    build_reports(chosen, planned, records, test.value if test else None, as_json=as_json)
+    build_reports(
+        chosen,
+        planned,
+        records,
+        test.value if test else None,
+        critical_difference=critical_difference,
+        as_json=as_json,
+    )
 
 
 def compare(
@@ -86,6 +100,7 @@ def build_reports(
     store: Store,
     test: Test | None = None,
     *,
+    critical_difference: bool = False,
     as_json: bool = False,
 ) -> None:
     """Build and record the report of each part and, if there are several, an overview; print tables or JSON."""
@@ -102,7 +117,10 @@ def build_reports(
         reports.append((study, built))
         if not as_json:
             console.report(built.table, built.answer, built.page)
-    combined = overview.build(chosen, reports, context.REPORTS / chosen.report_name) if len(reports) > 1 else None
+    combined = None
+    if len(reports) > 1:
+        folder = context.REPORTS / chosen.report_name
+        combined = overview.build(chosen, reports, folder, critical_difference=critical_difference)
     if as_json:
         summaries = [summary(built, study.name) for study, built in reports]
         console.as_json(overview.summary(combined, summaries) if combined else summaries[0])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 RATIOS = np.geomspace(1, 100, 201)
 MIN_PROBLEMS = 10
-"""The smallest number of problems for which a report has critical differences: with fewer they are too approximate."""
+"""From this number of problems on, a report has critical differences without request. With fewer they are approximate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ class Ranking:
             `superiority_<part>`.
         tested: Whether any pair has the runs that a test needs.
         level: Confidence level of the family of all pairs.
-        critical: Mean ranks with the critical difference, in the order of `labels`; None for fewer than `MIN_PROBLEMS` problems
-            or three labels.
+        critical: Mean ranks with the critical difference, in the order of `labels`; None for fewer than three labels, and
+            for fewer than `MIN_PROBLEMS` problems if they are not requested.
         profiles: Performance profiles of the time to a target; None if no part was followed over time, or if no part has a
             repeat that all labels ran (third-party results may share none).
         timed: Number of parts in the profiles.
@@ -84,12 +84,16 @@ class Ranking:
     unit: str
 
 
-def rank_optimizers(problems: Sequence[ProblemResults]) -> Ranking | None:
+def rank_optimizers(problems: Sequence[ProblemResults], *, critical_difference: bool = False) -> Ranking | None:
     """Return the ranking over problems; None for fewer than two problems with a score, or two optimizers with a run on each.
 
     A run that diverged, stalled or failed is worse than all others. A part is compared by paired repeats, unless it has
     third-party results, or two optimizers have the runs that a test needs but share fewer of them. Test functions are not
     ranked, because they have different learning rates and were chosen to be different.
+
+    Args:
+        problems: The results on each problem.
+        critical_difference: Whether the critical difference is requested for any number of problems.
     """
     if any(results.frames.on_surfaces for results in problems):
         return None
@@ -112,7 +116,7 @@ def rank_optimizers(problems: Sequence[ProblemResults]) -> Ranking | None:
     parts = tuple(results.study.part for results in scored)
     pairs = _pairs(tests, order, labels, parts)
     critical = None
-    if len(scored) >= MIN_PROBLEMS and len(shared) > 2:
+    if (critical_difference or len(scored) >= MIN_PROBLEMS) and len(shared) > 2:
         ranks = across_problems.mean_ranks(by_problem)
         critical = replace(ranks, mean=ranks.mean[order])
     costs = _costs(scored, labels)

@@ -56,13 +56,14 @@ class Overview:
     claims: Findings | None = None
 
 
-def build(file: StudyFile, reports: Parts, folder: Path) -> Overview:
+def build(file: StudyFile, reports: Parts, folder: Path, *, critical_difference: bool = False) -> Overview:
     """Build the report on all parts from the reports of the parts.
 
     Args:
         file: The study file with the parts.
         reports: A study and its report for each part.
         folder: The destination. An older report there is replaced.
+        critical_difference: Whether the critical difference is requested for any number of problems.
 
     Raises:
         UserError: `folder` is not the folder of a report.
@@ -70,7 +71,8 @@ def build(file: StudyFile, reports: Parts, folder: Path) -> Overview:
     from reports.figures.style import assign_styles
 
     files.check_destination(folder)
-    ranking = rank_optimizers([report.results(study) for study, report in reports])
+    results = [report.results(study) for study, report in reports]
+    ranking = rank_optimizers(results, critical_difference=critical_difference)
     results = [claim_measurements.part_results(study, report.frames, report.stated) for study, report in reports]
     findings = claims.evaluate_claims(file.claims, results) if file.claims else None
     sections = claims_section.sections(findings) if findings else ()
@@ -228,7 +230,7 @@ def _description(ranking: Ranking, reports: Parts) -> tuple[str, ...]:
         other = (
             "This test makes no statement on other problems. A report has the critical difference of mean "
             f"ranks (Demšar 2006) for three or more optimizers on at least {MIN_PROBLEMS} problems. With fewer problems it is "
-            "too approximate."
+            "approximate, and `ravine report --critical-difference` adds it."
         )
     return what, these, other
 

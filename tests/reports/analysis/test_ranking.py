@@ -117,10 +117,12 @@ def test_unequal_numbers_of_repeats():
     assert result.pairs["verdict"].tolist() == ["better", "undecided", "undecided"]
 
 
-def test_critical_differences_need_ten_problems_and_three_optimizers():
+def test_critical_differences_need_a_request_or_ten_problems_and_three_optimizers():
     """The mean ranks are those of P(better) on each problem."""
     problems = [problem(str(seed), runs(seed, n=3, A=0.0, B=9.0, C=18.0)) for seed in range(10)]
     assert ranking.rank_optimizers(problems[:9]).critical is None
+    requested = ranking.rank_optimizers(problems[:9], critical_difference=True)
+    assert (requested.critical.problems, requested.critical.mean.tolist()) == (9, [1.0, 2.0, 3.0])
     ranks = ranking.rank_optimizers(problems).critical
     assert ranks.mean.tolist() == [1.0, 2.0, 3.0]
     assert ranks.problems == 10

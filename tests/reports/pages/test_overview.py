@@ -63,7 +63,8 @@ def test_a_table_of_tested_optimizers_has_intervals_and_letters(reports, wording
 
 def test_a_rank_shows_its_lost_repeats(reports, tmp_path, wording):
     """All repeats of MBSGD on one part diverged; no other repeat is lost."""
-    built = overview.build(_file(reports), reports, tmp_path / "all")
+    built = overview.build(_file(reports), reports, tmp_path / "all", critical_difference=True)
+    assert built.ranking.critical is not None, "requested"
     table = overview._ranks_table(built.ranking)
     rows = {row[0].text: [cell.text for cell in row[4:7]] for row in table.rows}
     assert rows == {"Adam": ["1", "1", "2"], "AdaGrad": ["2", "2", "1"], "MBSGD": ["3", "3", "3 (0/2)"]}
