@@ -71,8 +71,8 @@ def build(file: StudyFile, reports: Parts, folder: Path, *, critical_difference:
     from reports.figures.style import assign_styles
 
     files.check_destination(folder)
-    results = [report.results(study) for study, report in reports]
-    ranking = rank_optimizers(results, critical_difference=critical_difference)
+    by_problem = [report.results(study) for study, report in reports]
+    ranking = rank_optimizers(by_problem, critical_difference=critical_difference)
     results = [claim_measurements.part_results(study, report.frames, report.stated) for study, report in reports]
     findings = claims.evaluate_claims(file.claims, results) if file.claims else None
     sections = claims_section.sections(findings) if findings else ()
