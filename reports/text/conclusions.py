@@ -53,8 +53,7 @@ ERROR_RATES: Mapping[Test, str] = {
     "rank": (
         "In simulated studies with ten repeats, this test reports a false difference with a probability of at most 5.5% for "
         "normal, skewed, heavy-tailed and discrete scores and for scores with bad runs. The probability is about 6% for very "
-        "skewed scores of very unequal spread and strong correlation, and about 8% for skewed scores if optimizers have 16 to "
-        "24 repeats (docs/statistics.md)."
+        "skewed scores of very unequal spread and strong correlation (docs/statistics.md)."
     ),
     "bootstrap-t": (
         "In simulated studies this test reports a false difference with a probability of at most 5% for normal, skewed and "
