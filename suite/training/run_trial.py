@@ -16,14 +16,12 @@ import torch
 from suite import optimizers, problems
 from suite.code_versions import code_versions
 from suite.errors import UserError
-from suite.optimizers.base import Rule
-from suite.optimizers.schedules import scheduler
 from suite.problems import Data
 from suite.problems.validation_split import validation_split
 from suite.records import Outcome, TrialResult
 from suite.seeds import seed_for
+from suite.training.build_optimizer import build_optimizer
 from suite.training.devices import deterministic_mode
-from suite.training.flat_parameters import flatten
 from suite.training.interleaving import InterleavedRun, RandomState, Seeds, run_interleaved
 from suite.training.loop import train
 from suite.training.modes import Modes
@@ -165,17 +163,7 @@ def _train(
     problem = problems.find_problem(trial.problem, folder)
     examples = load(problem)
     network = _initial_network(trial, problem).to(device)
-    kind: Any = optimizers.find_optimizer(
-        trial.optimizer, folder
-    )  # the signature of Optimizer is not that of its subclasses
-    parameters = flatten(network.parameters()) if issubclass(kind, Rule) else network.parameters()
-    optimizer = kind(parameters, **optimizers.constructor_arguments(kind, trial.hyperparameters))
-    lr_scheduler = scheduler(trial.schedule, optimizer, trial.updates)
-    if isinstance(optimizer, Rule):
-        if trial.compiled:
-            optimizer.compile()
-        elif device != "cpu":
-            optimizer.capturable()
+    optimizer, lr_scheduler = build_optimizer(trial, network, folder, device)
     order = torch.Generator().manual_seed(_seed(trial, "order"))
     run = yield from train(trial, problem, examples, network, optimizer, lr_scheduler, order)
     return replace(
@@ -191,13 +179,12 @@ def _train(
 def _fitting_batch(trial: Trial, device: str, folder: Path | None) -> str:
     """Return a sentence with the batch size for which a step has enough memory; empty if it cannot be determined."""
     problem = problems.find_problem(trial.problem, folder)
-    kind: Any = optimizers.find_optimizer(trial.optimizer, folder)
     network: nn.Module | None = None
 
     def step(num_examples: int) -> None:
         nonlocal network
         network = _initial_network(trial, problem).to(device)
-        optimizer = kind(network.parameters(), **optimizers.constructor_arguments(kind, trial.hyperparameters))
+        optimizer, _ = build_optimizer(trial, network, folder, device)
         Modes(network, optimizer).train()
         inputs, targets = (tensor.to(device) for tensor in problem.synthetic_batch(num_examples))
         with autocast(trial.precision, torch.device(device).type):

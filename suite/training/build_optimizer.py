@@ -1,0 +1,45 @@
+"""The optimizer of a trial over the parameters of its network, with its learning-rate schedule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from suite import optimizers
+from suite.optimizers.base import Rule
+from suite.optimizers.schedules import scheduler
+from suite.training.flat_parameters import flatten
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import nn
+    from torch.optim import Optimizer
+    from torch.optim.lr_scheduler import LRScheduler
+
+    from suite.trials import Trial
+
+
+def build_optimizer(
+    trial: Trial, network: nn.Module, folder: Path | None, device: str
+) -> tuple[Optimizer, LRScheduler | None]:
+    """Return the optimizer of a trial and its scheduler, which is None for a constant learning rate.
+
+    The parameters of one of Ravine's rules are moved into one flat tensor (`suite.training.flat_parameters`). Its steps are
+    compiled if the trial says so, and can be captured on a GPU.
+
+    Args:
+        trial: Optimizer, hyperparameters and schedule.
+        network: On the device.
+        folder: Where optimizers named `module:Class` are looked up besides the installed packages.
+        device: `cpu`, `cuda` or `cuda:N`.
+    """
+    kind: Any = optimizers.find_optimizer(trial.optimizer, folder)  # its signature is not that of Optimizer
+    parameters = flatten(network.parameters()) if issubclass(kind, Rule) else network.parameters()
+    optimizer = kind(parameters, **optimizers.constructor_arguments(kind, trial.hyperparameters))
+    lr_scheduler = scheduler(trial.schedule, optimizer, trial.updates)
+    if isinstance(optimizer, Rule):
+        if trial.compiled:
+            optimizer.compile()
+        elif device != "cpu":
+            optimizer.capturable()
+    return optimizer, lr_scheduler
