@@ -15,6 +15,7 @@ import torch
 
 from suite import optimizers, problems
 from suite.code_versions import code_versions
+from suite.data import datasets
 from suite.errors import UserError
 from suite.problems import Data
 from suite.problems.validation_split import validation_split
@@ -32,7 +33,7 @@ from suite.training.step import autocast
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    from torch import nn
+    from torch import Tensor, nn
 
     from suite.problems import Problem
     from suite.records import Point
@@ -99,25 +100,42 @@ def probe(trial: Trial, folder: Path | None, device: str = "cpu") -> str:
     """Return why two updates of the trial's network and an evaluation fail; empty if they do not.
 
     The examples are synthetic (`Problem.synthetic_batch`), a few at a time. There are two updates, because many optimizers only
-    allocate their state in the first one.
+    allocate their state in the first one. If they fail, two updates on the first training examples decide, unless these would
+    have to be downloaded: synthetic examples may all be equal, and the gradient of a layer then zero.
 
     Args:
         trial: The trial; its network, optimizer, schedule and precision are those of the probe.
         folder: As for `run_trial`.
         device: As for `run_trial`.
     """
-
-    def synthetic_examples(problem: Problem) -> Data:
-        inputs, targets = problem.synthetic_batch(short.train_examples)
-        return Data(inputs, targets, inputs, targets).to(device)
-
-    size = max(problems.find_problem(trial.problem, folder).min_batch_size, 1 if trial.train_examples == 1 else 2)
+    problem = problems.find_problem(trial.problem, folder)
+    size = max(problem.min_batch_size, 1 if trial.train_examples == 1 else 2)
     changes: dict[str, Any] = {"batch_size": size, "train_examples": 2 * size, "chunk": None, "epochs": 1}
     short = replace(trial, **changes, evaluate_on="test", evaluate_examples=None, compiled=False)
-    with deterministic_mode(trial.precision):
-        run = InterleavedRun(_run(short, device, synthetic_examples, folder, 1), _seeds(short), device)
-        (result,) = run_interleaved([run], 1)
-    return result.reason if result.outcome is Outcome.FAILED else ""
+
+    def failure(load: Callable[[int], tuple[Tensor, Tensor]]) -> str:
+        def examples(_: Problem) -> Data:
+            inputs, targets = load(short.train_examples)
+            return Data(inputs, targets, inputs, targets).to(device)
+
+        with deterministic_mode(trial.precision):
+            run = InterleavedRun(_run(short, device, examples, folder, 1), _seeds(short), device)
+            (result,) = run_interleaved([run], 1)
+        return result.reason if result.outcome is Outcome.FAILED else ""
+
+    reason = failure(problem.synthetic_batch)
+    if reason and (data := _available_data(problem)):
+        reason = failure(lambda n: (data.train_inputs[:n], data.train_targets[:n]))
+    return reason
+
+
+def _available_data(problem: Problem) -> Data | None:
+    """Return the examples of a problem on the CPU; None if they would have to be downloaded, or cannot be read."""
+    with contextlib.suppress(Exception):
+        data_set = problem.data_set
+        if data_set is None or datasets.find_folder(data_set):
+            return _load_data(problem, datasets.ensure(data_set) if data_set else None, "cpu", None)
+    return None
 
 
 def check_code(trial: Trial, folder: Path | None) -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from suite.data import datasets
 from suite.execution import step_probe
 from suite.optimizers import OPTIMIZERS, resolve_options
 from suite.spec.plan import plan
@@ -22,6 +23,12 @@ class Late(torch.optim.SGD):
     def step(self, closure=None):
         if self.state_dict()["state"].get(0, {}).get("momentum_buffer") is not None:
             raise ValueError("a bug in the second step.\\n  Sorry")
+        return super().step()
+
+class NeedsGradients(torch.optim.SGD):
+    def step(self, closure=None):
+        if not all(p.grad.any() for p in self.param_groups[0]["params"] if p.ndim > 1):
+            raise ValueError("a gradient is zero")
         return super().step()
 """
 
@@ -76,6 +83,16 @@ def test_a_probe_is_the_trial_in_short(study):
     assert probe(trials["late"], path.parent).startswith(
         "ValueError: a bug in the second step. Sorry (own.py, step, line"
     )
+
+
+def test_what_fails_on_synthetic_examples_is_tried_on_real_ones(study, monkeypatch):
+    """Synthetic inputs of `BLOBS` are zero, and so is a gradient; the real ones count unless they are missing."""
+    path = study(_entry("it", "own:NeedsGradients"))
+    trial = plan(load_study(path))[-1]
+    assert probe(trial, path.parent) == ""
+    data_set = datasets.DataSet("t", {"a": "b"}, "t", {"web": pytest.fail}, None, "")
+    monkeypatch.setattr("suite.problems.base.Problem.data_set", data_set)
+    assert probe(trial, path.parent).startswith("ValueError: a gradient is zero (own.py, step, line")
 
 
 def test_equal_probes_run_once(study, in_this_process):
