@@ -85,6 +85,7 @@ def test_the_set_up_commands_are_what_tox_has():
     named = {command.split()[3] for command in commands if "-e" in command}
     assert named <= {name.removeprefix("testenv:") for name in tox.sections()} | {"lint", "types"}
     assert named >= {"study", "tests", "unit", "gpu", "benchmark", "fuzz", "calibration", "theory", "faults", "scale"}
+    assert "optimizers" in named
     assert {"sh setup.sh", "sh setup.sh -e study"} <= set(commands)
     assert tox["testenv:study"]["commands"] == "ravine {posargs:run quick}"
     assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").rstrip().endswith("\nsh setup.sh")
