@@ -31,8 +31,9 @@ def code_versions(spec: str, folder: Path | None, cls: type) -> dict[str, str]:
     """Return the version of all code that an import of `spec` uses, by file or package.
 
     A file in the folder has its SHA-256. These are the files of the modules that the named module imports, in functions too,
-    and the files that were read during the import. A package that these files import or that defines a base class has the
-    version of its distribution. A package without a distribution, or in development mode, has the SHA-256 of its files.
+    and the files that were read during the import and the first construction. A package that these files import or that
+    defines a base class has the version of its distribution. A package without a distribution, or in development mode, has the
+    SHA-256 of its files.
 
     Args:
         spec: "package.module:name", which has been imported; a key without a colon is Ravine's own and has no versions.
@@ -88,7 +89,10 @@ def _parents(module: str) -> list[str]:
 
 
 def _imported_names(file: Path, folder: Path) -> Iterator[str]:
-    """Yield the dotted names that a file imports, also in functions; a name may be that of an object in a module."""
+    """Yield the dotted names that a file imports, also in functions; a name may be that of an object in a module.
+
+    A call such as `import_module(".helper", __package__)` counts, if its name is literal.
+    """
     if file.suffix != ".py":
         return
     package = file.relative_to(folder).parent.parts
@@ -100,18 +104,31 @@ def _imported_names(file: Path, folder: Path) -> Iterator[str]:
                 start = package[: len(package) - node.level + 1] if node.level else ()
                 module = ".".join((*start, *filter(None, [node.module])))
                 yield from (f"{module}.{alias.name}" if module else alias.name for alias in node.names)
+            elif isinstance(node, ast.Call) and (name := _literal_module(node)):
+                level = len(name) - len(name.lstrip("."))
+                start = package[: len(package) - level + 1] if level else ()
+                yield ".".join((*start, *filter(None, [name.lstrip(".")])))
+
+
+def _literal_module(call: ast.Call) -> str:
+    """Return the name of the module that a call of `import_module` or `__import__` imports; empty for other calls."""
+    function = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    match call.args:
+        case [ast.Constant(value=str(name)), *_] if function in {"import_module", "__import__"}:
+            return name
+    return ""
 
 
 # --- files that are read during an import ------------------------------------------------------------------------------
 
 _read_by: defaultdict[str, set[str]] = defaultdict(set)
-"""From a file of a watched folder to the files of that folder that its code opened while it was imported."""
+"""From a file of a watched folder to the files of that folder that its code opened while it was watched."""
 _watched: list[str] = []
 
 
 @contextlib.contextmanager
 def watch_files(folder: Path) -> Iterator[None]:
-    """Note the files of a folder that its modules read inside the block, in which they are imported."""
+    """Note the files of a folder that its modules read inside the block, in which they are imported or constructed."""
     _install_hook()
     _watched.append(f"{folder.resolve()}{os.sep}")
     try:

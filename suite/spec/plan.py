@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from suite import optimizers, problems
-from suite.code_versions import code_versions
+from suite.code_versions import code_versions, watch_files
 from suite.errors import UserError, did_you_mean, format_value
 from suite.optimizers.base import Rule
 from suite.problems.validation_split import validation_examples
@@ -191,7 +191,8 @@ def _template(study: Study, entry: Entry, problem: Problem, options: dict[str, A
         budget["chunk"] = None  # the study's chunk is for its full batches
     _check_budget(budget, problem)
     kind = optimizers.find_optimizer(entry.kind, study.folder)
-    hyperparameters = _hyperparameters(study, entry, kind)
+    with watch_files(study.folder) if study.folder else nullcontext():  # the constructor may read files
+        hyperparameters = _hyperparameters(study, entry, kind)
     if entry.problem_options:
         with _within("problem_options."):
             options = problems.resolve_options(problem, options | entry.problem_options)

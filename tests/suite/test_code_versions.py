@@ -103,6 +103,49 @@ def test_files_that_are_read_during_the_import(tmp_path):
     assert _versions("other:Other", tmp_path).keys() == files.keys() - {"mine.py"}
 
 
+def test_modules_that_are_imported_by_a_literal_name(tmp_path):
+    """Also in functions, which run later: the name may be relative to the package of the file."""
+    files = {
+        "mine.py": """
+            import importlib, torch
+            from importlib import import_module
+            class Mine(torch.optim.SGD):
+                def step(self, closure=None):
+                    import_module(".late", __package__)
+                    __import__("plain")
+                    importlib.import_module(self.name)
+        """,
+        "late.py": "from pack import deep\n",
+        "plain.py": "",
+        "pack/__init__.py": "",
+        "pack/deep.py": "import importlib\nimportlib.import_module('..twin', __package__)\n",
+        "twin.py": "",
+        "unused.py": "",
+    }
+    _write(tmp_path, files)
+    assert _versions("mine:Mine", tmp_path).keys() == files.keys() - {"unused.py"}
+
+
+def test_files_that_the_constructor_reads(write_study):
+    """A table that a class reads when it is constructed belongs to the trial; a change gives new trials."""
+    path = write_study(extra=OWN)
+    code = """
+        import torch
+        from pathlib import Path
+        class Mine(torch.optim.SGD):
+            def __init__(self, params, lr):
+                self.table = Path(__file__).with_name("table.txt").read_text()
+                super().__init__(params, lr)
+    """
+    _write(path.parent, {"mine.py": code, "table.txt": "1"})
+    before = plan(load_study(path))
+    assert set(before[2].code) == {"mine.py", "table.txt"}
+    assert run_trial(before[2], folder=path.parent).outcome is Outcome.OK
+    _write(path.parent, {"table.txt": "2"})
+    after = plan(load_study(path))
+    assert {a.label for a, b in zip(after, before, strict=True) if a.id != b.id} == {"mine"}
+
+
 def test_an_installed_package_has_its_version(site):
     """The name of the distribution is normalised; a new version is seen."""
     _install(site, "1.2")
