@@ -342,18 +342,26 @@ def _construct(cls: type[Optimizer], options: Mapping[str, Any], given: Mapping[
     if error is None:
         return
     required = {name for name, p in constructor_options(cls).items() if p.default is Parameter.empty}
+    defaults = {name: value for name, value in options.items() if name not in given}
+    default_error = None if required else _constructor_error(cls, defaults)
+    if default_error and _one_line(default_error) == _one_line(error):  # whatever is given
+        problem = f"{cls.__name__} cannot be constructed with a list of parameters: {_one_line(error)}"
+        raise UserError("kind", problem, "Use another optimizer") from error
     location = ", ".join(given) or "kind"
     for name in given:
         alone = {key: value for key, value in options.items() if key == name or key not in given or key in required}
         if single_error := _constructor_error(cls, alone):
             location, error = name, single_error
             break
-    message = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    message = _one_line(error)
     problem = message.removeprefix(f"{location}: ")
     if problem == message:
         problem = f"{cls.__name__} does not accept it: {message}"
-    hint = "Write another value" if given else "Use another optimizer"
-    raise UserError(location, problem, hint) from error
+    raise UserError(location, problem, "Write another value") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 
 def _constructor_error(cls: type[Optimizer], options: Mapping[str, Any]) -> Exception | None:

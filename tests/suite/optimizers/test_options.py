@@ -89,6 +89,15 @@ def test_annotations_distinguish_ints_from_floats():
     assert repr(resolve_options(Needy, {"radius": 1, "slack": 2.0})["slack"]) == "2"
 
 
+class OfNetwork(torch.optim.SGD):
+    """An optimizer whose constructor requires a network."""
+
+    def __init__(self, params, lr=0.1, names=()):
+        if names:
+            raise ValueError("names: no such parameter")
+        super().__init__(params.parameters(), lr)
+
+
 def test_every_torch_optimizer_resolves():
     """Every class of torch.optim resolves with its defaults, except LBFGS, whose step requires a closure."""
     classes = {x for x in vars(torch.optim).values() if isinstance(x, type)}
@@ -271,6 +280,9 @@ def test_every_bad_option_has_a_line():
         (torch.optim.SGD, {"lr": 0.1, "momentum": -1}),
         (torch.optim.SGD, {"lr": 0.1, "nesterov": True}),
         (torch.optim.SGD, {"fused": True, "differentiable": True}),
+        (OfNetwork, {}),
+        (OfNetwork, {"lr": 0.2}),
+        (OfNetwork, {"names": ["x"]}),
         # names that the class does not have
         (torch.optim.LBFGS, {}),
         (Open, {"momentun": 0.5}),
