@@ -24,9 +24,11 @@ def factor(schedule: Mapping[str, Any], t: int, updates: int) -> float:
     - cosine: final + (1 − final) (1 + cos πp)/2, torch's CosineAnnealingLR with T_max = T − W (Loshchilov, Hutter 2017)
     - exponential: gamma^p
     - step: gamma to the power of the number of `milestones` that are ≤ p
+    - wsd (warm-up, stable, decay; Hu et al. 2024, arXiv 2404.06395; with a linear decay, Hägele et al. 2024, arXiv 2405.18392):
+      1 while p < 1 − decay, then 1 − (1 − final)(p − 1 + decay)/decay
 
     Args:
-        schedule: kind, warmup, final, gamma, milestones: see `suite.spec.study.Schedule`.
+        schedule: kind, warmup, final, gamma, milestones, and decay for wsd: see `suite.spec.study.Schedule`.
         t: The update, from 0.
         updates: T, the number of updates of the trial.
     """
@@ -44,6 +46,9 @@ def factor(schedule: Mapping[str, Any], t: int, updates: int) -> float:
             return float(gamma**p)
         case "step":
             return float(gamma ** sum(milestone <= p for milestone in schedule["milestones"]))
+        case "wsd":
+            decay = schedule["decay"]
+            return float(1 - (1 - final) * max(0.0, p - 1 + decay) / decay)
         case _:
             return 1.0
 

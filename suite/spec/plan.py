@@ -32,6 +32,7 @@ _SCHEDULE_KEYS = {
     "cosine": ("final",),
     "exponential": ("gamma",),
     "step": ("gamma", "milestones"),
+    "wsd": ("final", "decay"),
 }
 
 
@@ -298,4 +299,6 @@ def _schedule(schedule: Schedule | None) -> dict[str, Any] | None:
     if unused:
         problem = f"the schedule {schedule.kind} does not use it"
         raise UserError(f"schedule.{unused[0]}", problem, f"Remove it, or use one of its keys: {', '.join(keys)}")
-    return None if schedule.kind == "constant" and schedule.warmup == 0 else schedule.model_dump()
+    if schedule.kind == "constant" and schedule.warmup == 0:
+        return None
+    return schedule.model_dump(exclude=set() if schedule.kind == "wsd" else {"decay"})  # ids of the other kinds stay

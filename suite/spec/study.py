@@ -82,18 +82,20 @@ Bounds = Annotated[tuple[float, float], BeforeValidator(_check_bounds)]
 class Schedule(Table):
     """The learning rate by update: a linear warm-up, then one of torch's schedulers (`suite.optimizers.schedules`)."""
 
-    kind: Literal["constant", "linear", "cosine", "exponential", "step"] = Field(
+    kind: Literal["constant", "linear", "cosine", "exponential", "step", "wsd"] = Field(
         default="constant", examples=['kind = "cosine"']
     )
-    """Schedule after the warm-up: `constant`, `linear`, `cosine`, `exponential` or `step`."""
+    """Schedule after the warm-up: `constant`, `linear`, `cosine`, `exponential`, `step` or `wsd` (warm-up, stable, decay)."""
     warmup: float = Field(default=0.0, ge=0, lt=1, examples=["warmup = 0.05"])
     """Length of the warm-up, as a fraction of all updates. During the warm-up, the learning rate rises linearly to `lr`."""
     final: float = Field(default=0.0, ge=0, le=1, examples=["final = 0.1"])
-    """For `linear` and `cosine`: learning rate at the end of the run, as a fraction of `lr`."""
+    """For `linear`, `cosine` and `wsd`: learning rate at the end of the run, as a fraction of `lr`."""
     gamma: float = Field(default=0.1, gt=0, le=1)
     """For `exponential`: total factor of the learning rate between warm-up and end. For `step`: factor at each milestone."""
     milestones: Annotated[tuple[Fraction, ...], Field(strict=False)] = (0.5, 0.75)
     """For `step`: positions of the milestones, as fractions of the updates after the warm-up."""
+    decay: float = Field(default=0.2, gt=0, le=1)
+    """For `wsd`: length of the linear decay at the end of the run, as a fraction of the updates after the warm-up."""
 
 
 class Range(Table):

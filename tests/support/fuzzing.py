@@ -209,7 +209,7 @@ KINDS = st.sampled_from(
     ]
 )
 SCHEDULES = st.fixed_dictionaries(
-    {"kind": st.sampled_from(["constant", "linear", "cosine", "exponential", "step"])},
+    {"kind": st.sampled_from(["constant", "linear", "cosine", "exponential", "step", "wsd"])},
     optional={"warmup": SMALL, "final": SMALL, "gamma": SMALL, "milestones": st.lists(SMALL, max_size=3)},
 )
 BUDGETS: dict[str, st.SearchStrategy[Any]] = {

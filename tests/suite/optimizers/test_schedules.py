@@ -44,6 +44,14 @@ def test_each_kind_equals_torchs_scheduler(ours, theirs):
     assert _factors(**ours) == pytest.approx(_torch_factors(theirs), rel=1e-12)
 
 
+def test_wsd_is_constant_and_then_decays_linearly():
+    """With a decay of a quarter of 40 updates, 30 factors are 1, and the others fall in equal steps to `final`."""
+    factors = _factors(kind="wsd", decay=0.25, final=0.2)
+    assert factors[:31] == [1.0] * 31
+    assert factors[31:] == pytest.approx([1 - 0.8 * i / 10 for i in range(1, 10)])
+    assert _factors(kind="wsd", decay=1.0) == pytest.approx(_factors(kind="linear"))
+
+
 def test_the_warm_up_is_linear():
     """With a warm-up of 10% of 40 updates the factors are 1/4, 2/4, 3/4 and 4/4; then the cosine begins."""
     factors = _factors(kind="cosine", warmup=0.1)
