@@ -19,6 +19,16 @@ IMPORTED = "imported"
 STORED_NAMES = {"eval_every": "test_every"}
 """Fields whose stored key is an older name. Ids depend on the stored keys, so these never change."""
 
+NEWER_FIELDS: dict[str, Any] = {
+    "evaluate_examples": None,
+    "code": {},
+    "epoch_updates": None,
+    "clip": None,
+    "label_smoothing": 0.0,
+    "ema": None,
+}
+"""Fields with their defaults, at which they are omitted from the description, so that older ids stay valid."""
+
 BatchSize = int | Literal["full"]
 Stage = Literal["final", "tuning"]
 EvaluateOn = Literal["test", "validation"]
@@ -38,11 +48,15 @@ class Trial:
         batch_size: Examples for each update; with `"full"` an epoch is one update.
         epochs: Passes through the training examples; with `train_examples` the budget.
         train_examples: The trial uses the first N training examples.
-        chunk: With `batch_size="full"`, the examples that go through the network at a time.
+        chunk: The examples that go through the network at a time; None for the complete batch.
         eval_every: Epochs between two evaluations; the last epoch is always evaluated.
         evaluate_on: With `"validation"`, the trial trains and is evaluated on the two parts of
             `suite.problems.validation_split` and uses no test example.
         evaluate_examples: The trial is evaluated on the first N examples; None for all.
+        epoch_updates: Updates in an epoch; None if an epoch is one pass through the training examples.
+        clip: Largest norm of the gradient; None for no clipping.
+        label_smoothing: Share of the target distribution that is spread over all classes, in the training loss.
+        ema: Decay of the average of the weights that is evaluated; None for the weights themselves.
         contract: `TRAINING_VERSION` of the code that the trial is for.
     """
 
@@ -66,6 +80,10 @@ class Trial:
     problem_options: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, str] = field(default_factory=dict)
     code: Mapping[str, str] = field(default_factory=dict)
+    epoch_updates: int | None = None
+    clip: float | None = None
+    label_smoothing: float = 0.0
+    ema: float | None = None
     contract: int = TRAINING_VERSION
 
     def description(self) -> dict[str, Any]:
@@ -74,8 +92,8 @@ class Trial:
             STORED_NAMES.get(field.name, field.name): field.name for field in fields(self) if field.name != "label"
         }
         values = {key: plain(getattr(self, name)) for key, name in sorted(names.items())}
-        for key, default in (("evaluate_examples", None), ("code", {})):
-            if values[key] == default:  # a newer field, omitted at its default so that older ids stay valid
+        for key, default in NEWER_FIELDS.items():
+            if values[key] == default:
                 del values[key]
         return values
 
@@ -96,8 +114,17 @@ class Trial:
 
     @property
     def updates_per_epoch(self) -> int:
-        """Return the number of updates in an epoch; its last batch may be smaller than the others."""
+        """Return the number of updates in an epoch; the last batch of a pass may be smaller than the others."""
+        if self.epoch_updates is not None:
+            return self.epoch_updates
         return 1 if self.batch_size == "full" else -(-self.train_examples // self.batch_size)
+
+    @property
+    def examples_per_epoch(self) -> int:
+        """Return the number of examples in the batches of an epoch."""
+        if self.epoch_updates is None:
+            return self.train_examples
+        return self.epoch_updates * (self.train_examples if self.batch_size == "full" else self.batch_size)
 
     @property
     def updates(self) -> int:

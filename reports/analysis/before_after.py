@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _SETUP_KEYS = (
     *("problem", "problem_options", "repeats", "epochs", "batch_size", "chunk", "train_examples", "precision"),
-    *("compiled", "seed", "margin"),
+    *("compiled", "seed", "margin", "updates_per_epoch", "accumulate", "clip", "label_smoothing", "ema"),
 )
 
 

@@ -18,7 +18,7 @@ from suite.records import REPRODUCIBILITY_KEYS, STEP_LOSS, Configuration, Outcom
 from suite.spec.claims import SCORE as CLAIMED_SCORE
 from suite.spec.claims import Claim, Statement, claim_digest
 from suite.spec.parts import StudyFile
-from suite.spec.study import TUNED, Range, Study, tuned_label
+from suite.spec.study import TUNED, Entry, Range, Study, tuned_label
 from suite.spec.study_file import load_reference, shipped_studies
 from suite.trials import IMPORTED, Trial, canonical
 from suite.tuning.importance import importances
@@ -293,12 +293,28 @@ def settings(study: Study, trials: Sequence[Trial]) -> dict[str, str]:
             parts.append(f"{trial.epochs} epoch{'s' if trial.epochs != 1 else ''}")
         if entry and entry.train_examples and entry.train_examples != study.train_examples:
             parts.append(f"{trial.train_examples:,} examples")
+        if entry:
+            parts += training_keys(entry)
         if entry and entry.problem_options:
             parts += [f"{name} {_text(value)}" for name, value in entry.problem_options.items()]
         if trial.schedule:
             parts.append(f"{trial.schedule.get('kind', 'scheduled')} schedule")
         texts[trial.label] = ", ".join(parts)
     return texts
+
+
+def training_keys(table: Study | Entry) -> list[str]:
+    """Return the keys of a study or an entry that change the training of any optimizer, as texts."""
+    texts = {
+        "updates_per_epoch": "{:,} updates per epoch",
+        "accumulate": "batches in {} parts",
+        "clip": "gradient norm at most {:g}",
+        "label_smoothing": "label smoothing {:g}",
+        "ema": "average of the weights with decay {:g}",
+    }
+    defaults = type(table).model_fields
+    values = {key: getattr(table, key) for key in texts}
+    return [texts[key].format(value) for key, value in values.items() if value != defaults[key].default]
 
 
 def command(study: Study | StudyFile) -> str:

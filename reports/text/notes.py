@@ -9,7 +9,7 @@ import math
 from typing import TYPE_CHECKING
 
 from reports.frames.scores import higher_is_better, title
-from reports.frames.study_frames import ENVIRONMENT, MISSING, REPRODUCIBILITY_KEYS
+from reports.frames.study_frames import ENVIRONMENT, MISSING, REPRODUCIBILITY_KEYS, training_keys
 from reports.statistics.bad_runs import CUTOFF
 from reports.statistics.intervals import LEVEL, success_interval
 
@@ -346,6 +346,7 @@ def experimental_setup(study: Study, frames: Frames, data: Mapping[str, str]) ->
         size = "the complete training set" if study.batch_size == "full" else f"{study.batch_size} examples"
         examples = f"{study.train_examples:,}" if study.train_examples else "all"
         budget = f"{counted(study.epochs, 'epoch')}, batches of {size}, {examples} training examples"
+        budget = ", ".join([budget, *training_keys(study)])
         repeats = f"{study.repeats}, the same seeds for every optimizer; root seed {study.seed}"
     exceptions = [
         entry.name

@@ -32,7 +32,7 @@ class Speed:
     def seconds(self, trial: Trial, test_examples: int) -> float:
         """Return the expected seconds of a trial on one worker."""
         evaluated = len(trial.tested_epochs()) * test_examples
-        return trial.epochs * trial.train_examples / self.train + evaluated / self.evaluate
+        return trial.epochs * trial.examples_per_epoch / self.train + evaluated / self.evaluate
 
 
 UNKNOWN = Speed(math.nan, math.nan, "no measurement of the cluster's nodes")

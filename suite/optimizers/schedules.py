@@ -39,18 +39,18 @@ def factor(schedule: Mapping[str, Any], t: int, updates: int) -> float:
     final, gamma = schedule["final"], schedule["gamma"]
     match schedule["kind"]:
         case "linear":
-            return float(1 - (1 - final) * p)
+            result = 1 - (1 - final) * p
         case "cosine":
-            return float(final + (1 - final) * (1 + math.cos(math.pi * p)) / 2)
+            result = final + (1 - final) * (1 + math.cos(math.pi * p)) / 2
         case "exponential":
-            return float(gamma**p)
+            result = gamma**p
         case "step":
-            return float(gamma ** sum(milestone <= p for milestone in schedule["milestones"]))
+            result = gamma ** sum(milestone <= p for milestone in schedule["milestones"])
         case "wsd":
-            decay = schedule["decay"]
-            return float(1 - (1 - final) * max(0.0, p - 1 + decay) / decay)
+            result = 1 - (1 - final) * max(0.0, p - 1 + schedule["decay"]) / schedule["decay"]
         case _:
-            return 1.0
+            result = 1.0
+    return float(result)
 
 
 def warmup_updates(schedule: Mapping[str, Any] | None, updates: int) -> int:

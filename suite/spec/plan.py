@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from suite.spec.study import Entry, Schedule, Study
 
 CHUNK = 256
+TRAINING_KEYS = ("updates_per_epoch", "accumulate", "clip", "label_smoothing", "ema")
+"""Keys of a study or an entry that change the training of any optimizer."""
 _SCHEDULE_KEYS = {
     "linear": ("final",),
     "cosine": ("final",),
@@ -172,21 +174,22 @@ def _tuning_trial(study: Study, entry: Entry, problem: Problem, num_training: in
     options = problems.resolve_options(problem, study.problem_options)
     trial = Trial(repeat=0, stage="tuning", evaluate_on="validation", **_template(study, entry, problem, options))
     examples = min(trial.train_examples, num_training)
-    _check_size("batch_size" if trial.chunk is None else "chunk", trial.chunk or trial.batch_size, examples, problem)
+    one_pass = trial.epoch_updates is None
+    _check_sizes(trial.batch_size, trial.chunk, examples, problem, one_pass=one_pass)
     num_evaluated = study.tune.validation_examples
     return replace(trial, train_examples=examples, eval_every=trial.epochs, evaluate_examples=num_evaluated)
 
 
 def _num_examples(trial: Trial) -> int:
-    """Return the number of training examples of a complete trial, each counted once an epoch."""
-    return trial.epochs * trial.train_examples
+    """Return the number of training examples of a complete trial, each counted once for each update that uses it."""
+    return trial.epochs * trial.examples_per_epoch
 
 
 def _template(study: Study, entry: Entry, problem: Problem, options: dict[str, Any]) -> dict[str, Any]:
     """Return the fields that all repeats of an entry share."""
     budget = {
         key: getattr(study, key) if getattr(entry, key) is None else getattr(entry, key)
-        for key in ("batch_size", "chunk", "epochs", "train_examples", "eval_every")
+        for key in ("batch_size", "chunk", "epochs", "train_examples", "eval_every", *TRAINING_KEYS)
     }
     if entry.chunk is None and budget["batch_size"] != "full":
         budget["chunk"] = None  # the study's chunk is for its full batches
@@ -197,6 +200,7 @@ def _template(study: Study, entry: Entry, problem: Problem, options: dict[str, A
     if entry.problem_options:
         with _within("problem_options."):
             options = problems.resolve_options(problem, options | entry.problem_options)
+    _check_training(budget, study, entry, kind, problem)
     if getattr(kind, "requires_loss_fn", False):
         _check_second_order(study, entry.kind, getattr(kind, "max_parameters", math.inf), problem, options)
     return {
@@ -243,6 +247,19 @@ def _hyperparameters(study: Study, entry: Entry, kind: type[Optimizer]) -> dict[
         ) from None
 
 
+def _check_training(
+    budget: dict[str, Any], study: Study, entry: Entry, kind: type[Optimizer], problem: Problem
+) -> None:
+    """Check that the optimizer and the problem have what the keys that change the training need."""
+    if budget["label_smoothing"] and type(problem).loss is not problems.Classification.loss:
+        reason = f"the loss of {study.problem} is not the cross-entropy of ravine.Classification"
+        raise UserError("label_smoothing", reason, "Remove it")
+    if budget["clip"] and getattr(kind, "requires_loss_fn", False):
+        raise UserError("clip", f"{entry.kind} computes its gradient itself, which cannot be clipped", "Remove it")
+    if budget["ema"] is not None and all(callable(getattr(kind, name, None)) for name in ("train", "eval")):
+        raise UserError("ema", f"{entry.kind} has evaluation weights of its own", "Remove it")
+
+
 def _check_second_order(
     study: Study, kind: str, max_parameters: float, problem: Problem, options: dict[str, Any]
 ) -> None:
@@ -265,24 +282,48 @@ def _check_budget(budget: dict[str, Any], problem: Problem) -> None:
     if examples > available:
         reason = f"{problem.key} has {available:,} training examples, got {examples:,}"
         raise UserError("train_examples", reason, "Omit it to use all")
-    size, chunk = budget["batch_size"], budget["chunk"]
-    if size != "full":
-        if chunk is not None:
-            raise UserError("chunk", 'allowed only with batch_size = "full"', "Remove it")
-        _check_size("batch_size", size, examples, problem)
-    else:
-        chunk = budget["chunk"] = chunk or min(CHUNK, examples)
-        _check_size("chunk", chunk, examples, problem)
+    size, chunk, parts = budget["batch_size"], budget["chunk"], budget.pop("accumulate")
+    updates = budget["epoch_updates"] = budget.pop("updates_per_epoch")
+    if size == "full":
+        if parts > 1:
+            raise UserError("accumulate", 'not allowed with batch_size = "full"', "Write chunk = N instead")
+        budget["chunk"] = chunk or min(CHUNK, examples)
+    elif chunk is not None:
+        raise UserError("chunk", 'allowed only with batch_size = "full"', "Remove it, or write accumulate = N")
+    elif parts > size:
+        raise UserError("accumulate", f"expected at most batch_size = {size}, got {parts}", "Write a smaller number")
+    elif parts > 1:
+        budget["chunk"] = -(-size // parts)
+    _check_sizes(size, budget["chunk"], examples, problem, one_pass=updates is None)
 
 
-def _check_size(key: str, size: int | str, examples: int, problem: Problem) -> None:
+def _check_sizes(size: int | str, chunk: int | str | None, examples: int, problem: Problem, *, one_pass: bool) -> None:
+    """Check the batches of an epoch, and their parts.
+
+    Args:
+        size: Batch size.
+        chunk: Examples that go through the network at a time; None for the complete batch.
+        examples: Number of training examples.
+        problem: Has the smallest batch.
+        one_pass: Whether the last batch has the remaining examples; otherwise all have the same size.
+    """
+    if not isinstance(size, int):
+        _check_size("chunk", chunk or size, examples, problem)
+        return
+    _check_size("batch_size", size, examples, problem, remainder=one_pass)
+    if isinstance(chunk, int):
+        for batch in {size, examples % size if one_pass else 0} - {0}:
+            _check_size("accumulate", min(chunk, batch), batch, problem)
+
+
+def _check_size(key: str, size: int | str, examples: int, problem: Problem, *, remainder: bool = True) -> None:
     if not isinstance(size, int):
         return
     minimum = problem.min_batch_size
     if size > examples:
         hint = f'Write at most {examples:,}, or "full"'
         raise UserError(key, f"expected at most {examples:,}, the number of training examples, got {size:,}", hint)
-    if size < minimum or 0 < examples % size < minimum:
+    if size < minimum or (remainder and 0 < examples % size < minimum):
         reason = f"leaves {examples % size} of {examples:,} examples for the last batch"
         reason = (
             f"{size} {reason if size >= minimum else 'is too small'}; the batch normalisation of {problem.key} needs"

@@ -76,6 +76,9 @@ def _check_choices(value: Any) -> Any:
 Size = Annotated[int | Literal["full"], BeforeValidator(_check_size)]
 Epochs = Annotated[int, Field(gt=0, le=1_000_000)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+PositiveNumber = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Smoothing = Annotated[float, Field(ge=0, lt=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 Bounds = Annotated[tuple[float, float], BeforeValidator(_check_bounds)]
 
 
@@ -226,6 +229,16 @@ class Entry(Table):
     """`train_examples` for this optimizer. Default: that of the study."""
     eval_every: PositiveInt | None = None
     """`eval_every` for this optimizer. Default: that of the study."""
+    updates_per_epoch: PositiveInt | None = None
+    """`updates_per_epoch` for this optimizer. Default: that of the study."""
+    accumulate: PositiveInt | None = None
+    """`accumulate` for this optimizer. Default: that of the study."""
+    clip: PositiveNumber | None = None
+    """`clip` for this optimizer. Default: that of the study."""
+    label_smoothing: Smoothing | None = None
+    """`label_smoothing` for this optimizer. Default: that of the study."""
+    ema: Decay | None = None
+    """`ema` for this optimizer. Default: that of the study."""
     schedule: Schedule | None = Field(default=None, examples=['schedule = { kind = "cosine", warmup = 0.05 }'])
     """Schedule of the learning rate. Default: a constant learning rate."""
     problem_options: dict[str, Any] | None = None
@@ -291,6 +304,21 @@ class Study(Table):
     """Number of training examples, taken from the start of the training set. Default: all."""
     eval_every: PositiveInt = 1
     """Number of epochs between evaluations on the test set. An evaluation always follows the last epoch."""
+    updates_per_epoch: PositiveInt | None = Field(default=None, examples=["updates_per_epoch = 100"])
+    """Number of updates in an epoch, so that `epochs` × `updates_per_epoch` updates are the budget. All batches have
+    `batch_size` examples, and one pass through the training examples follows another. Default: an epoch is one pass."""
+    accumulate: PositiveInt = 1
+    """Number of parts into which a batch is divided. Each part goes through the network alone, and the gradients are summed
+    before the update. This needs less memory. Batch normalisation uses the statistics of each part."""
+    clip: PositiveNumber | None = Field(default=None, examples=["clip = 1.0"])
+    """Largest norm of the gradient of all parameters together. A longer gradient is scaled to this norm before each update.
+    Default: no clipping."""
+    label_smoothing: Smoothing = 0.0
+    """Share of the target distribution of a classification that is spread evenly over all classes, in the training loss alone.
+    The test loss has no smoothing."""
+    ema: Decay | None = Field(default=None, examples=["ema = 0.999"])
+    """Decay per update of an exponential moving average of the weights. If it is given, the averaged weights are evaluated and
+    are the result of a run. Default: no average."""
     precision: Precision = "float32"
     """Precision of the forward pass: `float32`, `bfloat16` (autocast), or `tf32` on CUDA."""
     compiled: bool = Field(default=False, examples=["compiled = true"])

@@ -106,7 +106,10 @@ def read_configuration(tags: Mapping[str, str], run_id: str, recorded: float) ->
 
 def trial_parameters(trial: Trial) -> dict[str, Any]:
     """Return the parameters of a trial's run for the UI."""
-    names = ("problem", "batch_size", "chunk", "epochs", "train_examples", "precision", "seed", "schedule")
+    names = (
+        *("problem", "batch_size", "chunk", "epochs", "train_examples", "precision", "seed", "schedule"),
+        *("epoch_updates", "clip", "label_smoothing", "ema"),
+    )
     values = {"problem": trial.problem, "epochs": trial.epochs} if trial.imported else trial.description()
     params = {**trial.hyperparameters, "optimizer": trial.label, "kind": trial.optimizer, "repeat": trial.repeat}
     params |= {key: value for key in names if (value := values.get(key)) is not None}

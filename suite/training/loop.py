@@ -4,11 +4,13 @@ It is a generator that yields whenever it would next wait for the device, so tha
 (`suite.training.interleaving`). On a CPU this gains nothing and costs nothing.
 
 **Batches.** Each epoch goes through all training examples in a new order, `batch_size` at a time. The last batch has the
-remaining examples; none is dropped. Under `batch_size = "full"` an epoch is one update: the gradient of the mean loss
-over all examples, summed over chunks of `chunk` examples. Batch normalisation then normalises each chunk by the chunk's
-own statistics, and updates its running statistics (momentum 0.1) once for each chunk. With `chunk = "full"` that is once
-for each update: after five updates the running statistics are still 0.9⁵ = 59% of their initial values, and the test
-accuracy is near chance.
+remaining examples; none is dropped. If a trial has `epoch_updates`, an epoch has this number of updates, all batches have
+`batch_size` examples, and one pass through the examples follows another. A batch may go through the network in chunks,
+whose gradients are summed (`accumulate` in a study). Under `batch_size = "full"` an epoch is one update: the gradient of
+the mean loss over all examples, summed over chunks of `chunk` examples. Batch normalisation then normalises each chunk by
+the chunk's own statistics, and updates its running statistics (momentum 0.1) once for each chunk. With `chunk = "full"`
+that is once for each update: after five updates the running statistics are still 0.9⁵ = 59% of their initial values, and
+the test accuracy is near chance.
 
 **Metrics.** `train/loss` and `train/accuracy` are running values: the mean over the epoch's examples, each measured in
 training mode when its batch is trained on. The test metrics are measured in evaluation mode over all test examples.
@@ -16,7 +18,11 @@ training mode when its batch is trained on. The test metrics are measured in eva
 
 **Optimizers with two sets of weights** have methods `train()` and `eval()`, which are called with those of the network
 (`suite.training.modes`). The training metrics are those at the weights where the gradient is taken. The test metrics are
-those of the evaluation weights, and a run ends with the evaluation weights in the network.
+those of the evaluation weights, and a run ends with the evaluation weights in the network. The same holds for the average of
+the weights of a trial with `ema` (`suite.training.averaged_weights`).
+
+**Gradient clipping and label smoothing.** With `clip`, the gradient of all parameters together is scaled to this norm if it is
+longer, as torch's `clip_grad_norm_` does. With `label_smoothing`, the training loss is that of smoothed targets.
 
 **Diverged.** A training loss is not finite (checked every 128 updates and at the end of each epoch), or a weight is not
 finite at the end.
@@ -41,7 +47,7 @@ from suite.training.evaluation import Evaluation
 from suite.training.step import TrainingStep
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
     from torch import nn
     from torch.optim import Optimizer
@@ -94,9 +100,10 @@ def train(
     step = TrainingStep(trial, problem, data, network, optimizer, scheduler)
     test = data.test_inputs, data.test_targets
     evaluation = Evaluation(problem, network, *test, trial.precision, capture=step.capturable)
+    orders = epoch_orders(trial, order)
     for epoch in range(1, trial.epochs + 1):
         started = time.perf_counter()
-        num_updates = yield from train_epoch(trial, step, order)
+        num_updates = yield from train_epoch(step, next(orders))
         epoch_losses, sizes = step.losses[:num_updates].tolist(), step.batch_sizes[:num_updates]
         accuracy = int(step.correct) / sum(sizes)
         train_seconds += time.perf_counter() - started
@@ -131,9 +138,28 @@ def train(
     return result
 
 
-def train_epoch(trial: Trial, step: TrainingStep, order: torch.Generator) -> Generator[None, None, int]:
-    """Train on all examples once, or until a loss is not finite; the generator's value is the number of updates."""
-    step.start_epoch(torch.randperm(trial.train_examples, generator=order))
+def epoch_orders(trial: Trial, generator: torch.Generator) -> Iterator[torch.Tensor]:
+    """Yield the indices of the training examples of each epoch, in the order in which they are trained on.
+
+    Every pass through the examples is a new permutation. An epoch is one pass, or the next `epoch_updates` batches of one
+    pass after another.
+    """
+    waiting = torch.empty(0, dtype=torch.int64)
+    while True:
+        while len(waiting) < trial.examples_per_epoch:
+            waiting = torch.cat([waiting, torch.randperm(trial.train_examples, generator=generator)])
+        order, waiting = waiting[: trial.examples_per_epoch], waiting[trial.examples_per_epoch :]
+        yield order
+
+
+def train_epoch(step: TrainingStep, order: torch.Tensor) -> Generator[None, None, int]:
+    """Train for one epoch, or until a loss is not finite; the generator's value is the number of updates.
+
+    Args:
+        step: Makes the updates.
+        order: The training examples in order; see `epoch_orders`.
+    """
+    step.start_epoch(order)
     for num_updates in range(1, len(step.batch_sizes) + 1):
         step.run(num_updates - 1)
         if num_updates % CHECK_EVERY == 0:

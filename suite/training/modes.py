@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
+    from suite.training.averaged_weights import AveragedWeights
+
 
 class Modes:
     """Switches a network and its optimizer to training or evaluation mode.
@@ -25,11 +27,12 @@ class Modes:
     Args:
         network: The network.
         optimizer: Over the network's parameters. If it has `train()` and `eval()`, they change the parameters.
+        average: An average of the weights to evaluate, for an optimizer without modes.
     """
 
-    def __init__(self, network: nn.Module, optimizer: Optimizer) -> None:
-        self._network, self._optimizer = network, optimizer
-        self._has_modes = all(callable(getattr(optimizer, name, None)) for name in ("train", "eval"))
+    def __init__(self, network: nn.Module, optimizer: Optimizer, average: AveragedWeights | None = None) -> None:
+        self._network, self._owner = network, average or optimizer
+        self._has_modes = all(callable(getattr(self._owner, name, None)) for name in ("train", "eval"))
         self._mode: Literal["train", "eval"] | None = None
 
     def train(self) -> None:
@@ -45,5 +48,5 @@ class Modes:
     def _switch(self, mode: Literal["train", "eval"]) -> None:
         if self._has_modes and mode != self._mode:
             with torch.no_grad():
-                getattr(self._optimizer, mode)()
+                getattr(self._owner, mode)()
         self._mode = mode

@@ -110,7 +110,13 @@ def probe(trial: Trial, folder: Path | None, device: str = "cpu") -> str:
     """
     problem = problems.find_problem(trial.problem, folder)
     size = max(problem.min_batch_size, 1 if trial.train_examples == 1 else 2)
-    changes: dict[str, Any] = {"batch_size": size, "train_examples": 2 * size, "chunk": None, "epochs": 1}
+    changes: dict[str, Any] = {
+        "batch_size": size,
+        "train_examples": 2 * size,
+        "chunk": None,
+        "epochs": 1,
+        "epoch_updates": None,
+    }
     short = replace(trial, **changes, evaluate_on="test", evaluate_examples=None, compiled=False)
 
     def failure(load: Callable[[int], tuple[Tensor, Tensor]]) -> str:

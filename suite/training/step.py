@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 from weakref import proxy
 
 import torch
+from torch import nn
 from torch.func import functional_call
 
 from suite.optimizers.base import Rule
+from suite.training.averaged_weights import AveragedWeights
 from suite.training.cuda_graphs import CapturableWork
 from suite.training.modes import Modes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from torch import Tensor, nn
+    from torch import Tensor
     from torch.optim import Optimizer
     from torch.optim.lr_scheduler import LRScheduler
 
@@ -55,10 +57,11 @@ class TrainingStep:
     ) -> None:
         self._trial, self._problem, self._data, self._network = trial, problem, data, network
         self._optimizer, self._scheduler = optimizer, scheduler
-        self.modes = Modes(network, optimizer)
+        self._average = None if trial.ema is None else AveragedWeights(network, trial.ema)
+        self.modes = Modes(network, optimizer, self._average)
         device = data.train_inputs.device
-        examples = trial.train_examples
-        self._batch_size = examples if trial.batch_size == "full" else trial.batch_size
+        examples = trial.examples_per_epoch
+        self._batch_size = trial.train_examples if trial.batch_size == "full" else trial.batch_size
         # A `Rule` steps within the captured work, and writes in place. Another optimizer may replace parameters and
         # gradients by new tensors, or read numbers from Python: nothing is captured with it.
         self.capturable = isinstance(optimizer, Rule)
@@ -81,7 +84,7 @@ class TrainingStep:
         """Start an epoch in training mode.
 
         Args:
-            order: A permutation of the training examples; the batches follow it.
+            order: The training examples of the epoch (`suite.training.loop.epoch_orders`); the batches follow it.
         """
         self.modes.train()
         self._order.copy_(order)
@@ -104,11 +107,13 @@ class TrainingStep:
             targets = data.train_targets.index_select(0, chunk)
             with autocast(trial.precision, batch.device.type):
                 outputs = self._network(self._problem.prepare(data.train_inputs.index_select(0, chunk)))
-                loss = self._problem.loss(outputs, targets) * (len(chunk) / size)
+                loss = self._training_loss(outputs, targets) * (len(chunk) / size)
             loss.backward()
             total += loss.detach()
             if "accuracy" in self._problem.metrics:
                 self.correct += self._problem.correct(outputs.detach(), targets)
+        if trial.clip is not None:
+            nn.utils.clip_grad_norm_(self._network.parameters(), trial.clip)
         torch.where(self._updates == self._update, total, self.losses, out=self.losses)  # masked_fill_ would wait
         self._update += 1
         step: Callable[..., object] = self._optimizer.step
@@ -116,6 +121,14 @@ class TrainingStep:
             step(partial(self._loss, batch))
         else:
             step()
+        if self._average:
+            self._average.update()
+
+    def _training_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean loss of a batch, with the label smoothing of the trial."""
+        if self._trial.label_smoothing:
+            return nn.functional.cross_entropy(outputs, targets, label_smoothing=self._trial.label_smoothing)
+        return self._problem.loss(outputs, targets)
 
     def _loss(self, batch: Tensor, *theta: Tensor) -> Tensor:
         """Return the loss of a batch at parameters `theta`, given in the network's order; the buffers do not change."""
@@ -127,7 +140,7 @@ class TrainingStep:
             with autocast(trial.precision, batch.device.type):
                 inputs = self._problem.prepare(data.train_inputs.index_select(0, chunk))
                 outputs = functional_call(self._network, values, (inputs,))
-                loss = self._problem.loss(outputs, data.train_targets.index_select(0, chunk))
+                loss = self._training_loss(outputs, data.train_targets.index_select(0, chunk))
             total = total + loss * (len(chunk) / len(batch))
         return total
 
@@ -139,4 +152,4 @@ def autocast(precision: Precision, device: str) -> torch.autocast:
 
 def _chunk_size(trial: Trial, size: int) -> int:
     """Return how many of the `size` examples of an update go through the network at a time."""
-    return trial.chunk if trial.batch_size == "full" and isinstance(trial.chunk, int) else size
+    return trial.chunk if isinstance(trial.chunk, int) else size

@@ -53,7 +53,7 @@ class Search:
     @property
     def examples(self) -> int:
         """Return the maximum number of training examples of the search."""
-        return self.configurations * self.tune.repeats * self.base.epochs * self.base.train_examples
+        return self.configurations * self.tune.repeats * self.base.epochs * self.base.examples_per_epoch
 
     @property
     def num_grid_points(self) -> int:

@@ -22,7 +22,7 @@ from suite.training.devices import deterministic_mode
 from suite.training.evaluation import Evaluation
 from suite.training.flat_parameters import flatten
 from suite.training.interleaving import InterleavedRun, Seeds, run_interleaved
-from suite.training.loop import train_epoch
+from suite.training.loop import epoch_orders, train_epoch
 from suite.training.step import TrainingStep
 from suite.trials import Trial
 
@@ -123,10 +123,10 @@ def _run(trial, images, options):
     step = TrainingStep(trial, PROBLEM, images, network, optimizer, None)
     test = images.test_inputs[: options.evaluated], images.test_targets[: options.evaluated]
     evaluation = Evaluation(PROBLEM, network, *test, trial.precision, capture=step.capturable)
-    order = torch.Generator().manual_seed(0)
+    orders = epoch_orders(trial, torch.Generator().manual_seed(0))
 
     def run():
-        yield from train_epoch(trial, step, order)
+        yield from train_epoch(step, next(orders))
         step.losses.tolist()
         if options.evaluated:
             evaluation.start()

@@ -1,11 +1,14 @@
 """`suite.spec.plan`: a study becomes trials, checked against its optimizers and its problem."""
 
+import dataclasses
+
 import pytest
 
 from suite.errors import UserError
 from suite.spec.parts import load_study_file as load_file
 from suite.spec.plan import plan
 from suite.spec.study_file import load_study, shipped_studies
+from suite.trials import Trial
 
 HEAD = 'title = "t"\nproblem = "fashion_mnist_cnn"\nrepeats = 2\nepochs = 3\n'
 ENTRY = '[[optimizer]]\nname = "A"\nkind = "adam"\n'
@@ -76,7 +79,13 @@ def test_the_schedule_is_part_of_the_id(tmp_path):
     plain = _plan(tmp_path, HEAD + ENTRY)
     constant = _plan(tmp_path, HEAD + ENTRY + 'schedule = { kind = "constant" }\n')
     cosine = _plan(tmp_path, HEAD + ENTRY + 'schedule = { kind = "cosine" }\n')
-    assert cosine[0].schedule.keys() == {"kind", "warmup", "final", "gamma", "milestones"}  # newer keys would change ids
+    assert cosine[0].schedule.keys() == {
+        "kind",
+        "warmup",
+        "final",
+        "gamma",
+        "milestones",
+    }  # newer keys would change ids
     assert plain[0].id == constant[0].id != cosine[0].id
 
 
@@ -87,6 +96,12 @@ INVALID = {
     "unknown option": ENTRY + "beta = 0.9\n",
     "repeats": ENTRY + "repeats = 3\n",
     "chunk": ENTRY + "chunk = 8\n",
+    "accumulate a full batch": ENTRY + 'batch_size = "full"\naccumulate = 2\n',
+    "too many parts": ENTRY + "batch_size = 8\naccumulate = 9\n",
+    "parts too small": ENTRY + "batch_size = 7\naccumulate = 3\ntrain_examples = 700\n",
+    "smoothed regression": 'label_smoothing = 0.1\nscore = "test/loss"\n' + ENTRY,
+    "clipped Newton": ENTRY.replace("adam", "newton") + "clip = 1.0\n",
+    "two averages": ENTRY.replace("adam", "schedule_free_sgd") + "ema = 0.9\n",
     "batch too small": ENTRY + "batch_size = 1\n",
     "last batch too small": ENTRY + "batch_size = 59999\n",
     "batch too large": ENTRY + "batch_size = 60001\n",
@@ -151,7 +166,8 @@ def test_extra_without_kwargs(tmp_path, wording):
 @pytest.mark.parametrize("name", INVALID)
 def test_an_error_is_one_line_with_its_location(tmp_path, wording, name):
     """Errors that only an optimizer or a problem can find have the form of all errors in study files."""
-    head = HEAD.replace("_cnn", "_cn") if name == "problem" else HEAD
+    other = {"problem": "fashion_mnist_cn", "smoothed regression": "airfoil_linear"}
+    head = HEAD.replace("fashion_mnist_cnn", other.get(name, "fashion_mnist_cnn"))
     with pytest.raises(UserError) as error:
         _plan(tmp_path, head + INVALID[name])
     message = str(error.value)
@@ -174,6 +190,43 @@ def test_the_chunk_of_a_study_is_for_its_full_batches(tmp_path):
     head = HEAD + "chunk = 500\n"
     trials = _plan(tmp_path, head + ENTRY + ENTRY.replace('"A"', '"B"') + 'batch_size = "full"\n')
     assert [trial.chunk for trial in trials[:2]] == [None, 500]
+
+
+TRAINING = {
+    "updates_per_epoch = 50\n": {"epoch_updates": 50},
+    "batch_size = 100\naccumulate = 3\n": {"batch_size": 100, "chunk": 34},
+    "clip = 1.0\n": {"clip": 1.0},
+    "label_smoothing = 0.1\n": {"label_smoothing": 0.1},
+    "ema = 0.99\n": {"ema": 0.99},
+}
+
+
+@pytest.mark.parametrize("keys", TRAINING)
+def test_keys_that_change_the_training_are_part_of_the_id(tmp_path, keys):
+    """A key of the study holds for all entries, an entry's key for itself; without them the description has no such field."""
+    plain = _plan(tmp_path, HEAD + ENTRY)[0]
+    assert plain.description().keys().isdisjoint({"epoch_updates", "clip", "label_smoothing", "ema"})
+    of_study, of_entry = _plan(tmp_path, HEAD + keys + ENTRY)[0], _plan(tmp_path, HEAD + ENTRY + keys)[0]
+    assert of_study.id == of_entry.id != plain.id
+    changed = {field.name for field in dataclasses.fields(plain)} & TRAINING[keys].keys()
+    assert {name: getattr(of_study, name) for name in changed} == TRAINING[keys]
+    assert Trial.from_description(of_study.description(), "A").id == of_study.id
+
+
+def test_an_entry_overrides_a_key_that_changes_the_training(tmp_path):
+    """An entry's own value replaces that of the study."""
+    head = HEAD + "clip = 1.0\nlabel_smoothing = 0.1\n"
+    first, second, *_ = _plan(tmp_path, head + ENTRY + "label_smoothing = 0.0\nclip = 2.0\n")
+    assert (first.clip, first.label_smoothing, second.clip) == (2.0, 0.0, 2.0)
+
+
+def test_batches_of_a_fixed_number_of_updates_leave_no_remainder(tmp_path):
+    """Batches of 59,999 leave one of 60,000 examples, which batch norm refuses; with `updates_per_epoch` there is no rest."""
+    keys = "batch_size = 59_999\n"
+    with pytest.raises(UserError, match="leaves 1 of 60,000"):
+        _plan(tmp_path, HEAD + ENTRY + keys)
+    trial, *_ = _plan(tmp_path, HEAD + ENTRY + keys + "updates_per_epoch = 4\n")
+    assert (trial.updates, trial.examples_per_epoch) == (12, 4 * 59_999)
 
 
 def test_a_problem_without_its_number_of_examples(write_study, wording):

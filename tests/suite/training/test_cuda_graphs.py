@@ -101,11 +101,12 @@ def test_replayed_training_equals_plain_training(kind, monkeypatch):
         dataclasses.replace(TRIAL, batch_size="full", chunk=100),
         dataclasses.replace(TRIAL, precision="bfloat16"),
         dataclasses.replace(TRIAL, batch_size=64, eval_every=4),
+        dataclasses.replace(TRIAL, chunk=20, clip=0.5, label_smoothing=0.1, ema=0.9, epoch_updates=7),
     ],
-    ids=["full batch in chunks", "bfloat16", "even batches"],
+    ids=["full batch in chunks", "bfloat16", "even batches", "keys that change the training"],
 )
 def test_replayed_training_of_other_budgets(trial, monkeypatch):
-    """Full batches in chunks, autocast, and epochs without a smaller batch are bit-for-bit identical."""
+    """Other batches, precisions and keys that change the training are bit-for-bit identical."""
     plain = _train("adam", DROPOUT_BLOBS, trial=trial)
     monkeypatch.setattr(suite.training.cuda_graphs, "capture_cuda_graph", record)
     assert _equal(_train("adam", DROPOUT_BLOBS, trial=trial), plain)

@@ -13,7 +13,7 @@ from suite.optimizers.schedules import scheduler
 from suite.problems import PROBLEMS
 from suite.records import Outcome
 from suite.training.interleaving import InterleavedRun, Seeds, run_interleaved
-from suite.training.loop import train
+from suite.training.loop import epoch_orders, train
 from suite.trials import Trial
 
 TRIAL = Trial(
@@ -130,13 +130,15 @@ def test_training_yields_when_it_would_wait():
     assert yields == 2 * (1 + 1) + 1
 
 
+class Linear(Blobs):
+    """The blobs with a linear network, in which nothing couples the examples."""
+
+    def network(self):
+        return nn.Linear(2, 4)
+
+
 def test_a_full_batch_is_one_update_with_the_gradient_of_the_mean_loss():
     """In chunks, the update equals that of one pass over all examples, if nothing couples the examples."""
-
-    class Linear(Blobs):
-        def network(self):
-            return nn.Linear(2, 4)
-
     full = dataclasses.replace(TRIAL, batch_size="full", epochs=2, chunk=100)  # chunks of 100, 100 and 56
     (run, chunked), (_, at_once) = _run(full, Linear()), _run(dataclasses.replace(full, chunk="full"), Linear())
     torch.manual_seed(1)
@@ -293,3 +295,98 @@ def test_pooling_before_the_relu_gives_the_same_values_and_gradients():
     (pool_first * weights).sum().backward()
     assert torch.equal(relu_first, pool_first)
     assert torch.equal(a.grad, b.grad)
+
+
+def _textbook(epochs, *, clip=None, smoothing=0.0, parts=1, decay=None):
+    """Return the network of a plain loop, and the average of its weights after each update if there is a decay."""
+    torch.manual_seed(1)
+    plain, data, order = BLOBS.network(), BLOBS.load(None), torch.Generator().manual_seed(2)
+    optimizer = torch.optim.SGD(plain.parameters(), lr=0.1)
+    history = []
+    for _ in range(epochs):
+        for indices in torch.randperm(256, generator=order).split(60):
+            optimizer.zero_grad()
+            for part in indices.split(-(-60 // parts)):
+                outputs = plain(data.train_inputs[part])
+                loss = nn.functional.cross_entropy(outputs, data.train_targets[part], label_smoothing=smoothing)
+                (loss * (len(part) / len(indices))).backward()
+            if clip:
+                norm = torch.cat([p.grad.flatten() for p in plain.parameters()]).norm()
+                for p in plain.parameters():
+                    p.grad *= min(1.0, clip / (norm.item() + 1e-6))
+            optimizer.step()
+            history.append(nn.utils.parameters_to_vector(plain.parameters()).detach().double().clone())
+    shares = [(1 - decay) * decay ** (len(history) - 1 - i) for i in range(len(history))] if decay is not None else []
+    average = sum(share * theta for share, theta in zip(shares, history, strict=True)) / sum(shares) if shares else None
+    return nn.utils.parameters_to_vector(plain.parameters()).detach(), average
+
+
+@pytest.mark.parametrize("clip", [0.05, 1e6])
+def test_a_long_gradient_is_scaled_to_the_norm_of_clip(clip):
+    """With a norm of 0.05 the weights are those of a plain loop that scales the gradient; with 10⁶ nothing is scaled."""
+    _, network = _run(dataclasses.replace(TRIAL, clip=clip))
+    weights = nn.utils.parameters_to_vector(network.parameters())
+    assert torch.allclose(weights, _textbook(3, clip=clip)[0], rtol=1e-5)
+    assert torch.allclose(weights, _textbook(3)[0], rtol=1e-5) == (clip == 1e6)
+
+
+def test_the_parts_of_a_batch_have_its_gradient():
+    """In parts of 20 examples, the weights of a network without batch norm are those of complete batches, to rounding."""
+    (run, parts), (_, at_once) = _run(dataclasses.replace(TRIAL, chunk=20), Linear()), _run(TRIAL, Linear())
+    assert torch.allclose(parts.weight, at_once.weight, rtol=1e-5)
+    assert len(_values(run, "train/step_loss")) == 15
+
+
+def test_batch_norm_sees_the_parts_of_a_batch():
+    """In three parts, the weights are those of a plain loop with three backward passes for each update."""
+    _, network = _run(dataclasses.replace(TRIAL, chunk=20))
+    weights = nn.utils.parameters_to_vector(network.parameters())
+    assert torch.allclose(weights, _textbook(3, parts=3)[0], rtol=1e-5)
+
+
+def test_label_smoothing_changes_the_training_loss_alone():
+    """The weights are those of torch's smoothed loss; the test loss is not smoothed."""
+    run, network = _run(dataclasses.replace(TRIAL, label_smoothing=0.2))
+    assert torch.allclose(
+        nn.utils.parameters_to_vector(network.parameters()), _textbook(3, smoothing=0.2)[0], rtol=1e-5
+    )
+    data = BLOBS.load(None)
+    network.eval()
+    with torch.no_grad():
+        loss = nn.functional.cross_entropy(network(data.test_inputs), data.test_targets).item()
+    assert _values(run, "test/loss")[-1] == pytest.approx(loss, rel=1e-6)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5, 0.99])
+def test_the_average_of_the_weights_is_evaluated(decay):
+    """The final weights are the exponentially weighted mean of the weights after each update, and they are evaluated."""
+    run, network = _run(dataclasses.replace(TRIAL, ema=decay))
+    weights = nn.utils.parameters_to_vector(network.parameters()).detach()
+    assert torch.allclose(weights.double(), _textbook(3, decay=decay)[1], rtol=1e-4, atol=1e-6)
+    data = BLOBS.load(None)
+    with torch.no_grad():
+        loss = nn.functional.cross_entropy(network(data.test_inputs), data.test_targets).item()
+    assert _values(run, "test/loss")[-1] == pytest.approx(loss, rel=1e-6)
+    losses = [_values(_run(trial)[0], "train/loss") for trial in (TRIAL, dataclasses.replace(TRIAL, ema=decay))]
+    assert losses[0] == losses[1]  # evaluations do not change the training
+
+
+def test_an_epoch_may_have_a_number_of_updates():
+    """Batches of 60 go through one permutation after another, without a smaller batch, and 7 updates are an epoch."""
+    trial = dataclasses.replace(TRIAL, epoch_updates=7)
+    orders = epoch_orders(trial, torch.Generator().manual_seed(2))
+    first, second = next(orders), next(orders)
+    generator = torch.Generator().manual_seed(2)
+    passes = torch.cat([torch.randperm(256, generator=generator) for _ in range(4)])
+    assert torch.equal(torch.cat([first, second]), passes[:840])
+    run, _ = _run(trial)
+    assert [(p.epoch, p.step) for p in run.points if p.metric == "test/loss"] == [(1, 7), (2, 14), (3, 21)]
+    assert run.timing.examples == 3 * 7 * 60
+    assert trial.updates == 21
+
+
+def test_full_batches_may_share_an_epoch():
+    """With full batches, an epoch of four updates uses every example four times."""
+    run, _ = _run(dataclasses.replace(TRIAL, batch_size="full", chunk="full", epoch_updates=4))
+    assert run.timing.examples == 3 * 4 * 256
+    assert len(_values(run, "train/step_loss")) == 12
