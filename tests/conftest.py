@@ -134,6 +134,14 @@ def fashion_mnist():
 
 
 @pytest.fixture(scope="session")
+def jargon():
+    """Return the root of the real Jargon File, found or downloaded."""
+    from suite.data import datasets
+
+    return datasets.ensure(datasets.JARGON)
+
+
+@pytest.fixture(scope="session")
 def airfoil(tmp_path_factory):
     """Return the root of the airfoil data in a temporary cache: from RAVINE_DATA, or a folder `data` beside the repository."""
     from suite.data import datasets

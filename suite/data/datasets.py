@@ -249,7 +249,23 @@ AIRFOIL = DataSet(
     algorithm="sha1",
 )
 
-DATA_SETS = (FASHION_MNIST, AIRFOIL)
+_JARGON_PACKAGE = Path("/usr/share/doc/jargon-text")
+
+JARGON = DataSet(
+    name="Jargon File",
+    # the text of Debian's package jargon-text 4.4.7, 1,681,817 bytes of UTF-8
+    files={"jargon.txt": "40dfb4b98191a670a09a183d5798d50f243d23fdbd1495dcc0aca2ce5895ba97"},
+    subfolder="jargon",
+    sources={
+        "apt-get": partial(by_apt, "jargon-text", _JARGON_PACKAGE),
+        # another rendering of the same edition is refused
+        "the author's site": partial(by_url, {"http://www.catb.org/~esr/jargon/jargon.txt": None}),
+    },
+    package_folder=_JARGON_PACKAGE,
+    citation="Raymond (ed., 2003), The Jargon File 4.4.7; public domain",
+)
+
+DATA_SETS = (FASHION_MNIST, AIRFOIL, JARGON)
 """The data sets that `ravine data` finds or downloads."""
 
 

@@ -16,7 +16,11 @@ from suite.problems.fashion_mnist import FashionMnistCnn
 from suite.problems.fashion_mnist_2c2d import FashionMnist2c2d
 from suite.problems.fashion_mnist_logistic import FashionMnistLogistic
 from suite.problems.fashion_mnist_mlp import FashionMnistMlp
+from suite.problems.modular_addition import ModularAddition
+from suite.problems.noisy_quadratic import NoisyQuadratic
 from suite.problems.surface import SurfaceProblem
+from suite.problems.text_gpt import TextGpt
+from suite.problems.text_lstm import TextLstm
 
 __all__ = ["PROBLEMS", "Classification", "Data", "Problem", "find_problem", "resolve_options"]
 
@@ -29,6 +33,10 @@ PROBLEMS: dict[str, Problem] = {
     "digits_logistic": DigitsLogistic(),
     "airfoil_linear": AirfoilLinear(),
     "surface": SurfaceProblem(),
+    "noisy_quadratic": NoisyQuadratic(),
+    "modular_addition": ModularAddition(),
+    "text_gpt": TextGpt(),
+    "text_lstm": TextLstm(),
 }
 
 

@@ -8,8 +8,7 @@ import torch
 from torch import nn
 
 from suite.data.datasets import AIRFOIL
-from suite.errors import format_value
-from suite.problems.base import Data, Problem
+from suite.problems.base import Data, Problem, choose
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 ROWS, FEATURES = 1_500, 5
-INITIALISATIONS = ("normal", "default")
+INITIALISATIONS = {"normal": 0.01, "default": None}
+"""The standard deviation of the weights; None for the initialisation of `nn.Linear`."""
 
 
 class AirfoilLinear(Problem):
@@ -46,12 +46,10 @@ class AirfoilLinear(Problem):
 
     def network(self, initialisation: str = "normal") -> nn.Module:
         """Return one linear layer with an output of shape (n,); see the class for its initialisation."""
-        if initialisation not in INITIALISATIONS:
-            allowed = ", ".join(INITIALISATIONS)
-            raise ValueError(f"initialisation: expected one of {allowed}, got {format_value(initialisation)}")
+        std = choose("initialisation", initialisation, INITIALISATIONS)
         layer = nn.Linear(FEATURES, 1)
-        if initialisation == "normal":
-            nn.init.normal_(layer.weight, std=0.01)
+        if std is not None:
+            nn.init.normal_(layer.weight, std=std)
             nn.init.zeros_(layer.bias)
         return nn.Sequential(layer, nn.Flatten(0))
 

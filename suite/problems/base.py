@@ -5,14 +5,19 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from suite.errors import format_value
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from torch import Tensor, nn
 
     from suite.data.datasets import DataSet
+
+T = TypeVar("T")
 
 _RENAMED = {"sample": "synthetic_batch", "readings": "extra_metrics", "smallest_batch": "min_batch_size"}
 
@@ -41,13 +46,21 @@ class Problem(ABC):
     test_examples: ClassVar[int]
     chance_loss: ClassVar[float]
     """The loss of the best constant prediction. A network at this loss has learnt nothing."""
+    stalls: ClassVar[bool] = True
+    """Whether a trial whose loss stays at chance ends as stalled. False if a good trial may stay there for long."""
     metrics: ClassVar[tuple[str, ...]] = ("loss", "accuracy")
     """The metrics of training and test; `("loss",)` if predictions are neither right nor wrong."""
+    loss_units: ClassVar[Mapping[str, float]] = {}
+    """Other units of the loss: a factor by name. `test/<name>` is recorded beside `test/loss`."""
     min_batch_size: ClassVar[int] = 1
     """The smallest batch for training: 2 if batch normalisation sees one value for each channel and example."""
     data_set: ClassVar[DataSet | None] = None
     held_out: ClassVar[bool] = True
     """Whether the test examples are not trained on. If False, tuning is not possible without the test set."""
+
+    ordered: ClassVar[bool] = False
+    """Whether neighbouring examples belong together, as passages of a text do. The validation split is then the last sixth of
+    the training examples; otherwise it is a random sixth."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Accept the old names of methods and attributes in a user's class, with a warning."""
@@ -95,3 +108,14 @@ class Problem(ABC):
     def correct(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the number of correct predictions of a batch; required if `metrics` has an accuracy."""
         raise NotImplementedError
+
+
+def choose(name: str, value: object, choices: Mapping[str, T]) -> T:
+    """Return the choice that the value of an option of a network names.
+
+    Raises:
+        ValueError: There is no such choice.
+    """
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {format_value(value)}")
+    return choices[value]

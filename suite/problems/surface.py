@@ -9,22 +9,23 @@ import torch
 from torch import nn
 
 from suite.data.surfaces import SURFACES
-from suite.errors import format_value
-from suite.problems.base import Data, Problem
+from suite.problems.base import Data, Problem, choose
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
 
+    from suite.data.surfaces import Surface
+
 
 class SurfacePoint(nn.Module):
     """A point x = (x₁, x₂) on a surface, in float64."""
 
-    def __init__(self, surface: str) -> None:
+    def __init__(self, surface: Surface) -> None:
         super().__init__()
-        self.formula = SURFACES[surface].formula
-        self.x = nn.Parameter(torch.tensor(SURFACES[surface].start, dtype=torch.float64))
+        self.formula = surface.formula
+        self.x = nn.Parameter(torch.tensor(surface.start, dtype=torch.float64))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return f(x) in shape (n,), for any n inputs."""
@@ -47,14 +48,13 @@ class SurfaceProblem(Problem):
     source = "Zhang, Lipton, Li, Smola 2021, arXiv 2106.11342, 11.6 (the valley); Beale 1958; Rosenbrock 1960"
     train_examples = 1
     test_examples = 1
-    chance_loss = math.inf  # no trial on a surface counts as stalled
+    chance_loss = math.inf  # there is no constant prediction
+    stalls = False
     metrics = ("loss",)
 
     def network(self, surface: str = "valley") -> nn.Module:
         """Return a point at the start of the surface."""
-        if surface not in SURFACES:
-            raise ValueError(f"surface: expected one of {', '.join(SURFACES)}, got {format_value(surface)}")
-        return SurfacePoint(surface)
+        return SurfacePoint(choose("surface", surface, SURFACES))
 
     def load(self, root: Path | None) -> Data:  # noqa: ARG002, D102 (see Problem)
         return Data(*self.synthetic_batch(1), *self.synthetic_batch(1))

@@ -29,7 +29,8 @@ finite at the end.
 
 **Stalled.** Checked at the end of each epoch, once 200 updates have been made since the end of the warm-up: the mean step
 loss of the last 100 updates is still above 99% of the chance loss, and was so at the end of every earlier epoch. The
-chance loss is that of the best constant prediction (ln 10 for ten balanced classes). The test set is not used.
+chance loss is that of the best constant prediction (ln 10 for ten balanced classes). The test set is not used. A problem
+with `stalls = False` has no such trials.
 """
 
 from __future__ import annotations
@@ -96,7 +97,8 @@ def train(
     """
     result, losses, train_seconds, evaluate_seconds, examples = TrainingResult(), list[float](), 0.0, 0.0, 0
     tested = set(trial.tested_epochs())
-    stall = _StallDetector(problem.chance_loss, STALL_MIN_UPDATES + warmup_updates(trial.schedule, trial.updates))
+    chance_loss = problem.chance_loss if problem.stalls else math.inf
+    stall = _StallDetector(chance_loss, STALL_MIN_UPDATES + warmup_updates(trial.schedule, trial.updates))
     step = TrainingStep(trial, problem, data, network, optimizer, scheduler)
     test = data.test_inputs, data.test_targets
     evaluation = Evaluation(problem, network, *test, trial.precision, capture=step.capturable)
@@ -131,6 +133,7 @@ def train(
             metrics = [("test/loss", loss)]
             if "accuracy" in problem.metrics:
                 metrics.append(("test/accuracy", accuracy))
+            metrics += [(f"test/{name}", factor * loss) for name, factor in problem.loss_units.items()]
             metrics += problem.extra_metrics(network).items()
             result.points += [Point(name, epoch, len(losses), value) for name, value in metrics]
     step.modes.eval()

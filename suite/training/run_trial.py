@@ -262,7 +262,7 @@ def _load_data(problem: Problem, folder: Path | None, device: str, split: str | 
     seeds = Seeds(*(seed_for(0, problem.key, "data", 0, stream) for stream in ("noise", "random", "numpy")))
     with RandomState(seeds).current():  # the data is the same whichever trial loads it
         data = problem.load(folder)
-    data = (validation_split(data, split) if split else data).to(device)
+    data = (validation_split(data, split, ordered=problem.ordered) if split else data).to(device)
     if device != "cpu":
         torch.cuda.synchronize(device)  # trials on other streams will read it, too
     return data

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from reports.analysis.verdicts import ABOVE, BELOW, TIED, UNDECIDED
+from suite.data.datasets import DATA_SETS
 
 pytestmark = pytest.mark.integration
 
@@ -302,22 +303,22 @@ def test_doctor_prints_versions_devices_data_and_store(call):
 
 
 @pytest.mark.data
-def test_data_prints_every_folder(call, here, monkeypatch, fashion_mnist, airfoil):
+def test_data_prints_every_folder(call, here, monkeypatch, fashion_mnist, airfoil, jargon):
     """`data` prints every searched folder of every data set with its state, and the folder that is used."""
     (here / "both").mkdir()
-    for root, name in ((fashion_mnist, "FashionMNIST"), (airfoil, "airfoil")):
+    for root, name in ((fashion_mnist, "FashionMNIST"), (airfoil, "airfoil"), (jargon, "jargon")):
         (here / "both" / name).symlink_to(root / name)
     monkeypatch.setenv("RAVINE_DATA", str(here / "both"))
     status, out, _ = call("data")
     assert status == 0
-    for name in ("Fashion-MNIST", "Airfoil self-noise"):
+    for name in ("Fashion-MNIST", "Airfoil self-noise", "Jargon File"):
         assert re.search(rf"(?m)^{name}\tRAVINE_DATA\t.*\tcomplete$", out), name
     assert out.splitlines()[-1] == f"Used: {here / 'both'}"
 
 
 @pytest.mark.data
 def test_data_warns_about_a_missing_data_set(call, here, fashion_mnist, wording):
-    """If one of two data sets is missing, the status is 0, and a warning names the problems that cannot run and the fix."""
+    """If a data set is missing, the status is 0, and a warning names the problems that cannot run and the fix."""
     one = here / "one"
     one.mkdir()
     (one / "FashionMNIST").symlink_to(fashion_mnist / "FashionMNIST")
@@ -333,7 +334,7 @@ def test_data_without_any_data_set_is_an_error(call, here, wording):
     status, out, err = call("data", "--data", here / "none")
     assert status == 2
     assert "Used" not in out
-    assert err.count("\n") == 2
+    assert err.count("\n") == len(DATA_SETS)
     wording(err)
 
 

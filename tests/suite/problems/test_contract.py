@@ -57,15 +57,45 @@ def test_the_loss_of_a_batch_is_the_mean_over_its_examples(key):
     torch.testing.assert_close(twice, once)
 
 
+@every
+def test_the_gradient_equals_central_differences(key):
+    """In float64 the derivative along a random unit vector is (L(θ + hv) − L(θ − hv)) / 2h, in training mode."""
+    problem = PROBLEMS[key]
+    torch.manual_seed(4)
+    network, (inputs, targets) = problem.network().double(), problem.synthetic_batch(3)
+    x = problem.prepare(inputs)
+    x = torch.rand_like(x, dtype=torch.float64) if x.is_floating_point() else x
+    targets = targets.double() if targets.is_floating_point() else targets
+    parameters, h = list(network.parameters()), 1e-6
+    v = [torch.randn_like(p) for p in parameters]
+    norm = math.sqrt(sum(x.square().sum().item() for x in v))
+
+    def loss():
+        return problem.loss(network(x), targets)
+
+    def moved(step):
+        with torch.no_grad():
+            for p, direction in zip(parameters, v, strict=True):
+                p.add_(direction, alpha=step / norm)
+            return loss().item()
+
+    loss().backward()
+    derivative = sum((p.grad * direction).sum().item() for p, direction in zip(parameters, v, strict=True)) / norm
+    difference = (moved(h) - moved(-2 * h)) / (2 * h)
+    assert derivative == pytest.approx(difference, rel=1e-4, abs=1e-7)
+
+
 @pytest.mark.parametrize("key", classification)
 def test_a_constant_prediction_has_the_chance_loss(key):
-    """Equal scores of ten classes have the loss ln 10, which is `chance_loss`, and the first class is the prediction."""
-    problem, targets = PROBLEMS[key], torch.arange(10)
-    outputs = torch.zeros(10, 10)
-    assert problem.loss(outputs, targets).item() == pytest.approx(math.log(10))
-    assert problem.chance_loss == math.log(10)
+    """Equal scores of C classes have the loss ln C, which is `chance_loss`, and the first class is the prediction."""
+    problem = PROBLEMS[key]
+    targets = torch.arange(round(math.exp(problem.chance_loss)))
+    n = len(targets)
+    outputs = torch.zeros(n, n)
+    assert problem.loss(outputs, targets).item() == pytest.approx(math.log(n))
+    assert problem.chance_loss == math.log(n)
     assert problem.correct(outputs, targets).item() == 1
-    assert problem.correct(nn.functional.one_hot(targets, 10), targets).item() == 10
+    assert problem.correct(nn.functional.one_hot(targets, n), targets).item() == n
 
 
 @pytest.mark.parametrize("key", classification)

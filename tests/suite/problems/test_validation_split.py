@@ -37,3 +37,13 @@ def test_the_split_is_fixed():
     assert torch.equal(validation_split(_data(), "p").test_inputs, first)
     assert not torch.equal(validation_split(_data(), "q").test_inputs, first)
     assert (first.diff() != 1).any()
+
+
+def test_the_split_of_a_text_is_by_position():
+    """Of examples whose neighbours belong together, the last sixth is for validation, in order; nothing is shared."""
+    data = _data()
+    split = validation_split(data, "p", ordered=True)
+    assert split.train_inputs.tolist() == list(range(50))
+    assert split.test_inputs.tolist() == list(range(50, 60))
+    assert torch.equal(split.test_inputs + 1000, split.test_targets)
+    assert split.train_inputs.untyped_storage().data_ptr() != data.train_inputs.untyped_storage().data_ptr()

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 from torch import nn
-from toy import BLOBS, NOISE, Blobs
+from toy import BLOBS, NOISE, Blobs, Noise
 
 from suite.optimizers import SGD, Momentum
 from suite.optimizers.schedules import scheduler
@@ -218,6 +218,17 @@ def test_a_network_that_never_leaves_chance_is_stalled():
     assert run.outcome is Outcome.STALLED
     assert run.reason.startswith("still at chance after 200 updates: ")
     assert len(_values(run, "train/step_loss")) == 200
+
+
+def test_a_problem_without_stalls_trains_to_the_end():
+    """With `stalls = False` a trial at chance uses its whole budget."""
+
+    class Patient(Noise):
+        stalls = False
+
+    run, _ = _run(dataclasses.replace(TRIAL, epochs=60), Patient(), lr=0.001)
+    assert run.outcome is Outcome.OK, run.reason
+    assert len(_values(run, "train/step_loss")) == 300
 
 
 def test_the_warm_up_does_not_count_as_a_stall():
