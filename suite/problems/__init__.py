@@ -14,11 +14,15 @@ from suite.problems.digits import DigitsMlp
 from suite.problems.digits_logistic import DigitsLogistic
 from suite.problems.fashion_mnist import FashionMnistCnn
 from suite.problems.fashion_mnist_2c2d import FashionMnist2c2d
+from suite.problems.fashion_mnist_autoencoder import FashionMnistAutoencoder
 from suite.problems.fashion_mnist_logistic import FashionMnistLogistic
 from suite.problems.fashion_mnist_mlp import FashionMnistMlp
+from suite.problems.fashion_mnist_resnet import FashionMnistResnet
+from suite.problems.fashion_mnist_vit import FashionMnistVit
 from suite.problems.modular_addition import ModularAddition
 from suite.problems.noisy_quadratic import NoisyQuadratic
 from suite.problems.surface import SurfaceProblem
+from suite.problems.tabular_mlp import TabularMlp
 from suite.problems.text_gpt import TextGpt
 from suite.problems.text_lstm import TextLstm
 
@@ -37,6 +41,10 @@ PROBLEMS: dict[str, Problem] = {
     "modular_addition": ModularAddition(),
     "text_gpt": TextGpt(),
     "text_lstm": TextLstm(),
+    "fashion_mnist_resnet": FashionMnistResnet(),
+    "fashion_mnist_vit": FashionMnistVit(),
+    "fashion_mnist_autoencoder": FashionMnistAutoencoder(),
+    "tabular_mlp": TabularMlp(),
 }
 
 

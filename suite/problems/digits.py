@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-from importlib.metadata import distribution
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from suite.errors import UserError
 from suite.problems.base import Data
 from suite.problems.classification import Classification
+from suite.problems.scikit_learn import read_rows
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor
 
-FILE = "sklearn/datasets/data/digits.csv.gz"
+FILE = "digits.csv"
 SHA256 = "68aea062d35a127749050fa0e52dca09d6569ac08092c925610e0954e172dde2"
 """The digest of the file's array of bytes: 1,797 rows, each with 64 pixels (0 to 16, row by row) and the digit."""
 
@@ -40,7 +39,7 @@ class DigitsMlp(Classification):
 
     def digests(self) -> dict[str, str]:
         """Return the digest of the array in scikit-learn's file."""
-        return {"digits.csv": SHA256}
+        return {FILE: SHA256}
 
     def network(self) -> nn.Module:  # noqa: D102 (see Problem)
         return nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
@@ -51,7 +50,7 @@ class DigitsMlp(Classification):
         Raises:
             UserError: The file of scikit-learn is unreadable or has another digest.
         """
-        rows = _rows()
+        rows = torch.from_numpy(read_rows(FILE, SHA256, "uint8", ","))
         images, digits = rows[:, :64], rows[:, 64].long()
         # The number of rows with the same digit up to and including each row: 1, 2, 3, ...
         count = nn.functional.one_hot(digits, 10).cumsum(dim=0).gather(1, digits[:, None]).squeeze(1)
@@ -64,20 +63,3 @@ class DigitsMlp(Classification):
     def prepare(self, inputs: Tensor) -> Tensor:
         """Return bytes (n, 64) from 0 to 16 as float32 in [0, 1]."""
         return inputs.float().div_(16)
-
-
-def _rows() -> Tensor:
-    """Return the verified rows of the file as bytes (1797, 65). `import sklearn.datasets` would take seconds."""
-    import numpy as np
-
-    path = Path(str(distribution("scikit-learn").locate_file(FILE)))
-    try:
-        rows = np.loadtxt(path, dtype=np.uint8, delimiter=",")
-    except (OSError, ValueError) as error:
-        raise UserError(
-            str(path), f"cannot read the digits: {str(error).rstrip('.')}", "Install scikit-learn again"
-        ) from error
-    digest = hashlib.sha256(rows.tobytes()).hexdigest()
-    if digest != SHA256:
-        raise UserError(str(path), f"expected SHA-256 {SHA256}, got {digest}", "Install scikit-learn again")
-    return torch.from_numpy(rows)

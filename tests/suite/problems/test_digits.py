@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from suite.errors import UserError
-from suite.problems import PROBLEMS, digits
+from suite.problems import PROBLEMS, digits, scikit_learn
+from suite.problems.scikit_learn import read_rows
 from suite.records import Outcome
 from suite.spec.plan import plan
 from suite.spec.study_file import load_study
@@ -48,7 +49,7 @@ def test_the_split_is_stratified(data):
 
 def test_the_fifth_image_of_each_digit_is_its_first_test_image(data):
     """The split follows the order of the file: the fifth 0, the fifth 1, ... are the first test images of their digits."""
-    rows = digits._rows()
+    rows = torch.from_numpy(read_rows(digits.FILE, digits.SHA256, "uint8", ","))
     fifth = sorted(int((rows[:, 64] == digit).nonzero()[4]) for digit in range(10))
     first_images = {int(digit): data.test_inputs[data.test_targets == digit][0] for digit in range(10)}
     for index in fifth:
@@ -73,7 +74,7 @@ def test_the_scores_equal_their_formula(data):
 def test_another_file_is_an_error(monkeypatch, tmp_path, wording, content):
     """Another version of the file, or an unreadable one, is an error with its path and a hint."""
     (tmp_path / "digits.csv.gz").write_bytes(gzip.compress(content))
-    monkeypatch.setattr(digits, "FILE", tmp_path / "digits.csv.gz")  # an absolute path replaces that of the package
+    monkeypatch.setattr(scikit_learn, "FOLDER", tmp_path)  # an absolute path replaces that of the package
     with pytest.raises(UserError) as error:
         PROBLEM.load(None)
     wording(error.value)

@@ -1,5 +1,6 @@
 """The contract of the problems of two sizes: parameters, loss at the start, one batch learnt, same bits."""
 
+import itertools
 import math
 from typing import NamedTuple
 
@@ -25,6 +26,26 @@ class Rung(NamedTuple):
     """Adam's learning rate for one batch."""
     learnt: float = 0.05
     """Adam reaches a loss below this on one batch."""
+    examples: int = 64
+    """The number of examples that the loss at the start is the mean over."""
+
+
+def _resnet(channels, n):
+    """Count by hand: convolutions without bias, two parameters a channel of each batch norm, and the linear layer."""
+    total = 9 * channels * 16 + 2 * 16 + 64 * 10 + 10
+    for before, width in ((16, 16), (16, 32), (32, 64)):
+        total += 9 * before * width + (2 * n - 1) * 9 * width * width + 2 * n * 2 * width
+    return total
+
+
+def _vit(layers, d):
+    """Count by hand: patches of 49 pixels with a bias, class token and 17 positions, blocks and norm, ten classes."""
+    return _transformer(layers, d, 0, 18, 0) + 50 * d + 10 * (d + 1)
+
+
+def _mlp(*units):
+    """Count by hand: weights and biases between neighbouring layers."""
+    return sum((before + 1) * after for before, after in itertools.pairwise(units))
 
 
 def _lstm(layers, d, hidden):
@@ -40,8 +61,17 @@ def _transformer(layers, d, tokens, positions, outputs):
 
 RUNGS = {
     "modular_addition": Rung(_transformer(1, 64, 98, 3, 97), _transformer(2, 128, 98, 3, 97), math.log(97)),
-    "text_gpt": Rung(_transformer(2, 64, 256, 64, 0), _transformer(6, 256, 256, 256, 0), math.log(256)),
-    "text_lstm": Rung(_lstm(1, 64, 128), _lstm(2, 128, 512), math.log(256)),
+    "text_gpt": Rung(_transformer(2, 64, 256, 64, 0), _transformer(6, 256, 256, 256, 0), math.log(256), examples=2),
+    "text_lstm": Rung(_lstm(1, 64, 128), _lstm(2, 128, 512), math.log(256), examples=2),
+    "fashion_mnist_resnet": Rung(_resnet(1, 1), _resnet(1, 3), math.log(10)),
+    "fashion_mnist_vit": Rung(_vit(2, 64), _vit(12, 192), math.log(10)),
+    "fashion_mnist_autoencoder": Rung(
+        _mlp(784, 256, 64, 16, 64, 256, 784),
+        _mlp(784, 1000, 500, 250, 30, 250, 500, 1000, 784),
+        math.log(2),
+        learnt=0.55,  # half of a mean loss of ½ nats, the entropy of pixels that are uniform in [0, 1], from ln 2
+    ),
+    "tabular_mlp": Rung(_mlp(10, 32, 32, 1), _mlp(10, 256, 256, 256, 1), 0.5, examples=5_000),
 }
 every = pytest.mark.parametrize("key", RUNGS)
 
@@ -58,6 +88,7 @@ def _batch(key, n=None):
         inputs = torch.randn(inputs.shape)
     if targets.is_floating_point():
         targets = torch.randn(targets.shape)
+        targets = (targets - targets.mean()) / targets.std(correction=0)  # the theory is for variance 1
     elif key.endswith("autoencoder"):
         targets = inputs
     else:
@@ -88,7 +119,7 @@ def test_another_size_is_an_error(wording, size):
 @pytest.mark.parametrize("size", ["tiny", "full"])
 def test_the_loss_at_the_start_is_that_of_equal_scores(key, size):
     """The loss of a new network in training mode is within 5% of its theory."""
-    problem, (inputs, targets) = PROBLEMS[key], _batch(key, 2 if key.startswith("text") else 64)
+    problem, (inputs, targets) = PROBLEMS[key], _batch(key, RUNGS[key].examples)
     torch.manual_seed(0)
     network = problem.network(size=size)
     assert problem.loss(network(problem.prepare(inputs)), targets).item() == pytest.approx(RUNGS[key].start, rel=0.05)
