@@ -3,9 +3,9 @@
 A rule is a function `<name>_update` in its own file. It updates a parameter and its state in place and reads like the
 formula. The class beside it has the options, and `Rule` calls the function for each parameter with a gradient.
 
-All rules work element by element, so the grouping of the elements does not matter. The parameters of a network can be
-one flat tensor (`suite.training.flat_parameters`), which needs fewer kernels. On a CPU, large tensors are updated in blocks
-that fit the cache.
+A rule that works element by element says so (`Rule.elementwise`). The grouping of the elements then does not matter: the
+parameters of a group can be one flat tensor (`suite.training.flat_parameters`), which needs fewer kernels, and on a CPU, large
+tensors are updated in blocks that fit the cache.
 """
 
 import collections
@@ -153,6 +153,12 @@ class Rule(Optimizer):
         ValueError: An option is out of its range, or a parameter is not a dense, real, floating-point tensor.
     """
 
+    elementwise: ClassVar[bool] = True
+    """Whether the rule works element by element and no other method depends on a parameter's shape or number of dimensions.
+
+    If not, the class gets the parameters of the network as they are. It is False in a subclass outside `suite.optimizers`
+    that does not set it, because its constructor may look at shapes.
+    """
     rule: ClassVar[Callable[..., None]]
     state_names: ClassVar[tuple[str, ...]] = ()
     copied_names: ClassVar[tuple[str, ...]] = ()
@@ -160,6 +166,12 @@ class Rule(Optimizer):
     next_numbers: ClassVar[Callable[..., tuple[Number, ...]]]
     _is_capturable = _is_compiled = False
     _apply = staticmethod(_apply_rule)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Take a class outside `suite.optimizers` as not elementwise, unless it says that it is."""
+        super().__init_subclass__(**kwargs)
+        if "elementwise" not in vars(cls) and not cls.__module__.startswith("suite.optimizers."):
+            cls.elementwise = False
 
     def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:
         check_options(defaults)
@@ -229,7 +241,7 @@ class Rule(Optimizer):
                     options["t"] = state["step"] if self._is_capturable else int(state["step"])
                     options |= {name: state[name] for name in self.number_names}
                     tensors = (param.detach(), param.grad, *(state[name] for name in self.state_names))
-                    for block in (tensors,) if self._is_compiled else _blocks(tensors):
+                    for block in _blocks(tensors) if self.elementwise and not self._is_compiled else (tensors,):
                         self._apply(self.rule, block, weight_decay, {n: options[n] for n in names if n in options})
         return loss
 

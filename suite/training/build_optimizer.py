@@ -24,8 +24,8 @@ def build_optimizer(
 ) -> tuple[Optimizer, LRScheduler | None]:
     """Return the optimizer of a trial and its scheduler, which is None for a constant learning rate.
 
-    The parameters of one of Ravine's rules are moved into one flat tensor (`suite.training.flat_parameters`). Its steps are
-    compiled if the trial says so, and can be captured on a GPU.
+    The parameters of an elementwise rule (`Rule.elementwise`) are moved into one flat tensor. The steps of a rule are compiled
+    if the trial says so, and can be captured on a GPU.
 
     Args:
         trial: Optimizer, hyperparameters and schedule.
@@ -34,7 +34,8 @@ def build_optimizer(
         device: `cpu`, `cuda` or `cuda:N`.
     """
     kind: Any = optimizers.find_optimizer(trial.optimizer, folder)  # its signature is not that of Optimizer
-    parameters = flatten(network.parameters()) if issubclass(kind, Rule) else network.parameters()
+    is_flat = issubclass(kind, Rule) and kind.elementwise
+    parameters = flatten(network.parameters()) if is_flat else network.parameters()
     optimizer = kind(parameters, **optimizers.constructor_arguments(kind, trial.hyperparameters))
     lr_scheduler = scheduler(trial.schedule, optimizer, trial.updates)
     if isinstance(optimizer, Rule):

@@ -17,7 +17,7 @@ ALIGNMENT = 512
 def flatten(parameters: Iterable[Parameter]) -> list[Parameter]:
     """Move parameters into one tensor for each dtype and make them views of it; likewise their gradients.
 
-    Give the result to an optimizer with an elementwise rule (`suite.optimizers.base.Rule`) instead of the parameters: it
+    Give the result to an optimizer with an elementwise rule (`Rule.elementwise`) instead of the parameters: it
     then updates them all. Gradients keep their addresses, so fill them with zeros instead of dropping them:
     `optimizer.zero_grad(set_to_none=False)`. A parameter that the loss does not depend on has the gradient zero.
 

@@ -50,6 +50,7 @@ def averaged_update(theta, g, mean, *, t, lr):
 class AveragedRule(Rule):
     """The same optimizer as a rule, which is flattened, and captured on a GPU."""
 
+    elementwise = True
     rule = staticmethod(averaged_update)
     state_names = ("mean",)
 
