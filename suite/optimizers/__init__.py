@@ -20,6 +20,7 @@ from suite.optimizers.adamax import AdaMax
 from suite.optimizers.adamw import AdamW
 from suite.optimizers.lion import Lion
 from suite.optimizers.momentum import Momentum
+from suite.optimizers.muon import Muon
 from suite.optimizers.nadam import NAdam
 from suite.optimizers.nadam_paper import NAdamPaper
 from suite.optimizers.nadamw import NAdamW
@@ -44,6 +45,7 @@ __all__ = [
     "AdamW",
     "Lion",
     "Momentum",
+    "Muon",
     "NAGPaper",
     "NAdam",
     "NAdamPaper",
@@ -75,6 +77,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adamw": AdamW,
     "nadamw": NAdamW,
     "lion": Lion,
+    "muon": Muon,
     "schedule_free_sgd": ScheduleFreeSGD,
     "schedule_free_adamw": ScheduleFreeAdamW,
 }

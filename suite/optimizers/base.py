@@ -68,6 +68,11 @@ def _item(value: object) -> object:
 _Check = tuple[str, Callable[[Any], bool]]
 _NOT_NEGATIVE: _Check = ("a number >= 0", lambda x: 0 <= _number(x) < math.inf)
 _DECAY: _Check = ("a number >= 0 and < 1", lambda x: 0 <= _number(x) < 1)  # at 1 nothing decays, and 1 − γᵗ = 0
+_TWO_DECAYS: _Check = (
+    "two numbers >= 0 and < 1",
+    lambda x: isinstance(x, tuple | list) and len(x) == 2 and all(map(_DECAY[1], x)),
+)
+_POSITIVE: _Check = ("a number > 0", lambda x: 0 < _number(x) < math.inf)  # at 0 a zero gradient would give 0/0
 _FLAG: _Check = ("True or False", lambda x: isinstance(x, bool))
 
 OPTIONS: dict[str, _Check] = {
@@ -76,11 +81,8 @@ OPTIONS: dict[str, _Check] = {
     "dampening": _DECAY,
     "alpha": _DECAY,
     "rho": _DECAY,
-    "betas": (
-        "two numbers >= 0 and < 1",
-        lambda x: isinstance(x, tuple | list) and len(x) == 2 and all(map(_DECAY[1], x)),
-    ),
-    "eps": ("a number > 0", lambda x: 0 < _number(x) < math.inf),  # at 0 a zero gradient would give 0/0
+    "betas": _TWO_DECAYS,
+    "eps": _POSITIVE,
     "weight_decay": _NOT_NEGATIVE,
     "bias_correction": _FLAG,
     "eps_inside_sqrt": _FLAG,
@@ -92,6 +94,15 @@ OPTIONS: dict[str, _Check] = {
         lambda x: isinstance(x, str) and x in {"absolute", "shift", "keep"},
     ),
     "diagonal": _FLAG,
+    "nesterov": _FLAG,
+    "scale": ('"original" or "match_rms_adamw"', lambda x: isinstance(x, str) and x in {"original", "match_rms_adamw"}),
+    "ns_dtype": (
+        '"float32", "bfloat16" or "float64"',
+        lambda x: isinstance(x, str) and x in {"float32", "bfloat16", "float64"},
+    ),
+    "adam_lr_ratio": _NOT_NEGATIVE,
+    "adam_betas": _TWO_DECAYS,
+    "adam_eps": _POSITIVE,
 }
 """What is allowed for each option, in every class that has it: in words, and as a test of the value."""
 
@@ -196,7 +207,12 @@ class Rule(Optimizer):
         """Compile the steps from now on: one pass over the elements. It needs a C++ compiler and takes seconds once.
 
         A compiled step differs from a plain one in the last bits. Copies and unpickled optimizers are not compiled.
+
+        Raises:
+            ValueError: The rule does not work element by element.
         """
+        if not self.elementwise:
+            raise ValueError(f"compile: {type(self).__name__} does not work element by element")
         self.capturable()
         self._is_compiled = True  # one pass needs no blocks
         # The threshold lets the powers βᵗ be computed once for a step; the compiler would do it for every element.
@@ -229,21 +245,29 @@ class Rule(Optimizer):
                 loss = closure()
         for group in self.param_groups:
             _check_gradients(type(self).__name__, group)
-        names = _keyword_arguments(self.rule)
         for group in self.param_groups:
             options = {name: value for name, value in group.items() if name != "params"}
             if not self._is_capturable:
                 options["lr"] = float(options["lr"])
-            weight_decay = 0.0 if "weight_decay" in names else group["weight_decay"]
             for param in group["params"]:
                 if param.grad is not None:
+                    rule, state_names = self.rule_of(param)
+                    names = _keyword_arguments(rule)
+                    weight_decay = 0.0 if "weight_decay" in names else group["weight_decay"]
                     state = self._next_state(param, options)
                     options["t"] = state["step"] if self._is_capturable else int(state["step"])
                     options |= {name: state[name] for name in self.number_names}
-                    tensors = (param.detach(), param.grad, *(state[name] for name in self.state_names))
+                    tensors = (param.detach(), param.grad, *(state[name] for name in state_names))
                     for block in _blocks(tensors) if self.elementwise and not self._is_compiled else (tensors,):
-                        self._apply(self.rule, block, weight_decay, {n: options[n] for n in names if n in options})
+                        self._apply(rule, block, weight_decay, {n: options[n] for n in names if n in options})
         return loss
+
+    def rule_of(self, param: Tensor) -> tuple[Callable[..., None], tuple[str, ...]]:  # noqa: ARG002
+        """Return the rule of a parameter and the names of its state: `rule` and `state_names` for all parameters.
+
+        A subclass that is not elementwise may return others, for example for parameters that are not matrices.
+        """
+        return self.rule, self.state_names
 
     def _next_state(self, param: Tensor, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return the state of a parameter with its step count increased by 1, and with the next numbers."""
@@ -251,7 +275,7 @@ class Rule(Optimizer):
         if not state:
             for name in ("step", *self.number_names):
                 state[name] = torch.zeros((), dtype=torch.float64, device=param.device) if self._is_capturable else 0
-            for name in self.state_names:
+            for name in self.rule_of(param)[1]:
                 first = torch.clone if name in self.copied_names else torch.zeros_like
                 state[name] = first(param.detach(), memory_format=torch.preserve_format)
         state["step"] += 1
@@ -299,8 +323,9 @@ class Rule(Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Set a copy of the state of `load_state_dict` or pickle; raise ValueError if it is another class's."""
         name = type(self).__name__
-        expected = {"step", *self.state_names, *self.number_names}
-        for entries in state["state"].values():
+        for param, entries in state["state"].items():
+            names = self.rule_of(param)[1] if isinstance(param, Tensor) else self.state_names
+            expected = {"step", *names, *self.number_names}
             if entries.keys() != expected:
                 raise ValueError(f"state_dict: expected the state of {name}, {sorted(expected)}, got {sorted(entries)}")
         check_state_options(self, state)

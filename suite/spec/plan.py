@@ -212,7 +212,7 @@ def _template(study: Study, entry: Entry, problem: Problem, options: dict[str, A
         "hyperparameters": hyperparameters,
         "schedule": _schedule(entry.schedule),
         "precision": study.precision,
-        "compiled": study.compiled and issubclass(kind, Rule),
+        "compiled": study.compiled and issubclass(kind, Rule) and kind.elementwise,
         "seed": study.seed,
         "data": problem.digests() | code_versions(study.problem, study.folder, type(problem)),
         "code": code_versions(entry.kind, study.folder, kind),

@@ -322,8 +322,8 @@ class Study(Table):
     precision: Precision = "float32"
     """Precision of the forward pass: `float32`, `bfloat16` (autocast), or `tf32` on CUDA."""
     compiled: bool = Field(default=False, examples=["compiled = true"])
-    """Whether the steps of Ravine's optimizers are compiled with `torch.compile`. Compilation changes results in the last
-    bits. It saves time if the step is a large part of an update."""
+    """Whether the steps of Ravine's elementwise optimizers are compiled with `torch.compile`. Compilation changes results in
+    the last bits. It saves time if the step is a large part of an update."""
     seed: int = Field(default=0, ge=0)
     """Seed from which the seeds of all runs are derived."""
     score: str = "test/accuracy"

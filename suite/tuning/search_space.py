@@ -38,6 +38,7 @@ LEARNING_RATES = {
     "adamw": (1e-5, 1.0),
     "nadamw": (1e-5, 1.0),
     "lion": (1e-6, 0.1),  # its authors recommend a third to a tenth of the η of adamw
+    "muon": (1e-4, 10.0),  # every direction of a matrix moves by about η
     "schedule_free_sgd": (1e-3, 100.0),  # its authors recommend 10 to 50 times the η of momentum
     "schedule_free_adamw": (1e-5, 1.0),
 }

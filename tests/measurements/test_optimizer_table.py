@@ -1,13 +1,14 @@
 """docs/sources.md says what is so: its formulas and equalities are run, its tables are the registry's."""
 
 import itertools
+import math
 import random
 import re
 from pathlib import Path
 
 import pytest
 import torch
-from formulas import python, walk
+from formulas import Matrix, python, walk, walk_matrix
 
 from suite.optimizers import OPTIMIZERS, describe, find_optimizer
 from suite.optimizers.base import Rule
@@ -42,10 +43,12 @@ def _rows(heading, columns):
 def _setting(text):
     """A class and its options from `key(option=value)`, values in the page's symbols; torch's have what ours would."""
     name, _, rest = text.strip("`").partition("(")
+    if name.startswith("torch.") and not hasattr(torch.optim, name.removeprefix("torch.optim.")):
+        pytest.skip(f"this torch has no {name}")
     cls = getattr(torch.optim, name.removeprefix("torch.optim.")) if name.startswith("torch.") else find_optimizer(name)
     given = eval(f"dict({rest[:-1]})", {"__builtins__": {"dict": dict}}, SYMBOLS) if rest else {}
     shared = ("lr", "eps", "rho", "betas") if name.startswith("torch.") else tuple(OPTIONS)
-    known = cls([torch.zeros(1, requires_grad=True)]).defaults
+    known = cls([torch.zeros(1, 1, requires_grad=True)]).defaults
     return cls, {name: OPTIONS[name] for name in shared if name in known} | given
 
 
@@ -54,6 +57,18 @@ def steps():
     """A start of three coordinates and 60 gradients, none of them zero: of scale 1, of 100, of 0.1."""
     draw = random.Random("sources")
     return [1.5, -0.25, 0.5], [[draw.gauss(0, s) for s in (1, 100, 0.1)] for _ in range(60)]
+
+
+@pytest.fixture
+def matrices():
+    """A start of three rows and two columns, and 60 gradients of scale 1."""
+    draw = random.Random("matrices")
+    start, *gradients = ([[draw.gauss(0, 1) for _ in range(2)] for _ in range(3)] for _ in range(61))
+    return start, gradients
+
+
+def _is_of_matrices(cls):
+    return not getattr(cls, "elementwise", cls.__name__ != "Muon")
 
 
 def _path(cls, options, start, gradients, rates):
@@ -75,7 +90,7 @@ def _path(cls, options, start, gradients, rates):
 
 def _apart(one, other):
     """The largest difference of two paths, relatively to the widest move of the coordinate."""
-    a, b = (torch.tensor(path, dtype=torch.float64) for path in (one, other))
+    a, b = (torch.tensor(path, dtype=torch.float64).flatten(1) for path in (one, other))
     return ((a - b).abs().amax(0) / (b - b[0]).abs().amax(0)).max().item()
 
 
@@ -85,14 +100,15 @@ def _holds(relation, one, other):
 
 
 @pytest.mark.parametrize("row", _rows("Rule by rule", 4) if TEXT else [], ids=lambda row: f"{row[0]}: {row[3]}")
-def test_what_a_document_prints_is_what_the_setting_computes(row, steps):
+def test_what_a_document_prints_is_what_the_setting_computes(row, steps, matrices):
     """The printed formula, executed in plain floats, goes where the row says that the setting goes, or parts from it."""
-    (_, formula, relation, setting), (start, gradients) = row, steps
+    _, formula, relation, setting = row
     cls, options = _setting(setting)
+    start, gradients = matrices if _is_of_matrices(cls) else steps
     if cls.__name__ == "Newton" and "lr" not in setting:
         options["lr"] = 1.0  # the note's rule has no η
-    symbols = SYMBOLS | {"H": 2.0, "η": options["lr"]}
-    printed = walk(formula.strip("`"), start, gradients, symbols)
+    symbols = SYMBOLS | {"H": 2.0, "η": options["lr"], "rows": 3, "columns": 2}
+    printed = (walk_matrix if _is_of_matrices(cls) else walk)(formula.strip("`"), start, gradients, symbols)
     assert _holds(relation, printed, _path(cls, options, start, gradients, [1.0] * 60))
 
 
@@ -106,11 +122,13 @@ def _double():
 
 @pytest.mark.usefixtures("_double")
 @pytest.mark.parametrize("row", _rows("Equalities", 4) if TEXT else [], ids=" ".join)
-def test_an_equality_holds(row, steps):
+def test_an_equality_holds(row, steps, matrices):
     """Both sides take 60 steps under the same gradients, at a constant or a falling η, and end as the row says."""
-    (first, relation, second, rate), (start, gradients) = row, steps
+    first, relation, second, rate = row
     rates = {"constant": [1.0] * 60, "halved": [0.5 ** (t // 20) for t in range(60)]}[rate]
-    one, other = (_path(*_setting(side), start, gradients, rates) for side in (first, second))
+    sides = [_setting(side) for side in (first, second)]
+    start, gradients = matrices if _is_of_matrices(sides[0][0]) else steps
+    one, other = (_path(*side, start, gradients, rates) for side in sides)
     assert _holds(relation, one, other)
 
 
@@ -128,7 +146,7 @@ DOCSTRING = {
 
 
 @pytest.mark.parametrize("correction", [False, True])
-@pytest.mark.parametrize("key", [key for key, cls in OPTIMIZERS.items() if issubclass(cls, Rule)])
+@pytest.mark.parametrize("key", [key for key, cls in OPTIMIZERS.items() if issubclass(cls, Rule) and cls.elementwise])
 def test_the_formula_of_a_docstring_is_what_the_class_computes(key, correction, steps):
     """Executed in plain floats it gives the class's path, with defaults and with the options that it speaks of."""
     cls, (start, gradients) = OPTIMIZERS[key], steps
@@ -143,6 +161,21 @@ def test_the_formula_of_a_docstring_is_what_the_class_computes(key, correction, 
     symbols |= {name: values.get(name, False) for name in ("bias_correction", "momentum_schedule")}
     steps_taken = walk(describe(key)["formula"], start, gradients, symbols)
     assert _apart(steps_taken, _path(cls, options, start, gradients, [1.0] * 60)) <= EQUAL
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+@pytest.mark.parametrize("scale", [("original", math.sqrt(3 / 2)), ("match_rms_adamw", 0.2 * math.sqrt(3))])
+def test_the_formula_of_muon_is_what_the_class_computes(nesterov, scale, matrices):
+    """Executed with matrices it gives the class's path, for both scales; a changed coefficient or power does not."""
+    options = {"lr": 0.05, "momentum": 0.9, "nesterov": nesterov, "eps": 0.5, "weight_decay": 0.1}
+    formula = describe("muon")["formula"]
+    symbols = {"η": 0.05, "γ": 0.9, "ε": 0.5, "λ": 0.1, "nesterov": nesterov, "s": scale[1]}
+    options |= {"scale": scale[0], "ns_dtype": "float64"}
+    path = _path(OPTIMIZERS["muon"], options, *matrices, [1.0] * 60)
+    assert _apart(walk_matrix(formula, *matrices, symbols), path) <= EQUAL
+    for old, new in (("2.0315 X Xᵀ X", "2.0315 X"), ("5 times", "4 times"), ("s X + λ θ", "s X"), ("u / max", "u max")):
+        assert old in formula
+        assert _apart(walk_matrix(formula.replace(old, new, 1), *matrices, symbols), path) > EQUAL, new
 
 
 def test_a_wrong_formula_would_be_seen(steps):
@@ -168,13 +201,16 @@ def test_a_wrong_formula_would_be_seen(steps):
         ("v / (1−γᵗ) with c, else v", {"v": 3, "γ": 0.5, "t": 2, "c": False}, 3),
         ("θ − H⁻¹ g", {"θ": 1, "H": 4, "g": 2}, 0.5),
         ("√v̂ + Ê", {"v_hat": 9, "E_hat": 1}, 4),
+        ("2 X Xᵀ", {"X": Matrix([[1, 2]])}, 10),
+        ("|u|", {"u": Matrix([[3, 4]])}, 5),
     ],
 )
 def test_formulas_are_read_as_people_mean_them(formula, values, expected):
     """Products without a sign, powers, roots, absolute values, choices and hats: worked out beside each."""
     from formulas import FUNCTIONS
 
-    assert eval(python(formula), {**FUNCTIONS, **values}) == pytest.approx(expected)
+    value = eval(python(formula), {**FUNCTIONS, **values})
+    assert (value.values.item() if isinstance(value, Matrix) else value) == pytest.approx(expected)
 
 
 def test_nesterovs_own_form_is_nag_at_the_point_ahead():

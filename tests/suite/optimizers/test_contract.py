@@ -16,12 +16,15 @@ from suite.optimizers.base import OPTIONS, Rule
 KINDS = (*OPTIMIZERS, "torch.optim:AdamW")
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
-LR = {"adadelta": 5.0}  # its first step is 0.003 η, which bfloat16 would round off for a small η
+SUITABLE = {
+    "adadelta": {"lr": 5.0},  # its first step is 0.003 η, which bfloat16 would round off for a small η
+    "muon": {"adam_lr_ratio": 1.0},  # by default, a scalar moves by 0.015 η
+}
 
 
 def make(kind, params, **options):
-    """Return an optimizer of a kind, with an η that suits the quadratic."""
-    return find_optimizer(kind)(params, **{"lr": LR.get(kind, 0.01), **options})
+    """Return an optimizer of a kind, with options that suit the quadratic."""
+    return find_optimizer(kind)(params, **{"lr": 0.01, **SUITABLE.get(kind, {}), **options})
 
 
 def parameters(dtype=torch.float64, seed=0):
@@ -83,7 +86,13 @@ def key(request):
 
 @pytest.fixture(params=[kind for kind, cls in OPTIMIZERS.items() if issubclass(cls, Rule)])
 def rule_kind(request):
-    """A kind whose rule works element by element, from p.grad and the state of the parameter."""
+    """A kind whose rule works from p.grad and the state of the parameter."""
+    return request.param
+
+
+@pytest.fixture(params=[kind for kind, cls in OPTIMIZERS.items() if issubclass(cls, Rule) and cls.elementwise])
+def elementwise_kind(request):
+    """A kind whose rule works element by element."""
     return request.param
 
 
@@ -416,6 +425,14 @@ BAD = [
     ("indefinite", "abs"),
     ("indefinite", ["keep"]),
     ("diagonal", 1),
+    ("nesterov", 1),
+    ("scale", "adamw"),
+    ("scale", ["original"]),
+    ("ns_dtype", "float16"),
+    ("ns_dtype", torch.float32),
+    ("adam_lr_ratio", -1.0),
+    ("adam_betas", (0.9, 1.0)),
+    ("adam_eps", 0.0),
 ]
 
 
@@ -586,14 +603,14 @@ def test_capturable_writes_in_place(rule_kind):
     assert {name: x.data_ptr() for name, x in optimizer.state[params[1]].items()} == before
 
 
-def test_blocks_change_nothing(rule_kind, monkeypatch):
+def test_blocks_change_nothing(elementwise_kind, monkeypatch):
     """A large tensor that is updated in blocks ends like one without blocks, with weight decay and state."""
     start = torch.randn(1000, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     ends = []
     for size in (128, 10**6):
         monkeypatch.setattr(base, "BLOCK_SIZE", size)
         param = start.clone().requires_grad_()
-        optimizer = make(rule_kind, [param], weight_decay=0.1)
+        optimizer = make(elementwise_kind, [param], weight_decay=0.1)
         advance(optimizer, [param], 3)
         ends.append([param, *state_tensors(optimizer, param).values()])
     assert all(torch.allclose(x, y, rtol=1e-12, atol=0) for x, y in zip(*ends, strict=True))
@@ -602,12 +619,12 @@ def test_blocks_change_nothing(rule_kind, monkeypatch):
 
 @pytest.mark.compiler
 @pytest.mark.skipif(not shutil.which(os.environ.get("CXX", "g++")), reason="no C++ compiler")
-def test_compiled(rule_kind):
+def test_compiled(elementwise_kind):
     """Compiled steps equal plain ones except for rounding, with a schedule, and are compiled only once."""
     graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
-    options = all_options(rule_kind)
+    options = all_options(elementwise_kind)
     params, others = ([torch.linspace(-1, 2, 100).requires_grad_()] for _ in range(2))
-    optimizer, plain = make(rule_kind, params, **options), make(rule_kind, others, **options)
+    optimizer, plain = make(elementwise_kind, params, **options), make(elementwise_kind, others, **options)
     schedulers = [lr_scheduler.LambdaLR(o, lambda t: 1 / (1 + t)) for o in (optimizer, plain)]
     optimizer.compile()
     for _ in range(4):
@@ -618,3 +635,9 @@ def test_compiled(rule_kind):
     assert torch.allclose(params[0], others[0], rtol=1e-5, atol=1e-6)
     assert not torch.equal(params[0], torch.linspace(-1, 2, 100))
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == graphs + 1
+
+
+def test_a_rule_of_matrices_is_not_compiled():
+    """Each shape would be compiled by itself, and in parts: an error with the class."""
+    with pytest.raises(ValueError, match="compile: Muon does not work element by element"):
+        make("muon", parameters()).compile()

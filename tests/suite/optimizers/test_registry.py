@@ -39,6 +39,17 @@ DEFAULTS = {
         "momentum_decay": 0.004,
     },
     "lion": {"lr": 0.0001, "betas": (0.9, 0.99)},
+    "muon": {
+        "lr": 0.02,
+        "momentum": 0.95,
+        "nesterov": True,
+        "scale": "original",
+        "eps": 1e-7,
+        "ns_dtype": "float32",
+        "adam_lr_ratio": 0.015,
+        "adam_betas": (0.9, 0.95),
+        "adam_eps": 1e-10,
+    },
     "schedule_free_sgd": {"lr": 1.0, "momentum": 0.9},
     "schedule_free_adamw": {"lr": 0.0025, "betas": (0.9, 0.999), "eps": 1e-8},
 }

@@ -1,4 +1,4 @@
-"""The update rules: first steps by hand, a plain reference for each rule, the classes of torch, and their equalities."""
+"""The elementwise update rules: first steps by hand, a plain reference for each, the classes of torch, and their equalities."""
 
 import copy
 import inspect
@@ -20,7 +20,7 @@ from suite.optimizers.base import Rule
 from suite.optimizers.schedule_free import average_weights
 from suite.optimizers.sgd import sgd_update
 
-RULES = [key for key, cls in OPTIMIZERS.items() if issubclass(cls, Rule)]
+RULES = [key for key, cls in OPTIMIZERS.items() if issubclass(cls, Rule) and cls.elementwise]
 
 
 def walk(cls, start, gradients, **options):

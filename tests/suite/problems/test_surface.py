@@ -113,6 +113,7 @@ def test_the_study_has_every_optimizer_on_every_surface_at_several_rates(trials)
         "adamw",
         "nadamw",
         "lion",
+        "muon",
         "schedule_free_sgd",
         "schedule_free_adamw",
     }  # rules of no document of the study
