@@ -50,7 +50,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Wall-clock seconds. They differ from run to run, so they are separate from what must be equal."""
+    """Wall-clock seconds and memory. They differ from run to run, so they are separate from what must be equal."""
 
     train: float = 0.0
     """Training steps only."""
@@ -59,6 +59,8 @@ class Timing:
     """From the start of the trial to its end, including the construction of problem and network."""
     examples: int = 0
     """The number of examples that were trained on in `train` seconds."""
+    state_bytes: float | None = None
+    """Bytes of optimizer state per parameter (`suite.training.state_memory`); None in older records."""
 
     @property
     def examples_per_second(self) -> float:

@@ -32,10 +32,11 @@ def final(frames: Frames, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
 
     Returns:
         A row per planned trial, in the order of the plan: `label`, `repeat`, `trial_id`, `outcome`, `reason`,
-        `examples_per_second`, `train_seconds`, and each metric after the last epoch of the trial's budget. A metric is NaN
-        unless the outcome is ok and the trial has it.
+        `examples_per_second`, `train_seconds`, `seconds_per_update`, `state_bytes`, and each metric after the last epoch of
+        the trial's budget. A metric is NaN unless the outcome is ok and the trial has it.
     """
     names = ["label", "repeat", "trial_id", "outcome", "reason", "examples_per_second", "train_seconds"]
+    names += ["seconds_per_update", "state_bytes"]
     table = frames.trials[[*names, "epochs"]]
     last = table[["label", "repeat", "epochs"]].merge(frames.points, on=["label", "repeat"], how="inner")
     last = last[(last["epoch"] == last["epochs"]) & (last["outcome"] == "ok") & last["metric"].isin(list(metrics))]

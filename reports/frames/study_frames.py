@@ -103,8 +103,8 @@ class Frames:
     Attributes:
         trials: A row per planned trial, in the order of the plan: `label`, `kind`, `repeat`, `trial_id`, `outcome`
             (`missing` without a record), `reason`, `started`, `epochs`, `batch_size`, `train_examples`, `examples_per_second`,
-            `train_seconds`, `total_seconds`, `weights`, `hyperparameters`, `problem_options`, `random_stream_key`, and the keys
-            of `ENVIRONMENT`.
+            `train_seconds`, `total_seconds`, `seconds_per_update` (of complete trials), `state_bytes` (of the optimizer, per
+            parameter), `weights`, `hyperparameters`, `problem_options`, `random_stream_key`, and the keys of `ENVIRONMENT`.
         points: A row per measured value: `label`, `repeat`, `outcome`, `trial_id`, `metric`, `epoch`, `step`, `value`.
             The points of a trial that two labels share are under both labels.
         planned: The number of planned trials of each label, in the order of the labels.
@@ -350,6 +350,10 @@ def _row(trial: Trial, record: TrialRecord | None) -> dict[str, Any]:
         "examples_per_second": record.timing.examples_per_second if record else float("nan"),
         "train_seconds": record.timing.train if record else float("nan"),
         "total_seconds": record.timing.total if record else float("nan"),
+        "seconds_per_update": _seconds_per_update(record) if record else float("nan"),
+        "state_bytes": float("nan")
+        if record is None or record.timing.state_bytes is None
+        else record.timing.state_bytes,
         "weights": record.weights if record else "",
         "hyperparameters": dict(trial.hyperparameters),
         "problem_options": dict(trial.problem_options),
@@ -357,6 +361,12 @@ def _row(trial: Trial, record: TrialRecord | None) -> dict[str, Any]:
     }
     environment = record.environment if record else {}
     return row | {key: environment.get(key, "") for key in ENVIRONMENT}
+
+
+def _seconds_per_update(record: TrialRecord) -> float:
+    """Return the mean duration of an update; NaN for a trial that ended early, or whose updates were not timed."""
+    is_timed = record.outcome == Outcome.OK and record.timing.train > 0
+    return record.timing.train / record.trial.updates if is_timed else float("nan")
 
 
 def random_stream_key(trial: Trial) -> str:

@@ -22,7 +22,7 @@ def to_dict(result: TrialResult | TrialRecord) -> dict[str, Any]:
         "outcome": result.outcome.value,
         "reason": result.reason,
         "weights": result.weights,
-        "timing": asdict(result.timing),
+        "timing": {name: value for name, value in asdict(result.timing).items() if value is not None},
         "environment": dict(result.environment),
         "started": result.started,
     }

@@ -45,6 +45,7 @@ import torch
 from suite.optimizers.schedules import warmup_updates
 from suite.records import STEP_LOSS, Outcome, Point, Timing
 from suite.training.evaluation import Evaluation
+from suite.training.state_memory import state_bytes_per_parameter
 from suite.training.step import TrainingStep
 
 if TYPE_CHECKING:
@@ -137,7 +138,8 @@ def train(
             metrics += problem.extra_metrics(network).items()
             result.points += [Point(name, epoch, len(losses), value) for name, value in metrics]
     step.modes.eval()
-    result.timing = Timing(train=train_seconds, evaluate=evaluate_seconds, examples=examples)
+    state_bytes = state_bytes_per_parameter(optimizer, network)
+    result.timing = Timing(train=train_seconds, evaluate=evaluate_seconds, examples=examples, state_bytes=state_bytes)
     return result
 
 

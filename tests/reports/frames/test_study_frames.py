@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -56,6 +57,20 @@ def test_the_environment_of_a_record_is_in_its_row(sample) -> None:
     row = load(store, trials).trials.iloc[0]
     assert (row["device"], row["commit"], row["weights"]) == ("cuda", "", "ab")
     assert row["examples_per_second"] == 250.0  # 1000 examples in 4 seconds
+    assert row["seconds_per_update"] == 4.0 / trials[0].updates
+    assert np.isnan(row["state_bytes"])  # as in records of older versions
+    store.add(trials[0], timing=sample.Timing(4.0, 0, 5.0, 1000, state_bytes=8.0))
+    assert load(store, trials).trials.iloc[0]["state_bytes"] == 8.0
+
+
+def test_a_trial_that_ended_early_has_no_time_of_an_update(sample) -> None:
+    """Fewer updates than planned were made in its seconds."""
+    trials = sample.plan(sample.study(["Adam"], repeats=1))
+    store = sample.Store()
+    store.add(trials[0], [], Outcome.DIVERGED, reason="not finite", timing=sample.Timing(4.0, 0, 5.0, 1000))
+    row = load(store, trials).trials.iloc[0]
+    assert (row["outcome"], row["train_seconds"]) == ("diverged", 4.0)
+    assert np.isnan(row["seconds_per_update"])
 
 
 def test_an_empty_store_gives_frames_without_points(sample) -> None:

@@ -42,13 +42,25 @@ def _result(trial, outcome=Outcome.OK, points=None, **changes):
 def test_a_record_is_read_back_exactly(store, study):
     """Outcome, description, weights, times and environment are bit-for-bit identical."""
     trial = plan(study)[1]
-    result = _result(trial, timing=Timing(0.1 + 0.2, 1 / 3, 2 / 3, 7))
+    result = _result(trial, timing=Timing(0.1 + 0.2, 1 / 3, 2 / 3, 7, state_bytes=8 / 3))
     store.write(study, result)
     record = store.records([trial.id])[trial.id]
     assert record.trial.id == trial.id
     assert record.trial.label == "Adam"
     assert (record.outcome, record.weights, record.timing) == (Outcome.OK, result.weights, result.timing)
     assert dict(record.environment) == result.environment
+    (run,) = store._runs(f"tags.`ravine.trial` = '{trial.id}'")
+    assert run.data.metrics["memory/state_bytes_per_parameter"] == 8 / 3
+
+
+def test_a_record_without_the_size_of_the_state(store, study):
+    """As in older versions: there is no metric, and the timing is read without it."""
+    trial = plan(study)[1]
+    store.write(study, _result(trial))
+    (run,) = store._runs(f"tags.`ravine.trial` = '{trial.id}'")
+    assert "memory/state_bytes_per_parameter" not in run.data.metrics
+    assert "state_bytes" not in run.data.tags["ravine.timing"]
+    assert store.records([trial.id])[trial.id].timing.state_bytes is None
 
 
 def test_the_complete_history_is_kept(store, study):
