@@ -12,6 +12,7 @@ import pandas as pd
 from reports.frames.scores import higher_is_better
 from reports.statistics import letter_display, pairwise_tests, step_down
 from reports.statistics.intervals import LEVEL
+from reports.statistics.step_down import ROUNDING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -243,8 +244,9 @@ def judge(tests: PairTests, *, margin: ArrayLike) -> NDArray[np.str_]:
         margin: Equivalence margin, for all pairs or for each; with 0 no pair is tied.
     """
     mean = np.where(tests.complete, tests.mean, np.nan)
-    better = np.where(mean < 0, BETTER_WORSE_MEAN, BETTER)
-    worse = np.where(mean > 0, WORSE_BETTER_MEAN, WORSE)
+    zero = ROUNDING * tests.sd
+    better = np.where(mean < -zero, BETTER_WORSE_MEAN, BETTER)
+    worse = np.where(mean > zero, WORSE_BETTER_MEAN, WORSE)
     verdict = np.where(tests.rejected, np.where(tests.above, better, worse), UNDECIDED)
     return np.asarray(np.where(tests.equivalent(margin), TIED, verdict))
 

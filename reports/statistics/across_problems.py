@@ -148,9 +148,9 @@ def average_superiority(
     over the pairs.
 
     Intervals. q is the `level` quantile of the maximum of z, and c the t whose z is q. On problem p the bounds are the outer
-    ones of P̂_p ± cσ̂_p and of the P with (P̂_p − P)² ≤ q²(1/n + 1/m) P(1 − P)/3, as in `rank_tests.paired_rank_tests`. The
-    interval of the mean over N problems is from P̂ − √Σ(P̂_p − low_p)²/N to P̂ + √Σ(high_p − P̂_p)²/N. It agrees with the
-    step-down test: ½ is outside exactly if the test rejects.
+    ones of P̂_p ± cσ̂_p and of the P with (P̂_p − P)² ≤ q²(1/n + 1/m) P(1 − P)/3, as in `rank_tests.paired_rank_tests`. This q
+    is at least that of a single test. The interval of the mean over N problems is from P̂ − √Σ(P̂_p − low_p)²/N to P̂ +
+    √Σ(high_p − P̂_p)²/N. It agrees with the step-down test: ½ is outside exactly if the test rejects.
 
     Args:
         scores: The scores on each problem, shape (repeats, k); higher is better.
@@ -188,7 +188,7 @@ def average_superiority(
         p[in_family], adjusted[in_family] = step_down.raw_p(z), step_down.step_down_p(z)
         q = float(step_down.critical_values(z, [], level)[0])
         errors = np.array([error[0] for _, error in drawn])
-        low[in_family], high[in_family] = _bounds(by_problem[:, in_family], errors, counts, q, freedom)
+        low[in_family], high[in_family] = _bounds(by_problem[:, in_family], errors, counts, q, freedom, level)
     rejected = adjusted <= 1 - level + ROUNDING
     low, high, _ = step_down.agree_with_test(low, high, rejected, estimate - 0.5, 0.5)
     return AverageSuperiority(
@@ -247,7 +247,7 @@ def _combined(drawn: Sequence[tuple[Array, Array]], df: Sequence[Array]) -> tupl
 
 
 def _bounds(
-    shares: Array, errors: Array, counts: Sequence[tuple[Indices, Indices]], q: float, f: Array
+    shares: Array, errors: Array, counts: Sequence[tuple[Indices, Indices]], q: float, f: Array, level: float
 ) -> tuple[Array, Array]:
     """Return the simultaneous bounds of the mean of P(A > B) over problems; see `average_superiority`.
 
@@ -257,11 +257,12 @@ def _bounds(
         counts: n and m of each problem, shape (pairs,).
         q: The quantile of the maximum of z.
         f: Degrees of freedom of each pair.
+        level: Confidence level of the family.
     """
     if not np.isfinite(q):
         return np.zeros(shares.shape[1]), np.ones(shares.shape[1])
     c = np.sqrt(f * np.expm1((q * (8 * f + 3) / (8 * f + 1)) ** 2 / f))
-    v = q**2 / 3 * np.array([1 / n + 1 / m for n, m in counts])
+    v = max(q, float(stats.norm.isf((1 - level) / 2))) ** 2 / 3 * np.array([1 / n + 1 / m for n, m in counts])
     centre, half = (shares + v / 2) / (1 + v), np.sqrt(v * shares * (1 - shares) + v**2 / 4) / (1 + v)
     below = shares - np.minimum(centre - half, shares - c * errors)
     above = np.maximum(centre + half, shares + c * errors) - shares

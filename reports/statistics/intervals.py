@@ -115,7 +115,8 @@ def t_band(matrix: ArrayLike, level: float = LEVEL) -> Band:
         mean = array[0] + centred.mean(axis=0)
         if n == 1:
             return Band(mean, unknown, unknown, n, level)
-        half_width = stats.t.ppf((1 + level) / 2, n - 1) * centred.std(axis=0, ddof=1) / np.sqrt(n)
+        scale = scale_of(centred)
+        half_width = stats.t.ppf((1 + level) / 2, n - 1) * (scale * (centred / scale).std(axis=0, ddof=1)) / np.sqrt(n)
         return Band(mean, mean - half_width, mean + half_width, n, level)
 
 
@@ -183,6 +184,8 @@ def studentised_band(matrix: ArrayLike, counts: NDArray[np.int_] | None, level: 
     if counts is None or n < MIN_REPEATS_BOOTSTRAP:
         return replace(band, low=low, high=high)
     centred = array - band.mean
+    scale = scale_of(centred)
+    centred /= scale
     sd = centred.std(axis=0, ddof=1)
     mean = counts @ centred / n
     variance = np.maximum(counts @ centred**2 / n - mean**2, 0.0) * n / (n - 1)
@@ -192,7 +195,7 @@ def studentised_band(matrix: ArrayLike, counts: NDArray[np.int_] | None, level: 
     for position in np.flatnonzero(np.isfinite(sd)):
         drawn = t[np.isfinite(t[:, position]), position]
         bounds = np.quantile(drawn, [(1 + level) / 2, (1 - level) / 2]) if len(drawn) else np.zeros(2)
-        low[position], high[position] = band.mean[position] - bounds * sd[position] / np.sqrt(n)
+        low[position], high[position] = band.mean[position] - scale[position] * (bounds * sd[position]) / np.sqrt(n)
     return replace(band, low=low, high=high)
 
 
@@ -241,6 +244,16 @@ def success_interval(successes: int, trials: int, level: float = LEVEL) -> Estim
         return Estimate(np.nan, np.nan, np.nan, 0, level, SUCCESS)
     bounds = stats.binomtest(successes, trials).proportion_ci(level, method="exact")
     return Estimate(successes / trials, float(bounds.low), float(bounds.high), trials, level, SUCCESS)
+
+
+def scale_of(values: Array) -> Array:
+    """Return a power of two near the largest |value| of each column, by which no square overflows or underflows.
+
+    Division by a power of two is exact. It is 1 for a column without a finite number other than 0.
+    """
+    largest = np.abs(values).max(axis=0, initial=0.0)
+    usable = np.isfinite(largest) & (largest > 0)
+    return np.where(usable, np.ldexp(1.0, np.frexp(np.where(usable, largest, 1.0))[1] - 1), 1.0)
 
 
 def _column(values: ArrayLike) -> Array:

@@ -15,9 +15,9 @@ from scipy import optimize, special, stats
 
 from reports.statistics import step_down
 from reports.statistics.bootstrap_t import bootstrap_t_tests
-from reports.statistics.intervals import LEVEL
+from reports.statistics.intervals import LEVEL, scale_of
 from reports.statistics.rank_tests import paired_rank_tests, unpaired_rank_tests
-from reports.statistics.step_down import MIN_REPEATS
+from reports.statistics.step_down import MIN_REPEATS, ROUNDING
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -112,7 +112,7 @@ class PairTests:
         Args:
             margin: Equivalence margin in units of the score, one for all pairs or one per pair; with 0 no pair is equivalent.
         """
-        limit = np.asarray(margin, dtype=np.float64)
+        limit = np.asarray(margin, dtype=np.float64) * (1 - ROUNDING)  # a bound at the margin is not inside
         return np.asarray(self.in_family & (self.shift_low > -limit) & (self.shift_high < limit), dtype=np.bool_)
 
 
@@ -191,30 +191,33 @@ def _means(
     """Return mean difference, standard deviation, standard error, degrees of freedom and Hedges' g of each pair."""
     finite = np.where(np.isfinite(scores), scores, np.nan)
     if paired:
-        mean, variance, n = _moments(finite[:, first] - finite[:, second])
-        sd, df = np.sqrt(variance), n - 1.0
+        mean, sd, n = _moments(finite[:, first] - finite[:, second])
+        df = n - 1.0
         with np.errstate(invalid="ignore", divide="ignore"):
             return mean, sd, sd / np.sqrt(n), df, effect_size(mean, sd, df)
-    column_mean, column_variance, counts = _moments(finite)
-    n_a, n_b, variance_a, variance_b = counts[first], counts[second], column_variance[first], column_variance[second]
+    column_mean, column_sd, counts = _moments(finite)
+    n_a, n_b, sd_a, sd_b = counts[first], counts[second], column_sd[first], column_sd[second]
     pooled_df, mean = n_a + n_b - 2.0, column_mean[first] - column_mean[second]
     with np.errstate(invalid="ignore", divide="ignore"):
-        se = np.sqrt(variance_a / n_a + variance_b / n_b)
-        df = se**4 / ((variance_a / n_a) ** 2 / (n_a - 1) + (variance_b / n_b) ** 2 / (n_b - 1))
-        pooled = np.sqrt(((n_a - 1) * variance_a + (n_b - 1) * variance_b) / pooled_df)
+        se_a, se_b = sd_a / np.sqrt(n_a), sd_b / np.sqrt(n_b)
+        se = np.hypot(se_a, se_b)
+        df = 1 / ((se_a / se) ** 4 / (n_a - 1) + (se_b / se) ** 4 / (n_b - 1))
+        pooled = np.hypot(np.sqrt((n_a - 1) / pooled_df) * sd_a, np.sqrt((n_b - 1) / pooled_df) * sd_b)
     df = np.where(se == 0, pooled_df, df)
-    return mean, np.sqrt(variance_a + variance_b), se, df, effect_size(mean, pooled, pooled_df)
+    return mean, np.hypot(sd_a, sd_b), se, df, effect_size(mean, pooled, pooled_df)
 
 
 def _moments(values: Array) -> tuple[Array, Array, NDArray[np.int_]]:
-    """Return mean, sample variance and number of the finite entries of each column; equal entries have variance 0."""
+    """Return mean, standard deviation and number of the finite entries of each column; that of equal entries is 0."""
     n = np.isfinite(values).sum(axis=0)
     centre = np.where(n > 0, np.where(np.isfinite(values), values, -np.inf).max(axis=0, initial=-np.inf), np.nan)
     deviation = np.where(np.isfinite(values), values - centre, 0.0)
     with np.errstate(invalid="ignore", divide="ignore"):
         offset = deviation.sum(axis=0) / n
-        squares = np.where(np.isfinite(values), (deviation - offset) ** 2, 0.0).sum(axis=0)
-        return centre + offset, np.where(n > 1, squares / (n - 1), np.nan), n
+        centred = np.where(np.isfinite(values), deviation - offset, 0.0)
+        scale = scale_of(centred)
+        squares = ((centred / scale) ** 2).sum(axis=0)
+        return centre + offset, np.where(n > 1, scale * np.sqrt(squares / (n - 1)), np.nan), n
 
 
 def effect_size(mean: ArrayLike, sd: ArrayLike, df: ArrayLike) -> Array:

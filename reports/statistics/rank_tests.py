@@ -118,7 +118,8 @@ def paired_rank_tests(
     the `level` quantile of max|T| over the swaps of aligned pairs. An aligned pair is A − δ̂ and B, where δ̂ is the median of the
     n² differences. The simultaneous interval of P(A > B) contains two intervals. The first is P̂ ± q σ̂, with the standard error
     σ̂ = (P̂ − ½)/T. The second has all P with (P̂ − P)² ≤ z² ⅔ P(1 − P)/n. Here z is the normal quantile of the p-value that q has
-    in a t test. The second keeps the coverage if nearly all runs of A are above those of B, because σ̂ is then near 0.
+    in a t test, at least that of a single test at `level`, because q is 0 if all aligned scores are tied. The second keeps the
+    coverage if nearly all runs of A are above those of B, because σ̂ is then near 0.
 
     The intervals agree with the step-down test (`step_down.agree_with_test`). δ = 0 and P = ½ are outside if, and only if, the
     test rejects. `RankTests.reconciled` marks the pairs whose bound of δ was moved.
@@ -337,6 +338,20 @@ def _sign(differences: Array) -> Array:
     return np.nan_to_num(np.sign(differences), nan=0.0)
 
 
+def _shifted_sign(a: Array, b: Array, shift: Array) -> Array:
+    """Return the sign of each A_r − `shift` − B_t; 0 also if only rounding separates the two scores of a shifted pair.
+
+    Rounding is relative to the larger score, and to the median of all scores of the pair, of which `shift` is a difference.
+    """
+    differences, by = _differences(a, b), shift[:, np.newaxis, np.newaxis]
+    size = np.abs(np.concatenate([a, b]))
+    size = np.where(np.isfinite(size), size, np.nan).T[:, :, np.newaxis]
+    typical = _median(size)[:, np.newaxis, np.newaxis]
+    size = np.fmax(np.fmax(size[:, : len(a)], size[:, len(a) :].transpose(0, 2, 1)), typical)
+    tied = (by != 0) & (np.abs(differences - by) <= 8 * np.finfo(float).eps * size)
+    return np.where(tied, 0.0, _sign(differences - by))
+
+
 def _median(differences: Array) -> Array:
     """Return the median difference of each pair without NaN; NaN if there is none, or between −inf and inf."""
     pairs, n, m = differences.shape
@@ -400,7 +415,7 @@ def _swapped_sums(
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return Σd(s) and max(nΣd² − (Σd)², ½), shape (pairs, patterns), of A − `shift` and B; see `paired_rank_tests`."""
     dtype = np.float32 if len(a) <= _EXACT_IN_SINGLE else np.float64
-    across = _sign(_differences(a, b) - shift[:, np.newaxis, np.newaxis])
+    across = _shifted_sign(a, b, shift)
     M = across + across.transpose(0, 2, 1)
     N = _sign(_differences(a, a)) - _sign(_differences(b, b))
     matrix: NDArray[Any] = (M - N).astype(dtype)
@@ -504,7 +519,7 @@ def _share_bounds(family: _Family, estimates: _Estimates, limit: Array) -> tuple
     """Return the simultaneous bounds of P(A > B), see `paired_rank_tests`; 0 and 1 outside the family."""
     n, m = family.n.astype(np.float64), family.m.astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
-        z = stats.norm.isf(np.minimum(stats.t.sf(limit, n - 1 if family.paired else n + m - 2), 0.5))
+        z = stats.norm.isf(np.minimum(stats.t.sf(limit, n - 1 if family.paired else n + m - 2), (1 - family.level) / 2))
         v = z**2 * _NULL_VARIANCE * (1 / n + 1 / m)
         share = 0.5 + estimates.effect
         centre, half = (share + v / 2) / (1 + v), np.sqrt(v * share * (1 - share) + v**2 / 4) / (1 + v)

@@ -355,6 +355,16 @@ def test_a_few_very_bad_runs_do_not_turn_the_verdict(bad, higher, paired) -> Non
     assert means.verdict("A", "B") in {WORSE, UNDECIDED}, "the test of means does not go against the means"
 
 
+@pytest.mark.parametrize("paired", [True, False])
+@pytest.mark.parametrize("base", [101, 171, 281, 343])
+def test_rounding_does_not_decide_which_mean_is_better(base, paired) -> None:
+    """A has one image more than B in nine repeats and nine fewer in the tenth: the means are equal, whatever the rounding."""
+    frame = pd.DataFrame({"A": (base + np.r_[-9, [1] * 9]) / 1000, "B": base / 1000})
+    for sign in (1, -1):
+        comparison = compare(sign * frame, higher=sign > 0, margin=0.0, paired=paired)
+        assert comparison.verdict("A", "B") == BETTER
+
+
 def test_the_test_of_means_has_no_verdict_against_the_means() -> None:
     """`bootstrap-t` tests the mean difference, which is then the shift; its intervals agree with its verdicts."""
     for seed in range(12):

@@ -4,6 +4,10 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import stats
 
 from reports.statistics import across_problems, rank_tests
 
@@ -178,10 +182,34 @@ def test_separated_scores_of_unequal_size_keep_their_power() -> None:
 
 
 def test_equal_scores_differ_nowhere() -> None:
-    """Scores that are all equal have P = ½ and p = 1."""
+    """Scores that are all equal have P = ½ and p = 1, and an interval as wide as that of a single test."""
     tests = across_problems.average_superiority([np.ones((6, 3))] * 2, RNG(0), paired=[True, False])
     assert tests.superiority.tolist() == [0.5] * 3
     assert tests.adjusted_p.tolist() == [1.0] * 3
+    v = stats.norm.ppf(0.975) ** 2 / 9
+    half = np.sqrt(v / 4 + v**2 / 4) / (1 + v) / np.sqrt(2)
+    assert tests.low == pytest.approx([0.5 - half] * 3)
+    assert tests.high == pytest.approx([0.5 + half] * 3)
+
+
+@settings(deadline=None, max_examples=20)
+@given(arrays(np.float64, (8, 4), elements=st.sampled_from([-np.inf, -1.0, 0.0, 0.5, 2.0])), st.permutations(range(4)))
+def test_the_order_of_paired_optimizers_and_an_increasing_transform_change_nothing(scores, order) -> None:
+    """Every pair keeps its results in any order of the columns; adjusted p is at least p, and intervals agree with tests."""
+    problems = [scores, scores[:5] + np.array([0, 0, 0, 1])]
+    turned = [np.where(np.isinf(part), part, np.exp(part))[:, order] for part in problems]
+    one, other = (
+        across_problems.average_superiority(x, RNG(0), paired=[True] * 2, permutations=500) for x in (problems, turned)
+    )
+    assert (one.adjusted_p >= one.p).all()
+    assert np.array_equal((one.low > 0.5) | (one.high < 0.5), one.rejected)
+    at = {(order[i], order[j]): k for k, (i, j) in enumerate(zip(other.first, other.second, strict=True))}
+    for k, (i, j) in enumerate(zip(one.first, one.second, strict=True)):
+        same = (i, j) in at
+        match = at[(i, j) if same else (j, i)]
+        assert other.adjusted_p[match] == one.adjusted_p[k]
+        low, high = other.low[match], other.high[match]
+        assert (one.low[k], one.high[k]) == pytest.approx((low, high) if same else (1 - high, 1 - low))
 
 
 def test_problems_with_other_columns_are_an_error() -> None:

@@ -77,6 +77,15 @@ def test_a_non_finite_value_gives_no_finite_interval(odd) -> None:
     assert not math.isfinite(result.low)
 
 
+@pytest.mark.parametrize("exponent", [-1000, -600, 600, 1000])
+def test_extreme_scores_have_the_same_intervals(exponent) -> None:
+    """Scores multiplied by a power of two have intervals with exactly this factor, although their squares are 0 or infinite."""
+    values, scale = np.array([0.1, 0.7, 0.3, 0.35, 0.9, 0.2]), 2.0**exponent
+    for interval in (t_interval, lambda x: studentised_interval(x, np.random.default_rng(0))):
+        one, scaled = interval(values), interval(values * scale)
+        assert (scaled.mean, scaled.low, scaled.high) == (one.mean * scale, one.low * scale, one.high * scale)
+
+
 def test_a_band_is_the_interval_at_each_position() -> None:
     """Column by column, the band has the mean and the bounds of the interval."""
     matrix = np.random.default_rng(3).normal(size=(4, 3))

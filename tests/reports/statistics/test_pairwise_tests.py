@@ -263,7 +263,32 @@ def test_equivalence_needs_the_interval_inside_the_margin(test, paired) -> None:
     assert result.equivalent([0.0, 2.0, 0.05]).tolist() == [False, True, False]
     wider = np.maximum(-result.shift_low, result.shift_high)
     assert not result.equivalent(wider).any(), "the interval must be inside, not at the margin"
-    assert result.equivalent(np.nextafter(wider, np.inf)).all()
+    assert result.equivalent(wider * (1 + 1e-8)).all()
+
+
+@pytest.mark.parametrize("base", [0.0, 0.02, 0.3, 0.89])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_rounding_does_not_move_a_bound_inside_the_margin(base, sign) -> None:
+    """0.03 − 0.02 is below 0.01, and 0.9 − 0.89 is above it; a difference of the margin is never equivalent."""
+    table = np.tile([round(base + 0.01, 2), base], (8, 1))[:, ::sign]
+    result = pairwise_tests.compare(table, RNG(0))
+    assert abs(result.shift[0]) == pytest.approx(0.01)
+    assert not result.equivalent(0.01).any()
+    assert result.equivalent(0.0101).all()
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    arrays(np.float64, (7, 3), elements=st.sampled_from([-2.0, -0.25, 0.0, 0.5, 1.0, 4.0])),
+    st.sampled_from([-900, 900]),
+)
+@PAIRED
+def test_extreme_scores_have_the_same_estimates(paired, table, exponent) -> None:
+    """Scores multiplied by 2⁻⁹⁰⁰ or 2⁹⁰⁰ have the same effects, and standard errors with this factor; no square overflows."""
+    scale = 2.0**exponent
+    result, scaled = (pairwise_tests.compare(x, RNG(0), paired=paired) for x in (table, table * scale))
+    for name, factor in (("mean", scale), ("sd", scale), ("se", scale), ("df", 1.0), ("effect", 1.0)):
+        np.testing.assert_allclose(getattr(scaled, name), getattr(result, name) * factor, rtol=1e-9, err_msg=name)
 
 
 @PAIRED

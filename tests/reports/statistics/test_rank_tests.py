@@ -7,7 +7,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from naive_step_down import naive_step_down_p
@@ -149,7 +149,7 @@ def test_the_interval_of_superiority_by_its_formula(test, separate) -> None:
     size = (~np.isnan(scores)).sum(axis=0)
     for at, (i, j) in enumerate(zip(result.first, result.second, strict=True)):
         freedom = 8 if test is paired_rank_tests else size[i] + size[j] - 2
-        z = -stats.norm.ppf(stats.t.sf(result.critical[at], freedom))
+        z = max(-stats.norm.ppf(stats.t.sf(result.critical[at], freedom)), stats.norm.ppf(0.975))
         share, error = result.superiority[at], (result.superiority[at] - 0.5) / result.statistic[at]
 
         def excess(p, share=share, z=z, inverse=1 / size[i] + 1 / size[j]):
@@ -281,6 +281,21 @@ def test_a_constant_changes_nothing(test, scores, constant) -> None:
 
 
 @settings(deadline=None, max_examples=60)
+@given(arrays(np.int64, (9, 2), elements=st.integers(-4, 4)), st.integers(10, 990))
+@example(np.array([[-4, 4], [0, -4], [0, 2], [-4, -4], [2, 2], [-3, -2], [3, 3], [-3, 1], [0, 0]]), 346)
+@pytest.mark.parametrize("test", TESTS)
+def test_the_rounding_of_fractions_changes_nothing(test, counts, base) -> None:
+    """Fractions of 1,000 images have the results of their counts, although equal differences are rounded differently."""
+    result, fractions = test(counts, RNG(0)), test((counts + base) / 1000, RNG(0))
+    assert_same(
+        result, fractions, ["superiority", "statistic", "p", "adjusted_p", "rejected", "critical", "pair_level"]
+    )
+    for name in ("shift", "shift_low", "shift_high"):
+        np.testing.assert_allclose(1000 * getattr(fractions, name), getattr(result, name), atol=1e-9, err_msg=name)
+    np.testing.assert_allclose(fractions.superiority_low, result.superiority_low, atol=1e-12)
+
+
+@settings(deadline=None, max_examples=60)
 @given(SCORES)
 @pytest.mark.parametrize("test", TESTS)
 def test_reversed_pairs_are_mirrored(test, scores) -> None:
@@ -369,6 +384,18 @@ def test_equal_scores_have_p_1(test) -> None:
     assert (result.adjusted_p == 1).all()
     assert not result.rejected.any()
     assert (result.superiority == 0.5).all()
+
+
+@pytest.mark.parametrize("test", TESTS)
+@pytest.mark.parametrize("other", [0.9, 0.8, -np.inf])
+def test_tied_scores_leave_superiority_uncertain(test, other) -> None:
+    """If no score of an optimizer varies, P(A > B) has at least Wilson's interval of a single test: v = 1.96² ⅔/10."""
+    result = test(np.tile([0.9, other], (10, 1)), RNG(0))
+    v, share = stats.norm.ppf(0.975) ** 2 * 2 / 30, result.superiority[0]
+    assert share == (0.5 if other == 0.9 else 1.0)
+    half = np.sqrt(v * share * (1 - share) + v**2 / 4) / (1 + v)
+    assert result.superiority_low[0] <= (share + v / 2) / (1 + v) - half + 1e-12
+    assert result.superiority_high[0] >= min(1.0, (share + v / 2) / (1 + v) + half) - 1e-12
 
 
 @pytest.mark.parametrize("test", TESTS)
