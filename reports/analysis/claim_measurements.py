@@ -66,6 +66,7 @@ class Measurement:
         part: The results that it is measured on.
         labels: The compared labels, or the only one.
         what: The quantity in words.
+        metric: The metric as it is named in the statement; empty for a measure.
         first: Scores of the first optimizer by repeat, −∞ for a lost run; higher supports the statement. None without a test.
         second: The scores that are compared with `first`. If only one optimizer is measured, these are `first` with the
             opposite sign, and the test is about symmetry around 0.
@@ -91,6 +92,7 @@ class Measurement:
     part: PartResults
     labels: Labels
     what: str
+    metric: str = ""
     first: pd.Series[float] | None = None
     second: pd.Series[float] | None = None
     margin: float = 0.0
@@ -151,10 +153,12 @@ def measure_statement(statement: Statement, parts: Sequence[PartResults]) -> lis
 
 
 def _measurements(statement: Statement, part: PartResults, labels: Labels) -> Iterator[Measurement]:
-    metrics = dict.fromkeys(part.study.score if metric == CLAIMED_SCORE else metric for metric in statement.metric)
+    metrics: dict[str, str] = {}
+    for name in statement.metric:
+        metrics.setdefault(part.study.score if name == CLAIMED_SCORE else name, name)
     unmet = _unmet(statement, part, labels)
-    for metric in () if statement.measure else metrics:
-        yield _with_reason(_compared(statement, part, labels, metric), unmet)
+    for metric, name in () if statement.measure else metrics.items():
+        yield replace(_with_reason(_compared(statement, part, labels, metric), unmet), metric=name)
     if statement.measure:
         measure = _late_change if statement.measure == "late_loss_change" else _number
         yield _with_reason(measure(statement, part, labels), unmet)
@@ -200,11 +204,11 @@ def _compared(statement: Statement, part: PartResults, labels: Labels, metric: s
         part,
         labels,
         what,
-        sign * table[labels[0]],
-        sign * (table[labels[1]] + math.log(factor)),
-        margin,
-        sign,
-        factor if statement.ratio else 0.0,
+        first=sign * table[labels[0]],
+        second=sign * (table[labels[1]] + math.log(factor)),
+        margin=margin,
+        sign=sign,
+        ratio=factor if statement.ratio else 0.0,
         reason=reason,
     )
 
@@ -227,15 +231,21 @@ def _late_change(statement: Statement, part: PartResults, labels: Labels) -> Mea
     what = f"{labels[0]}, loss in the last quarter over the quarter before"
     margin = 2 * math.log1p(statement.tolerance) if statement.equals else 0.0
     reason = "" if changes else "the losses of the updates are not recorded"
-    return Measurement(statement, part, labels, what, first, -first, margin, sign, claimed, reason=reason)
+    test: dict[str, Any] = {"first": first, "second": -first, "margin": margin, "sign": sign, "ratio": claimed}
+    return Measurement(statement, part, labels, what, **test, reason=reason)
 
 
 def _number(statement: Statement, part: PartResults, labels: Labels) -> Measurement:
-    """Return a number of a test function; for two labels their ratio, which is below 1 if the first is better."""
+    """Return a number of a test function; for two labels their ratio, which is below 1 if the first is better.
+
+    The ratio of equal numbers is 1, also if both are 0 or infinite.
+    """
     (value, what), *others = (_of_trajectory(statement, part, label) for label in labels)
     for other, _ in others:
-        value, what = value / other if other else math.nan, f"{what}, divided by that of {labels[1]}"
-    low, high, expected = statement.above or 0.0, statement.below or math.inf, f"above {statement.above or 0:g}"
+        with np.errstate(invalid="ignore", divide="ignore"):
+            value = 1.0 if value == other else float(np.divide(value, other))
+        what = f"{what}, divided by that of {labels[1]}"
+    low, high, expected = statement.above or -math.inf, statement.below or math.inf, f"above {statement.above or 0:g}"
     if statement.equals:
         low, high = statement.equals / (1 + statement.tolerance), statement.equals * (1 + statement.tolerance)
         expected = f"{statement.equals:g} within {statement.tolerance:.0%}"

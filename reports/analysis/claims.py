@@ -7,6 +7,7 @@ single counterexample refutes it. A claim that is supported for one part or stat
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from reports.analysis.claim_measurements import REFUTED, SUPPORTED, UNDECIDED, U
 from reports.analysis.verdicts import TIED
 from reports.statistics import pairwise_tests, step_down
 from reports.statistics.intervals import LEVEL
+from reports.statistics.step_down import ROUNDING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -177,13 +179,14 @@ def _verdict(measurement: Measurement, tests: PairTests, i: int, equivalent: boo
     That one optimizer is better is refuted by equivalence within the margin, and by a significant difference in the other
     direction. The margin is that of the score, or of the statement.
     """
-    statement, low, high, margin = measurement.statement, tests.shift_low[i], tests.shift_high[i], measurement.margin
+    statement, low, high = measurement.statement, tests.shift_low[i], tests.shift_high[i]
+    inside, outside = measurement.margin * (1 - ROUNDING), measurement.margin * (1 + ROUNDING)
     if not tests.in_family[i]:
         return UNDECIDED
     if measurement.is_equivalence:
-        return SUPPORTED if equivalent else REFUTED if low > margin or high < -margin else UNDECIDED
+        return SUPPORTED if equivalent else REFUTED if low > outside or high < -outside else UNDECIDED
     if statement.not_worse:
-        return SUPPORTED if low > -margin else REFUTED if high < -margin else UNDECIDED
+        return SUPPORTED if low > -inside else REFUTED if high < -outside else UNDECIDED
     if equivalent:
         return TIED if statement.reverses else REFUTED  # type: ignore[return-value]
     return UNDECIDED if not tests.rejected[i] else SUPPORTED if tests.above[i] else REFUTED
@@ -216,32 +219,32 @@ def _judged(measurement: Measurement, tests: PairTests, i: int, verdict: Verdict
 def _reversal(measurements: Sequence[Measurement]) -> list[Measurement]:
     """Return the two measurements of the pair whose ranking reverses most clearly between two problems, with one verdict.
 
-    Supported if the first of a pair is better on one problem and worse on another; refuted if every pair is decided and none
-    reverses. A pair that is equivalent within the margin is neither better nor worse.
+    Supported if the first of a pair is better on one problem and worse on another, by the same metric; refuted if every pair
+    is decided and none reverses. A pair that is equivalent within the margin is neither better nor worse.
     """
     groups: dict[tuple[str, ...], list[Measurement]] = {}
     for measurement in measurements:
         if measurement.verdict != UNTESTED:
-            groups.setdefault(measurement.labels, []).append(measurement)
+            groups.setdefault((*measurement.labels, measurement.metric), []).append(measurement)
     several = [group for group in groups.values() if len({m.part.study.problem for m in group}) > 1]
     if not several:
         return [replace(measurements[0], verdict=UNTESTED, reason="it requires results on two problems", n=0)]
 
-    def extremes(better: Iterable[Measurement], worse: Iterable[Measurement]) -> tuple[float, Measurement, Measurement]:
-        best, worst = max(better, key=lambda m: m.clarity), min(worse, key=lambda m: m.clarity)
-        return min(best.clarity, -worst.clarity), best, worst
-
-    by_verdict = [[[m for m in group if m.verdict == v] for v in (SUPPORTED, REFUTED)] for group in several]
-    reversed_ = [extremes(*sides) for sides in by_verdict if all(sides)]
+    opposed = [
+        (better, worse)
+        for better, worse in (pair for group in several for pair in permutations(group, 2))
+        if better.part.study.problem != worse.part.study.problem
+    ]
+    reversed_ = [pair for pair in opposed if [m.verdict for m in pair] == [SUPPORTED, REFUTED]]
     is_decided = all(m.verdict != UNDECIDED for group in several for m in group)
     verdict = SUPPORTED if reversed_ else REFUTED if is_decided else UNDECIDED
-    _, best, worst = max(reversed_ or [extremes(group, group) for group in several], key=lambda item: item[0])
+    best, worst = max(reversed_ or opposed, key=lambda pair: min(pair[0].clarity, -pair[1].clarity))
     return [replace(best, verdict=verdict), replace(worst, verdict=verdict)]
 
 
 def rows(finding: Finding) -> list[dict[str, Any]]:
     """Return a row per measurement of a claim, for CSV and JSON."""
-    hidden = {"statement", "part", "labels", "first", "second", "margin", "sign", "ratio", "clarity"}
+    hidden = {"statement", "part", "labels", "metric", "first", "second", "margin", "sign", "ratio", "clarity"}
     return [
         {
             "statement": text,

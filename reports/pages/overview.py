@@ -175,14 +175,15 @@ def _answer(ranking: Ranking | None, reports: Parts) -> str:
     against = f"one of {others[0]}" if len(others) == 1 else "one of another optimizer"
     share = float(ranking.table["superiority"].iloc[0])
     headline = (
-        f"On these {len(ranking.parts)} problems, a run of {best} ends better than {against} with probability {share:.0%} "
-        "on average."
+        f"On these {len(ranking.parts)} problems, a run of {best} ends better than {against} with an estimated "
+        f"probability of {share:.0%} on average."
     )
     if not ranking.tested:
         return f"{headline} No two optimizers are tested, because {_NEEDED}."
     pairs = ranking.pairs[ranking.pairs["first"] == best]
+    found = pairs["verdict"].mask(pairs["adjusted_p"].isna(), _UNTESTED)
     groups = {
-        verdict: pairs.loc[pairs["verdict"] == verdict, "second"].tolist() for verdict in (BETTER, UNDECIDED, WORSE)
+        verdict: pairs.loc[found == verdict, "second"].tolist() for verdict in (BETTER, UNDECIDED, WORSE, _UNTESTED)
     }
     if len(others) > 1 and len(groups[BETTER]) == len(others):
         return f"{headline} {best} ranks significantly above all others."
@@ -194,10 +195,12 @@ def _answer(ranking: Ranking | None, reports: Parts) -> str:
         f"{best} ranks significantly below {notes.join_labels(groups[WORSE])} if only the two are compared."
         if groups[WORSE]
         else "",
+        f"{best} is not tested against {notes.join_labels(groups[_UNTESTED])}." if groups[_UNTESTED] else "",
     )
     return " ".join([headline, *filter(None, sentences)])
 
 
+_UNTESTED = "not tested"
 _NEEDED = f"a test needs at least {MIN_REPEATS} runs of each optimizer on every problem and {MIN_TOTAL_REPEATS} on all problems"
 
 
@@ -218,7 +221,8 @@ def _description(ranking: Ranking, reports: Parts) -> tuple[str, ...]:
     these = (
         "On these problems, two optimizers differ significantly if the average of P(better) differs significantly from 50%. "
         f"The test is a studentised permutation test, step-down over all pairs at the {ranking.level:.0%} level "
-        f"({MAX_PATTERNS:,} random permutations, seed {SEED}). {kind.strip()} docs/statistics.md has its measured error rates."
+        f"({MAX_PATTERNS:,} random permutations, seed {SEED}). {kind.strip()} docs/statistics.md has its measured error rates"
+        f"{' for problems with paired repeats' * bool(unpaired)}."
     )
     if ranks := ranking.critical:
         other = (

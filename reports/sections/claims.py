@@ -27,8 +27,9 @@ _REMARKS = (
     (
         "P(as claimed): probability that a run of the first optimizer is better than a run of the second. Effect: median of "
         "the differences between every run of the first and every run of the second, or of their ratios (×). A run that "
-        "diverged, stalled or failed is worse than all others. Numbers on test functions are deterministic, so they have no "
-        "interval and n = 1."
+        "diverged, stalled or failed is worse than all others. Adjusted p: of the test that this probability is 50%. "
+        "Statements of equivalence, or of not being worse, are judged by the interval of the effect instead. Numbers on test "
+        "functions are deterministic, so they have no interval and n = 1."
     ),
     (
         "The statement that an optimizer is better is refuted if the difference is significant in the other direction, or "
@@ -48,9 +49,9 @@ def sections(findings: Findings) -> tuple[Section, Section]:
         if shown := shown_measurements(findings):
             caption = (
                 "Probability that a run of the first optimizer is better than a run of the second, as the statement claims, "
-                f"with its simultaneous {findings.level:.0%} confidence interval. At 50% there is no difference. Circle: "
-                "supported. Square: refuted. Ring: undecided. A ranking that reverses has a point on each side. Statements of "
-                "equivalence are in the table only."
+                f"with its simultaneous {findings.level:.0%} confidence interval. At 50% neither is usually better. "
+                "Circle: supported. Square: refuted. Ring: undecided. A ranking that reverses has a point on each side. "
+                "Statements of equivalence are in the table only."
             )
             yield FigureSpec(forest_plot(shown), "claims", caption, f"Forest plot: the tests of {len(shown)} claims.")
 

@@ -110,12 +110,14 @@ def _no_verdict(comparison: Comparison) -> str:
 
 
 def _differences(comparison: Comparison, *, name_best: bool) -> list[str]:
-    """Return the best optimizer, those that are significantly worse, and those that are not."""
+    """Return the best optimizer, those that are significantly worse, those that are not, and those without a test."""
     best, *others = comparison.means
     verdicts = {label: comparison.verdict(best, label) for label in others}
+    rows = {label: comparison.pair(best, label) for label in others}
+    untested = [label for label in others if math.isnan(float(rows[label]["adjusted_p"]))]
     tied = [label for label in others if verdicts[label] == TIED]
-    worse = [label for label in others if label not in {*comparison.leaders, *tied}]
-    undecided = [label for label in others if label not in {*worse, *tied}]
+    worse = [label for label in others if label not in {*comparison.leaders, *tied, *untested}]
+    undecided = [label for label in others if label not in {*worse, *tied, *untested}]
     score, margin = _scored(comparison), f"within the margin of ±{comparison.margin:g}"
     if len(worse) == len(others) and all(verdicts[label] in ABOVE for label in worse):
         rivals = others[0] if len(others) == 1 else f"each of the other {len(others)} optimizers"
@@ -126,7 +128,7 @@ def _differences(comparison: Comparison, *, name_best: bool) -> list[str]:
             f"{pair} are equivalent in {score}, {margin}."
             if tied
             else f"{pair} do not differ significantly in {score}."
-        ]
+        ] * (not untested)  # `_untested` says why
     else:
         name_best = name_best and math.isfinite(comparison.means[best])
         sentences = [f"{best} has the best mean {title(comparison.score).lower()}."] if name_best else []
@@ -138,11 +140,14 @@ def _differences(comparison: Comparison, *, name_best: bool) -> list[str]:
             f" than {best}" * bool(by_other),
             f"significantly worse than another optimizer, but not than {best}",
         )
+        few = all(rows[label]["n"] < comparison.min_repeats for label in untested)
+        missing = f"not tested against {best}" + f" (fewer than {comparison.min_repeats} shared repeats)" * few
         groups = (
             (by_best, f"is significantly worse{than}", f"are significantly worse{than}"),
             (by_other, f"is {other}", f"are {other}"),
             (undecided, f"does not differ significantly from {best}", f"do not differ significantly from {best}"),
             (tied, f"is equivalent to {best}, {margin}", f"are equivalent to {best}, {margin}"),
+            (untested, f"is {missing}", f"are {missing}"),
         )
         named = 0
         for labels, one, many in groups:
@@ -290,6 +295,8 @@ def power_statement(comparison: Comparison) -> list[str]:
             "repeats would more likely show equivalence than a difference."
         )
     elif math.isfinite(comparison.repeats_to_separate_top_two):
+        if comparison.repeats_to_separate_top_two <= row["n"]:  # the t test of the formula would have separated them
+            return sentences
         sentences.append(
             f"If the true difference between {pair} is the measured {gap}, about "
             f"{comparison.repeats_to_separate_top_two:,.0f} repeats would separate them. With few repeats this number is only "

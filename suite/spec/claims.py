@@ -100,7 +100,7 @@ class Statement(Table):
     equivalent: Labels = Field(default=(), examples=['equivalent = ["NAG", "Momentum"]'])
     """Labels. The first optimizer is claimed to differ from each of the others by less than the margin."""
     reverses: Labels = Field(default=(), examples=['reverses = ["SGD", "Momentum", "Adam"]'])
-    """Labels. It is claimed that some two of them rank differently on two problems."""
+    """Labels. It is claimed that some two of them rank differently on two problems, by the same metric."""
     optimizer: Words = Field(default=(), examples=['optimizer = "Momentum"'])
     """One or more labels. The `measure` of each is claimed to equal a number (`equals`), or to be `above` or `below` it."""
     metric: Annotated[tuple[str, ...], BeforeValidator(_check_metrics)] = Field(

@@ -210,6 +210,15 @@ def test_not_worse(gap, verdict):
     assert finding.verdict == verdict
 
 
+@pytest.mark.parametrize("base", [0.02, 0.3, 0.89])
+def test_a_difference_of_the_margin_is_neither_inside_nor_outside(base):
+    """0.03 − 0.02 and 0.9 − 0.89 are rounded to different sides of 0.01."""
+    part = made(means(A=round(base + 0.01, 2), B=base), noise=0.0)
+    keys = {"metric": "train/loss", "margin": 0.01}
+    assert evaluate(part, equivalent=["A", "B"], **keys).verdict == UNDECIDED
+    assert evaluate(part, not_worse="A", than="B", **keys).verdict == UNDECIDED
+
+
 @pytest.mark.parametrize(
     ("speed", "verdict"), [(65.0, SUPPORTED), (60.0, SUPPORTED), (10.0, REFUTED), (0.01, REFUTED), (97.5, UNDECIDED)]
 )
@@ -402,6 +411,35 @@ def test_a_reversal_needs_two_problems():
     assert evaluate(here, third, **RANKED).verdict == UNTESTED
 
 
+def test_a_reversal_is_between_two_problems():
+    """A and B rank differently with two budgets of one problem, and are equal on the other problem: no reversal."""
+    one, two = (
+        made(means("test/accuracy", A=0.7 + gap, B=0.7 - gap), part=f"{gap}", margin=0.0) for gap in (0.1, -0.1)
+    )
+    other = made(means("test/accuracy", A=0.7, B=0.7), part="other", problem="other", margin=0.0)
+    finding = evaluate(one, two, other, reverses=["A", "B"])
+    assert finding.verdict == UNDECIDED
+    assert len({m.part.study.problem for m in finding.measurements}) == 2
+    opposite = made(means("test/accuracy", A=0.6, B=0.8), part="other", problem="other", margin=0.0)
+    finding = evaluate(one, two, opposite, reverses=["A", "B"])
+    assert finding.verdict == SUPPORTED
+    assert [m.part_name for m in finding.measurements] == ["0.1", "other"]
+
+
+def test_a_reversal_is_by_one_metric():
+    """A has the better accuracy and the worse loss on both problems, so no ranking reverses."""
+    values = {"A": {"test/accuracy": 0.8, "train/loss": 0.5}, "B": {"test/accuracy": 0.6, "train/loss": 0.3}}
+    here, there = (made(values, part=name, problem=name, seed=seed, margin=0.0) for seed, name in enumerate("xy"))
+    keys = {"reverses": ["A", "B"], "metric": ["score", "train/loss"]}
+    finding = evaluate(here, there, **keys)
+    assert finding.verdict == REFUTED
+    assert len({m.what for m in finding.measurements}) == 1
+    changed = values | {"A": {"test/accuracy": 0.8, "train/loss": 0.1}}
+    finding = evaluate(here, made(changed, part="z", problem="z", margin=0.0), **keys)
+    assert finding.verdict == SUPPORTED
+    assert {m.what for m in finding.measurements} == {"A − B, training loss"}
+
+
 def test_no_difference_is_rarely_decided():
     """Of 40 studies of five equal optimizers at most 6 have any verdict: the family-wise error rate is 5%."""
     false = 0
@@ -479,6 +517,40 @@ def valley(rate, steps=200, keep=1):
     trials = trials.assign(problem_options=[{"surface": "valley"}], hyperparameters=[{"lr": rate}])
     frames = Frames(trials, pd.DataFrame(rows, columns=COLUMNS), {"GD": 1})
     return claim_measurements.part_results(made({"GD": {}}, n=1, problem="surface").study, frames, {})
+
+
+def paths(outcome="ok", **x1):
+    """Return the trajectories along x₁ of these labels on the valley, from their first step on."""
+    rows = [
+        (label, 0, outcome, label, f"path/x{axis}", step, step, value * (axis == 1))
+        for label, values in x1.items()
+        for step, value in enumerate(values, 1)
+        for axis in (1, 2)
+    ]
+    part = made({label: {} for label in x1}, n=1, problem="surface")
+    trials = part.frames.trials.assign(problem_options=[{"surface": "valley"}] * len(x1), outcome=outcome)
+    frames = Frames(trials, pd.DataFrame(rows, columns=COLUMNS), dict.fromkeys(x1, 1))
+    return claim_measurements.part_results(part.study, frames, {})
+
+
+def test_a_height_of_zero():
+    """The minimum is reached exactly: the height is below any number, better than that of another, and equal to 0."""
+    part = paths(A=[1.0, 0.0], B=[1.0, 0.5], C=[1.0, 0.0])
+    assert evaluate(part, optimizer="A", measure="height", below=0.01).verdict == SUPPORTED
+    assert evaluate(part, optimizer="A", measure="height", above=0.01).verdict == REFUTED
+    for better, than, verdict, ratio in (
+        ("A", "B", SUPPORTED, 0),
+        ("B", "A", REFUTED, math.inf),
+        ("A", "C", REFUTED, 1),
+    ):
+        finding = evaluate(part, better=better, than=than, measure="height")
+        assert (finding.verdict, finding.measurements[0].effect) == (verdict, ratio)
+
+
+def test_two_trajectories_that_diverge_are_tied():
+    """Neither ends nearer to the minimum than the other."""
+    finding = evaluate(paths("diverged", A=[9.0], B=[99.0]), better="A", than="B", measure="height")
+    assert (finding.verdict, finding.measurements[0].effect) == (REFUTED, 1.0)
 
 
 def test_steps_that_are_not_recorded():

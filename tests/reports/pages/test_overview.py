@@ -24,14 +24,24 @@ def test_a_page_without_a_ranking_gives_the_reason(reports, tmp_path, wording):
 def test_the_answer_names_the_optimizers_that_the_best_ranks_above(reports, wording, verdicts):
     """It names those that do not differ significantly, and those that are above the best if only the two are compared."""
     ranked = ranking.rank_optimizers([report.results(study) for study, report in reports])
-    pairs = ranked.pairs.assign(verdict=[*verdicts.split(), "better"])
+    pairs = ranked.pairs.assign(verdict=[*verdicts.split(), "better"], adjusted_p=0.04)
     wording(overview._answer(dataclasses.replace(ranked, tested=True, pairs=pairs), reports))
+
+
+def test_a_pair_without_a_test_does_not_count_as_undecided(reports, wording):
+    """The answer says that it is not tested."""
+    ranked = ranking.rank_optimizers([report.results(study) for study, report in reports])
+    pairs = ranked.pairs.assign(verdict=["better", "undecided", "better"], adjusted_p=[0.01, np.nan, 0.01])
+    answer = overview._answer(dataclasses.replace(ranked, tested=True, pairs=pairs), reports)
+    assert "differ" not in answer
+    assert f"{ranked.labels[0]} is not tested against {ranked.labels[2]}." in answer
+    wording(answer)
 
 
 def test_the_answer_on_two_optimizers_names_both(reports, wording):
     """There is no other optimizer to average over."""
     ranked = ranking.rank_optimizers([report.results(study) for study, report in reports])
-    pairs = ranked.pairs.iloc[:1].assign(verdict="better")
+    pairs = ranked.pairs.iloc[:1].assign(verdict="better", adjusted_p=0.04)
     wording(overview._answer(dataclasses.replace(ranked, tested=True, labels=ranked.labels[:2], pairs=pairs), reports))
 
 

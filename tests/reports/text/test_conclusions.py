@@ -152,6 +152,18 @@ def test_detectable_difference_and_required_repeats_are_given(wording) -> None:
     assert conclusions.power_statement(compare(n=3, A=0.9, B=0.9)) == [], "too few repeats for any test"
 
 
+def test_repeats_that_are_there_are_not_required() -> None:
+    """By the t test of the formula 8 repeats suffice, but the permutation test of nine does not separate the two best."""
+    rng = np.random.default_rng(74)
+    rng.choice([8, 10, 12]), rng.choice([2, 3, 9])
+    table = rng.integers(0, 4, size=(8, 9)) * 1.0
+    table[:, 0] += rng.choice([1.0, 2.0, 1.5])
+    comparison = compare_frame(dict(zip("ABCDEFGHI", table.T, strict=True)))
+    assert comparison.verdict(*list(comparison.means)[:2]) == "undecided"
+    assert comparison.repeats_to_separate_top_two == 8
+    assert "would separate" not in " ".join(conclusions.power_statement(comparison))
+
+
 def test_the_power_statement_mentions_the_margin(wording) -> None:
     """More repeats do not separate a tied pair; for a difference within the margin they would show equivalence."""
     (tied,) = conclusions.power_statement(compare(A=0.9, B=0.9, margin=0.1))
@@ -205,6 +217,24 @@ def test_pairs_with_too_few_shared_repeats_have_no_verdict_and_a_third_is_exclud
     text = conclusions.conclusion(compare_frame(frame))
     assert "share 3 repeats" in text
     assert text.endswith("(fewer than 6 runs): C (4).")
+    wording(text)
+
+
+def test_a_pair_without_a_test_is_not_called_undecided(wording) -> None:
+    """A and B share three repeats, however far apart they are; a test of means has none of a pair with a failed run."""
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(14, 3)), columns=list("ABC")) + np.array([5, -50, 0])
+    frame.loc[9:, "A"], frame.loc[:5, "B"] = np.nan, np.nan
+    text = conclusions.conclusion(compare_frame(frame))
+    assert "B is not tested against A (fewer than 6 shared repeats)." in text
+    assert "B does not differ" not in text
+    wording(text)
+    failed = pd.DataFrame(np.random.default_rng(0).normal(size=(10, 3)), columns=list("ABC")) + np.array([5, 0, 0])
+    failed.loc[3, "B"] = -math.inf
+    text = conclusions.conclusion(compare_frame(failed, test="bootstrap-t"))
+    assert "B is not tested against A." in text
+    wording(text)
+    text = conclusions.conclusion(compare_frame(failed[["A", "B"]], test="bootstrap-t"))
+    assert text.startswith("1 pair is not tested")
     wording(text)
 
 

@@ -199,6 +199,7 @@ def test_latex_specials_are_escaped() -> None:
     """Each special character is printed; one that pdfLaTeX lacks becomes its code point."""
     assert tables.escape_latex(r"\ _ % & # $ {}") == r"\textbackslash{} \_ \% \& \# \$ \{\}"
     assert tables.escape_latex("0.5 ± 0.1 – é 中") == r"0.5 $\pm$ 0.1 -- é [U+4E2D]"
+    assert tables.escape_latex("P(better) = ½") == r"P(better) = $\frac{1}{2}$", "it is in the name of the default test"
     assert tables.escape_latex("Łęć") == "[U+0141][U+0119]ć"
     assert tables.escape_latex("a--b ?`") == r"a-{}-b ?{}\`{}"
 
