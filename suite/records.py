@@ -61,6 +61,8 @@ class Timing:
     """The number of examples that were trained on in `train` seconds."""
     state_bytes: float | None = None
     """Bytes of optimizer state per parameter (`suite.training.state_memory`); None in older records."""
+    evaluations: float = 1.0
+    """How often the loss and its gradient were evaluated for each of these examples: twice in each update of SAM."""
 
     @property
     def examples_per_second(self) -> float:

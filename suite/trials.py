@@ -26,6 +26,8 @@ NEWER_FIELDS: dict[str, Any] = {
     "clip": None,
     "label_smoothing": 0.0,
     "ema": None,
+    "closure": False,
+    "create_graph": False,
 }
 """Fields with their defaults, at which they are omitted from the description, so that older ids stay valid."""
 
@@ -57,6 +59,8 @@ class Trial:
         clip: Largest norm of the gradient; None for no clipping.
         label_smoothing: Share of the target distribution that is spread over all classes, in the training loss.
         ema: Decay of the average of the weights that is evaluated; None for the weights themselves.
+        closure: The optimizer's step evaluates the loss itself (`suite.training.closure`).
+        create_graph: Gradients have a graph, so that the optimizer can differentiate them.
         contract: `TRAINING_VERSION` of the code that the trial is for.
     """
 
@@ -84,6 +88,8 @@ class Trial:
     clip: float | None = None
     label_smoothing: float = 0.0
     ema: float | None = None
+    closure: bool = False
+    create_graph: bool = False
     contract: int = TRAINING_VERSION
 
     def description(self) -> dict[str, Any]:

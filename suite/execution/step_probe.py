@@ -7,10 +7,11 @@ message of the class itself. It runs on the CPU in a process of its own.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from suite.errors import UserError
 from suite.execution.local import call_in_process
+from suite.optimizers import find_optimizer
 from suite.trials import canonical
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 def is_probed(trial: Trial) -> bool:
     """Return whether the optimizer of a trial is not one of Ravine's, which its tests cover."""
-    return ":" in trial.optimizer and not trial.optimizer.startswith("suite.optimizers")
+    is_own = ":" not in trial.optimizer or trial.optimizer.startswith("suite.optimizers")
+    return not is_own or trial.closure or trial.create_graph
 
 
 def probe_errors(planned: Iterable[tuple[Study, Iterable[Trial]]], device: str) -> list[UserError]:
@@ -46,8 +48,9 @@ def probe_errors(planned: Iterable[tuple[Study, Iterable[Trial]]], device: str) 
         failures = _failures({key: probes[key] for key in failures}, f"{device}:0" if device == "cuda" else device)
     references = {key: (_reference(probes[key][0]), probes[key][1]) for key in failures}
     excused = _failures(references, "cpu")
+    hints = _hints({key: probes[key] for key in failures if key not in excused})
     return [
-        _error(study, trial, failures[_key(trial)])
+        _error(study, trial, failures[_key(trial)], hints.get(_key(trial), ""))
         for study, trial in entries.values()
         if _key(trial) in failures and _key(trial) not in excused
     ]
@@ -62,6 +65,25 @@ def _failures(probes: Mapping[str, tuple[Trial, Path | None]], device: str) -> d
     return {key: reason for key, reason in reasons.items() if reason}
 
 
+def _hints(probes: Mapping[str, tuple[Trial, Path | None]]) -> dict[str, str]:
+    """Return the key of an entry with which a probe that fails would succeed, by key of the probe."""
+    hints = dict[str, str]()
+    for name in ("closure", "create_graph"):
+        change: dict[str, Any] = {name: True}
+        tried = {
+            key: (replace(trial, **change), folder)
+            for key, (trial, folder) in probes.items()
+            if key not in hints and not getattr(trial, name) and not _takes_loss(trial, folder)
+        }
+        failing = _failures(tried, "cpu")
+        hints |= {key: f"Write {name} = true" for key in tried if key not in failing}
+    return hints
+
+
+def _takes_loss(trial: Trial, folder: Path | None) -> bool:
+    return bool(getattr(find_optimizer(trial.optimizer, folder), "requires_loss_fn", False))
+
+
 def _probe(trial: Trial, folder: Path | None, device: str) -> str:
     from suite.training.run_trial import probe
 
@@ -71,16 +93,17 @@ def _probe(trial: Trial, folder: Path | None, device: str) -> str:
 def _key(trial: Trial) -> str:
     """Return what the probe of a trial depends on."""
     names = ("optimizer", "hyperparameters", "code", "schedule", "problem", "problem_options", "data", "precision")
-    return canonical([getattr(trial, name) for name in names])
+    return canonical([getattr(trial, name) for name in (*names, "closure", "create_graph")])
 
 
 def _reference(trial: Trial) -> Trial:
     """Return the trial with Ravine's SGD."""
-    return replace(trial, optimizer="sgd", hyperparameters={"lr": 1e-3, "weight_decay": 0.0}, code={}, schedule=None)
+    sgd = replace(trial, optimizer="sgd", hyperparameters={"lr": 1e-3, "weight_decay": 0.0}, code={}, schedule=None)
+    return replace(sgd, closure=False, create_graph=False)
 
 
-def _error(study: Study, trial: Trial, reason: str) -> UserError:
+def _error(study: Study, trial: Trial, reason: str, hint: str) -> UserError:
     number = next(number for number, entry in enumerate(study.optimizer, 1) if entry.name == trial.label)
     location = f'{study.place}: optimizer[{number}] ("{trial.label}").kind'
     problem = f"{trial.optimizer} cannot train the network of {trial.problem}: {reason.rstrip('.')}"
-    return UserError(location, problem, "Use another optimizer, other options or another problem")
+    return UserError(location, problem, hint or "Use another optimizer, other options or another problem")

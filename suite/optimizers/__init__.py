@@ -27,7 +27,7 @@ from suite.optimizers.nadamw import NAdamW
 from suite.optimizers.nag import NAG
 from suite.optimizers.nag_paper import NAGPaper
 from suite.optimizers.newton import Newton
-from suite.optimizers.options import constructor_arguments, constructor_options, resolve_options
+from suite.optimizers.options import constructor_arguments, constructor_options, requires_closure, resolve_options
 from suite.optimizers.rmsprop import RMSProp
 from suite.optimizers.schedule_free_adamw import ScheduleFreeAdamW
 from suite.optimizers.schedule_free_sgd import ScheduleFreeSGD
@@ -58,6 +58,7 @@ __all__ = [
     "constructor_options",
     "describe",
     "find_optimizer",
+    "requires_closure",
     "resolve_options",
 ]
 

@@ -81,14 +81,13 @@ def resolve_options(cls: type[Optimizer], given: Mapping[str, object], extra: It
     if errors:
         raise UserError.combine(errors)
     _construct(cls, options, given)
-    closure = inspect.signature(cls.step).parameters.get("closure")
-    if closure is not None and closure.default is Parameter.empty:
-        raise UserError(
-            "kind",
-            f"{cls.__name__} evaluates the loss several times in a step (closure), which is not supported",
-            "Use another optimizer",
-        )
     return options
+
+
+def requires_closure(cls: type[Optimizer]) -> bool:
+    """Return whether the step of an optimizer has a required argument `closure`."""
+    closure = inspect.signature(cls.step).parameters.get("closure")
+    return closure is not None and closure.default is Parameter.empty
 
 
 def _accepts_others(cls: type[Optimizer]) -> bool:

@@ -201,8 +201,11 @@ def _template(study: Study, entry: Entry, problem: Problem, options: dict[str, A
         with _within("problem_options."):
             options = problems.resolve_options(problem, options | entry.problem_options)
     _check_training(budget, study, entry, kind, problem)
-    if getattr(kind, "requires_loss_fn", False):
+    requires_loss_fn = getattr(kind, "requires_loss_fn", False)
+    closure = _closure(entry, kind, requires_loss_fn=requires_loss_fn)
+    if requires_loss_fn or entry.create_graph:
         _check_second_order(study, entry.kind, getattr(kind, "max_parameters", math.inf), problem, options)
+    is_compiled = study.compiled and issubclass(kind, Rule) and kind.elementwise
     return {
         **budget,
         "label": entry.name,
@@ -212,11 +215,24 @@ def _template(study: Study, entry: Entry, problem: Problem, options: dict[str, A
         "hyperparameters": hyperparameters,
         "schedule": _schedule(entry.schedule),
         "precision": study.precision,
-        "compiled": study.compiled and issubclass(kind, Rule) and kind.elementwise,
+        "compiled": is_compiled and not closure and not entry.create_graph,
+        "closure": closure,
+        "create_graph": entry.create_graph,
         "seed": study.seed,
         "data": problem.digests() | code_versions(study.problem, study.folder, type(problem)),
         "code": code_versions(entry.kind, study.folder, kind),
     }
+
+
+def _closure(entry: Entry, kind: type[Optimizer], *, requires_loss_fn: bool) -> bool:
+    """Return whether the step of an entry's optimizer gets a closure."""
+    is_required = optimizers.requires_closure(kind)
+    if entry.closure is False and is_required:
+        raise UserError("closure", f"the step of {kind.__name__} requires a closure", "Write closure = true")
+    if entry.closure and requires_loss_fn:
+        problem = f"{kind.__name__} has requires_loss_fn = True, so its step gets the loss as a function instead"
+        raise UserError("closure", problem, "Remove it")
+    return is_required if entry.closure is None else entry.closure
 
 
 def _hyperparameters(study: Study, entry: Entry, kind: type[Optimizer]) -> dict[str, object]:
@@ -256,6 +272,8 @@ def _check_training(
         raise UserError("label_smoothing", reason, "Remove it")
     if budget["clip"] and getattr(kind, "requires_loss_fn", False):
         raise UserError("clip", f"{entry.kind} computes its gradient itself, which cannot be clipped", "Remove it")
+    if budget["clip"] and entry.create_graph:
+        raise UserError("clip", "clipping changes gradients, but not their graph", "Remove it, or create_graph")
     if budget["ema"] is not None and all(callable(getattr(kind, name, None)) for name in ("train", "eval")):
         raise UserError("ema", f"{entry.kind} has evaluation weights of its own", "Remove it")
 

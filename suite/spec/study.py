@@ -243,6 +243,12 @@ class Entry(Table):
     """Schedule of the learning rate. Default: a constant learning rate."""
     problem_options: dict[str, Any] | None = None
     """Options of the problem for this optimizer. They replace the options of the study that have the same names."""
+    closure: bool | None = Field(default=None, examples=["closure = true"])
+    """Whether the optimizer's step evaluates the loss itself, at several points if it wants, as LBFGS and SAM do. See
+    *Closures and second derivatives*. Default: true if the step of the class requires a closure."""
+    create_graph: bool = Field(default=False, examples=["create_graph = true"])
+    """Whether gradients are computed with `create_graph=True`, so that the optimizer can differentiate them, as AdaHessian
+    and SophiaH do. An update then takes more time and memory."""
     extra: dict[str, Any] = Field(default_factory=dict, examples=["extra = { cautious = true }"])
     """Options that cannot be written as keys of the table: those that the optimizer's class takes only through `**kwargs`, and
     those with the name of a study key. Ravine cannot check their names."""

@@ -25,7 +25,7 @@ def build_optimizer(
     """Return the optimizer of a trial and its scheduler, which is None for a constant learning rate.
 
     The parameters of an elementwise rule (`Rule.elementwise`) are moved into one flat tensor. The steps of a rule are compiled
-    if the trial says so, and can be captured on a GPU.
+    if the trial says so, and can be captured on a GPU. Nothing of this is done for a trial with a closure or `create_graph`.
 
     Args:
         trial: Optimizer, hyperparameters and schedule.
@@ -34,11 +34,12 @@ def build_optimizer(
         device: `cpu`, `cuda` or `cuda:N`.
     """
     kind: Any = optimizers.find_optimizer(trial.optimizer, folder)  # its signature is not that of Optimizer
-    is_flat = issubclass(kind, Rule) and kind.elementwise
+    is_plain = not (trial.closure or trial.create_graph)
+    is_flat = issubclass(kind, Rule) and kind.elementwise and is_plain
     parameters = flatten(network.parameters()) if is_flat else network.parameters()
     optimizer = kind(parameters, **optimizers.constructor_arguments(kind, trial.hyperparameters))
     lr_scheduler = scheduler(trial.schedule, optimizer, trial.updates)
-    if isinstance(optimizer, Rule):
+    if isinstance(optimizer, Rule) and is_plain:
         if trial.compiled:
             optimizer.compile()
         elif device != "cpu":

@@ -24,6 +24,9 @@ the weights of a trial with `ema` (`suite.training.averaged_weights`).
 **Gradient clipping and label smoothing.** With `clip`, the gradient of all parameters together is scaled to this norm if it is
 longer, as torch's `clip_grad_norm_` does. With `label_smoothing`, the training loss is that of smoothed targets.
 
+**Closures.** An optimizer may evaluate the loss of an update several times (`suite.training.closure`). The training metrics are
+those of the first evaluation, and `Timing.evaluations` counts all of them.
+
 **Diverged.** A training loss is not finite (checked every 128 updates and at the end of each epoch), or a weight is not
 finite at the end.
 
@@ -37,7 +40,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -82,6 +85,8 @@ def train(
     optimizer: Optimizer,
     scheduler: LRScheduler | None,
     order: torch.Generator,
+    *,
+    from_gradients: bool = False,
 ) -> Generator[None, None, TrainingResult]:
     """Train `network` for the budget of `trial`, in place; the generator's value is the result.
 
@@ -95,12 +100,13 @@ def train(
         optimizer: Over the network's parameters, as they are or flat (`suite.training.flat_parameters`).
         scheduler: Stepped after every update; None for a constant learning rate.
         order: A CPU generator; each epoch draws one permutation of the training examples from it.
+        from_gradients: For a trial with `closure`: the convention of the optimizer (`suite.training.closure`).
     """
     result, losses, train_seconds, evaluate_seconds, examples = TrainingResult(), list[float](), 0.0, 0.0, 0
     tested = set(trial.tested_epochs())
     chance_loss = problem.chance_loss if problem.stalls else math.inf
     stall = _StallDetector(chance_loss, STALL_MIN_UPDATES + warmup_updates(trial.schedule, trial.updates))
-    step = TrainingStep(trial, problem, data, network, optimizer, scheduler)
+    step = TrainingStep(trial, problem, data, network, optimizer, scheduler, from_gradients=from_gradients)
     test = data.test_inputs, data.test_targets
     evaluation = Evaluation(problem, network, *test, trial.precision, capture=step.capturable)
     orders = epoch_orders(trial, order)
@@ -140,6 +146,8 @@ def train(
     step.modes.eval()
     state_bytes = state_bytes_per_parameter(optimizer, network)
     result.timing = Timing(train=train_seconds, evaluate=evaluate_seconds, examples=examples, state_bytes=state_bytes)
+    if examples:
+        result.timing = replace(result.timing, evaluations=step.evaluated / examples)
     return result
 
 

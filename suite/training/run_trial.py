@@ -22,6 +22,7 @@ from suite.problems.validation_split import validation_split
 from suite.records import Outcome, TrialResult
 from suite.seeds import seed_for
 from suite.training.build_optimizer import build_optimizer
+from suite.training.closure import backward, starts_from_gradients
 from suite.training.devices import deterministic_mode
 from suite.training.interleaving import InterleavedRun, RandomState, Seeds, run_interleaved
 from suite.training.loop import train
@@ -187,9 +188,14 @@ def _train(
     problem = problems.find_problem(trial.problem, folder)
     examples = load(problem)
     network = _initial_network(trial, problem).to(device)
+    from_gradients = trial.closure and starts_from_gradients(
+        lambda copied: build_optimizer(trial, copied, folder, device)[0], network, create_graph=trial.create_graph
+    )
     optimizer, lr_scheduler = build_optimizer(trial, network, folder, device)
     order = torch.Generator().manual_seed(_seed(trial, "order"))
-    run = yield from train(trial, problem, examples, network, optimizer, lr_scheduler, order)
+    run = yield from train(
+        trial, problem, examples, network, optimizer, lr_scheduler, order, from_gradients=from_gradients
+    )
     return replace(
         result,
         outcome=run.outcome,
@@ -211,10 +217,20 @@ def _fitting_batch(trial: Trial, device: str, folder: Path | None) -> str:
         optimizer, _ = build_optimizer(trial, network, folder, device)
         Modes(network, optimizer).train()
         inputs, targets = (tensor.to(device) for tensor in problem.synthetic_batch(num_examples))
-        with autocast(trial.precision, torch.device(device).type):
-            loss = problem.loss(network(problem.prepare(inputs)), targets)
-        loss.backward()
-        optimizer.step()
+
+        def evaluate() -> Tensor:
+            assert network is not None
+            with torch.enable_grad(), autocast(trial.precision, torch.device(device).type):
+                loss = problem.loss(network(problem.prepare(inputs)), targets)
+            backward(loss, create_graph=trial.create_graph)
+            return loss.detach()
+
+        evaluate()
+        if trial.closure:
+            optimizer.step(evaluate)  # type: ignore[arg-type]
+        else:
+            optimizer.step()
+        optimizer.zero_grad()  # frees the graph of `create_graph`
 
     key = "chunk" if trial.batch_size == "full" else "batch_size"
     requested = trial.chunk if trial.batch_size == "full" else trial.batch_size

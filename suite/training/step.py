@@ -12,6 +12,7 @@ from torch.func import functional_call
 
 from suite.optimizers.base import Rule
 from suite.training.averaged_weights import AveragedWeights
+from suite.training.closure import ClosureStep, backward
 from suite.training.cuda_graphs import CapturableWork
 from suite.training.modes import Modes
 
@@ -37,12 +38,14 @@ class TrainingStep:
         optimizer: Over the network's parameters, as they are or flat (`suite.training.flat_parameters`). If its class has
             `requires_loss_fn = True`, its `step` receives the loss of the batch as a function of the parameters.
         scheduler: Stepped after every update; None for a constant learning rate.
+        from_gradients: For a trial with `closure`: the convention of the optimizer (`suite.training.closure`).
 
     Attributes:
         capturable: Whether parameters and gradients keep their addresses, so that work on them may be captured.
         batch_sizes: The number of examples of each update of an epoch; the last batch has the remaining examples.
         losses: The loss of each update's batch in this epoch.
         correct: The number of correct predictions in this epoch, each made when its batch is trained on.
+        evaluated: The number of examples in all evaluations of the loss and its gradient until now.
         modes: Switches network and optimizer to training mode, which an update requires, or to evaluation mode.
     """
 
@@ -54,6 +57,8 @@ class TrainingStep:
         network: nn.Module,
         optimizer: Optimizer,
         scheduler: LRScheduler | None,
+        *,
+        from_gradients: bool = False,
     ) -> None:
         self._trial, self._problem, self._data, self._network = trial, problem, data, network
         self._optimizer, self._scheduler = optimizer, scheduler
@@ -64,7 +69,9 @@ class TrainingStep:
         self._batch_size = trial.train_examples if trial.batch_size == "full" else trial.batch_size
         # A `Rule` steps within the captured work, and writes in place. Another optimizer may replace parameters and
         # gradients by new tensors, or read numbers from Python: nothing is captured with it.
-        self.capturable = isinstance(optimizer, Rule)
+        self.capturable = isinstance(optimizer, Rule) and not trial.closure and not trial.create_graph
+        self._closure = ClosureStep(optimizer, network, from_gradients=from_gradients) if trial.closure else None
+        self.evaluated = 0
         self._names = [name for name, _ in network.named_parameters()]
         self._order = torch.zeros(examples, dtype=torch.int64, device=device)
         self._positions = torch.arange(self._batch_size, device=device)
@@ -93,36 +100,57 @@ class TrainingStep:
 
     def run(self, update: int) -> None:
         """Make one update of the epoch; they are counted from 0 and made in order."""
-        self._work[self.batch_sizes[update]]()
+        size = self.batch_sizes[update]
+        before = self._closure.evaluations if self._closure else 0
+        self._work[size]()
+        self.evaluated += size * (self._closure.evaluations - before if self._closure else 1)
         if self._scheduler is not None:
             self._scheduler.step()
 
     def _run(self, size: int) -> None:
         """Do the work of an update of `size` examples."""
-        data, trial = self._data, self._trial
-        self._optimizer.zero_grad(set_to_none=not self.capturable)  # flat gradients keep their addresses
         batch = self._order.index_select(0, self._update * self._batch_size + self._positions[:size])
+        step: Callable[..., object] = self._optimizer.step
+        if self._closure:
+            total = self._closure.run(partial(self._evaluate, batch))
+        else:
+            self._optimizer.zero_grad(set_to_none=not self.capturable)  # flat gradients keep their addresses
+            total = self._evaluate(batch)
+            if getattr(self._optimizer, "requires_loss_fn", False):
+                step(partial(self._loss, batch))
+            else:
+                step()
+        torch.where(self._updates == self._update, total, self.losses, out=self.losses)  # masked_fill_ would wait
+        self._update += 1
+        if self._trial.create_graph:
+            self._optimizer.zero_grad()  # frees the graph
+        if self._average:
+            self._average.update()
+
+    def _evaluate(self, batch: Tensor, *, is_first: bool = True) -> Tensor:
+        """Add the gradients of the loss of a batch to those of the parameters, and return the loss.
+
+        Args:
+            batch: The indices of the examples.
+            is_first: Whether to count the correct predictions.
+        """
+        data, trial = self._data, self._trial
         total = torch.zeros((), device=batch.device)
-        for chunk in batch.split(_chunk_size(trial, size)):
+        for chunk in batch.split(_chunk_size(trial, len(batch))):
             targets = data.train_targets.index_select(0, chunk)
             with autocast(trial.precision, batch.device.type):
                 outputs = self._network(self._problem.prepare(data.train_inputs.index_select(0, chunk)))
-                loss = self._training_loss(outputs, targets) * (len(chunk) / size)
-            loss.backward()
+                loss = self._training_loss(outputs, targets) * (len(chunk) / len(batch))
+            if trial.create_graph:
+                backward(loss, create_graph=True)
+            else:
+                loss.backward()
             total += loss.detach()
-            if "accuracy" in self._problem.metrics:
+            if is_first and "accuracy" in self._problem.metrics:
                 self.correct += self._problem.correct(outputs.detach(), targets)
         if trial.clip is not None:
             nn.utils.clip_grad_norm_(self._network.parameters(), trial.clip)
-        torch.where(self._updates == self._update, total, self.losses, out=self.losses)  # masked_fill_ would wait
-        self._update += 1
-        step: Callable[..., object] = self._optimizer.step
-        if getattr(self._optimizer, "requires_loss_fn", False):
-            step(partial(self._loss, batch))
-        else:
-            step()
-        if self._average:
-            self._average.update()
+        return total
 
     def _training_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the mean loss of a batch, with the label smoothing of the trial."""

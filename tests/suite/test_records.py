@@ -48,6 +48,12 @@ def test_the_label_is_not_part_of_the_identity():
         {"problem_options": {"width": 2}},
         {"data": {"images": "abc"}},
         {"code": {"faraway": "1.2"}},
+        {"epoch_updates": 10},
+        {"clip": 1.0},
+        {"label_smoothing": 0.1},
+        {"ema": 0.9},
+        {"closure": True},
+        {"create_graph": True},
         {"contract": TRAINING_VERSION + 1},
     ],
 )
@@ -111,6 +117,7 @@ def test_the_speed_is_that_of_training():
     """Examples per second do not include evaluation, and are NaN if nothing was trained."""
     assert Timing(train=2.0, evaluate=8.0, total=11.0, examples=100).examples_per_second == 50
     assert Timing().examples_per_second != Timing().examples_per_second
+    assert Timing(examples=100).evaluations == 1  # as in records of earlier versions
 
 
 def test_records_import_the_standard_library_only():

@@ -30,6 +30,20 @@ class NeedsGradients(torch.optim.SGD):
         if not all(p.grad.any() for p in self.param_groups[0]["params"] if p.ndim > 1):
             raise ValueError("a gradient is zero")
         return super().step()
+
+class Ascending(torch.optim.SGD):
+    @torch.no_grad()
+    def step(self, closure=None):
+        if closure is None:
+            raise ValueError("a closure is needed")
+        closure()
+        return super().step(closure)
+
+class Curved(torch.optim.SGD):
+    def step(self, closure=None):
+        parameters = [p for p in self.param_groups[0]["params"] if p.grad is not None]
+        torch.autograd.grad([p.grad.sum() for p in parameters], parameters)
+        return super().step()
 """
 
 
@@ -44,6 +58,9 @@ BAD = (
     + _entry("deadly", "own:Deadly")
     + _entry("late", "own:Late", "momentum = 0.9")
 )
+
+
+CURVED = _entry("ascending", "own:Ascending") + _entry("curved", "own:Curved")
 
 
 @pytest.fixture
@@ -102,6 +119,19 @@ def test_equal_probes_run_once(study, in_this_process):
     assert step_probe.probe_errors([(loaded, plan(loaded)), (loaded, plan(loaded))], "cpu") == []
     probed = [(trial.optimizer, trial.hyperparameters["lr"]) for trial, *_ in in_this_process]
     assert probed == [("torch.optim:AdamW", 0.001), ("torch.optim:SGD", 0.001), ("torch.optim:AdamW", 0.1)]
+
+
+def test_a_hint_names_the_key_that_an_optimizer_needs(study, in_this_process, wording):
+    """What runs with `closure = true` or `create_graph = true` says so, and is not refused if the entry has the key."""
+    loaded = load_study(study(CURVED))
+    wording("\n".join(map(str, step_probe.probe_errors([(loaded, plan(loaded))], "cpu"))))
+    entries = _entry("ascending", "own:Ascending", "closure = true") + _entry(
+        "curved", "own:Curved", "create_graph = true"
+    )
+    loaded = load_study(study(entries + '[[optimizer]]\nname = "own"\nkind = "adam"\nclosure = true\n'))
+    in_this_process.clear()
+    assert step_probe.probe_errors([(loaded, plan(loaded))], "cpu") == []
+    assert [trial.label for trial, *_ in in_this_process] == ["ascending", "curved", "own"]
 
 
 def test_ravines_own_kinds_need_no_process(study, monkeypatch):

@@ -89,6 +89,22 @@ def test_the_schedule_is_part_of_the_id(tmp_path):
     assert plain[0].id == constant[0].id != cosine[0].id
 
 
+def test_a_closure_is_part_of_the_id(tmp_path):
+    """It is given to an optimizer whose step requires one, and to others that ask for it; its steps are not compiled."""
+    lbfgs = _plan(tmp_path, HEAD + ENTRY.replace("adam", "torch.optim:LBFGS"))[0]
+    assert lbfgs.closure
+    assert _plan(tmp_path, HEAD + ENTRY.replace("adam", "torch.optim:LBFGS") + "closure = true\n")[0].id == lbfgs.id
+    head = HEAD + "compiled = true\n"
+    plain, closure, graph = (
+        _plan(tmp_path, head + ENTRY + line)[0] for line in ("", "closure = true\n", "create_graph = true\n")
+    )
+    assert (plain.closure, plain.create_graph, plain.compiled) == (False, False, True)
+    assert (closure.closure, closure.create_graph, closure.compiled) == (True, False, False)
+    assert (graph.closure, graph.create_graph, graph.compiled) == (False, True, False)
+    assert len({plain.id, closure.id, graph.id}) == 3
+    assert _plan(tmp_path, head + ENTRY + "closure = false\ncreate_graph = false\n")[0].id == plain.id
+
+
 INVALID = {
     "kind": ENTRY.replace("adam", "adm"),
     "lr negative": ENTRY + "lr = -0.1\n",
@@ -111,7 +127,10 @@ INVALID = {
     "schedule": ENTRY + 'schedule = { kind = "cosine", gamma = 0.7 }\n',
     "reference": 'reference = "papr"\n' + ENTRY,
     "long integer": ENTRY + f"lr = 1{400 * '0'}\n",
-    "closure": ENTRY.replace("adam", "torch.optim:LBFGS"),
+    "closure": ENTRY.replace("adam", "torch.optim:LBFGS") + "closure = false\n",
+    "closure of another kind": ENTRY.replace("adam", "newton") + "closure = true\n",
+    "clipped graph": ENTRY + "clip = 1.0\ncreate_graph = true\n",
+    "create_graph": 'precision = "bfloat16"\n' + ENTRY + "create_graph = true\n",
     "module": ENTRY.replace("adam", "nowhere:Adam"),
 }
 

@@ -63,9 +63,9 @@ def test_a_tuning_does_not_use_the_test_set(tune, write_study, monkeypatch):
         data = load_all(self, root)
         return dataclasses.replace(data, test_inputs=torch.full_like(data.test_inputs, math.nan))
 
-    def recorded(trial, problem, data, *rest):
+    def recorded(trial, problem, data, *rest, **options):
         calls.append((trial, data))
-        return train(trial, problem, data, *rest)
+        return train(trial, problem, data, *rest, **options)
 
     monkeypatch.setattr(type(trials.problems.find_problem(study.problem, study.folder)), "load", without_test_set)
     monkeypatch.setattr(trials, "train", recorded)
