@@ -198,6 +198,29 @@ def load_fashion_mnist(root: Path) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return train.data.unsqueeze(1), train.targets, test.data.unsqueeze(1), test.targets
 
 
+def load_cifar10(root: Path) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return CIFAR-10 as torchvision reads it from the root that `ensure` returned; torchvision verifies the digests, too.
+
+    Returns:
+        Training images (50000, 3, 32, 32) as bytes, training labels (50000,) as int64, test images (10000, 3, 32, 32), test
+        labels (10000,): all of them, in the order of the files.
+
+    Raises:
+        UserError: The root does not have the files.
+    """
+    import torch
+    from torchvision.datasets import CIFAR10 as Reader  # noqa: N811 (`CIFAR10` is the data set here)
+
+    try:
+        parts = [Reader(root, train=train, download=False) for train in (True, False)]
+    except (RuntimeError, ValueError, OSError) as error:
+        problem = f"CIFAR-10 cannot be read: {' '.join(str(error).split()).partition('. ')[0]}"
+        raise UserError(str(root), problem, "Run `ravine data` to find, download and verify it") from error
+    images = [torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous() for part in parts]
+    labels = [torch.tensor(part.targets) for part in parts]
+    return images[0], labels[0], images[1], labels[1]
+
+
 _FASHION_MNIST_PACKAGE = Path("/usr/share/datasets/fashion-mnist")
 _FASHION_MNIST_URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
 
@@ -265,7 +288,36 @@ JARGON = DataSet(
     citation="Raymond (ed., 2003), The Jargon File 4.4.7; public domain",
 )
 
-DATA_SETS = (FASHION_MNIST, AIRFOIL, JARGON)
+CIFAR10 = DataSet(
+    name="CIFAR-10",
+    # MD5 of the unpacked files, as torchvision has them
+    files={
+        "data_batch_1": "c99cafc152244af753f735de768cd75f",
+        "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+        "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+        "data_batch_4": "634d18415352ddfa80567beed471001a",
+        "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+        "test_batch": "40351d587109b95175f43aff81a1287e",
+        "batches.meta": "5ff9c542aee3614f3951f8cda6e48888",
+    },
+    subfolder="cifar-10-batches-py",  # as torchvision reads it
+    sources={
+        "the CIFAR-10 site": partial(
+            by_url,
+            {  # the SHA-256 of the archive that Keras has
+                "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz": (
+                    "sha256:6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
+                )
+            },
+            subfolder="cifar-10-batches-py",
+        ),
+    },
+    package_folder=None,
+    citation="Krizhevsky (2009), Learning multiple layers of features from tiny images",
+    algorithm="md5",
+)
+
+DATA_SETS = (FASHION_MNIST, AIRFOIL, JARGON, CIFAR10)
 """The data sets that `ravine data` finds or downloads."""
 
 

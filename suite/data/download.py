@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tarfile
 import tempfile
 import time
 import zipfile
@@ -33,12 +34,13 @@ class DownloadError(Exception):
     """A source failed; the message is the reason."""
 
 
-def by_url(urls: Mapping[str, str | None], folder: Path) -> Path:
-    """Download files with pooch, and unpack zip archives.
+def by_url(urls: Mapping[str, str | None], folder: Path, subfolder: str = ".") -> Path:
+    """Download files with pooch, and unpack zip and tar archives.
 
     Args:
         urls: The digest of each file by URL, with its algorithm in front, such as `md5:...`. None if it is not known.
         folder: Where the files are written.
+        subfolder: The folder of the files in an archive.
 
     Raises:
         DownloadError: A file is out of reach, or has another digest.
@@ -46,19 +48,21 @@ def by_url(urls: Mapping[str, str | None], folder: Path) -> Path:
     import pooch
 
     pooch.get_logger().setLevel("ERROR")
+    unpackers = {".zip": pooch.Unzip, ".tar.gz": pooch.Untar}
     hooks = {"response": _close_if_failed}
     downloader = pooch.HTTPDownloader(timeout=CONNECTION_TIMEOUT_SECONDS, hooks=hooks)
     try:
         for url, digest in urls.items():
             name = unquote(PurePosixPath(urlparse(url).path).name)
-            unzip = pooch.Unzip(extract_dir=".") if name.endswith(".zip") else None
-            pooch.retrieve(url, digest, fname=name, path=folder, processor=unzip, downloader=downloader)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+            unpack = next((kind(extract_dir=".") for end, kind in unpackers.items() if name.endswith(end)), None)
+            pooch.retrieve(url, digest, fname=name, path=folder, processor=unpack, downloader=downloader)
+    except (OSError, ValueError, zipfile.BadZipFile, tarfile.TarError) as error:
         cause: BaseException = error
         while cause.__context__:  # the system's reason is short, those around it repeat the URL
             cause = cause.__context__
-        raise DownloadError(f"{url}: {cause}"[:_MAX_REASON_LENGTH]) from error
-    return folder
+        reason = " ".join(str(cause).split())
+        raise DownloadError(f"{url}: {reason}"[:_MAX_REASON_LENGTH]) from error
+    return folder / subfolder
 
 
 def _close_if_failed(response: requests.Response, **_: object) -> None:

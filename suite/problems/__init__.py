@@ -9,6 +9,7 @@ from suite.errors import UserError, did_you_mean
 from suite.plugins import load_object
 from suite.problems.airfoil import AirfoilLinear
 from suite.problems.base import Data, Problem
+from suite.problems.cifar10_resnet import Cifar10Resnet
 from suite.problems.classification import Classification
 from suite.problems.digits import DigitsMlp
 from suite.problems.digits_logistic import DigitsLogistic
@@ -44,6 +45,7 @@ PROBLEMS: dict[str, Problem] = {
     "fashion_mnist_resnet": FashionMnistResnet(),
     "fashion_mnist_vit": FashionMnistVit(),
     "fashion_mnist_autoencoder": FashionMnistAutoencoder(),
+    "cifar10_resnet": Cifar10Resnet(),
     "tabular_mlp": TabularMlp(),
 }
 

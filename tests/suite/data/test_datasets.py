@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 import zipfile
@@ -560,9 +561,21 @@ def test_a_download_from_urls(tiny, tmp_path, raw, capfd, site, packed):
     assert len(capfd.readouterr().err.splitlines()) == 1  # pooch prints nothing
 
 
+def test_a_tar_archive_is_unpacked(tiny, tmp_path, raw, site):
+    """The files in a folder of a tar archive are verified and end in the cache."""
+    served, address = site
+    with tarfile.open(served / "tiny.tar.gz", "w:gz") as archive:
+        archive.add(fill(tmp_path / "stock", packed=False), "batches")
+    urls = {f"{address}/tiny.tar.gz": f"sha256:{sha((served / 'tiny.tar.gz').read_bytes())}"}
+    sources = {"site": functools.partial(download.by_url, urls, subfolder="batches")}
+    assert datasets.ensure(dataclasses.replace(tiny, sources=sources)) == tmp_path / "cache"
+    assert is_complete(raw)
+
+
 @pytest.mark.parametrize(
     ("path", "content", "digest", "reason"),
     [
+        ("page.tar.gz", PAGE, None, "not a gzip file"),
         ("a-images", b"other", f"sha256:{sha(b'more')}", "does not match the known hash"),
         ("page.zip", PAGE, None, "File is not a zip file"),
         ("missing", None, None, "404 Client Error"),
@@ -580,7 +593,7 @@ def test_a_failed_download_from_a_url(tmp_path, monkeypatch, site, path, content
         download.by_url({f"{address}/{path}": digest}, folder)
     assert str(error.value).startswith(f"{address}/{path}: ")
     assert "\n" not in str(error.value)
-    assert listing(folder) == (["page.zip"] if path == "page.zip" else [])
+    assert listing(folder) == ([path] if path.startswith("page.") else [])
 
 
 def test_a_site_out_of_reach(tmp_path, monkeypatch):
@@ -641,3 +654,13 @@ def test_the_real_data(real):
     assert torch.bincount(test_labels).tolist() == [1_000] * 10
     assert (images.double().mean() / 255).item() == pytest.approx(0.2860, abs=5e-5)  # the mean that is widely published
     assert labels[:10].tolist() == [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]  # the first labels, in the file's order
+
+
+def test_the_digests_of_cifar_10_are_those_of_torchvision():
+    """The files and their MD5 are those that torchvision verifies."""
+    from torchvision.datasets import CIFAR10
+
+    theirs = dict([*CIFAR10.train_list, *CIFAR10.test_list]) | {CIFAR10.meta["filename"]: CIFAR10.meta["md5"]}
+    assert dict(datasets.CIFAR10.files) == theirs
+    assert datasets.CIFAR10.subfolder == CIFAR10.base_folder
+    assert CIFAR10.url in datasets.CIFAR10.sources["the CIFAR-10 site"].args[0]

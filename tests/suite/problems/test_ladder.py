@@ -64,6 +64,7 @@ RUNGS = {
     "text_gpt": Rung(_transformer(2, 64, 256, 64, 0), _transformer(6, 256, 256, 256, 0), math.log(256), examples=2),
     "text_lstm": Rung(_lstm(1, 64, 128), _lstm(2, 128, 512), math.log(256), examples=2),
     "fashion_mnist_resnet": Rung(_resnet(1, 1), _resnet(1, 3), math.log(10)),
+    "cifar10_resnet": Rung(_resnet(3, 1), _resnet(3, 3), math.log(10)),
     "fashion_mnist_vit": Rung(_vit(2, 64), _vit(12, 192), math.log(10)),
     "fashion_mnist_autoencoder": Rung(
         _mlp(784, 256, 64, 16, 64, 256, 784),
