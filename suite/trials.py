@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal
@@ -28,6 +28,7 @@ NEWER_FIELDS: dict[str, Any] = {
     "ema": None,
     "closure": False,
     "create_graph": False,
+    "wraps": [],
 }
 """Fields with their defaults, at which they are omitted from the description, so that older ids stay valid."""
 
@@ -61,6 +62,7 @@ class Trial:
         ema: Decay of the average of the weights that is evaluated; None for the weights themselves.
         closure: The optimizer's step evaluates the loss itself (`suite.training.closure`).
         create_graph: Gradients have a graph, so that the optimizer can differentiate them.
+        wraps: Optimizers around the optimizer, from the innermost one; each has `kind` and `hyperparameters`.
         contract: `TRAINING_VERSION` of the code that the trial is for.
     """
 
@@ -90,6 +92,7 @@ class Trial:
     ema: float | None = None
     closure: bool = False
     create_graph: bool = False
+    wraps: Sequence[Mapping[str, Any]] = ()
     contract: int = TRAINING_VERSION
 
     def description(self) -> dict[str, Any]:

@@ -297,6 +297,9 @@ def settings(study: Study, trials: Sequence[Trial]) -> dict[str, str]:
             parts += training_keys(entry)
         if entry and entry.problem_options:
             parts += [f"{name} {_text(value)}" for name, value in entry.problem_options.items()]
+        for wrapper in entry.wraps if entry else ():
+            options = "".join(f", {name} {_text(value)}" for name, value in (wrapper.options | wrapper.extra).items())
+            parts.append(f"in {wrapper.kind.rpartition(':')[2]}{options}")
         if trial.schedule:
             parts.append(f"{trial.schedule.get('kind', 'scheduled')} schedule")
         texts[trial.label] = ", ".join(parts)

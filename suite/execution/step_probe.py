@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def is_probed(trial: Trial) -> bool:
     """Return whether the optimizer of a trial is not one of Ravine's, which its tests cover."""
     is_own = ":" not in trial.optimizer or trial.optimizer.startswith("suite.optimizers")
-    return not is_own or trial.closure or trial.create_graph
+    return not is_own or trial.closure or trial.create_graph or bool(trial.wraps)
 
 
 def probe_errors(planned: Iterable[tuple[Study, Iterable[Trial]]], device: str) -> list[UserError]:
@@ -93,13 +93,13 @@ def _probe(trial: Trial, folder: Path | None, device: str) -> str:
 def _key(trial: Trial) -> str:
     """Return what the probe of a trial depends on."""
     names = ("optimizer", "hyperparameters", "code", "schedule", "problem", "problem_options", "data", "precision")
-    return canonical([getattr(trial, name) for name in (*names, "closure", "create_graph")])
+    return canonical([getattr(trial, name) for name in (*names, "closure", "create_graph", "wraps")])
 
 
 def _reference(trial: Trial) -> Trial:
     """Return the trial with Ravine's SGD."""
     sgd = replace(trial, optimizer="sgd", hyperparameters={"lr": 1e-3, "weight_decay": 0.0}, code={}, schedule=None)
-    return replace(sgd, closure=False, create_graph=False)
+    return replace(sgd, closure=False, create_graph=False, wraps=())
 
 
 def _error(study: Study, trial: Trial, reason: str, hint: str) -> UserError:

@@ -7,14 +7,14 @@ stands for.
 import inspect
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
+from functools import partial
 from inspect import Parameter
 from numbers import Integral, Real
 from typing import Any
 
 import torch
-from torch.optim import Optimizer
 
 from suite.errors import UserError, did_you_mean, format_value
 from suite.optimizers.base import OPTIONS, Rule, check_options
@@ -34,12 +34,12 @@ _OTHER_NAMES = {
 }
 
 
-def constructor_options(cls: type[Optimizer]) -> dict[str, Parameter]:
+def constructor_options(cls: type) -> dict[str, Parameter]:
     """Return the options of the constructor by name: every parameter except the first, the tensors to optimize."""
     return {p.name: p for p in _parameters(cls) if p.kind in {Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY}}
 
 
-def _parameters(cls: type[Optimizer]) -> list[Parameter]:
+def _parameters(cls: type) -> list[Parameter]:
     try:
         return list(inspect.signature(cls).parameters.values())[1:]
     except (TypeError, ValueError) as error:
@@ -47,7 +47,14 @@ def _parameters(cls: type[Optimizer]) -> list[Parameter]:
         raise UserError("kind", problem, "Write a subclass with a constructor in Python") from error
 
 
-def resolve_options(cls: type[Optimizer], given: Mapping[str, object], extra: Iterable[str] = ()) -> dict[str, object]:
+def resolve_options(
+    cls: type,
+    given: Mapping[str, object],
+    extra: Iterable[str] = (),
+    *,
+    reserved: Iterable[str] = (),
+    construct: Callable[[Mapping[str, Any]], None] | None = None,
+) -> dict[str, object]:
     """Return every option of an optimizer as it is recorded: the given ones, checked, and the defaults of the others.
 
     If an option is a float, integers become floats; lists become tuples. So lr = 1 and lr = 1.0 are one setting. An
@@ -59,6 +66,8 @@ def resolve_options(cls: type[Optimizer], given: Mapping[str, object], extra: It
         cls: The class.
         given: Options by name, as read from TOML.
         extra: Names in `given` that are passed to the `**kwargs` of the constructor although it does not list them.
+        reserved: Arguments of the constructor that are no options (`suite.optimizers.wrappers`).
+        construct: Constructs the class once with recorded options. Default: on a small parameter.
 
     Returns:
         Options by name, in the order of the constructor; `constructor_arguments` returns the keyword arguments.
@@ -67,7 +76,7 @@ def resolve_options(cls: type[Optimizer], given: Mapping[str, object], extra: It
         UserError: An option is unknown, missing, or has an invalid type or value. There is a line for each; its location is
             the name of the option.
     """
-    known = constructor_options(cls)
+    known = {name: option for name, option in constructor_options(cls).items() if name not in set(reserved)}
     others = [name for name in given if name not in known]
     errors = [
         _unknown(cls, name, given[name], known) for name in others if name not in extra or not _accepts_others(cls)
@@ -80,22 +89,22 @@ def resolve_options(cls: type[Optimizer], given: Mapping[str, object], extra: It
             errors.append(error)
     if errors:
         raise UserError.combine(errors)
-    _construct(cls, options, given)
+    _construct(cls, options, given, construct or partial(_construct_on_a_parameter, cls))
     return options
 
 
-def requires_closure(cls: type[Optimizer]) -> bool:
+def requires_closure(cls: Any) -> bool:
     """Return whether the step of an optimizer has a required argument `closure`."""
     closure = inspect.signature(cls.step).parameters.get("closure")
     return closure is not None and closure.default is Parameter.empty
 
 
-def _accepts_others(cls: type[Optimizer]) -> bool:
+def _accepts_others(cls: type) -> bool:
     """Return whether the constructor has `**kwargs`."""
     return any(p.kind is Parameter.VAR_KEYWORD for p in _parameters(cls))
 
 
-def _unknown(cls: type[Optimizer], name: str, value: object, known: Iterable[str]) -> UserError:
+def _unknown(cls: type, name: str, value: object, known: Iterable[str]) -> UserError:
     names = list(known)
     hints = [did_you_mean(name, names, _OTHER_NAMES), f"Choose from: {', '.join(names)}" if names else ""]
     problem = f"{cls.__name__} has no such option"
@@ -107,7 +116,7 @@ def _unknown(cls: type[Optimizer], name: str, value: object, known: Iterable[str
     return UserError(name, problem, *(hints if any(hints) else ["Remove it"]))
 
 
-def _resolved(cls: type[Optimizer], name: str, given: Mapping[str, object], option: Parameter | None) -> object:
+def _resolved(cls: type, name: str, given: Mapping[str, object], option: Parameter | None) -> object:
     """Return an option as it is recorded; the recorded default as a given value stands for the default."""
     if option is None:
         return record(_without_nan(name, given[name], is_finite=False))
@@ -150,7 +159,7 @@ def _record_object(value: Any) -> float | str:
     return ".".join(filter(None, (getattr(described, "__module__", None), described.__qualname__)))
 
 
-def constructor_arguments(cls: type[Optimizer], options: Mapping[str, Any]) -> dict[str, Any]:
+def constructor_arguments(cls: type, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keyword arguments that recorded options stand for; a default that is no number or text is omitted.
 
     Args:
@@ -198,7 +207,7 @@ def _default(option: Parameter) -> object:
     return record(_frozen(default, option))
 
 
-def _checked(cls: type[Optimizer], name: str, value: Any, option: Parameter) -> object:
+def _checked(cls: type, name: str, value: Any, option: Parameter) -> object:
     """Return the value in the type of the option's default and annotation."""
     default, kind, types = option.default, _kind(option), _types(option)
     if kind == "bool":
@@ -232,7 +241,7 @@ def _lengths(option: Parameter) -> set[int]:
     return {len(option.default), *(inner.count(",") + 1 for inner in tuples)}
 
 
-def _number(cls: type[Optimizer], name: str, value: Any, option: Parameter) -> float:
+def _number(cls: type, name: str, value: Any, option: Parameter) -> float:
     kind = _kind(option)
     expected = "a number"
     if kind == "int":
@@ -335,21 +344,26 @@ def _invalid(name: str, expected: str, value: object, example: str) -> UserError
     return UserError(name, f"expected {expected}, got {format_value(value)}", f"Write, for example, {name} = {example}")
 
 
-def _construct(cls: type[Optimizer], options: Mapping[str, Any], given: Mapping[str, object]) -> None:
+def _construct(
+    cls: type,
+    options: Mapping[str, Any],
+    given: Mapping[str, object],
+    construct: Callable[[Mapping[str, Any]], None],
+) -> None:
     """Construct the class once; if it raises, raise a UserError for the given option that causes it."""
-    error = _constructor_error(cls, options)
+    error = _error_of(construct, options)
     if error is None:
         return
     required = {name for name, p in constructor_options(cls).items() if p.default is Parameter.empty}
     defaults = {name: value for name, value in options.items() if name not in given}
-    default_error = None if required else _constructor_error(cls, defaults)
+    default_error = None if required else _error_of(construct, defaults)
     if default_error and _one_line(default_error) == _one_line(error):  # whatever is given
         problem = f"{cls.__name__} cannot be constructed with a list of parameters: {_one_line(error)}"
         raise UserError("kind", problem, "Use another optimizer") from error
     location = ", ".join(given) or "kind"
     for name in given:
         alone = {key: value for key, value in options.items() if key == name or key not in given or key in required}
-        if single_error := _constructor_error(cls, alone):
+        if single_error := _error_of(construct, alone):
             location, error = name, single_error
             break
     message = _one_line(error)
@@ -363,14 +377,17 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 
-def _constructor_error(cls: type[Optimizer], options: Mapping[str, Any]) -> Exception | None:
-    constructor: Any = cls  # the signature of Optimizer is not that of its subclasses
+def _error_of(construct: Callable[[Mapping[str, Any]], None], options: Mapping[str, Any]) -> Exception | None:
     try:
-        if cls.__module__.startswith("suite.optimizers."):  # does all checks of its constructor; torch's constructor
-            check_options(options)  # would import the compiler first, which takes two seconds
-            return None
-        arguments = constructor_arguments(cls, options)
-        constructor([torch.nn.Parameter(torch.zeros(1, 1))], **arguments)  # 2-D, because torch's Muon requires a matrix
+        construct(options)
     except Exception as error:  # noqa: BLE001 (other people's constructors may raise anything)
         return error
     return None
+
+
+def _construct_on_a_parameter(cls: type, options: Mapping[str, Any]) -> None:
+    if cls.__module__.startswith("suite.optimizers."):  # does all checks of its constructor; torch's constructor
+        check_options(options)  # would import the compiler first, which takes two seconds
+        return
+    arguments = constructor_arguments(cls, options)
+    cls([torch.nn.Parameter(torch.zeros(1, 1))], **arguments)  # 2-D, because torch's Muon requires a matrix

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,6 +13,7 @@ import torch
 from suite import optimizers, problems
 from suite.code_versions import code_versions, watch_files
 from suite.errors import UserError, did_you_mean, format_value
+from suite.optimizers import wrappers
 from suite.optimizers.base import Rule
 from suite.problems.validation_split import validation_examples
 from suite.spec.claims import METRICS
@@ -21,6 +23,7 @@ from suite.trials import IMPORTED, Trial
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from torch import nn
     from torch.optim import Optimizer
 
     from suite.problems import Problem
@@ -200,9 +203,10 @@ def _template(study: Study, entry: Entry, problem: Problem, options: dict[str, A
     if entry.problem_options:
         with _within("problem_options."):
             options = problems.resolve_options(problem, options | entry.problem_options)
-    _check_training(budget, study, entry, kind, problem)
     requires_loss_fn = getattr(kind, "requires_loss_fn", False)
-    closure = _closure(entry, kind, requires_loss_fn=requires_loss_fn)
+    classes, wraps = _wraps(study, entry, kind, hyperparameters)
+    _check_training(budget, study, entry, kind, classes, problem)
+    closure = _closure(entry, (kind, *classes)[-1], requires_loss_fn=requires_loss_fn)
     if requires_loss_fn or entry.create_graph:
         _check_second_order(study, entry.kind, getattr(kind, "max_parameters", math.inf), problem, options)
     is_compiled = study.compiled and issubclass(kind, Rule) and kind.elementwise
@@ -215,13 +219,49 @@ def _template(study: Study, entry: Entry, problem: Problem, options: dict[str, A
         "hyperparameters": hyperparameters,
         "schedule": _schedule(entry.schedule),
         "precision": study.precision,
-        "compiled": is_compiled and not closure and not entry.create_graph,
+        "compiled": is_compiled and not (closure or entry.create_graph or wraps),
         "closure": closure,
         "create_graph": entry.create_graph,
+        "wraps": wraps,
         "seed": study.seed,
         "data": problem.digests() | code_versions(study.problem, study.folder, type(problem)),
-        "code": code_versions(entry.kind, study.folder, kind),
+        "code": _code(study, entry, kind, classes),
     }
+
+
+def _wraps(
+    study: Study, entry: Entry, kind: type[Optimizer], hyperparameters: dict[str, object]
+) -> tuple[list[type], tuple[dict[str, Any], ...]]:
+    """Return the classes of an entry's wrappers and their descriptions, with every option."""
+    classes, found = list[type](), list[dict[str, Any]]()
+    if entry.wraps and getattr(kind, "requires_loss_fn", False):
+        raise UserError("wraps", f"the step of {kind.__name__} gets the loss as a function", "Remove it")
+
+    def make(network: nn.Module, number: int) -> Any:
+        if number == 0:
+            constructor: Any = kind
+            return constructor(list(network.parameters()), **optimizers.constructor_arguments(kind, hyperparameters))
+        options = found[number - 1]["hyperparameters"]
+        inner = (kind, hyperparameters) if number == 1 else None
+        return wrappers.wrap(classes[number - 1], options, network, partial(make, number=number - 1), inner)
+
+    for number, wrap in enumerate(entry.wraps):
+        with _within(f"wraps[{number + 1}]."):
+            cls = wrappers.find_wrapper(wrap.kind, study.folder)
+            inner = None if number else (kind, hyperparameters)
+            given, construct = wrap.options | wrap.extra, partial(make, number=number)
+            options = wrappers.resolve_wrapper_options(cls, given, wrap.extra, construct, inner)
+        classes.append(cls)
+        found.append({"kind": wrap.kind, "hyperparameters": options})
+    return classes, tuple(found)
+
+
+def _code(study: Study, entry: Entry, kind: type[Optimizer], classes: list[type]) -> dict[str, str]:
+    """Return the versions of the code of an entry's optimizer and of its wrappers."""
+    versions = code_versions(entry.kind, study.folder, kind)
+    for wrap, cls in zip(entry.wraps, classes, strict=True):
+        versions |= code_versions(wrap.kind, study.folder, cls)
+    return versions
 
 
 def _closure(entry: Entry, kind: type[Optimizer], *, requires_loss_fn: bool) -> bool:
@@ -264,7 +304,7 @@ def _hyperparameters(study: Study, entry: Entry, kind: type[Optimizer]) -> dict[
 
 
 def _check_training(
-    budget: dict[str, Any], study: Study, entry: Entry, kind: type[Optimizer], problem: Problem
+    budget: dict[str, Any], study: Study, entry: Entry, kind: type[Optimizer], classes: list[type], problem: Problem
 ) -> None:
     """Check that the optimizer and the problem have what the keys that change the training need."""
     if budget["label_smoothing"] and type(problem).loss is not problems.Classification.loss:
@@ -274,8 +314,9 @@ def _check_training(
         raise UserError("clip", f"{entry.kind} computes its gradient itself, which cannot be clipped", "Remove it")
     if budget["clip"] and entry.create_graph:
         raise UserError("clip", "clipping changes gradients, but not their graph", "Remove it, or create_graph")
-    if budget["ema"] is not None and all(callable(getattr(kind, name, None)) for name in ("train", "eval")):
-        raise UserError("ema", f"{entry.kind} has evaluation weights of its own", "Remove it")
+    for name, cls in zip((entry.kind, *(wrap.kind for wrap in entry.wraps)), (kind, *classes), strict=True):
+        if budget["ema"] is not None and wrappers.mode_methods(cls):
+            raise UserError("ema", f"{name} has evaluation weights of its own", "Remove it")
 
 
 def _check_second_order(

@@ -207,6 +207,22 @@ def tuned_label(label: str) -> str:
     return label + TUNED
 
 
+class Wrap(Table):
+    """An optimizer around another one; its other keys are its options."""
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: str = Field(min_length=1, examples=['kind = "pytorch_optimizer:Lookahead"'])
+    """The class, as `module:Class`."""
+    extra: dict[str, Any] = Field(default_factory=dict)
+    """Options that its constructor takes only through `**kwargs`."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return its options as written in the file, without `extra`."""
+        return dict(self.model_extra or {})
+
+
 class Entry(Table):
     """One `[[optimizer]]`: its label, its kind, its budget if it differs from the study's; other keys are options.
 
@@ -249,6 +265,10 @@ class Entry(Table):
     create_graph: bool = Field(default=False, examples=["create_graph = true"])
     """Whether gradients are computed with `create_graph=True`, so that the optimizer can differentiate them, as AdaHessian
     and SophiaH do. An update then takes more time and memory."""
+    wraps: Annotated[tuple[Wrap, ...], Field(strict=False)] = Field(
+        default=(), examples=['wraps = [{ kind = "pytorch_optimizer:Lookahead", k = 5 }]']
+    )
+    """Optimizers around this one, from the innermost one, each with its kind and its options. See *Wrappers*."""
     extra: dict[str, Any] = Field(default_factory=dict, examples=["extra = { cautious = true }"])
     """Options that cannot be written as keys of the table: those that the optimizer's class takes only through `**kwargs`, and
     those with the name of a study key. Ravine cannot check their names."""

@@ -114,6 +114,7 @@ def trial_parameters(trial: Trial) -> dict[str, Any]:
     params = {**trial.hyperparameters, "optimizer": trial.label, "kind": trial.optimizer, "repeat": trial.repeat}
     params |= {key: value for key in names if (value := values.get(key)) is not None}
     params["compiled"] = trial.compiled or None
+    params["wraps"] = canonical(trial.wraps) if trial.wraps else None
     return {key: value for key, value in params.items() if value is not None}
 
 

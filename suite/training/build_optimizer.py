@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from suite import optimizers
+from suite.optimizers import wrappers
 from suite.optimizers.base import Rule
 from suite.optimizers.schedules import scheduler
 from suite.training.flat_parameters import flatten
@@ -25,7 +27,8 @@ def build_optimizer(
     """Return the optimizer of a trial and its scheduler, which is None for a constant learning rate.
 
     The parameters of an elementwise rule (`Rule.elementwise`) are moved into one flat tensor. The steps of a rule are compiled
-    if the trial says so, and can be captured on a GPU. Nothing of this is done for a trial with a closure or `create_graph`.
+    if the trial says so, and can be captured on a GPU. Nothing of this is done for a trial with `closure`, `create_graph` or
+    `wraps`.
 
     Args:
         trial: Optimizer, hyperparameters and schedule.
@@ -34,14 +37,23 @@ def build_optimizer(
         device: `cpu`, `cuda` or `cuda:N`.
     """
     kind: Any = optimizers.find_optimizer(trial.optimizer, folder)  # its signature is not that of Optimizer
-    is_plain = not (trial.closure or trial.create_graph)
+    is_plain = not (trial.closure or trial.create_graph or trial.wraps)
     is_flat = issubclass(kind, Rule) and kind.elementwise and is_plain
     parameters = flatten(network.parameters()) if is_flat else network.parameters()
     optimizer = kind(parameters, **optimizers.constructor_arguments(kind, trial.hyperparameters))
-    lr_scheduler = scheduler(trial.schedule, optimizer, trial.updates)
+    for number, wrapper in enumerate(trial.wraps):
+        cls = wrappers.find_wrapper(wrapper["kind"], folder)
+        passed = None if number else (kind, trial.hyperparameters)
+        optimizer = wrappers.wrap(cls, wrapper["hyperparameters"], network, partial(_identity, optimizer), passed)
+    scheduled = wrappers.scheduled(optimizer) if trial.schedule else optimizer
+    lr_scheduler = scheduler(trial.schedule, scheduled, trial.updates)
     if isinstance(optimizer, Rule) and is_plain:
         if trial.compiled:
             optimizer.compile()
         elif device != "cpu":
             optimizer.capturable()
     return optimizer, lr_scheduler
+
+
+def _identity(optimizer: Any, _: nn.Module) -> Any:
+    return optimizer

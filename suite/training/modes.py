@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
+from suite.optimizers import wrappers
+
 if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
@@ -31,8 +33,8 @@ class Modes:
     """
 
     def __init__(self, network: nn.Module, optimizer: Optimizer, average: AveragedWeights | None = None) -> None:
-        self._network, self._owner = network, average or optimizer
-        self._has_modes = all(callable(getattr(self._owner, name, None)) for name in ("train", "eval"))
+        self._network = network
+        self._methods = wrappers.modes(average or optimizer)
         self._mode: Literal["train", "eval"] | None = None
 
     def train(self) -> None:
@@ -46,7 +48,10 @@ class Modes:
         self._switch("eval")
 
     def _switch(self, mode: Literal["train", "eval"]) -> None:
-        if self._has_modes and mode != self._mode:
-            with torch.no_grad():
-                getattr(self._owner, mode)()
+        if self._methods and mode != self._mode:
+            owner, *names = self._methods
+            name = names[mode == "eval"]
+            if name == mode or self._mode or mode == "eval":  # Lookahead's backup is there only after an evaluation
+                with torch.no_grad():
+                    getattr(owner, name)()
         self._mode = mode

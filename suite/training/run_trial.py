@@ -17,6 +17,7 @@ from suite import optimizers, problems
 from suite.code_versions import code_versions
 from suite.data import datasets
 from suite.errors import UserError
+from suite.optimizers.wrappers import find_wrapper
 from suite.problems import Data
 from suite.problems.validation_split import validation_split
 from suite.records import Outcome, TrialResult
@@ -152,7 +153,9 @@ def check_code(trial: Trial, folder: Path | None) -> None:
         UserError: A file or a package has changed since the trial was planned, or cannot be imported.
     """
     problem, kind = problems.find_problem(trial.problem, folder), optimizers.find_optimizer(trial.optimizer, folder)
-    for spec, cls, planned in ((trial.problem, type(problem), trial.data), (trial.optimizer, kind, trial.code)):
+    used = [(trial.problem, type(problem), trial.data), (trial.optimizer, kind, trial.code)]
+    used += [(each["kind"], find_wrapper(each["kind"], folder), trial.code) for each in trial.wraps]
+    for spec, cls, planned in used:
         for name, version in code_versions(spec, folder, cls).items():
             if planned.get(name, version) != version:
                 raise UserError(name, "changed after the study was planned", "Run the same command again")

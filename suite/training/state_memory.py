@@ -31,7 +31,7 @@ def state_bytes_per_parameter(optimizer: Optimizer, network: nn.Module) -> float
             found[id(value)] = value
         elif id(value) not in visited:
             visited.add(id(value))
-            if isinstance(value, Optimizer):
+            if isinstance(value, Optimizer) or value is optimizer:
                 visit(vars(value))
             elif isinstance(value, Mapping):
                 for item in value.values():

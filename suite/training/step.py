@@ -69,7 +69,7 @@ class TrainingStep:
         self._batch_size = trial.train_examples if trial.batch_size == "full" else trial.batch_size
         # A `Rule` steps within the captured work, and writes in place. Another optimizer may replace parameters and
         # gradients by new tensors, or read numbers from Python: nothing is captured with it.
-        self.capturable = isinstance(optimizer, Rule) and not trial.closure and not trial.create_graph
+        self.capturable = isinstance(optimizer, Rule) and not (trial.closure or trial.create_graph)
         self._closure = ClosureStep(optimizer, network, from_gradients=from_gradients) if trial.closure else None
         self.evaluated = 0
         self._names = [name for name, _ in network.named_parameters()]

@@ -50,7 +50,7 @@ def write(
     document.add("title", f"{study.title}: default and tuned settings")
     for key, value in values.items():
         document.add(key, plain(value))
-    if study.folder and any(":" in spec for spec in (study.problem, *(entry.kind for entry in study.optimizer))):
+    if study.folder and any(":" in spec for spec in (study.problem, *_kinds(study))):
         document.add("modules", os.path.relpath(study.folder, folder.resolve()))
     entries = tomlkit.aot()
     for entry, search in zip(study.optimizer, searches, strict=True):
@@ -66,6 +66,11 @@ def write(
     new.write_text(tomlkit.dumps(document), encoding="utf-8")
     new.replace(path)
     return path
+
+
+def _kinds(study: Study) -> list[str]:
+    """Return the kinds of all optimizers and wrappers."""
+    return [kind for entry in study.optimizer for kind in (entry.kind, *(wrap.kind for wrap in entry.wraps))]
 
 
 def describe_setting(search: Search, best: Configuration | None) -> str:

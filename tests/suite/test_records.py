@@ -54,6 +54,7 @@ def test_the_label_is_not_part_of_the_identity():
         {"ema": 0.9},
         {"closure": True},
         {"create_graph": True},
+        {"wraps": [{"kind": "a:B", "hyperparameters": {"k": 5}}]},
         {"contract": TRAINING_VERSION + 1},
     ],
 )
