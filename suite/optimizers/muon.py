@@ -101,9 +101,9 @@ class Muon(Rule):
     schedule acts on both. The authors use AdamW for embeddings and for the output layer, too. These are matrices. Give them
     `adamw` with parameter groups.
 
-    With "original", equals torch's Muon with the same options, which refuses all parameters that are not matrices, and the
-    authors' code except for ε, which that adds to |u|. Both iterate in bfloat16, for the speed of a GPU. The default here is
-    float32, because a CPU without instructions for bfloat16 needs about a hundred times as long with it.
+    With ns_dtype = "bfloat16", equals torch's Muon with the same options, which refuses all parameters that are not matrices.
+    The authors' code differs in ε alone, which it adds to |u|. Both compute X in bfloat16, which is fast on a GPU. The default
+    here is float32, because a CPU without instructions for bfloat16 is many times slower with it (docs/sources.md).
 
     Args:
         params: Parameters, named parameters, or groups of them with their own options.
