@@ -11,6 +11,8 @@ from suite.errors import UserError
 from suite.optimizers import Adam
 from suite.problems import PROBLEMS, Data, resolve_options
 from suite.records import Outcome
+from suite.spec.parts import load_study_file
+from suite.spec.plan import plan
 from suite.training.run_trial import _load_data, run_trial, run_trials
 from suite.trials import Trial
 
@@ -172,3 +174,20 @@ def test_a_trial_has_the_same_bits_alone_and_packed(key, monkeypatch):
     assert [run.weights for run in alone] == [run.weights for run in packed]
     assert alone[0].weights != alone[1].weights
     assert alone[0].points == packed[0].points
+
+
+def test_the_study_has_every_tiny_rung_at_five_learning_rates():
+    """Each problem of two sizes but CIFAR-10 is a part, with five learning rates a decade apart for both optimizers."""
+    parts = load_study_file("ladder").parts
+    assert {part.problem for part in parts} == {*RUNGS, "noisy_quadratic"} - {"cifar10_resnet"}
+    for part in parts:
+        trials, rates = plan(part), {}
+        for trial in trials:
+            assert trial.problem_options["size"] == "tiny"
+            rates.setdefault(trial.optimizer, set()).add(trial.hyperparameters["lr"])
+        assert set(rates) == {"adamw", "momentum"}
+        for values in rates.values():
+            logs = sorted(map(math.log10, values))
+            assert [b - a for a, b in itertools.pairwise(logs)] == pytest.approx([1] * 4)
+        assert len(trials) == 3 * 10
+        assert part.score == f"test/{PROBLEMS[part.problem].metrics[-1]}"
