@@ -176,6 +176,28 @@ def test_a_trial_has_the_same_bits_alone_and_packed(key, monkeypatch):
     assert alone[0].points == packed[0].points
 
 
+@pytest.mark.parametrize("key", ["text_gpt", "text_lstm", "fashion_mnist_autoencoder", "modular_addition"])
+def test_a_slow_trial_is_not_stalled(key, monkeypatch):
+    """A trial whose loss is above the chance loss after 210 updates ends ok, because it may still be falling."""
+    inputs, targets = _batch(key, 210)
+    monkeypatch.setattr(type(PROBLEMS[key]), "load", lambda *_: Data(inputs, targets, inputs[:2], targets[:2]))
+    trial = Trial(
+        label="a",
+        problem=key,
+        optimizer="sgd",
+        hyperparameters={"lr": 1e-9},
+        batch_size=1,
+        epochs=1,
+        train_examples=210,
+        repeat=0,
+    )
+    _load_data.cache_clear()
+    run = run_trial(trial)
+    _load_data.cache_clear()
+    assert run.outcome is Outcome.OK, run.reason
+    assert next(p.value for p in run.points if p.metric == "train/loss") > 0.99 * PROBLEMS[key].chance_loss
+
+
 def test_the_study_has_every_tiny_rung_at_five_learning_rates():
     """Each problem of two sizes but CIFAR-10 is a part, with five learning rates a decade apart for both optimizers."""
     parts = load_study_file("ladder").parts
