@@ -1,7 +1,8 @@
 """Two updates of each optimizer that is not Ravine's own, on the network of the study, before anything runs.
 
 Some optimizers cannot train every network. Muon requires matrices, SparseAdam sparse gradients. The probe refuses them with the
-message of the class itself. It runs on the CPU in a process of its own.
+message of the class itself. Some ignore a schedule of the learning rate, such as Rprop. The probe refuses this, too. It runs on
+the CPU in a process of its own.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def is_probed(trial: Trial) -> bool:
 
 
 def probe_errors(planned: Iterable[tuple[Study, Iterable[Trial]]], device: str) -> list[UserError]:
-    """Return an error for each entry whose optimizer cannot train the network of its study.
+    """Return an error for each entry whose optimizer cannot train the network of its study, or ignores its schedule.
 
     Equal optimizers with equal options are probed once for each network. If Ravine's SGD fails on the network, too, the
     optimizer is not the cause, and there is no error.
@@ -49,11 +50,16 @@ def probe_errors(planned: Iterable[tuple[Study, Iterable[Trial]]], device: str) 
     references = {key: (_reference(probes[key][0]), probes[key][1]) for key in failures}
     excused = _failures(references, "cpu")
     hints = _hints({key: probes[key] for key in failures if key not in excused})
-    return [
-        _error(study, trial, failures[_key(trial)], hints.get(_key(trial), ""))
-        for study, trial in entries.values()
-        if _key(trial) in failures and _key(trial) not in excused
-    ]
+    scheduled = {key: probe for key, probe in probes.items() if probe[0].schedule and key not in failures}
+    ignored = _ignored_schedules(scheduled)
+    errors = list[UserError]()
+    for study, trial in entries.values():
+        key = _key(trial)
+        if key in failures and key not in excused:
+            errors.append(_error(study, trial, failures[key], hints.get(key, "")))
+        elif key in ignored:
+            errors.append(_schedule_error(study, trial))
+    return errors
 
 
 def _failures(probes: Mapping[str, tuple[Trial, Path | None]], device: str) -> dict[str, str]:
@@ -84,6 +90,20 @@ def _takes_loss(trial: Trial, folder: Path | None) -> bool:
     return bool(getattr(find_optimizer(trial.optimizer, folder), "requires_loss_fn", False))
 
 
+def _ignored_schedules(probes: Mapping[str, tuple[Trial, Path | None]]) -> set[str]:
+    """Return the keys of the trials whose optimizer ignores the learning rate of a schedule."""
+    if not probes:
+        return set()
+    results = call_in_process(_ignores_schedule, probes.values(), "cpu")
+    return {key for key, result in zip(probes, results, strict=True) if result is True}
+
+
+def _ignores_schedule(trial: Trial, folder: Path | None) -> bool:
+    from suite.training.run_trial import ignores_schedule
+
+    return ignores_schedule(trial, folder)
+
+
 def _probe(trial: Trial, folder: Path | None, device: str) -> str:
     from suite.training.run_trial import probe
 
@@ -103,7 +123,16 @@ def _reference(trial: Trial) -> Trial:
 
 
 def _error(study: Study, trial: Trial, reason: str, hint: str) -> UserError:
-    number = next(number for number, entry in enumerate(study.optimizer, 1) if entry.name == trial.label)
-    location = f'{study.place}: optimizer[{number}] ("{trial.label}").kind'
     problem = f"{trial.optimizer} cannot train the network of {trial.problem}: {reason.rstrip('.')}"
-    return UserError(location, problem, hint or "Use another optimizer, other options or another problem")
+    hint = hint or "Use another optimizer, other options or another problem"
+    return UserError(f"{_location(study, trial)}.kind", problem, hint)
+
+
+def _schedule_error(study: Study, trial: Trial) -> UserError:
+    problem = f"{trial.optimizer} ignores changes of its learning rate, so a schedule has no effect"
+    return UserError(f"{_location(study, trial)}.schedule", problem, "Remove the schedule, or use another optimizer")
+
+
+def _location(study: Study, trial: Trial) -> str:
+    number = next(number for number, entry in enumerate(study.optimizer, 1) if entry.name == trial.label)
+    return f'{study.place}: optimizer[{number}] ("{trial.label}")'

@@ -111,30 +111,55 @@ def probe(trial: Trial, folder: Path | None, device: str = "cpu") -> str:
         device: As for `run_trial`.
     """
     problem = problems.find_problem(trial.problem, folder)
-    size = max(problem.min_batch_size, 1 if trial.train_examples == 1 else 2)
-    changes: dict[str, Any] = {
-        "batch_size": size,
-        "train_examples": 2 * size,
-        "chunk": None,
-        "epochs": 1,
-        "epoch_updates": None,
-    }
-    short = replace(trial, **changes, evaluate_on="test", evaluate_examples=None, compiled=False)
-
-    def failure(load: Callable[[int], tuple[Tensor, Tensor]]) -> str:
-        def examples(_: Problem) -> Data:
-            inputs, targets = load(short.train_examples)
-            return Data(inputs, targets, inputs, targets).to(device)
-
-        with deterministic_mode(trial.precision):
-            run = InterleavedRun(_run(short, device, examples, folder, 1), _seeds(short), device)
-            (result,) = run_interleaved([run], 1)
-        return result.reason if result.outcome is Outcome.FAILED else ""
-
-    reason = failure(problem.synthetic_batch)
+    short = _short(trial, problem, epochs=1)
+    reason = _run_short(short, folder, device, problem.synthetic_batch).reason
     if reason and (data := _available_data(problem)):
-        reason = failure(lambda n: (data.train_inputs[:n], data.train_targets[:n]))
+        reason = _run_short(short, folder, device, lambda n: (data.train_inputs[:n], data.train_targets[:n])).reason
     return reason
+
+
+def ignores_schedule(trial: Trial, folder: Path | None) -> bool:
+    """Return whether the optimizer of a trial ignores a change of its learning rate after the first update.
+
+    Twelve updates with a falling learning rate then give the same weights as twelve with a constant one.
+
+    Args:
+        trial: A trial whose `probe` does not fail.
+        folder: As for `run_trial`.
+    """
+    problem = problems.find_problem(trial.problem, folder)
+    data = _available_data(problem)
+
+    def load(n: int) -> tuple[Tensor, Tensor]:
+        return (data.train_inputs[:n], data.train_targets[:n]) if data else problem.synthetic_batch(n)
+
+    short = _short(trial, problem, epochs=6)
+    falling = {"kind": "linear", "warmup": 0.0, "final": 0.0, "gamma": 0.1, "milestones": ()}
+    results = [_run_short(replace(short, schedule=schedule), folder, "cpu", load) for schedule in (None, falling)]
+    return len({result.weights for result in results}) == 1 and results[0].outcome is Outcome.OK
+
+
+def _short(trial: Trial, problem: Problem, epochs: int) -> Trial:
+    """Return a trial with a number of epochs of two updates, a few examples each."""
+    size = max(problem.min_batch_size, 1 if trial.train_examples == 1 else 2)
+    changes: dict[str, Any] = {"batch_size": size, "train_examples": 2 * size, "chunk": None, "epoch_updates": None}
+    rest: dict[str, Any] = {"evaluate_on": "test", "evaluate_examples": None, "compiled": False, "eval_every": epochs}
+    return replace(trial, epochs=epochs, **changes, **rest)
+
+
+def _run_short(
+    trial: Trial, folder: Path | None, device: str, load: Callable[[int], tuple[Tensor, Tensor]]
+) -> TrialResult:
+    """Run a short trial on n examples, which `load` returns; its reason is empty unless it failed."""
+
+    def examples(_: Problem) -> Data:
+        inputs, targets = load(trial.train_examples)
+        return Data(inputs, targets, inputs, targets).to(device)
+
+    with deterministic_mode(trial.precision):
+        run = InterleavedRun(_run(trial, device, examples, folder, 1), _seeds(trial), device)
+        (result,) = run_interleaved([run], 1)
+    return result if result.outcome is Outcome.FAILED else replace(result, reason="")
 
 
 def _available_data(problem: Problem) -> Data | None:

@@ -44,6 +44,14 @@ class Curved(torch.optim.SGD):
         parameters = [p for p in self.param_groups[0]["params"] if p.grad is not None]
         torch.autograd.grad([p.grad.sum() for p in parameters], parameters)
         return super().step()
+
+class Outer(torch.optim.Optimizer):
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, {"lr": lr})
+        self.inner = torch.optim.SGD([p for group in self.param_groups for p in group["params"]], lr)
+
+    def step(self, closure=None):
+        return self.inner.step()
 """
 
 
@@ -112,13 +120,25 @@ def test_what_fails_on_synthetic_examples_is_tried_on_real_ones(study, monkeypat
     assert probe(trial, path.parent).startswith("ValueError: a gradient is zero (own.py, step, line")
 
 
+def test_an_optimizer_that_ignores_its_schedule_is_refused(study, in_this_process, wording):
+    """Rprop and an outer optimizer with groups of its own ignore it; without a schedule, or with SGD, nothing is refused."""
+    cosine = 'schedule = { kind = "cosine" }'
+    entries = [_entry("Rprop", "torch.optim:Rprop", cosine), _entry("outer", "own:Outer", cosine)]
+    extra = GOOD + _entry("free", "torch.optim:Rprop") + "".join(entries)
+    loaded = load_study(study(extra))
+    first, second = step_probe.probe_errors([(loaded, plan(loaded))], "cpu")
+    wording(first)
+    assert '("outer").schedule' in str(second)
+
+
 def test_equal_probes_run_once(study, in_this_process):
     """Ravine's own kinds are not probed; equal options on one network are probed once, others each."""
     extra = GOOD + _entry("again", "torch.optim:AdamW") + _entry("other", "torch.optim:AdamW", "lr = 0.1")
     loaded = load_study(study(extra))
     assert step_probe.probe_errors([(loaded, plan(loaded)), (loaded, plan(loaded))], "cpu") == []
     probed = [(trial.optimizer, trial.hyperparameters["lr"]) for trial, *_ in in_this_process]
-    assert probed == [("torch.optim:AdamW", 0.001), ("torch.optim:SGD", 0.001), ("torch.optim:AdamW", 0.1)]
+    scheduled = [("torch.optim:SGD", 0.001)]
+    assert probed == [("torch.optim:AdamW", 0.001), *scheduled, ("torch.optim:AdamW", 0.1), *scheduled]
 
 
 def test_a_hint_names_the_key_that_an_optimizer_needs(study, in_this_process, wording):
