@@ -14,6 +14,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import importlib
+import inspect
 import json
 import multiprocessing
 import os
@@ -25,7 +26,7 @@ import traceback
 import warnings
 from collections import Counter
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -82,6 +83,8 @@ class Setting:
         extra: Keyword arguments that only its `**kwargs` takes.
         closure: Whether its step takes a closure.
         create_graph: Whether it differentiates the gradients.
+        inner: The kind of the optimizer that a wrapper gets. Its options are `inner_options`.
+        inner_options: Keyword arguments of the constructor of the inner optimizer.
         after_gradients: Whether its step with a closure starts from the gradients of an evaluation before it, as SAM does.
     """
 
@@ -89,10 +92,20 @@ class Setting:
     extra: dict[str, object] = field(default_factory=dict)
     closure: bool = False
     create_graph: bool = False
+    inner: str = ""
+    inner_options: dict[str, object] = field(default_factory=dict)
     after_gradients: bool = False
 
+    def entry(self, kind: str) -> list[str]:
+        """Return the lines of an entry of a study file that name its optimizer."""
+        if not self.inner:
+            return [f'kind = "{kind}"', *self.lines()]
+        options = "".join(f", {name} = {format_value(value)}" for name, value in self.options.items())
+        inner = replace(self, options=self.inner_options)
+        return [f'kind = "{self.inner}"', f'wraps = [{{ kind = "{kind}"{options} }}]', *inner.lines()]
+
     def lines(self) -> list[str]:
-        """Return the lines of a study file."""
+        """Return the lines of its options."""
         lines = [f"{name} = {format_value(value)}" for name, value in self.options.items()]
         if self.extra:
             extra = ", ".join(f"{name} = {format_value(value)}" for name, value in self.extra.items())
@@ -102,12 +115,29 @@ class Setting:
 
 DEFAULTS = Setting()
 SETTINGS = {
+    "torch.optim:LBFGS": Setting(closure=True),
+    "pytorch_optimizer:AdaHessian": Setting(create_graph=True),
+    "pytorch_optimizer:AliG": Setting(closure=True),
+    "pytorch_optimizer:BSAM": Setting({"num_data": EXAMPLES}, closure=True, after_gradients=True),
+    "pytorch_optimizer:LBFGS": Setting(closure=True),
+    "pytorch_optimizer:Ranger21": Setting({"num_iterations": 16}),
+    "pytorch_optimizer:SophiaH": Setting(create_graph=True),
+    **{
+        f"pytorch_optimizer:{name}": Setting(inner="torch.optim:SGD", inner_options={"lr": 0.1, "momentum": 0.9})
+        for name in ("Lookahead", "OrthoGrad", "ScheduleFreeWrapper", "TRAC")
+    },
+    **{
+        f"pytorch_optimizer:{name}": Setting(
+            inner="torch.optim:SGD", inner_options={"lr": 0.1}, closure=True, after_gradients=True
+        )
+        for name in ("FriendlySAM", "LookSAM", "SAM")
+    },
+    "pytorch_optimizer:WSAM": Setting(inner="torch.optim:SGD", inner_options={"lr": 0.1}, closure=True),
+    **{f"schedulefree:{name}ScheduleFreeClosure": Setting(closure=True) for name in ("AdamW", "RAdam", "SGD")},
     **{f"optimi:{name}": Setting({"lr": 1e-3}) for name in ("Adam", "AdamW", "Adan", "RAdam", "Ranger")},
     "optimi:Lion": Setting({"lr": 1e-4}),
     "optimi:SGD": Setting({"lr": 1e-2}),
     "optimi:StableAdamW": Setting({"lr": 1e-3, "triton": False}),
-    "pytorch_optimizer:BSAM": Setting({"num_data": EXAMPLES}),
-    "pytorch_optimizer:Ranger21": Setting({"num_iterations": 16}),
 }
 _WRAPPER = "wraps another optimizer, which it requires as an object"
 _MODEL = "requires the network itself instead of its parameters"
@@ -186,11 +216,11 @@ def measure(kind: str, setting: Setting, folder: Path) -> Result:
     """
     (folder / PROBLEM.name).write_bytes(PROBLEM.read_bytes())
     path = folder / "study.toml"
-    entry = ["[[optimizer]]", 'name = "it"', f'kind = "{kind}"', *setting.lines()]
+    entry = ["[[optimizer]]", 'name = "it"', *setting.entry(kind)]
     path.write_text("\n".join([STUDY, *entry, ""]), encoding="utf-8")
     plain: PlainRun | None = None
     try:
-        plain = plain_run(find_optimizer(kind, folder), setting)
+        plain = plain_run(find_optimizer(kind, folder), setting, folder)
         error = ""
     except Exception as raised:  # noqa: BLE001 (other people's code)
         error = " ".join(f"{type(raised).__name__}: {raised}".split())
@@ -246,7 +276,7 @@ def _reason(kind: str, line: object) -> str:
     return problem if key == "kind" else f"{key}: {problem}"
 
 
-def plain_run(cls: type[torch.optim.Optimizer], setting: Setting) -> PlainRun:
+def plain_run(cls: type[torch.optim.Optimizer], setting: Setting, folder: Path) -> PlainRun:
     """Train in a plain loop; of Ravine it has the problem, the seeds, the number of threads and the digest of weights."""
     from digits_cnn import DIGITS_CNN as problem  # noqa: N811
 
@@ -262,21 +292,38 @@ def plain_run(cls: type[torch.optim.Optimizer], setting: Setting) -> PlainRun:
         np.random.set_state(np.random.RandomState(bits).get_state())  # noqa: NPY002
         order = torch.Generator().manual_seed(seeds["order"])
         initial, losses, test_losses = copy.deepcopy(network), [], []
-        optimizer = cls(network.parameters(), **setting.options, **setting.extra)
-        for _ in range(EPOCHS):
+        optimizer = _construct(cls, setting, network, folder)
+        for epoch in range(EPOCHS):
             network.train()
-            if hasattr(optimizer, "eval"):
-                optimizer.train()
+            _call_one(optimizer, "train", *(["clear_and_load_backup"] if epoch else []))
             for batch in torch.randperm(EXAMPLES, generator=order).split(BATCH_SIZE):
                 evaluate = partial(_loss, problem, network, data.train_inputs[batch], data.train_targets[batch])
                 losses.append(_plain_update(optimizer, network, setting, evaluate))
             network.eval()
-            if hasattr(optimizer, "eval"):
-                optimizer.eval()
+            _call_one(optimizer, "eval", "backup_and_load_cache")
             with torch.no_grad():
                 test_losses.append(_loss(problem, network, data.test_inputs, data.test_targets).item())
     has_trained = not all(map(torch.equal, initial.parameters(), network.parameters()))
     return PlainRun(losses, test_losses, digest(network), has_trained)
+
+
+def _construct(cls, setting, network, folder):
+    """Return an optimizer, or a wrapper around an object or with the class of its inner optimizer, as its authors show it."""
+    if not setting.inner:
+        return cls(network.parameters(), **setting.options, **setting.extra)
+    inner = find_optimizer(setting.inner, folder)
+    if "base_optimizer" not in inspect.signature(cls).parameters:
+        return cls(inner(network.parameters(), **setting.inner_options), **setting.options)
+    model = {"model": network} if "model" in inspect.signature(cls).parameters else {}
+    return cls(params=network.parameters(), base_optimizer=inner, **model, **setting.options, **setting.inner_options)
+
+
+def _call_one(optimizer, *names):
+    """Call the first of the methods that an optimizer has, if any: those of its modes, or of Lookahead's slow weights."""
+    for name in names:
+        if hasattr(optimizer, name):
+            getattr(optimizer, name)()
+            return
 
 
 def _loss(problem, network, inputs, targets):
@@ -290,8 +337,10 @@ def _plain_update(optimizer, network, setting, evaluate) -> float:
     def closure() -> torch.Tensor:
         buffers = [buffer.clone() for buffer in network.buffers()]
         optimizer.zero_grad()
-        loss = evaluate()
-        loss.backward(create_graph=setting.create_graph)
+        with torch.enable_grad(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Using backward\\(\\) with create_graph=True")
+            loss = evaluate()
+            loss.backward(create_graph=setting.create_graph)
         if losses:
             with torch.no_grad():
                 for buffer, value in zip(network.buffers(), buffers, strict=True):
@@ -407,7 +456,8 @@ def classes(results: list[Result]) -> str:
         others = [kind for kind in same.get(result.weights, []) if kind != result.kind]
         remarks = [result.reason.splitlines()[-1]] if result.reason else []
         remarks += [f"the same weights as {', '.join(f'`{kind}`' for kind in others)}"] if others else []
-        options = "; ".join(f"`{line}`" for line in SETTINGS.get(result.kind, DEFAULTS).lines())
+        entry = SETTINGS.get(result.kind, DEFAULTS).entry(result.kind)
+        options = "; ".join(f"`{line}`" for line in entry if line != f'kind = "{result.kind}"')
         rows.append([f"`{result.kind}`", result.verdict, options, "; ".join(remarks)])
     rows += [[f"`{kind}`", "not measured", "", reason] for kind, reason in NOT_MEASURED.items()]
     lines = [head, ["---"] * len(head), *([cell.replace("|", r"\|") for cell in row] for row in rows)]

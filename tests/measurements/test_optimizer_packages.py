@@ -14,7 +14,6 @@ from suite.training.modes import Modes
 
 TORCH = optimizer_packages.exported("torch.optim")
 REFUSED = {
-    "torch.optim:LBFGS": "LBFGS evaluates the loss several times",
     "torch.optim:Muon": "ValueError: Muon only supports 2D parameters",
     "torch.optim:SparseAdam": "RuntimeError: SparseAdam does not support dense gradients",
 }
@@ -49,6 +48,23 @@ class Late(torch.optim.SGD):
 class Fast(torch.optim.SGD):
     def __init__(self, params):
         super().__init__(params, lr=1e30)
+
+class Curved(torch.optim.SGD):
+    def step(self, closure=None):
+        params = self.param_groups[0]["params"]
+        total = sum((p.grad**2).sum() for p in params)
+        with torch.no_grad():
+            for p, slope in zip(params, torch.autograd.grad(total, params)):
+                p -= 0.01 * (p.grad + slope)
+
+class Often(torch.optim.Optimizer):
+    def __init__(self, optimizer, times=2):
+        super().__init__(optimizer.param_groups, {})
+        self.optimizer, self.times = optimizer, times
+
+    def step(self, closure=None):
+        for _ in range(self.times):
+            self.optimizer.step()
 
 class Strict(torch.optim.SGD):
     def __init__(self, params, lr, momentum):
@@ -91,6 +107,29 @@ def test_wrong_modes_are_different(tmp_path, monkeypatch):
 def test_a_class_that_draws_from_numpy_is_equal(own):
     """Both runs have the same seeds of NumPy's global generator."""
     assert own("Noisy").verdict == "equal"
+
+
+def test_a_class_that_differentiates_the_gradients(tmp_path):
+    """It is equal with `create_graph`, and refused without it."""
+    (tmp_path / "own.py").write_text(OWN, encoding="utf-8")
+    assert measure("own:Curved", Setting(create_graph=True), tmp_path).verdict == "equal"
+    assert measure("own:Curved", Setting(), tmp_path).reason.startswith(
+        "RuntimeError: element 0 of tensors does not require"
+    )
+
+
+def test_a_wrapper_is_measured_around_an_optimizer(tmp_path):
+    """Its entry has the inner optimizer with its options; other options of the wrapper give other weights in both runs."""
+    (tmp_path / "own.py").write_text(OWN, encoding="utf-8")
+    settings = [Setting({"times": times}, inner="torch.optim:SGD", inner_options={"lr": 0.1}) for times in (2, 3)]
+    assert settings[1].entry("own:Often") == [
+        'kind = "torch.optim:SGD"',
+        'wraps = [{ kind = "own:Often", times = 3 }]',
+        "lr = 0.1",
+    ]
+    first, second = (measure("own:Often", setting, tmp_path) for setting in settings)
+    assert (first.verdict, second.verdict) == ("equal", "equal")
+    assert first.weights != second.weights
 
 
 def test_what_does_not_train_is_not_equal(own):
@@ -166,7 +205,7 @@ def test_a_second_call_measures_what_is_missing(here, monkeypatch):
     assert measured == [["torch.optim:SGD"], [kind for kind in TORCH if kind != "torch.optim:SGD"], []]
     lines = optimizer_packages.DOCUMENT.read_text(encoding="utf-8").splitlines()
     assert (
-        f"| torch {torch.__version__.partition('+')[0]} | {len(TORCH)} | {len(TORCH) - 3} | 3 | 0 | 0 | 0 | 0 |"
+        f"| torch {torch.__version__.partition('+')[0]} | {len(TORCH)} | {len(TORCH) - 2} | 2 | 0 | 0 | 0 | 0 |"
         in lines
     )
     assert f"| `{TORCH[0]}` | equal |  | no \\| yes; the same weights as `{TORCH[1]}` |" in lines
