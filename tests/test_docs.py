@@ -128,7 +128,7 @@ def test_every_other_shipped_study_runs(status, name, monkeypatch, request):
     if name == "ladder":
         request.getfixturevalue("jargon")
         monkeypatch.delenv("RAVINE_DATA")  # the two data sets may be in different folders
-    one = {"paper_25_epochs": "nag_paper", "ladder": "adamw"}.get(name, "adam")
+    one = {"paper_25_epochs": "nag_paper", "ladder": "AdamW 0.001"}.get(name, "adam")
     optimizers = [] if name == "batch_size" else ["--optimizer", one]
     small = SMALL[:4] if name == "surfaces" else SMALL  # it has one example
     assert status("run", name, *small, *optimizers) == 0
