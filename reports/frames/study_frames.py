@@ -103,7 +103,8 @@ class Frames:
     Attributes:
         trials: A row per planned trial, in the order of the plan: `label`, `kind`, `repeat`, `trial_id`, `outcome`
             (`missing` without a record), `reason`, `started`, `epochs`, `batch_size`, `train_examples`, `examples_per_second`,
-            `train_seconds`, `total_seconds`, `seconds_per_update` (of complete trials), `state_bytes` (of the optimizer, per
+            `train_seconds`, `total_seconds`, `evaluations` (per training example),
+            `seconds_per_update` (of complete trials), `state_bytes` (of the optimizer, per
             parameter), `weights`, `hyperparameters`, `problem_options`, `random_stream_key`, and the keys of `ENVIRONMENT`.
         points: A row per measured value: `label`, `repeat`, `outcome`, `trial_id`, `metric`, `epoch`, `step`, `value`.
             The points of a trial that two labels share are under both labels.
@@ -357,6 +358,7 @@ def _row(trial: Trial, record: TrialRecord | None) -> dict[str, Any]:
         "state_bytes": float("nan")
         if record is None or record.timing.state_bytes is None
         else record.timing.state_bytes,
+        "evaluations": record.timing.evaluations if record else float("nan"),
         "weights": record.weights if record else "",
         "hyperparameters": dict(trial.hyperparameters),
         "problem_options": dict(trial.problem_options),

@@ -308,7 +308,22 @@ def table_notes(frames: Frames, estimates: pd.DataFrame, score: str) -> tuple[st
         ]
         if estimates["examples_per_second"].notna().any():
             notes.append(f"Examples/s: median over completed repeats, training only.{shared_device_note(frames)}")
+        notes.append(evaluations_note(frames.trials))
     return tuple(note for note in (*notes, environment_line(frames)) if note)
+
+
+def evaluations_note(trials: pd.DataFrame) -> str:
+    """Return which optimizers evaluated the loss more than once for each training example; empty if none did."""
+    ok = trials[trials["outcome"] == "ok"]
+    groups = ok.groupby("label", sort=False)["evaluations"]
+    parts = [f"{label} {values.mean():.3g} times (n = {len(values)})" for label, values in groups if (values > 1).any()]
+    if not parts:
+        return ""
+    return (
+        "The optimizers differ in the evaluations of the loss and its gradient. For each training example it was evaluated by "
+        f"{', '.join(parts)}, means over completed repeats, and once by every other optimizer. Examples/s counts each training "
+        "example once."
+    )
 
 
 def shared_device_note(frames: Frames) -> str:

@@ -259,6 +259,8 @@ class Store:
             if not trial.imported:
                 speed = _finite(result.timing.examples_per_second)
                 metrics.append(Metric("speed/examples_per_second", speed, started, 0))
+                if result.timing.evaluations != 1:
+                    metrics.append(Metric("speed/evaluations_per_example", result.timing.evaluations, started, 0))
                 if result.timing.state_bytes is not None:
                     metrics.append(Metric("memory/state_bytes_per_parameter", result.timing.state_bytes, started, 0))
             params = [Param(key, str(value)) for key, value in tags.trial_parameters(trial).items()]

@@ -59,6 +59,7 @@ def test_the_environment_of_a_record_is_in_its_row(sample) -> None:
     assert row["examples_per_second"] == 250.0  # 1000 examples in 4 seconds
     assert row["seconds_per_update"] == 4.0 / trials[0].updates
     assert np.isnan(row["state_bytes"])  # as in records of older versions
+    assert row["evaluations"] == 1
     store.add(trials[0], timing=sample.Timing(4.0, 0, 5.0, 1000, state_bytes=8.0))
     assert load(store, trials).trials.iloc[0]["state_bytes"] == 8.0
 

@@ -222,3 +222,22 @@ def test_imported_results_are_not_said_to_be_paired(imported, wording) -> None:
     texts = notes.caution(imported=imported), notes.variation_note(imported=imported)
     assert ["seed" in text for text in texts] == [not imported] * 2
     wording("\n".join(texts))
+
+
+def test_more_evaluations_than_one_are_named(sample):
+    """The note has the mean over completed repeats of each optimizer that evaluated the loss more than once."""
+    study = sample.study(("SAM", "LBFGS", "SGD"), repeats=2, epochs=1)
+    trials = sample.plan(study, apart=True)
+    store = sample.Store()
+    assert notes.evaluations_note(load(store, trials).trials) == ""
+    evaluations = {"SAM": (2.0, 2.0), "LBFGS": (3.0, 4.5), "SGD": (1.0, 1.0)}
+    for trial in trials:
+        timing = sample.Timing(4.0, 0, 5.0, 1000, evaluations=evaluations[trial.label][trial.repeat])
+        store.add(trial, [Point(ACCURACY, 1, 1, 0.9)], timing=timing)
+    frames = load(store, trials)
+    note = notes.evaluations_note(frames.trials)
+    assert (
+        "evaluated by SAM 2 times (n = 2), LBFGS 3.75 times (n = 2), means over completed repeats, and once by" in note
+    )
+    estimates = by_label(frames, final(frames, [ACCURACY]), [ACCURACY], ACCURACY)
+    assert note in notes.table_notes(frames, estimates, ACCURACY)

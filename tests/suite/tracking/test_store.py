@@ -42,7 +42,7 @@ def _result(trial, outcome=Outcome.OK, points=None, **changes):
 def test_a_record_is_read_back_exactly(store, study):
     """Outcome, description, weights, times and environment are bit-for-bit identical."""
     trial = plan(study)[1]
-    result = _result(trial, timing=Timing(0.1 + 0.2, 1 / 3, 2 / 3, 7, state_bytes=8 / 3))
+    result = _result(trial, timing=Timing(0.1 + 0.2, 1 / 3, 2 / 3, 7, state_bytes=8 / 3, evaluations=2.5))
     store.write(study, result)
     record = store.records([trial.id])[trial.id]
     assert record.trial.id == trial.id
@@ -51,6 +51,7 @@ def test_a_record_is_read_back_exactly(store, study):
     assert dict(record.environment) == result.environment
     (run,) = store._runs(f"tags.`ravine.trial` = '{trial.id}'")
     assert run.data.metrics["memory/state_bytes_per_parameter"] == 8 / 3
+    assert run.data.metrics["speed/evaluations_per_example"] == 2.5
 
 
 def test_a_record_without_the_size_of_the_state(store, study):
@@ -59,6 +60,7 @@ def test_a_record_without_the_size_of_the_state(store, study):
     store.write(study, _result(trial))
     (run,) = store._runs(f"tags.`ravine.trial` = '{trial.id}'")
     assert "memory/state_bytes_per_parameter" not in run.data.metrics
+    assert "speed/evaluations_per_example" not in run.data.metrics
     assert "state_bytes" not in run.data.tags["ravine.timing"]
     assert store.records([trial.id])[trial.id].timing.state_bytes is None
 

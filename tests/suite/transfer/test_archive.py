@@ -44,7 +44,7 @@ def _result(trial, outcome=Outcome.OK, **changes):
     values = {
         "points": _points(trial),
         "weights": hashlib.sha256(trial.id.encode()).hexdigest(),
-        "timing": Timing(0.1 + 0.2, 1 / 3, 2 / 3, 7, state_bytes=8 / 3),
+        "timing": Timing(0.1 + 0.2, 1 / 3, 2 / 3, 7, state_bytes=8 / 3, evaluations=2.5),
         "environment": {"device": "cpu", "device_name": "A CPU", "torch": "2"},
         "started": 1700000000.123,
     }
@@ -210,7 +210,9 @@ def test_a_merge_records_only_what_is_missing(exported, other, study):
     ids = [trial.id for trial in plan(study)]
     records = other.records(ids)
     assert {key: r.weights for key, r in records.items()} == {key: r.weights for key, r in read.records_by_id.items()}
-    assert {r.timing for r in records.values()} == {Timing(0.1 + 0.2, 1 / 3, 2 / 3, 7, state_bytes=8 / 3)}
+    assert {r.timing for r in records.values()} == {
+        Timing(0.1 + 0.2, 1 / 3, 2 / 3, 7, state_bytes=8 / 3, evaluations=2.5)
+    }
     assert {r.environment["device_name"] for r in records.values()} == {"A CPU"}
     from mlflow import MlflowClient
 
