@@ -79,9 +79,22 @@ def show_plan(study: Study, trials: tuple[Trial, ...], store: Store | None, targ
     state = {trial.id: done[trial.id].outcome.value if trial.id in done else "missing" for trial in trials}
     rows = [[trial.name, trial.id, state[trial.id], format_duration(seconds[trial.id])] for trial in trials]
     console.table(["trial", "id", "state", "expected time"], rows)
+    _show_groups(study, trials)
     workers = target.workers  # read once: nodes may join a cluster meanwhile
     left = format_duration(sum(seconds[trial.id] for trial in todo) / workers)
     print(f"{len(todo)} of {len(trials)} trials to run on {workers} x {target.device}: about {left} (from {source}).")
+
+
+def _show_groups(study: Study, trials: Iterable[Trial]) -> None:
+    """Print the parameters of each group of each optimizer that has groups."""
+    from suite import problems
+    from suite.spec.parameter_groups import describe_groups
+
+    problem = problems.find_problem(study.problem, study.folder)
+    grouped = {trial.label: trial for trial in trials if trial.groups}
+    rows = [[label, *row] for label, trial in grouped.items() for row in describe_groups(trial, problem)]
+    if rows:
+        console.table(["optimizer", "group", "setting", "tensors", "values", "parameters"], rows)
 
 
 def show_searches(study: Study, searches: tuple[Search, ...], store: Store | None, target: ExecutionTarget) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -22,6 +22,7 @@ STORED_NAMES = {"eval_every": "test_every"}
 NEWER_FIELDS: dict[str, Any] = {
     "evaluate_examples": None,
     "code": {},
+    "groups": [],
     "epoch_updates": None,
     "clip": None,
     "label_smoothing": 0.0,
@@ -48,6 +49,9 @@ class Trial:
     Attributes:
         label: The optimizer's name in tables and figures.
         hyperparameters: Every option of the optimizer's constructor, defaults included.
+        groups: The parameter groups: their selectors `roles`, `names` and `ndim` (`suite.problems.parameter_roles.select`), and
+            their `hyperparameters`. A group with a `kind` has another optimizer with all its options, and `code` as the trial.
+            Another group has the options that differ from `hyperparameters`. `suite.spec.parameter_groups` writes them.
         batch_size: Examples for each update; with `"full"` an epoch is one update.
         epochs: Passes through the training examples; with `train_examples` the budget.
         train_examples: The trial uses the first N training examples.
@@ -86,6 +90,7 @@ class Trial:
     problem_options: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, str] = field(default_factory=dict)
     code: Mapping[str, str] = field(default_factory=dict)
+    groups: tuple[Mapping[str, Any], ...] = ()
     epoch_updates: int | None = None
     clip: float | None = None
     label_smoothing: float = 0.0
@@ -110,6 +115,33 @@ class Trial:
     def id(self) -> str:
         """Return the first 16 hexadecimal digits of the SHA-256 of the canonical description."""
         return hashlib.sha256(canonical(self.description()).encode()).hexdigest()[:16]
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Return the kinds of all optimizers of the trial: its own, then those of groups."""
+        return (self.optimizer, *(group["kind"] for group in self.groups if "kind" in group))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Return all hyperparameters; those of groups, which are counted from 1, have names such as `group.1.lr`."""
+        groups = {
+            f"group.{number}.{name}": value
+            for number, group in enumerate(self.groups, 1)
+            for name, value in group["hyperparameters"].items()
+        }
+        return {**self.hyperparameters, **groups}
+
+    def with_settings(self, settings: Mapping[str, Any]) -> Trial:
+        """Return the trial with other values of its `settings`."""
+        groups = (
+            {
+                **group,
+                "hyperparameters": {name: settings[f"group.{number}.{name}"] for name in group["hyperparameters"]},
+            }
+            for number, group in enumerate(self.groups, 1)
+        )
+        hyperparameters = {name: settings[name] for name in self.hyperparameters}
+        return replace(self, hyperparameters=hyperparameters, groups=tuple(groups))
 
     @property
     def name(self) -> str:

@@ -111,12 +111,22 @@ def test_the_users_optimizer_and_problem_of_contributing_run(status, here):
     for block in _blocks("CONTRIBUTING.md", "python"):
         (here / block.partition("\n")[0].removeprefix("# ")).write_text(block, encoding="utf-8")
     page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    kind = re.search(r'kind = "(\w+:\w+)"', page).group(0)
+    (entry,) = _blocks("CONTRIBUTING.md", "toml")
     problem = re.search(r'problem = "(\w+:\w+)"', page).group(0)
-    study = f'title = "t"\n{problem}\nrepeats = 1\nepochs = 2\nbatch_size = 64\n[[optimizer]]\nname = "Signs"\n{kind}\n'
+    study = f'title = "t"\n{problem}\nrepeats = 1\nepochs = 2\nbatch_size = 64\n{entry}'
     (here / "own.toml").write_text(study, encoding="utf-8")
     assert status("run", "own.toml") == 0
     assert (here / "out/reports/own/index.html").is_file()
+
+
+def test_the_parameter_groups_of_the_page_on_study_files_run(status, here):
+    """Muon with AdamW, as the page shows it, trains a network with biases and an output."""
+    entry, *_ = _blocks("docs/study_files.md", "toml")
+    text = f'title = "t"\nproblem = "digits_mlp"\nrepeats = 1\nepochs = 2\n{entry}'
+    (here / "groups.toml").write_text(text, encoding="utf-8")
+    assert status("run", "groups.toml", "--dry-run") == 0
+    assert status("run", "groups.toml") == 0
+    assert (here / "out/reports/groups/index.html").is_file()
 
 
 @pytest.mark.data

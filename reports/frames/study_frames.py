@@ -103,9 +103,9 @@ class Frames:
     Attributes:
         trials: A row per planned trial, in the order of the plan: `label`, `kind`, `repeat`, `trial_id`, `outcome`
             (`missing` without a record), `reason`, `started`, `epochs`, `batch_size`, `train_examples`, `examples_per_second`,
-            `train_seconds`, `total_seconds`, `evaluations` (per training example),
-            `seconds_per_update` (of complete trials), `state_bytes` (of the optimizer, per
-            parameter), `weights`, `hyperparameters`, `problem_options`, `random_stream_key`, and the keys of `ENVIRONMENT`.
+            `train_seconds`, `total_seconds`, `evaluations` (per training example), `seconds_per_update` (of complete trials),
+            `state_bytes` (of the optimizer, per parameter), `weights`, `hyperparameters`, `settings` (hyperparameters with
+            those of groups), `problem_options`, `random_stream_key`, and the keys of `ENVIRONMENT`.
         points: A row per measured value: `label`, `repeat`, `outcome`, `trial_id`, `metric`, `epoch`, `step`, `value`.
             The points of a trial that two labels share are under both labels.
         planned: The number of planned trials of each label, in the order of the labels.
@@ -288,6 +288,7 @@ def settings(study: Study, trials: Sequence[Trial]) -> dict[str, str]:
         hyperparameters = dict(trial.hyperparameters)
         names = dict.fromkeys([*(name for name in ("lr", "momentum") if name in hyperparameters), *written])
         parts = [f"{name} {_text(hyperparameters.get(name, written.get(name)))}" for name in names]
+        parts += _group_texts(entry, trial) if entry else []
         if trial.batch_size != study.batch_size:
             parts.append("full batch" if trial.batch_size == "full" else f"batch {trial.batch_size}")
         if trial.epochs != study.epochs:
@@ -304,6 +305,17 @@ def settings(study: Study, trials: Sequence[Trial]) -> dict[str, str]:
         if trial.schedule:
             parts.append(f"{trial.schedule.get('kind', 'scheduled')} schedule")
         texts[trial.label] = ", ".join(parts)
+    return texts
+
+
+def _group_texts(entry: Entry, trial: Trial) -> list[str]:
+    """Return each parameter group as text, for example `group bias, norm: torch.optim:AdamW lr 0.003`."""
+    texts = []
+    for written, group in zip(entry.group, trial.groups, strict=False):
+        selectors = [*group.get("roles", ()), *group.get("names", ()), *(f"{n}-D" for n in group.get("ndim", ()))]
+        names = [name for name in group["hyperparameters"] if name in written.options | written.extra]
+        options = [f"{name} {_text(group['hyperparameters'][name])}" for name in names]
+        texts.append(f"group {', '.join(selectors)}: {' '.join([*filter(None, [written.kind]), *options])}")
     return texts
 
 
@@ -361,6 +373,7 @@ def _row(trial: Trial, record: TrialRecord | None) -> dict[str, Any]:
         "evaluations": record.timing.evaluations if record else float("nan"),
         "weights": record.weights if record else "",
         "hyperparameters": dict(trial.hyperparameters),
+        "settings": trial.settings,
         "problem_options": dict(trial.problem_options),
         "random_stream_key": random_stream_key(trial),
     }

@@ -374,7 +374,7 @@ def _settings(frames: Frames) -> list[dict[str, Any]]:
             "epochs": row["epochs"],
             "examples": row["train_examples"],
             "options": [
-                f"{name} = {json.dumps(value, default=str)}" for name, value in sorted(row["hyperparameters"].items())
+                f"{name} = {json.dumps(value, default=str)}" for name, value in sorted(row["settings"].items())
             ],
         }
         for _, row in frames.trials.drop_duplicates("label").iterrows()

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 def is_probed(trial: Trial) -> bool:
-    """Return whether the optimizer of a trial is not one of Ravine's, which its tests cover."""
-    is_own = ":" not in trial.optimizer or trial.optimizer.startswith("suite.optimizers")
+    """Return whether an optimizer of a trial is not one of Ravine's, which its tests cover."""
+    is_own = all(":" not in kind or kind.startswith("suite.optimizers") for kind in trial.kinds)
     return not is_own or trial.closure or trial.create_graph or bool(trial.wraps)
 
 
@@ -113,17 +113,18 @@ def _probe(trial: Trial, folder: Path | None, device: str) -> str:
 def _key(trial: Trial) -> str:
     """Return what the probe of a trial depends on."""
     names = ("optimizer", "hyperparameters", "code", "schedule", "problem", "problem_options", "data", "precision")
-    return canonical([getattr(trial, name) for name in (*names, "closure", "create_graph", "wraps")])
+    return canonical([getattr(trial, name) for name in (*names, "groups", "closure", "create_graph", "wraps")])
 
 
 def _reference(trial: Trial) -> Trial:
     """Return the trial with Ravine's SGD."""
     sgd = replace(trial, optimizer="sgd", hyperparameters={"lr": 1e-3, "weight_decay": 0.0}, code={}, schedule=None)
-    return replace(sgd, closure=False, create_graph=False, wraps=())
+    return replace(sgd, groups=(), closure=False, create_graph=False, wraps=())
 
 
 def _error(study: Study, trial: Trial, reason: str, hint: str) -> UserError:
-    problem = f"{trial.optimizer} cannot train the network of {trial.problem}: {reason.rstrip('.')}"
+    kinds = " and ".join(dict.fromkeys(trial.kinds))
+    problem = f"{kinds} cannot train the network of {trial.problem}: {reason.rstrip('.')}"
     hint = hint or "Use another optimizer, other options or another problem"
     return UserError(f"{_location(study, trial)}.kind", problem, hint)
 

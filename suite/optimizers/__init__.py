@@ -27,7 +27,14 @@ from suite.optimizers.nadamw import NAdamW
 from suite.optimizers.nag import NAG
 from suite.optimizers.nag_paper import NAGPaper
 from suite.optimizers.newton import Newton
-from suite.optimizers.options import constructor_arguments, constructor_options, requires_closure, resolve_options
+from suite.optimizers.options import (
+    constructor_arguments,
+    constructor_options,
+    group_options,
+    record,
+    requires_closure,
+    resolve_options,
+)
 from suite.optimizers.rmsprop import RMSProp
 from suite.optimizers.schedule_free_adamw import ScheduleFreeAdamW
 from suite.optimizers.schedule_free_sgd import ScheduleFreeSGD
@@ -58,6 +65,8 @@ __all__ = [
     "constructor_options",
     "describe",
     "find_optimizer",
+    "group_options",
+    "record",
     "requires_closure",
     "resolve_options",
 ]

@@ -177,6 +177,12 @@ def constructor_arguments(cls: type, options: Mapping[str, Any]) -> dict[str, An
     return arguments
 
 
+def group_options(cls: type, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that recorded options of a parameter group stand for; unlike `constructor_arguments`, also defaults."""
+    known = constructor_options(cls)
+    return {name: known[name].default for name in options if name in known} | constructor_arguments(cls, options)
+
+
 def _is_passed(option: Parameter) -> bool:
     """Return whether the recorded default is itself an argument; others have another type, or stand for an object."""
     default = option.default

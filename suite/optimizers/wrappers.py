@@ -133,11 +133,13 @@ def _has_defaults(kind: type[Optimizer]) -> bool:
 
 
 def with_inner(optimizer: Any) -> Iterator[Any]:
-    """Yield an optimizer and those inside it, from the outermost one; an inner one is an attribute of the outer one."""
+    """Yield an optimizer and those inside it, from the outermost one: attributes, or items of a list or dict that is one."""
     yield optimizer
     for value in vars(optimizer).values():
-        if isinstance(value, Optimizer) and value is not optimizer:
-            yield from with_inner(value)
+        items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else (value,)
+        for item in items:
+            if isinstance(item, Optimizer) and item is not optimizer:
+                yield from with_inner(item)
 
 
 def scheduled(optimizer: Any) -> Optimizer:

@@ -101,6 +101,15 @@ class Problem(ABC):
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the mean loss over a batch."""
 
+    def roles(self, network: nn.Module) -> dict[str, set[str]]:
+        """Return the roles of each parameter of the network by name, by which the groups of a study select parameters.
+
+        A problem may change them, and may add roles with other names.
+        """
+        from suite.problems.parameter_roles import parameter_roles
+
+        return parameter_roles(network)
+
     def extra_metrics(self, network: nn.Module) -> dict[str, float]:  # noqa: ARG002
         """Return further metrics to record after each evaluation, by name; none by default."""
         return {}

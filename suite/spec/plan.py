@@ -17,6 +17,7 @@ from suite.optimizers import wrappers
 from suite.optimizers.base import Rule
 from suite.problems.validation_split import validation_examples
 from suite.spec.claims import METRICS
+from suite.spec.parameter_groups import check_modes, members, resolve_group
 from suite.spec.study_file import load_reference
 from suite.trials import IMPORTED, Trial
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from suite.problems import Problem
-    from suite.spec.study import Entry, Schedule, Study
+    from suite.spec.study import Entry, Group, Schedule, Study
 
 CHUNK = 256
 TRAINING_KEYS = ("updates_per_epoch", "accumulate", "clip", "label_smoothing", "ema")
@@ -200,16 +201,24 @@ def _template(study: Study, entry: Entry, problem: Problem, options: dict[str, A
     kind = optimizers.find_optimizer(entry.kind, study.folder)
     with watch_files(study.folder) if study.folder else nullcontext():  # the constructor may read files
         hyperparameters = _hyperparameters(study, entry, kind)
+        groups = _groups(study, entry)
     if entry.problem_options:
         with _within("problem_options."):
             options = problems.resolve_options(problem, options | entry.problem_options)
+    if groups and entry.wraps:
+        raise UserError("wraps", "an optimizer with parameter groups cannot be wrapped", "Remove it, or the groups")
+    if groups:
+        members(problem, options, groups)
+        if budget["ema"] is not None:
+            check_modes(groups, study.folder)
     requires_loss_fn = getattr(kind, "requires_loss_fn", False)
     classes, wraps = _wraps(study, entry, kind, hyperparameters)
     _check_training(budget, study, entry, kind, classes, problem)
     closure = _closure(entry, (kind, *classes)[-1], requires_loss_fn=requires_loss_fn)
     if requires_loss_fn or entry.create_graph:
         _check_second_order(study, entry.kind, getattr(kind, "max_parameters", math.inf), problem, options)
-    is_compiled = study.compiled and issubclass(kind, Rule) and kind.elementwise
+    of_groups = [optimizers.find_optimizer(group.kind, study.folder) for group in entry.group if group.kind]
+    is_compiled = study.compiled and any(issubclass(each, Rule) and each.elementwise for each in (kind, *of_groups))
     return {
         **budget,
         "label": entry.name,
@@ -226,6 +235,7 @@ def _template(study: Study, entry: Entry, problem: Problem, options: dict[str, A
         "seed": study.seed,
         "data": problem.digests() | code_versions(study.problem, study.folder, type(problem)),
         "code": _code(study, entry, kind, classes),
+        "groups": groups,
     }
 
 
@@ -272,11 +282,28 @@ def _closure(entry: Entry, kind: type[Optimizer], *, requires_loss_fn: bool) -> 
     if entry.closure and requires_loss_fn:
         problem = f"{kind.__name__} has requires_loss_fn = True, so its step gets the loss as a function instead"
         raise UserError("closure", problem, "Remove it")
-    return is_required if entry.closure is None else entry.closure
+    closure = is_required if entry.closure is None else entry.closure
+    if closure and any(group.kind for group in entry.group):
+        problem = f"{kind.__name__} cannot share a closure with the optimizers of groups"
+        raise UserError(
+            "closure", problem, "Remove the kinds of the groups, or choose an optimizer that requires no closure"
+        )
+    return closure
 
 
-def _hyperparameters(study: Study, entry: Entry, kind: type[Optimizer]) -> dict[str, object]:
-    """Return every option of an entry's optimizer."""
+def _groups(study: Study, entry: Entry) -> tuple[dict[str, Any], ...]:
+    """Return the parameter groups of an entry as `Trial.groups` has them."""
+    groups, errors = [], list[UserError]()
+    for number, group in enumerate(entry.group, 1):
+        with _within(f"group[{number}].", errors):
+            groups.append(resolve_group(entry, group, study.folder, partial(_hyperparameters, study)))
+    if errors:
+        raise UserError.combine(errors)
+    return tuple(groups)
+
+
+def _hyperparameters(study: Study, entry: Entry | Group, kind: type[Optimizer]) -> dict[str, object]:
+    """Return every option of the optimizer of an entry or a group."""
     keys = type(study).model_fields.keys() | type(entry).model_fields.keys()
     known = optimizers.constructor_options(kind)
     errors = []

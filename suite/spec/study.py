@@ -42,6 +42,14 @@ def _check_size(value: Any) -> Any:
     raise InvalidValueError("", problem, 'Write, for example, 256 or "full"')
 
 
+def _check_dimensions(value: Any) -> Any:
+    values = value if isinstance(value, list | tuple) else (value,)
+    if values and all(type(item) is int and item >= 0 for item in values):
+        return tuple(values)
+    problem = f"expected an integer >= 0, or a list of them, got {format_value(value)}"
+    raise InvalidValueError("", problem, "Write, for example, 1 or [0, 1]")
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
@@ -71,6 +79,21 @@ def _check_choices(value: Any) -> Any:
         problem = f"expected a list of different numbers, got {format_value(value)}"
         raise InvalidValueError("", problem, "Write, for example, [0.9, 0.99]")
     return tuple(map(float, value))
+
+
+def _flatten_groups(spaces: Any) -> Any:
+    """Return spaces in which the tables `group.N` have become keys such as `group.1.lr`."""
+    if not isinstance(spaces, dict):
+        return spaces
+    return {key: _flat_space(space) if isinstance(space, dict) else space for key, space in spaces.items()}
+
+
+def _flat_space(space: dict[str, Any]) -> dict[str, Any]:
+    groups = space.get("group")
+    if not isinstance(groups, dict) or not all(isinstance(group, dict) for group in groups.values()):
+        return space
+    flat = {f"group.{number}.{name}": values for number, group in groups.items() for name, values in group.items()}
+    return {name: values for name, values in space.items() if name != "group"} | flat
 
 
 Size = Annotated[int | Literal["full"], BeforeValidator(_check_size)]
@@ -161,7 +184,7 @@ class Tune(Table):
     the validation split."""
     validation_examples: PositiveInt | None = Field(default=None, examples=["validation_examples = 1_000"])
     """Number of validation examples, taken from the start of the validation split. Default: all."""
-    space: dict[str, dict[str, Range]] = Field(
+    space: Annotated[dict[str, dict[str, Range]], BeforeValidator(_flatten_groups)] = Field(
         default_factory=dict, examples=["[tune.space.adam] with lr = { log = [1e-5, 1.0] }"]
     )
     """Range of each hyperparameter, by the name or the kind of an optimizer; see *Ranges*. Default: built-in ranges."""
@@ -223,6 +246,39 @@ class Wrap(Table):
         return dict(self.model_extra or {})
 
 
+Words = Annotated[tuple[Annotated[str, Field(strict=True, min_length=1)], ...], Field(strict=False, min_length=1)]
+
+
+class Group(Table):
+    """One `[[optimizer.group]]`: parameters with other options, or with another optimizer; other keys are options.
+
+    A parameter belongs to the first group whose selectors all match it.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    roles: Words | None = Field(default=None, examples=['roles = ["bias", "norm"]'])
+    """Roles of the parameters: `bias`, `norm`, `embedding`, `conv`, `linear`, `attention` or `output`; see *Parameter
+    groups*."""
+    names: Words | None = Field(default=None, examples=['names = ["*.bias"]'])
+    """Names of the parameters, with `*` for any characters."""
+    ndim: Annotated[tuple[int, ...], BeforeValidator(_check_dimensions)] | None = Field(
+        default=None, examples=["ndim = 1"]
+    )
+    """Number of dimensions of the parameters, or a list of numbers: 1 for vectors, 2 for matrices."""
+    kind: str | None = Field(default=None, min_length=1, examples=['kind = "adamw"'])
+    """Optimizer of the group, as in an entry. It has the options of the group and its own defaults. Default: the optimizer of
+    the entry, with the options of the group instead of those of the entry."""
+    extra: dict[str, Any] = Field(default_factory=dict, examples=["extra = { rank = 4 }"])
+    """With `kind`: as in an entry. Without `kind`: keys of the parameter group that are no options of the class. Ravine cannot
+    check their names."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return the options of the group as written in the file, without `extra`."""
+        return dict(self.model_extra or {})
+
+
 class Entry(Table):
     """One `[[optimizer]]`: its label, its kind, its budget if it differs from the study's; other keys are options.
 
@@ -272,6 +328,10 @@ class Entry(Table):
     extra: dict[str, Any] = Field(default_factory=dict, examples=["extra = { cautious = true }"])
     """Options that cannot be written as keys of the table: those that the optimizer's class takes only through `**kwargs`, and
     those with the name of a study key. Ravine cannot check their names."""
+    group: Annotated[tuple[Group, ...], Field(strict=False)] = Field(
+        default=(), examples=['[[optimizer.group]] with roles = ["bias"], weight_decay = 0.0']
+    )
+    """One table for each parameter group; see *Parameter groups*."""
 
     @property
     def options(self) -> dict[str, Any]:

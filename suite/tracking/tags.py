@@ -111,7 +111,8 @@ def trial_parameters(trial: Trial) -> dict[str, Any]:
         *("epoch_updates", "clip", "label_smoothing", "ema"),
     )
     values = {"problem": trial.problem, "epochs": trial.epochs} if trial.imported else trial.description()
-    params = {**trial.hyperparameters, "optimizer": trial.label, "kind": trial.optimizer, "repeat": trial.repeat}
+    kinds = {f"group.{n}.kind": group["kind"] for n, group in enumerate(trial.groups, 1) if "kind" in group}
+    params = {**trial.settings, **kinds, "optimizer": trial.label, "kind": trial.optimizer, "repeat": trial.repeat}
     params |= {key: value for key in names if (value := values.get(key)) is not None}
     params["compiled"] = trial.compiled or None
     params["wraps"] = canonical(trial.wraps) if trial.wraps else None

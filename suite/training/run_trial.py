@@ -180,6 +180,8 @@ def check_code(trial: Trial, folder: Path | None) -> None:
     problem, kind = problems.find_problem(trial.problem, folder), optimizers.find_optimizer(trial.optimizer, folder)
     used = [(trial.problem, type(problem), trial.data), (trial.optimizer, kind, trial.code)]
     used += [(each["kind"], find_wrapper(each["kind"], folder), trial.code) for each in trial.wraps]
+    groups = [group for group in trial.groups if "kind" in group]
+    used += [(each["kind"], optimizers.find_optimizer(each["kind"], folder), each.get("code", {})) for each in groups]
     for spec, cls, planned in used:
         for name, version in code_versions(spec, folder, cls).items():
             if planned.get(name, version) != version:

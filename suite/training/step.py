@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from suite.optimizers.base import Rule
+from suite.optimizers.combined import is_capturable
 from suite.training.averaged_weights import AveragedWeights
 from suite.training.closure import ClosureStep, backward
 from suite.training.cuda_graphs import CapturableWork
@@ -67,9 +67,7 @@ class TrainingStep:
         device = data.train_inputs.device
         examples = trial.examples_per_epoch
         self._batch_size = trial.train_examples if trial.batch_size == "full" else trial.batch_size
-        # A `Rule` steps within the captured work, and writes in place. Another optimizer may replace parameters and
-        # gradients by new tensors, or read numbers from Python: nothing is captured with it.
-        self.capturable = isinstance(optimizer, Rule) and not (trial.closure or trial.create_graph)
+        self.capturable = is_capturable(optimizer) and not (trial.closure or trial.create_graph)
         self._closure = ClosureStep(optimizer, network, from_gradients=from_gradients) if trial.closure else None
         self.evaluated = 0
         self._names = [name for name, _ in network.named_parameters()]

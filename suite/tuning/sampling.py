@@ -28,7 +28,7 @@ def propose(search: Search, history: Sequence[FrozenTrial], number: int) -> dict
         number: From 0; 0 is the default setting.
     """
     if number == 0:
-        default = search_space.tunable(search.base.hyperparameters)
+        default = search_space.tunable(search.base.settings)
         return {name: default[name] for name in search.space}
     if search.tune.sampler == "grid":
         return search.grid[number - 1]

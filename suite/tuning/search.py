@@ -101,9 +101,9 @@ class Search:
 
     def trials(self, number: int, hyperparameters: Mapping[str, float]) -> tuple[Trial, ...]:
         """Return the repeats of a configuration."""
-        options = self.base.hyperparameters
-        chosen = options if number == 0 else search_space.with_values(options, hyperparameters)
-        return tuple(replace(self.base, hyperparameters=chosen, repeat=r) for r in range(self.tune.repeats))
+        values = {} if number == 0 else hyperparameters
+        chosen = self.base.with_settings(search_space.with_values(self.base.settings, values))
+        return tuple(replace(chosen, repeat=r) for r in range(self.tune.repeats))
 
     def batch_of(self, number: int) -> int:
         """Return the first number in the batch of a configuration."""
@@ -121,7 +121,7 @@ def make_searches(study: Study) -> tuple[Search, ...]:
         UserError: The study has invalid values; all of them are reported.
     """
     bases, problem = plan.plan_tuning(study), problems.find_problem(study.problem, study.folder)
-    search_space.check_parameters(study, [base.hyperparameters for base in bases])
+    search_space.check_parameters(study, [base.settings for base in bases])
     searches: list[Search] = []
     errors: list[UserError] = []
     labels = {entry.name for entry in study.optimizer}
@@ -135,7 +135,7 @@ def make_searches(study: Study) -> tuple[Search, ...]:
             message = f'"{label}", the name of the tuned optimizer, has more than {MAX_LABEL_LENGTH} characters'
             errors.append(UserError(location, message, "Shorten the name"))
         try:
-            space = search_space.space(study, entry, base.hyperparameters)
+            space = search_space.space(study, entry, base.settings)
         except UserError as error:
             errors.append(error)
             continue

@@ -48,11 +48,11 @@ Space = dict[str, Range]
 
 
 def tunable(options: Mapping[str, Any]) -> dict[str, float]:
-    """Return the values of all numeric hyperparameters; `betas` as `beta1`, `beta2`."""
+    """Return the values of all numeric hyperparameters; `betas` as `beta1`, `beta2`, and `group.1.betas` as `group.1.beta1`."""
     values: dict[str, float] = {}
     for name, value in options.items():
-        if name == "betas" and isinstance(value, list | tuple):
-            values |= {f"beta{i}": float(beta) for i, beta in enumerate(value, 1) if _is_number(beta)}
+        if name.rpartition(".")[2] == "betas" and isinstance(value, list | tuple):
+            values |= {f"{name[:-1]}{i}": float(beta) for i, beta in enumerate(value, 1) if _is_number(beta)}
         elif _is_number(value):
             values[name] = float(value)
     return values
@@ -63,13 +63,14 @@ def _is_number(value: object) -> bool:
 
 
 def with_values(options: Mapping[str, Any], values: Mapping[str, float]) -> dict[str, Any]:
-    """Return the options of a constructor with tuned hyperparameters in their places."""
+    """Return options, or the settings of a trial, with tuned hyperparameters in their places."""
     changed = dict(options)
     for name, value in values.items():
-        if name.startswith("beta") and "betas" in options and name not in options:
-            betas = list(changed["betas"])
-            betas[int(name.removeprefix("beta")) - 1] = value
-            changed["betas"] = tuple(betas)
+        all_betas = f"{name[:-1]}s"
+        if all_betas.rpartition(".")[2] == "betas" and all_betas in options and name not in options:
+            betas = list(changed[all_betas])
+            betas[int(name[-1]) - 1] = value
+            changed[all_betas] = tuple(betas)
         else:
             changed[name] = int(value) if type(options.get(name)) is int and value == int(value) else value
     return changed
@@ -81,7 +82,8 @@ def space(study: Study, entry: Entry, options: Mapping[str, Any]) -> Space:
     Args:
         study: The study, whose `[tune]` may name parameters and ranges.
         entry: One of its optimizers.
-        options: Every option of that optimizer, resolved: the default setting, which every range must contain.
+        options: Every option of that optimizer and its groups, resolved (`Trial.settings`): the default setting, which every
+            range must contain.
 
     Raises:
         UserError: The optimizer does not have a hyperparameter or refuses a range, a range does not contain the default
@@ -139,13 +141,11 @@ def _check(location: str, name: str, values: Range, entry: Entry, options: Mappi
     if name not in default:
         suggestion, hint = did_you_mean(name, default), f"Choose from: {', '.join(default)}"
         raise UserError(location, f"{entry.name} has no such hyperparameter", suggestion, hint)
-    kind = optimizers.find_optimizer(entry.kind, study.folder)
     low, high = (ranges.from_search_scale(values, bound) for bound in ranges.bounds(values)[1])
     inside = () if values.values else (low + (high - low) / math.e,)
     for value in (*(values.values or (low, high)), *inside):
         try:
-            arguments = optimizers.constructor_arguments(kind, with_values(options, {name: value}))
-            optimizers.resolve_options(kind, arguments, entry.extra)
+            _check_value(name, value, entry, options, study)
         except UserError as error:
             if type(options.get(name)) is int and value in inside:
                 problem = f"{name} of {entry.name} is a whole number, so its values must be listed"
@@ -158,3 +158,20 @@ def _check(location: str, name: str, values: Range, entry: Entry, options: Mappi
         )
         fix = "Add it" if values.values else "Widen the range"
         raise UserError(location, problem, f"{fix}, or change {name} in the study")
+
+
+def _check_value(name: str, value: float, entry: Entry, options: Mapping[str, Any], study: Study) -> None:
+    """Check that the optimizer of an entry, or of one of its groups, accepts a value; keys in `extra` of a group cannot be."""
+    changed = with_values(options, {name: value})
+    own = {key: item for key, item in changed.items() if key in options and not key.startswith("group.")}
+    kind, extra = entry.kind, entry.extra
+    if name.startswith("group."):
+        prefix = f"group.{name.split('.')[1]}."
+        group = entry.group[int(name.split(".")[1]) - 1]
+        of_group = {key.removeprefix(prefix): item for key, item in changed.items() if key.startswith(prefix)}
+        if group.kind is None:
+            own |= {key: item for key, item in of_group.items() if key not in group.extra}
+        else:
+            own, kind, extra = of_group, group.kind, group.extra
+    cls = optimizers.find_optimizer(kind, study.folder)
+    optimizers.resolve_options(cls, optimizers.constructor_arguments(cls, own), extra)

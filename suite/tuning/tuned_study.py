@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from suite.records import Configuration
-    from suite.spec.study import Entry, Study
+    from suite.spec.study import Entry, Group, Study
     from suite.tuning.search import Search
 
 
@@ -69,8 +69,12 @@ def write(
 
 
 def _kinds(study: Study) -> list[str]:
-    """Return the kinds of all optimizers and wrappers."""
-    return [kind for entry in study.optimizer for kind in (entry.kind, *(wrap.kind for wrap in entry.wraps))]
+    """Return the kinds of all optimizers, wrappers and groups."""
+    kinds = [
+        (entry.kind, *(wrap.kind for wrap in entry.wraps), *(group.kind for group in entry.group))
+        for entry in study.optimizer
+    ]
+    return [kind for found in kinds for kind in found if kind]
 
 
 def describe_setting(search: Search, best: Configuration | None) -> str:
@@ -104,10 +108,28 @@ def _tuned_entry(entry: Entry, search: Search, best: Configuration | None) -> An
     if best is None or best.is_default:
         reason = "the default setting is the best that was tried" if best else "no configuration was better than chance"
         return table(values, {"name": reason})
-    changed = search_space.with_values(search.base.hyperparameters, best.hyperparameters)
-    keys = [key for key, value in changed.items() if value != search.base.hyperparameters[key] or key in values]
+    changed = search_space.with_values(search.base.settings, best.hyperparameters)
+    default = search.base.hyperparameters
+    keys = [key for key in default if changed[key] != default[key] or key in values]
     values |= {key: changed[key] for key in keys if key not in entry.extra}
     if entry.extra:
         values["extra"] = {key: changed[key] for key in entry.extra}
+    if entry.group:
+        values["group"] = [
+            _tuned_group(group, f"group.{n}.", search, changed) for n, group in enumerate(entry.group, 1)
+        ]
     source = f'Optuna study "{best.optuna}", trial {best.number}: {best.objective} {best.value!r}'
-    return table(values, {key: source for key in keys if key == "betas" or key in best.hyperparameters})
+    comments = {key: source for key in keys if key == "betas" or key in best.hyperparameters}
+    if any(key.startswith("group.") for key in best.hyperparameters):
+        comments["group"] = source
+    return table(values, comments)
+
+
+def _tuned_group(group: Group, prefix: str, search: Search, changed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the table of a parameter group with tuned values."""
+    values = group.model_dump(exclude_unset=True)
+    for key, default in search.base.settings.items():
+        name = key.removeprefix(prefix)
+        if key.startswith(prefix) and name not in group.extra and (changed[key] != default or name in values):
+            values[name] = changed[key]
+    return values | ({"extra": {name: changed[prefix + name] for name in group.extra}} if group.extra else {})

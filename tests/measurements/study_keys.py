@@ -20,6 +20,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "study_files.md"
 TABLES: dict[str, type[BaseModel]] = {
     "study": study.Study,
     "optimizer": study.Entry,
+    "group": study.Group,
     "schedule": study.Schedule,
     "tune": study.Tune,
     "range": study.Range,

@@ -55,6 +55,7 @@ def test_the_label_is_not_part_of_the_identity():
         {"closure": True},
         {"create_graph": True},
         {"wraps": [{"kind": "a:B", "hyperparameters": {"k": 5}}]},
+        {"groups": [{"roles": ["bias"], "hyperparameters": {"lr": 0.1}}]},
         {"contract": TRAINING_VERSION + 1},
     ],
 )

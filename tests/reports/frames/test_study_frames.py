@@ -94,6 +94,41 @@ def test_settings_have_the_written_options_and_another_budget(sample) -> None:
     assert entry == {"Momentum": "lr 0.01, momentum 0.9", "SGD, batch 2": "lr 0.01, batch 2, 1 epoch"}
 
 
+def test_settings_have_the_groups() -> None:
+    """Selectors, kind and written options of each group; all options of groups are among the settings of a trial."""
+    from suite.tracking.tags import trial_parameters
+    from suite.trials import Trial
+
+    groups = [
+        {"roles": ["bias", "norm"], "kind": "torch.optim:AdamW", "lr": 0.003},
+        {"names": ["*.x"], "ndim": 1, "weight_decay": 0.0},
+    ]
+    entry = {"name": "M", "kind": "sgd", "lr": 0.1, "group": groups}
+    study = Study.model_validate({"title": "t", "problem": "p", "repeats": 1, "epochs": 1, "optimizer": [entry]})
+    resolved = (
+        {"roles": ["bias", "norm"], "kind": "torch.optim:AdamW", "hyperparameters": {"lr": 0.003, "eps": 1e-8}},
+        {"names": ["*.x"], "ndim": [1], "hyperparameters": {"weight_decay": 0.0}},
+    )
+    trial = Trial(
+        label="M",
+        problem="p",
+        optimizer="sgd",
+        hyperparameters={"lr": 0.1},
+        groups=resolved,
+        batch_size=256,
+        epochs=1,
+        train_examples=9,
+        repeat=0,
+    )
+    text = "lr 0.1, group bias, norm: torch.optim:AdamW lr 0.003, group *.x, 1-D: weight_decay 0"
+    assert settings(study, [trial]) == {"M": text}
+    expected = {"lr": 0.1, "group.1.lr": 0.003, "group.1.eps": 1e-8, "group.2.weight_decay": 0.0}
+    assert trial.settings == expected
+    parameters = trial_parameters(trial)
+    assert expected.items() <= parameters.items()
+    assert parameters["group.1.kind"] == "torch.optim:AdamW"
+
+
 def test_settings_have_lists_and_exact_floats() -> None:
     """A float is written so that it is read back exactly."""
     from suite.trials import Trial

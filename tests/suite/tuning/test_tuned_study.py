@@ -5,6 +5,7 @@ import tomllib
 
 import pytest
 
+from suite.errors import UserError
 from suite.records import Configuration, State
 from suite.spec.plan import plan
 from suite.spec.study_file import load_study, shipped_studies
@@ -25,7 +26,7 @@ def study(write_study):
 
 
 def _configuration(search, number, value, state=State.COMPLETE, **hyperparameters):
-    default = {name: search_space.tunable(search.base.hyperparameters)[name] for name in search.space}
+    default = {name: search_space.tunable(search.base.settings)[name] for name in search.space}
     return Configuration(
         study=search.study,
         optuna=search.optuna,
@@ -133,3 +134,111 @@ def test_the_shipped_tunings_can_be_searched(name):
         assert sampling.propose(searches[0], (), 5)["lr"] == 0.01
     if name == "tunability":
         assert study.tune.sampler == "random"
+
+
+EXTRA_CLASS = """
+import torch
+
+class More(torch.optim.SGD):
+    def __init__(self, params, lr=0.1, **kwargs):
+        self.scale = kwargs.pop("scale", 1.0)
+        super().__init__(params, lr=lr, momentum=kwargs.pop("inertia", 0.0))
+        assert not kwargs
+"""
+
+MORE = """
+[[optimizer]]
+name = "More"
+kind = "more:More"
+extra = { scale = 2.0, inertia = 0.5 }
+"""
+
+
+@pytest.fixture
+def tuned(write_study, here):
+    """Return the search and the planned trials of an entry, and those of its tuned entry with given values."""
+
+    def write(text, values):
+        path = write_study(extra=text)
+        (path.parent / "more.py").write_text(EXTRA_CLASS, encoding="utf-8")
+        study = load_study(path)
+        searches = search.make_searches(study)
+        best = {each.label: [_configuration(each, 0, 0.5)] for each in searches}
+        best[searches[-1].label].append(_configuration(searches[-1], 1, 0.1, **values))
+        again = load_study(tuned_study.write(study, searches, best, here / "out/studies"))
+        default, written = (
+            next(t for t in plan(again) if t.label == label)
+            for label in (searches[-1].label, f"{searches[-1].label}, tuned")
+        )
+        assert default.id == next(t for t in plan(study) if t.label == searches[-1].label).id
+        tried = searches[-1].trials(1, best[searches[-1].label][-1].hyperparameters)[0]
+        assert tried.settings == written.settings
+        return searches[-1], default, written
+
+    return write
+
+
+def test_a_tuned_extra_option_stays_in_extra(tuned):
+    """An option that only `**kwargs` takes is tuned, and written where the study has it."""
+    space = '[tune.space."more:More"]\nscale = { log = [0.1, 10.0] }\n'
+    found, default, written = tuned(MORE + space, {"scale": 3.5, "lr": 0.25})
+    assert found.space.keys() == {"scale", "lr"}
+    assert (default.hyperparameters["scale"], written.hyperparameters["scale"]) == (2.0, 3.5)
+    assert (written.hyperparameters["inertia"], written.hyperparameters["lr"]) == (0.5, 0.25)
+
+
+GROUPED = """
+[[optimizer]]
+name = "Groups"
+kind = "sgd"
+[[optimizer.group]]
+roles = ["bias"]
+lr = 0.02
+extra = { rank = 2 }
+[[optimizer.group]]
+ndim = 1
+kind = "more:More"
+extra = { scale = 2.0 }
+[[optimizer.group]]
+roles = ["output"]
+kind = "adam"
+betas = [0.8, 0.9]
+"""
+
+SPACE = """
+[tune.space.Groups.group.1]
+lr = { log = [0.001, 1.0] }
+rank = { values = [2, 4] }
+[tune.space.Groups.group.2]
+scale = { uniform = [1.0, 3.0] }
+[tune.space.Groups]
+"group.3.beta1" = { one_minus_log = [0.01, 0.5] }
+"""
+
+
+def test_groups_are_tuned_and_written(tuned):
+    """Options of each form of group have names such as `group.1.lr`, and are written into the tables of the groups."""
+    values = {"group.1.lr": 0.5, "group.1.rank": 4.0, "group.2.scale": 2.5, "group.3.beta1": 0.75, "lr": 0.3}
+    found, default, written = tuned(GROUPED + SPACE, values)
+    assert found.space.keys() == values.keys()
+    assert written.groups[0]["hyperparameters"] == {"lr": 0.5, "rank": 4}
+    assert written.groups[1]["hyperparameters"] == {"lr": 0.1, "scale": 2.5}
+    assert written.groups[2]["hyperparameters"]["betas"] == (0.75, 0.9)
+    assert written.hyperparameters["lr"] == 0.3
+    assert [{**group, "hyperparameters": 0} for group in written.groups] == [
+        {**group, "hyperparameters": 0} for group in default.groups
+    ]
+
+
+def test_a_range_that_a_group_refuses_names_its_key(write_study, wording):
+    """A group that does not exist, an option that it does not state, and a value out of range."""
+    for line in ('"group.4.lr" = { log = [0.1, 1.0] }', '"group.1.eps" = { log = [0.1, 1.0] }'):
+        path = write_study(extra=f"{GROUPED}\n[tune.space.Groups]\n{line}\n")
+        (path.parent / "more.py").write_text(EXTRA_CLASS, encoding="utf-8")
+        with pytest.raises(UserError) as error:
+            search.make_searches(load_study(path))
+        wording(error.value)
+    path.write_text(path.read_text("utf-8").replace(line, "group.3.beta1.uniform = [0.1, 1.0]"), encoding="utf-8")
+    with pytest.raises(UserError) as error:
+        search.make_searches(load_study(path))
+    wording(error.value)
