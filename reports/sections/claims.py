@@ -26,16 +26,16 @@ _NUMBERS = (Column("Effect"), Column("P(as claimed)"), Column("n", rank=2), Colu
 _REMARKS = (
     (
         "P(as claimed): probability that a run of the first optimizer is better than a run of the second. Effect: median of "
-        "the differences between every run of the first and every run of the second, or of their ratios (×). A run that "
-        "diverged, stalled or failed is worse than all others. Adjusted p: of the test that this probability is 50%. "
-        "Statements of equivalence, or of not being worse, are judged by the interval of the effect instead. Numbers on test "
-        "functions are deterministic, so they have no interval and n = 1."
+        "all differences between a run of the first and a run of the second. × marks the median of ratios. A run that diverged, "
+        "stalled or failed is worse than all others. Adjusted p: of the test that this probability is 50%. Statements of "
+        "equivalence, or of not being worse, are judged by the interval of the effect instead. Numbers on test functions are "
+        "deterministic, so they have no interval and n = 1."
     ),
     (
-        "The statement that an optimizer is better is refuted if the difference is significant in the other direction, or "
-        "if the two are equivalent within the margin of the score. Equivalence is refuted if the interval lies outside the "
-        "margin. Within one problem a single counterexample refutes. Mixed: supported for one statement or problem, refuted "
-        "for another."
+        "A statement that an optimizer is better is refuted by a significant difference in the other direction. It is also "
+        "refuted if the two optimizers are equivalent within the margin of the score. Equivalence is refuted if the interval "
+        "lies outside the margin. One counterexample refutes the statement on that problem. Mixed: supported for one statement "
+        "or problem, refuted for another."
     ),
 )
 
@@ -48,10 +48,10 @@ def sections(findings: Findings) -> tuple[Section, Section]:
 
         if shown := shown_measurements(findings):
             caption = (
-                "Probability that a run of the first optimizer is better than a run of the second, as the statement claims, "
-                f"with its simultaneous {findings.level:.0%} confidence interval. At 50% neither is usually better. "
-                "Circle: supported. Square: refuted. Ring: undecided. A ranking that reverses has a point on each side. "
-                "Statements of equivalence are in the table only."
+                "Points: probability that a run of the first optimizer is better than a run of the second, as the statement "
+                f"claims. Bars: simultaneous {findings.level:.0%} confidence intervals. At 50% neither is usually better. "
+                "Circle: supported. Square: refuted. Ring: undecided. A claim about a reversed order has two points, one on "
+                "each side of 50%. Statements of equivalence are in the table only."
             )
             yield FigureSpec(forest_plot(shown), "claims", caption, f"Forest plot: the tests of {len(shown)} claims.")
 
@@ -59,7 +59,7 @@ def sections(findings: Findings) -> tuple[Section, Section]:
     paragraphs, table = tuple(map(paragraph, findings.claims)), measurements_table(findings)
     return (
         Section("claims", "Claims", (answer(findings),), (claims_table(findings),), draw),
-        Section("claims-one-by-one", "Measurements of each claim", paragraphs, (table,), data={"claims": data}),
+        Section("claims-one-by-one", "Remarks and measurements", paragraphs, (table,), data={"claims": data}),
     )
 
 
@@ -86,17 +86,19 @@ def claims_table(findings: Findings) -> Table:
         decided = finding.verdict in {SUPPORTED, REFUTED, MIXED}
         cells = [*map(_text, words), *_numbers(best), Cell(" / ".join(map(str, counts)), float(sum(counts)))]
         rows.append((*cells, _text(stated), Cell(_verdict(finding), finding.verdict, best=decided)))
-    separate = f" Claims with `reverses` have separate families, with {findings.pairs} tests." if findings.pairs else ""
+    separate = (
+        f"Claims about reversed orders have their own families ({findings.pairs} tests). " if findings.pairs else ""
+    )
     others = "other " * bool(separate)
     family = (
-        f"The {findings.tests} tests of all {others}claims are one family.{separate} The family-wise error rate is "
-        f"{1 - findings.level:.0%}, and intervals are simultaneous within a family. The test is step-down within parts of the "
-        "same number of repeats, and Bonferroni's adjustment combines these groups. An infinite bound means that the repeats "
-        f"are too few for a family of this size. {conclusions.STEP_DOWN_BOUNDS}"
+        f"{separate}All {others}claims form one family ({findings.tests} tests). The family-wise error rate is "
+        f"{1 - findings.level:.0%}, and intervals are simultaneous within a family. Parts with the same number of repeats form "
+        "a group. Within a group the test is step-down. Bonferroni's correction combines the groups. An infinite bound means "
+        f"that the repeats are too few for a family of this size. {conclusions.STEP_DOWN_BOUNDS}"
     )
     shown = (
-        "Each row shows one measurement of its claim. If there is a counterexample, it is the clearest one. If the claim is "
-        "undecided, it is the measurement that is furthest from a verdict. Otherwise it is the weakest supporting measurement."
+        "Each row shows one measurement. A refuted or mixed claim shows its clearest counterexample. An undecided claim shows "
+        "the measurement furthest from a verdict. A supported claim shows its weakest support."
     )
     return Table("claims", "Claims and verdicts", columns, tuple(rows), (family, shown, *_REMARKS))
 
@@ -112,7 +114,7 @@ def measurements_table(findings: Findings) -> Table:
             needed = Cell(_repeats(m.repeats_needed), m.repeats_needed)
             decided = Cell(verdict, m.verdict, best=m.verdict in {SUPPORTED, REFUTED})
             rows.append((*map(_text, (finding.name, statement, m.part_name, m.what)), *_numbers(m), decided, needed))
-    columns += (Column("Verdict", "left"), Column("Repeats needed", rank=3))
+    columns += (Column("Verdict", "left"), Column("Repeats for 80% power", rank=3))
     return Table("claims-measured", "All measurements", columns, tuple(rows), _REMARKS[:1])
 
 
