@@ -26,8 +26,8 @@ _NUMBERS = (Column("Effect"), Column("P(as claimed)"), Column("n", rank=2), Colu
 _REMARKS = (
     (
         "P(as claimed): probability that a run of the first optimizer is better than a run of the second. Effect: median of "
-        "all differences between a run of the first and a run of the second. × marks the median of ratios. A run that diverged, "
-        "stalled or failed is worse than all others. Adjusted p: of the test that this probability is 50%. Statements of "
+        "all differences between a run of the first and a run of the second. × marks the median of ratios. A run that "
+        "diverged, stalled or failed is worse than all others. Adjusted p: of the test that this probability is 50%. Statements of "
         "equivalence, or of not being worse, are judged by the interval of the effect instead. Numbers on test functions are "
         "deterministic, so they have no interval and n = 1."
     ),

@@ -53,6 +53,7 @@ def made(values, *, part="", n=8, noise=0.01, seed=3, problem="toy", lost=(), st
                 "device": "cpu",
             }
             row |= {"packed": "", "problem_options": {}, "train_seconds": 1.0, "hyperparameters": {"lr": 0.1}}
+            row |= {"seconds_per_update": 0.1, "state_bytes": 8.0}
             row["examples_per_second"] = metrics.get("examples_per_second", 1000) * math.exp(rng.normal(0, noise))
             trials.append(row | (trial or {}))
             for metric, mean in metrics.items():
