@@ -25,17 +25,17 @@ STATED = {True: "stated before its trials", False: "stated after its first trial
 _NUMBERS = (Column("Effect"), Column("P(as claimed)"), Column("n", rank=2), Column("Adjusted p", rank=2))
 _REMARKS = (
     (
-        "P(as claimed): probability that a run of the first optimizer is better than a run of the second. Effect: median of "
-        "all differences between a run of the first and a run of the second. × marks the median of ratios. A run that "
-        "diverged, stalled or failed is worse than all others. Adjusted p: of the test that this probability is 50%. Statements of "
-        "equivalence, or of not being worse, are judged by the interval of the effect instead. Numbers on test functions are "
-        "deterministic, so they have no interval and n = 1."
+        "P(as claimed): probability that a run of the first optimizer is better than a run of the second. Effect: median "
+        "of all differences between a run of the first and a run of the second. × marks the median of ratios. A run that "
+        "diverged, stalled or failed is worse than all others. Adjusted p: of the test that this probability is 50%. "
+        "Statements of equivalence, or of not being worse, are judged by the interval of the effect instead. Numbers on "
+        "test functions are deterministic, so they have no interval and n = 1."
     ),
     (
-        "A statement that an optimizer is better is refuted by a significant difference in the other direction. It is also "
-        "refuted if the two optimizers are equivalent within the margin of the score. Equivalence is refuted if the interval "
-        "lies outside the margin. One counterexample refutes the statement on that problem. Mixed: supported for one statement "
-        "or problem, refuted for another."
+        "A statement that an optimizer is better is refuted by a significant difference in the other direction. It is "
+        "also refuted if the two optimizers are equivalent within the margin of the score. Equivalence is refuted if the "
+        "interval lies outside the margin. One counterexample refutes the statement on that problem. Mixed: supported for "
+        "one statement or problem, refuted for another."
     ),
 )
 

@@ -657,7 +657,7 @@ def test_a_study_with_claims_reports_them(sample, tmp_path, no_figures):
     assert 'id="claims"' not in plain.page.read_text(encoding="utf-8")
     names = {path.name for path in built.folder.iterdir()}
     assert {"claims.csv", "claims.md", "claims.tex", "claims-measured.tex"} <= names
-    assert "Measurements of each claim" in (built.folder / "report.md").read_text(encoding="utf-8")
+    assert "Remarks and measurements" in (built.folder / "report.md").read_text(encoding="utf-8")
 
 
 def test_the_overview_of_several_parts_reports_their_claims(sample, tmp_path, no_figures):
