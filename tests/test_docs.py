@@ -129,6 +129,19 @@ def test_the_parameter_groups_of_the_page_on_study_files_run(status, here):
     assert (here / "out/reports/groups/index.html").is_file()
 
 
+def test_the_study_of_the_page_on_todays_optimizers_runs(status, here):
+    """Muon with AdamW, Schedule-Free AdamW and SAM train without a failure, and SAM's second evaluation is named."""
+    pytest.importorskip("pytorch_optimizer", reason='not installed: pip install "ravine[optimizers]"')
+    page = "docs/todays_optimizers.md"
+    (here / "today.toml").write_text(*_blocks(page, "toml"), encoding="utf-8")
+    for command in _commands("ravine", (page,)):
+        assert status(*shlex.split(command)[1:], "--repeats", "2", "--epochs", "2") == 0
+    (report,) = here.glob("out/reports/today@*/report.md")
+    text = report.read_text(encoding="utf-8")
+    assert re.search(r"evaluated by SAM\s+2 times", text)
+    assert "Muon with AdamW" in text
+
+
 @pytest.mark.data
 @pytest.mark.parametrize("name", sorted(set(shipped_studies()) - {"quick", "paper", *TUNINGS}))
 def test_every_other_shipped_study_runs(status, name, monkeypatch, request):
