@@ -96,13 +96,13 @@ class Statement(Table):
     not_worse: str | None = Field(default=None, examples=['not_worse = "Momentum"'])
     """Label of the optimizer that is claimed to be better than `than`, equal to it, or worse by less than the margin."""
     than: Words = Field(default=(), examples=['than = "SGD"'])
-    """For `better` and `not_worse`: one or more labels. Each is a separate measurement."""
+    """For `better` and `not_worse`: one or more labels. The statement is tested against each of them."""
     equivalent: Labels = Field(default=(), examples=['equivalent = ["NAG", "Momentum"]'])
     """Labels. The first optimizer is claimed to differ from each of the others by less than the margin."""
     reverses: Labels = Field(default=(), examples=['reverses = ["SGD", "Momentum", "Adam"]'])
-    """Labels. It is claimed that some two of them rank differently on two problems, by the same metric."""
+    """Labels. The claim is that at least one pair has opposite orders on two problems, by the same metric."""
     optimizer: Words = Field(default=(), examples=['optimizer = "Momentum"'])
-    """One or more labels. The `measure` of each is claimed to equal a number (`equals`), or to be `above` or `below` it."""
+    """One or more labels. The claim is about the `measure` of each, with one of the keys `equals`, `above` and `below`."""
     metric: Annotated[tuple[str, ...], BeforeValidator(_check_metrics)] = Field(
         default=(SCORE,), examples=['metric = "train/loss"']
     )
@@ -118,7 +118,7 @@ class Statement(Table):
     factor: FACTOR | None = Field(default=None, examples=["factor = 65"])
     """For `ratio`: the claimed ratio of the first optimizer to the other. Default: 1."""
     within: Annotated[float, Field(gt=1, allow_inf_nan=False)] | None = Field(default=None, examples=["within = 1.5"])
-    """For `ratio`: the equivalence margin, as a factor."""
+    """For `ratio`: ratios between 1/`within` and `within` count as equivalent."""
     measure: Literal["late_loss_change", "step_over_gradient", "step_ratio", "height"] | None = Field(
         default=None, examples=['measure = "height"']
     )
@@ -134,7 +134,7 @@ class Statement(Table):
     below: FACTOR | None = Field(default=None, examples=["below = 1.0"])
     """For `optimizer`: the measure is claimed to be less than this number."""
     problem: Words = Field(default=(), examples=['problem = ["digits", "cnn"]'])
-    """Names of the parts on which the statement is judged. Default: every part that has the labels."""
+    """Names of the parts (not keys of problems) on which the statement is judged. Default: every part that has the labels."""
     requires: Requires | None = Field(default=None, examples=["requires = { train_examples = 60_000 }"])
     """Conditions on the compared trials: `problem` (a key), `train_examples`, `epochs`, `batch_size` and `device`. If one is
     not met, the statement is not tested."""

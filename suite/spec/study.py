@@ -117,7 +117,7 @@ class Schedule(Table):
     final: float = Field(default=0.0, ge=0, le=1, examples=["final = 0.1"])
     """For `linear`, `cosine` and `wsd`: learning rate at the end of the run, as a fraction of `lr`."""
     gamma: float = Field(default=0.1, gt=0, le=1)
-    """For `exponential`: total factor of the learning rate between warm-up and end. For `step`: factor at each milestone."""
+    """For `exponential`: final learning rate divided by `lr`. For `step`: factor at each milestone."""
     milestones: Annotated[tuple[Fraction, ...], Field(strict=False)] = (0.5, 0.75)
     """For `step`: positions of the milestones, as fractions of the updates after the warm-up."""
     decay: float = Field(default=0.2, gt=0, le=1)
@@ -161,15 +161,14 @@ class Tune(Table):
     """Number of configurations that are proposed together, from the results of earlier batches. The proposals do not
     depend on the number of workers."""
     repeats: int = Field(default=1, gt=0, le=1_000)
-    """Number of runs of each configuration, with different seeds. The tuned study has other seeds."""
+    """Number of runs of each configuration, with different seeds. The tuned study uses new seeds."""
     objective: Literal["validation/loss", "validation/accuracy"] = "validation/loss"
     """Metric that the search optimizes: `validation/loss` or `validation/accuracy` after the last epoch."""
     sampler: Literal["tpe", "random", "qmc", "grid"] = "tpe"
     """Method that proposes configurations. `tpe`, `random` and `qmc` (quasi-Monte Carlo) are samplers of Optuna. `grid`
     tries every point of a grid."""
     prune: bool = True
-    """Whether the remaining runs of a configuration are skipped if it is far behind the best one. The module
-    `suite.tuning.pruning` has the rule."""
+    """Whether Ravine skips the remaining runs of a clearly worse configuration. The rule is in `suite.tuning.pruning`."""
     points: int | None = Field(default=None, gt=1, le=1_000, examples=["points = 9"])
     """For `grid`: number of values of each hyperparameter. Default: 9."""
     parameters: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = Field(
@@ -326,8 +325,8 @@ class Entry(Table):
     )
     """Optimizers around this one, from the innermost one, each with its kind and its options. See *Wrappers*."""
     extra: dict[str, Any] = Field(default_factory=dict, examples=["extra = { cautious = true }"])
-    """Options that cannot be written as keys of the table: those that the optimizer's class takes only through `**kwargs`, and
-    those with the name of a study key. Ravine cannot check their names."""
+    """Options that the class accepts only through `**kwargs`, and options whose name is a key of this table or of a study.
+    Ravine cannot check their names."""
     group: Annotated[tuple[Group, ...], Field(strict=False)] = Field(
         default=(), examples=['[[optimizer.group]] with roles = ["bias"], weight_decay = 0.0']
     )
@@ -385,7 +384,7 @@ class Study(Table):
     batch_size: Size = 256
     """Number of examples per update. `"full"` is all training examples."""
     chunk: Size | None = Field(default=None, examples=["chunk = 256"])
-    """For `batch_size = "full"`: number of examples per forward pass. Default: 256."""
+    """Number of examples per forward pass if `batch_size` is `"full"`. Default: 256."""
     train_examples: PositiveInt | None = Field(default=None, examples=["train_examples = 10_000"])
     """Number of training examples, taken from the start of the training set. Default: all."""
     eval_every: PositiveInt = 1

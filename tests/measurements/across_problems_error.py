@@ -71,8 +71,8 @@ SCENARIOS: dict[str, Draw] = {
     "equal normal": lambda rng, n, _: rng.normal(size=(n, K)),
     "skewed, spreads 1:4": skewed(4),
     "skewed, spreads 1:25": skewed(25),
-    "three of nine with a fifth of bad runs": with_bad_runs,
-    "a tenth dead in one of nine": with_dead_runs,
+    "3 of 9: 20% of runs end 6 SD lower": with_bad_runs,
+    "1 of 9: 10% of runs unsuccessful": with_dead_runs,
     "effects that cancel over problems": cancelling,
 }
 """Scores whose P(A > B), averaged over the problems, is ½ for all pairs: drawn for n repeats on a problem, numbered from 0."""

@@ -313,10 +313,10 @@ def scenarios() -> dict[str, Scenario]:
         "equal normal": Scenario(normals),
         "skewed, spreads 1:4": skewed_4,
         "skewed, spreads 1:25": exponential(0.2, 5),
-        "three of nine with a fifth of bad runs": Scenario(
+        "3 of 9: 20% of runs end 6 SD lower": Scenario(
             lambda g, n: g.normal(size=(n, K)) - three * (6.0 * (g.random((n, K)) < 0.2) + lower)
         ),
-        "one of nine fails in a tenth": Scenario(
+        "1 of 9: 10% of runs end 30 SD lower": Scenario(
             lambda g, n: g.normal(size=(n, K)) - one * (30.0 * (g.random((n, K)) < 0.1) + lower_fails)
         ),
         "shared seeds, correlation 0.8": Scenario(
@@ -329,14 +329,14 @@ def scenarios() -> dict[str, Scenario]:
             null=group[:, np.newaxis] == group,
             apart=6.0 * (group[:, np.newaxis] - group),
         ),
-        "a tenth dead in one of nine": Scenario(partial(dead, 0.1 * one, lower_dead * one)),
-        "dead in 0, 10 and 20%, three each": with_dead,
+        "1 of 9: 10% of runs unsuccessful": Scenario(partial(dead, 0.1 * one, lower_dead * one)),
+        "0, 10 and 20% of runs unsuccessful, 3 of 9 each": with_dead,
         "skewed 1:25 and shared seeds, correlation 0.8": exponential(0.2, 5, 0.8),
         "skewed 1:25 and shared seeds, correlation 0.95": exponential(0.2, 5, 0.95),
         "skewed 1:4 and shared seeds, correlation 0.95": exponential(0.5, 2, 0.95),
         "unequal n, normal": Scenario(partial(unequal_n, normals)),
         "unequal n, skewed 1:4": Scenario(partial(unequal_n, skewed_4.draw), skewed_4.shift, skewed_4.superiority),
-        "shipped runs, each resampled from itself": shipped(),
+        "shipped runs, resampled within each optimizer": shipped(),
     }
 
 
@@ -348,13 +348,13 @@ def equal_means() -> dict[str, DrawStudy]:
         **{name: scenarios()[name].draw for name in (*names, "discrete, of 100 images")},
         "skewed, spreads 1:4, equal means": lambda g, n: (g.exponential(size=(n, K)) - 1) * np.geomspace(0.5, 2, K),
         "skewed, spreads 1:25, equal means": lambda g, n: (g.exponential(size=(n, K)) - 1) * np.geomspace(0.2, 5, K),
-        "three of nine with a fifth of bad runs, equal means": lambda g, n: (
+        "3 of 9: 20% of runs end 6 SD lower, equal means": lambda g, n: (
             g.normal(size=(n, K)) - three * 6.0 * ((g.random((n, K)) < 0.2) - 0.2)
         ),
-        "one of nine fails in a tenth, equal means": lambda g, n: (
+        "1 of 9: 10% of runs end 30 SD lower, equal means": lambda g, n: (
             g.normal(size=(n, K)) - one * 30.0 * ((g.random((n, K)) < 0.1) - 0.1)
         ),
-        "shipped runs, each resampled from itself, equal means": partial(
+        "shipped runs, resampled within each optimizer, equal means": partial(
             resampled_columns, paper() - paper().mean(axis=0)
         ),
     }

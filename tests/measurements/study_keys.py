@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,8 @@ TABLES: dict[str, type[BaseModel]] = {
     "statement": claims.Statement,
     "requires": claims.Requires,
 }
+DEFAULT = re.compile(r" ?\bDefault: (.*?)\.(?= |$)")
+"""The sentence of a docstring that states what a missing key means."""
 WRITTEN = {"tuned", "imported"}
 """The tables that commands write."""
 
@@ -57,12 +60,20 @@ def keys(model: type[BaseModel]) -> str:
     """Return a row for each key: its name, its default or an example, and its meaning."""
     texts = descriptions(model)
     rows = ["| key | default | meaning |", "| --- | --- | --- |"]
-    rows += [f"| `{name}` | {_default(field)} | {texts[name]} |" for name, field in shown_fields(model).items()]
+    for name, field in shown_fields(model).items():
+        stated = DEFAULT.search(texts[name])
+        meaning = DEFAULT.sub("", texts[name]).strip()
+        rows.append(f"| `{name}` | {_default(field, stated[1] if stated else 'none')} | {meaning} |")
     return "\n".join(rows)
 
 
-def _default(field: FieldInfo) -> str:
-    """Return the default as it is written in a file; if there is none, an example, or that the key is required."""
+def _default(field: FieldInfo, stated: str) -> str:
+    """Return the default as it is written in a file, or what a missing key means, with an example, or that it is required.
+
+    Args:
+        field: The field.
+        stated: The default that its docstring states.
+    """
     value = (
         field.get_default(call_default_factory=True, validated_data={})
         if not field.is_required()
@@ -74,7 +85,7 @@ def _default(field: FieldInfo) -> str:
         return f"required, {example}"
     if isinstance(value, bool | int | float | str | tuple):
         return f"`{_toml(value)}`"
-    return f"none; {example}" if example else "none"
+    return f"{stated}; {example}" if example else stated
 
 
 def _toml(value: Any) -> str:

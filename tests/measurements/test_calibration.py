@@ -79,7 +79,7 @@ def test_a_quick_run_of_the_tests_of_pairs_finds_known_values() -> None:
     assert calibration.power(6, 2, 8, 50) >= 0.9
     assert calibration.power(3, 9, 6, 50) <= 0.15
     assert calibration.ties("unequal n, normal", 8, 5)[0] <= 0.4
-    assert calibration.errors_of_means("one of nine fails in a tenth, equal means", 10, 60) >= 0.15
+    assert calibration.errors_of_means("1 of 9: 10% of runs end 30 SD lower, equal means", 10, 60) >= 0.15
     assert calibration.detection(20, 100)[2].startswith(("9", "100"))
 
 
