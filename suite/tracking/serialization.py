@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from suite.records import TrialRecord, TrialResult
 
+NEWER_TIMINGS = {"state_bytes": None, "evaluations": 1.0}
+"""Fields of `Timing` with the values that older records have, at which they are omitted."""
+
 
 def to_dict(result: TrialResult | TrialRecord) -> dict[str, Any]:
     """Return all of a result but its points as plain JSON values; floats are exact."""
@@ -22,7 +25,9 @@ def to_dict(result: TrialResult | TrialRecord) -> dict[str, Any]:
         "outcome": result.outcome.value,
         "reason": result.reason,
         "weights": result.weights,
-        "timing": {name: value for name, value in asdict(result.timing).items() if value is not None},
+        "timing": {
+            name: value for name, value in asdict(result.timing).items() if value != NEWER_TIMINGS.get(name, "")
+        },
         "environment": dict(result.environment),
         "started": result.started,
     }

@@ -42,7 +42,7 @@ def exported():
 def old_store(here):
     """The store of the previous version, moved to another folder."""
     with tarfile.open(DATA / "store.tar.xz") as content:
-        content.extractall(here / "old", filter="data")
+        content.extractall(here / "old", **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
     folder = here / "old" / "out"
     engine = sqlalchemy.create_engine(f"sqlite:///{folder}/mlflow.db")
     mlflow.store.db.utils._upgrade_db(engine)  # a user of a newer MLflow runs `mlflow db upgrade`
