@@ -26,7 +26,6 @@ import traceback
 import warnings
 from collections import Counter
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib import metadata
@@ -385,25 +384,15 @@ def measure_alone(kind: str) -> Result:
 
 def in_processes(function, kinds, seconds):
     """Yield the result of each kind from a process of its own, which is ended after a number of seconds."""
-    for kind in kinds:
-        try:
-            yield _in_process(function, kind, seconds)
-        except FutureTimeoutError:
-            yield Result(kind, NO_RESULT, f"not finished after {seconds} seconds")
-        except ProcessExpired as error:
-            yield Result(kind, NO_RESULT, f"the process ended with exit status {error.exitcode}")
-
-
-def _in_process(function, kind, seconds, attempts=5):
-    """Return the result of a kind, from a pool of its own."""
     context = multiprocessing.get_context("forkserver")
     with ProcessPool(max_workers=1, max_tasks=1, context=context) as pool:
-        try:
-            return pool.schedule(function, args=[kind], timeout=seconds).result()
-        except BrokenProcessPool:  # the pool noticed the end of the process before its start of the task
-            if attempts == 1:
-                raise
-    return _in_process(function, kind, seconds, attempts - 1)
+        for kind in kinds:
+            try:
+                yield pool.schedule(function, args=[kind], timeout=seconds).result()
+            except FutureTimeoutError:
+                yield Result(kind, NO_RESULT, f"not finished after {seconds} seconds")
+            except ProcessExpired as error:
+                yield Result(kind, NO_RESULT, f"the process ended with exit status {error.exitcode}")
 
 
 def versions(kind: str) -> dict[str, str]:

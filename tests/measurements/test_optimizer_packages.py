@@ -1,13 +1,12 @@
 """`tests/measurements/optimizer_packages.py`: equal is equal, and what is wrong, refused or lost is called so."""
 
 import json
-import os
-import time
 from pathlib import Path
 
 import optimizer_packages
 import pytest
 import torch
+from ending import behave
 from optimizer_packages import DEFAULTS, SETTINGS, Result, Setting, in_processes, measure
 
 from suite.training.modes import Modes
@@ -162,18 +161,10 @@ def test_an_error_that_is_no_message_is_a_traceback(own, monkeypatch):
     assert (result.verdict, result.reason.splitlines()[-1]) == ("traceback", "ZeroDivisionError: division by zero")
 
 
-def _behave(kind):
-    if kind == "sleeps":
-        time.sleep(60)
-    if kind == "ends":
-        os._exit(3)
-    return Result(kind, "equal")
-
-
 @pytest.mark.integration
 def test_a_class_that_ends_or_blocks_its_process_has_no_result():
     """The classes after it have theirs."""
-    results = list(in_processes(_behave, ["ends", "sleeps", "works"], 5))
+    results = list(in_processes(behave, ["ends", "sleeps", "works"], 5))
     assert [result.verdict for result in results] == ["no result", "no result", "equal"]
     assert [result.reason for result in results[:2]] == [
         "the process ended with exit status 3",
