@@ -189,3 +189,14 @@ def no_figures(monkeypatch):
     """Build reports without figures."""
     for part in ("study._draw_study_figures", "files.draw_sections"):
         monkeypatch.setattr(f"reports.pages.{part}", lambda *_: iter(()))
+
+
+@pytest.fixture
+def one_thread():
+    """Let torch use one thread, as a trial does; the number of threads changes the last bits of results."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -86,12 +86,7 @@ class Silent(torch.optim.SGD):
         return None
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def _run(make, trial=TRIAL, problem=NOISY):

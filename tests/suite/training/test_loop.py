@@ -28,12 +28,7 @@ TRIAL = Trial(
 )
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def _run(trial, problem=BLOBS, kind=SGD, lr=0.1, schedule=None):

@@ -13,13 +13,7 @@ from suite.spec.study_file import load_study
 from suite.training.build_optimizer import build_optimizer
 from suite.training.run_trial import digest, probe, run_trial
 
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 OWN = """
